@@ -1,0 +1,147 @@
+"""What an ask costs: tokens, seconds, FLOPs, dollars; unknown stays unknown.
+
+FLOP formula `dense-v1` (decision science of dense transformers; 2 FLOPs a multiply-add):
+prefill 2 N P + 2 l d P^2, decode of L tokens behind P: 2 N L + 4 l d (P L + L^2 / 2),
+with N parameters, l layers, d = heads x head size. The prompt counts once a call, whatever a cache held.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from trueup.core.errors import BadInput
+from trueup.core.roles import ModelCard
+from trueup.core.types import Usage
+
+FLOP_FORMULA = "dense-v1"
+HOUR_SECONDS = 3600
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A sum of charges; None where any part of it is unknown."""
+
+    calls: int = 0
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
+    flops: int | None = 0
+    seconds: float = 0.0
+    usd: Decimal | None = Decimal(0)
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*(_plus(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)))
+
+
+def _plus(a: Any, b: Any) -> Any:
+    return None if a is None or b is None else a + b
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """Dollars per million tokens."""
+
+    prompt: Decimal
+    completion: Decimal
+    cached: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """A dated price list: dollars a core-hour for what runs here, dollars a token for what is bought."""
+
+    date: str
+    core_hour: Decimal
+    models: Mapping[str, TokenPrice] = field(default_factory=dict)
+    note: str = ""
+
+    def compute(self, seconds: float, cores: int = 1) -> Decimal:
+        """Dollars for so many seconds on so many cores of this machine."""
+        return self.core_hour * cores * Decimal(repr(round(seconds, 9))) / HOUR_SECONDS
+
+    def tokens(self, billing: str, prompt: int | None, completion: int | None, cached: int | None) -> Decimal | None:
+        """Dollars for bought tokens; None where the model has no price or a count is unknown."""
+        price = self.models.get(billing)
+        if price is None or prompt is None or completion is None:
+            return None
+        hit = min(cached or 0, prompt)
+        return (price.prompt * (prompt - hit) + price.cached * hit + price.completion * completion) / MILLION
+
+    def usage(self, card: ModelCard, usage: Usage, *, with_prompt: bool) -> Decimal | None:
+        """Dollars for one sample, with or without the prefill of its prompt."""
+        if card.billing == "cpu":
+            seconds = usage.decode_seconds + (usage.prefill_seconds if with_prompt else 0.0)
+            return self.compute(seconds, card.cores)
+        prompt = usage.prompt_tokens if with_prompt else 0
+        return self.tokens(card.billing, prompt, usage.completion_tokens, usage.cached_tokens)
+
+
+def sample_flops(card: ModelCard, usage: Usage, *, with_prompt: bool) -> int | None:
+    """FLOPs of one sample by `dense-v1`; None where the model's shape or a count is unknown."""
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    if None in (card.parameters, card.layers, card.width, prompt, completion):
+        return None
+    assert card.parameters and card.layers and card.width and prompt is not None and completion is not None
+    reach = card.layers * card.width
+    decode = 2 * card.parameters * completion + 4 * reach * prompt * completion + 2 * reach * completion**2
+    prefill = 2 * card.parameters * prompt + 2 * reach * prompt**2
+    return decode + (prefill if with_prompt else 0)
+
+
+def sample_cost(card: ModelCard, prices: Prices, usage: Usage, *, with_prompt: bool) -> Cost:
+    """The cost of one sample; `with_prompt` on the first of a call."""
+    return Cost(
+        calls=int(with_prompt),
+        prompt_tokens=usage.prompt_tokens if with_prompt else 0,
+        completion_tokens=usage.completion_tokens,
+        flops=sample_flops(card, usage, with_prompt=with_prompt),
+        seconds=usage.decode_seconds + (usage.prefill_seconds if with_prompt else 0.0),
+        usd=prices.usage(card, usage, with_prompt=with_prompt),
+    )
+
+
+def compute_cost(prices: Prices, seconds: float) -> Cost:
+    """The cost of a check or a solve: seconds on one core, no tokens, FLOPs not counted."""
+    return Cost(calls=1, seconds=seconds, usd=prices.compute(seconds))
+
+
+def read_prices(path: Path) -> Prices:
+    """The price list in a TOML file.
+
+    Raises BadInput where the file is missing, malformed, undated or a price is no number >= 0.
+    """
+    try:
+        table = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise BadInput(f"no price file {str(path)!r}; give one with --prices, or leave it out") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path}: not valid TOML: {error}") from None
+    if "date" not in table:
+        raise BadInput(f'{path}: prices need a date; add date = "YYYY-MM-DD"')
+    models = {
+        name: TokenPrice(
+            prompt=_dollars(path, f"{name}.prompt_per_million", row.get("prompt_per_million")),
+            completion=_dollars(path, f"{name}.completion_per_million", row.get("completion_per_million")),
+            cached=_dollars(
+                path, f"{name}.cached_per_million", row.get("cached_per_million", row.get("prompt_per_million"))
+            ),
+        )
+        for name, row in table.get("models", {}).items()
+    }
+    core_hour = _dollars(path, "core_hour", table.get("core_hour"))
+    return Prices(str(table["date"]), core_hour, models, str(table.get("note", "")))
+
+
+def _dollars(path: Path, name: str, value: object) -> Decimal:
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise BadInput(f"{path}: {name} is {value!r}; write dollars as a number of 0 or more")
+    return amount

@@ -1,0 +1,197 @@
+"""The ledger: one SQLite file, one writer, a row per charge, totals that follow from the rows.
+
+A reply is acknowledged only after its rows are committed with `synchronous=FULL`; replies that arrive in
+the same turn of the event loop share one commit. Rows are keyed by content, so a run that was killed
+finds what it has paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from trueup.core.charge import (
+    ADD_TOTAL,
+    APPLICATION_ID,
+    INSERT,
+    SCHEMA,
+    SCHEMA_VERSION,
+    SUM_ROWS,
+    Charge,
+    Total,
+    discrepancies,
+    from_row,
+    sums,
+    to_row,
+)
+from trueup.core.errors import LedgerError
+
+
+class Ledger:
+    """The one writer of a ledger file; use it as a context."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file.
+
+        Raises LedgerError where another process is writing it, or it is no ledger of ours.
+        """
+        self.path = path
+        self._buffer: list[Charge] = []
+        self._committed: asyncio.Future[None] | None = None
+        self._lock = _lock(path)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            _prepare(self._db, path)
+        except (sqlite3.Error, LedgerError) as error:
+            self._lock.close()
+            raise error if isinstance(error, LedgerError) else _mend(error, path) from error
+        self._sources: dict[str, int] = dict(self._db.execute("SELECT name, id FROM sources"))
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._buffer:
+                self._write()
+        finally:
+            self._db.close()
+            self._lock.close()
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, Charge]:
+        """The committed charges of these keys."""
+        marks = ",".join("?" * len(keys))
+        rows = self._db.execute(
+            f"SELECT c.*, s.name FROM charges c JOIN sources s ON s.id = c.source WHERE key IN ({marks})", keys
+        )
+        return {charge.key: charge for charge in map(from_row, rows)}
+
+    async def commit(self, charges: Iterable[Charge]) -> None:
+        """Return when these charges are on disk; those of one turn of the loop are written together."""
+        self._buffer.extend(charges)
+        if self._committed is None:
+            loop = asyncio.get_running_loop()
+            self._committed = loop.create_future()
+            loop.call_soon(self._flush)
+        await asyncio.shield(self._committed)
+
+    def totals(self) -> list[Total]:
+        """The sums by kind, as they were kept while writing."""
+        return [Total(*row) for row in self._db.execute("SELECT * FROM totals ORDER BY kind")]
+
+    def _flush(self) -> None:
+        done, self._committed = self._committed, None
+        assert done is not None
+        try:
+            self._write()
+        except LedgerError as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    def _write(self) -> None:
+        charges, self._buffer = self._buffer, []
+        now = time.time()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            rows = [to_row(charge, self._source(charge.source), now) for charge in charges]
+            self._db.executemany(INSERT, rows)
+            self._db.executemany(ADD_TOTAL, sums(charges))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise _mend(error, self.path) from error
+
+    def _source(self, name: str) -> int:
+        if name not in self._sources:
+            cursor = self._db.execute("INSERT INTO sources (name) VALUES (?)", (name,))
+            assert cursor.lastrowid is not None
+            self._sources[name] = cursor.lastrowid
+        return self._sources[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verification found; no discrepancy means that the totals are proved."""
+
+    charges: int
+    totals: tuple[Total, ...]
+    discrepancies: tuple[str, ...]
+
+
+def verify(path: Path) -> Verdict:
+    """Recompute every total from the rows, and have SQLite check its own pages."""
+    db = open_reader(path)
+    try:
+        kept = {row[0]: Total(*row) for row in db.execute("SELECT * FROM totals")}
+        summed = {row[0]: Total(*row) for row in db.execute(SUM_ROWS)}
+        found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+    except sqlite3.Error as error:
+        raise LedgerError(f"{path}: cannot be read as a ledger: {error}") from error
+    finally:
+        db.close()
+    for kind in sorted(kept.keys() | summed.keys()):
+        found.extend(discrepancies(kind, kept.get(kind), summed.get(kind)))
+    return Verdict(sum(t.charges for t in summed.values()), tuple(summed.values()), tuple(found))
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection, which may stay open beside the writer.
+
+    Raises LedgerError where there is no such file.
+    """
+    if not path.exists():
+        raise LedgerError(f"no ledger at {str(path)!r}; name the folder of a study")
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+
+
+def read_charges(path: Path) -> Iterator[Charge]:
+    """Every charge, in the order of writing."""
+    db = open_reader(path)
+    try:
+        query = "SELECT c.*, s.name FROM charges c JOIN sources s ON s.id = c.source ORDER BY c.rowid"
+        yield from map(from_row, db.execute(query))
+    finally:
+        db.close()
+
+
+def _lock(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path.with_name(path.name + ".lock"), "w")  # noqa: SIM115 - held as long as the ledger
+    except OSError as error:
+        raise LedgerError(f"cannot write {str(path)!r}: {error.strerror}; choose another --out") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise LedgerError(f"{path} is being written by another run; wait for it or choose another --out") from None
+    return lock
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        db.executescript(
+            f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; PRAGMA application_id={APPLICATION_ID}; COMMIT;"
+        )
+    elif version != SCHEMA_VERSION or db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise LedgerError(f"{path} is no ledger of this version ({version}); choose another --out")
+
+
+def _mend(error: sqlite3.Error, path: Path) -> LedgerError:
+    if "full" in str(error):
+        return LedgerError(f"disk full while writing {path}; free some space and run again: what was paid is kept")
+    return LedgerError(f"cannot write {path}: {error}; check the disk and run again")

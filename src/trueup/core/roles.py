@@ -1,0 +1,103 @@
+"""The roles of the house, one verb each; what implements one is final, wrap it to change it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from trueup.core.types import Attempt, Grade, Item, Json, Problem, Prompt, Sampling, Solution
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What the ledger must know of a model.
+
+    `fingerprint` changes whenever the same ask could bring other bytes (weights, engine, its settings).
+    `billing` is the name that the price file knows it by; `cores` those that its seconds occupy.
+    `parameters`, `layers` and `width` (heads x head size) feed the FLOP formula; None is unknown.
+    """
+
+    name: str
+    fingerprint: str
+    billing: str
+    cores: int = 1
+    parameters: int | None = None
+    layers: int | None = None
+    width: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waste:
+    """A call that was paid for, or may have been, and brought no attempt.
+
+    `kind` is `failed`, `retried`, `cancelled` or `discarded`.
+    """
+
+    kind: str
+    reason: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A model's reply: the attempts that came back, and what was wasted on the way."""
+
+    attempts: tuple[Attempt, ...]
+    waste: tuple[Waste, ...] = field(default=())
+
+
+class Model(Protocol):
+    """Something that samples text."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
+        """n attempts numbered from `start`; attempt i depends on the prompt, the settings and i alone.
+
+        Some may be missing if they failed; none at all comes with the reasons as waste.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Verifier(Protocol):
+    """Reads an answer out of a text, and grades it.
+
+    With `needs_reference` a grade takes the reference answer: an oracle, which no deployed method may ask.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def needs_reference(self) -> bool: ...
+
+    def read(self, text: str) -> str | None:
+        """The canonical answer in a text: equal for equivalent answers, None if there is none."""
+        ...
+
+    def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
+        """The grade of a canonical answer; `reference` is None for a verifier that needs none."""
+        ...
+
+
+class Solver(Protocol):
+    """Something that solves a problem from its statement alone."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    async def solve(self, problem: Problem) -> Solution: ...
+
+    async def close(self) -> None: ...
+
+
+class Task(Protocol):
+    """A source of items; the same limit and seed give the same items in the same order."""
+
+    def items(self, stratum: str, limit: int | None, seed: int) -> Sequence[Item]: ...

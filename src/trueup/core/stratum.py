@@ -1,0 +1,43 @@
+"""A stratum: items of one kind with what grades them; an arm: a method with its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from trueup.core.asks import Flow
+from trueup.core.roles import Solver, Verifier
+from trueup.core.types import Answer, Item, Json, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Items of one kind.
+
+    `verifier` knows the reference and grades what a method returns; `check` needs none and is what a method
+    may ask while it runs. Without a `check` a method's Check is answered by the verifier, and its flow is
+    marked an oracle: an upper bound, not something to deploy. `recipe` is the task file's own table, which
+    the policy file carries on to the server.
+    """
+
+    name: str
+    items: tuple[Item, ...]
+    verifier: Verifier
+    check: Verifier | None = None
+    solver: Solver | None = None
+    guess_options: int | None = None
+    recipe: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A method with its settings, ready to be started on a problem."""
+
+    method: str
+    settings: Mapping[str, Json]
+    start: Callable[[Problem], Flow[Answer]]
+
+    @property
+    def label(self) -> str:
+        """The method and its settings as a user would type them: `vote n=8`."""
+        return " ".join([self.method, *(f"{key}={value}" for key, value in self.settings.items())])

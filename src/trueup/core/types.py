@@ -1,0 +1,143 @@
+"""What flows through the house: problems, attempts, grades, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Json = Any
+"""A value that JSON can carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat: who speaks, and what is said."""
+
+    role: str
+    content: str
+
+
+Prompt = tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a model is asked to sample; part of every ledger key.
+
+    `schema` is a JSON schema as canonical JSON text, `grammar` a grammar in the engine's own notation (GBNF);
+    both constrain decoding and at most one may be set.
+    """
+
+    temperature: float = 0.8
+    top_p: float = 1.0
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+    schema: str | None = None
+    grammar: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a method may see of one item; the reference answer is not in it.
+
+    `checkable` says that the stratum has a check that needs no reference, so that a method may rely on
+    grades in production too. `schema` describes a well-formed answer, where there is such a thing.
+    """
+
+    id: str
+    stratum: str
+    prompt: Prompt
+    sampling: Sampling = Sampling()
+    schema: str | None = None
+    checkable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A problem with its reference answer; `cluster` groups items that are not independent."""
+
+    problem: Problem
+    reference: Json
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one sample used; None is unknown, never 0.
+
+    `prompt_tokens` is the length of the context and stands on every sample of a call, so that any subset
+    can be priced as if it had been asked for alone; `leads` marks the one sample that the ledger charges it to.
+    """
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cached_tokens: int | None = None
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    leads: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One model output; `answer` is its canonical form, None where nothing could be read out of it.
+
+    `finish` is `stop` (the model ended), `length` (cut at the token limit) or `cancelled`.
+    """
+
+    index: int
+    text: str
+    finish: str
+    usage: Usage
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """A verifier's number in [0, 1], and why; an unparsable answer is a fact of its own."""
+
+    value: float
+    parsed: bool = True
+    note: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Full marks, and nothing less."""
+        return self.parsed and self.value >= 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What a solver says of a problem.
+
+    `status` is `solved`, `unsatisfiable`, `not_unique`, `unreadable` or `timeout`; `text` is the answer in
+    the words a model would use, empty unless solved.
+    """
+
+    status: str
+    text: str = ""
+    answer: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a method returns for a problem; `value` is None when it abstains or nothing could be read."""
+
+    text: str
+    value: str | None
+    note: str = ""
+    finish: str = "stop"
+
+    @classmethod
+    def of(cls, attempt: Attempt, note: str = "") -> Answer:
+        """The answer that this attempt gives."""
+        return cls(attempt.text, attempt.answer, note, attempt.finish)
+
+    @classmethod
+    def best(cls, attempts: Sequence[Attempt], grades: Sequence[Grade]) -> Answer:
+        """The first attempt of the highest grade; a parsed one before an unparsable one."""
+        ranked = [(grade.parsed, grade.value) for grade in grades]
+        winner = max(range(len(attempts)), key=lambda i: (*ranked[i], -i))
+        return cls.of(attempts[winner])

@@ -1,0 +1,195 @@
+"""The clerk answers asks and charges them: the one place where cost comes into being.
+
+Looks an ask up in the ledger first, so nothing committed is paid for twice; commits before it replies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+from trueup.core.asks import Ask, Check, Sample, Solve
+from trueup.core.charge import Charge
+from trueup.core.cost import Cost, Prices, compute_cost, sample_cost, sample_flops
+from trueup.core.errors import AskFailed, BadInput
+from trueup.core.ledger import Ledger
+from trueup.core.roles import Model, Verifier, Waste
+from trueup.core.stratum import Stratum
+from trueup.core.types import Attempt, Grade, Item, Problem, Prompt, Sampling, Solution, Usage
+
+KEY_BYTES = 16
+
+
+@dataclass(slots=True)
+class Tab:
+    """What one flow has run up so far, priced as if it had run alone."""
+
+    stratum: Stratum
+    item: Item
+    cost: Cost = field(default_factory=Cost)
+    asked_oracle: bool = False
+
+
+@dataclass(slots=True)
+class Clerk:
+    """Answers the asks of any number of flows from one model, charging one ledger."""
+
+    model: Model
+    ledger: Ledger
+    prices: Prices
+    fresh_calls: int = 0
+    _busy: dict[bytes, asyncio.Lock] = field(default_factory=dict)
+    _tries: int = 0
+
+    async def answer(self, ask: Ask, tab: Tab) -> object:
+        """The reply to an ask; its cost is added to the tab.
+
+        Raises AskFailed where no part of it could be answered.
+        """
+        if isinstance(ask, Sample):
+            return await self._sample(ask, tab)
+        if isinstance(ask, Check):
+            return await self.grade(ask.attempts, tab)
+        return await self._solve(ask, tab)
+
+    async def grade(self, attempts: Sequence[Attempt], tab: Tab) -> tuple[Grade, ...]:
+        """Grades by the stratum's own check; by its verifier, as an oracle, where it has none."""
+        if tab.stratum.check is not None:
+            return await self._check(tab.stratum.check, None, "check", attempts, tab)
+        tab.asked_oracle = True
+        return await self.evaluate(attempts, tab, kind="check")
+
+    async def evaluate(self, attempts: Sequence[Attempt], tab: Tab, *, kind: str = "evaluation") -> tuple[Grade, ...]:
+        """Grades against the reference."""
+        return await self._check(tab.stratum.verifier, tab.item.reference, kind, attempts, tab)
+
+    async def _sample(self, ask: Sample, tab: Tab) -> tuple[Attempt, ...]:
+        if ask.n < 1:
+            raise BadInput(f"n is {ask.n}; a method must ask for at least one attempt")
+        sampling = ask.sampling or tab.item.problem.sampling
+        base = _digest("sample", self.model.card.fingerprint, _prompt_text(ask.prompt), repr(sampling))
+        lock = self._busy.setdefault(base, asyncio.Lock())
+        async with lock:
+            attempts = await self._attempts(ask, sampling, base, tab.stratum.name)
+        if not lock.locked():
+            self._busy.pop(base, None)
+        for place, attempt in enumerate(attempts):
+            tab.cost += sample_cost(self.model.card, self.prices, attempt.usage, with_prompt=place == 0)
+        read = tab.stratum.verifier.read
+        return tuple(replace(attempt, answer=read(attempt.text)) for attempt in attempts)
+
+    async def _attempts(self, ask: Sample, sampling: Sampling, base: bytes, stratum: str) -> list[Attempt]:
+        keys = {index: _attempt_key(base, index) for index in range(ask.start, ask.start + ask.n)}
+        found = self.ledger.find(list(keys.values()))
+        attempts = {i: _attempt(i, found[key]) for i, key in keys.items() if key in found}
+        failures: list[str] = []
+        for start, n in _runs([index for index in keys if index not in attempts]):
+            self.fresh_calls += 1
+            reply = await self.model.sample(ask.prompt, n, start, sampling)
+            charges = [self._sampled(keys[a.index], a, stratum) for a in reply.attempts]
+            charges += [self._wasted(base, waste, stratum) for waste in reply.waste]
+            await self.ledger.commit(charges)
+            attempts.update({attempt.index: attempt for attempt in reply.attempts})
+            failures += [waste.reason for waste in reply.waste if waste.kind == "failed"]
+        if not attempts:
+            raise AskFailed("; ".join(dict.fromkeys(failures)) or "the model returned no sample")
+        return [attempts[index] for index in sorted(attempts)]
+
+    async def _check(
+        self, verifier: Verifier, reference: object, kind: str, attempts: Sequence[Attempt], tab: Tab
+    ) -> tuple[Grade, ...]:
+        problem = tab.item.problem
+        answers = [attempt.answer for attempt in attempts]
+        key = _digest(kind, verifier.name, problem.stratum, problem.id, json.dumps([reference, answers]))
+        charge = self.ledger.find([key]).get(key)
+        if charge is None:
+            started = time.perf_counter()
+            grades = [_grade(verifier, answer, problem, reference) for answer in answers]
+            reply = json.dumps([[g.value, g.parsed, g.note] for g in grades])
+            charge = self._computed(key, kind, verifier.name, tab, time.perf_counter() - started, reply)
+            await self.ledger.commit([charge])
+        if kind == "check":
+            tab.cost += compute_cost(self.prices, charge.decode_seconds)
+        return tuple(Grade(*row) for row in json.loads(charge.reply))
+
+    async def _solve(self, ask: Solve, tab: Tab) -> Solution:
+        solver = tab.stratum.solver
+        if solver is None:
+            raise BadInput(f"stratum {tab.stratum.name!r} has no solver; leave `solve` out or name one in the task")
+        text = _prompt_text(ask.problem.prompt)
+        key = _digest("solve", solver.fingerprint, text)
+        charge = self.ledger.find([key]).get(key)
+        if charge is None:
+            solution = await solver.solve(ask.problem)
+            reply = json.dumps([solution.status, solution.text, solution.answer])
+            charge = self._computed(key, "solve", solver.fingerprint, tab, solution.seconds, reply)
+            await self.ledger.commit([charge])
+        tab.cost += compute_cost(self.prices, charge.decode_seconds)
+        status, text, answer = json.loads(charge.reply)
+        return Solution(status, text, answer, charge.decode_seconds)
+
+    def _sampled(self, key: bytes, attempt: Attempt, stratum: str) -> Charge:
+        card, usage = self.model.card, attempt.usage
+        return Charge(
+            key, "sampled", card.fingerprint, stratum, usage.leads, usage.prompt_tokens, usage.cached_tokens,
+            usage.completion_tokens, usage.prefill_seconds, usage.decode_seconds,
+            sample_flops(card, usage, with_prompt=usage.leads),
+            self.prices.usage(card, usage, with_prompt=usage.leads), attempt.finish, attempt.text,
+        )  # fmt: skip
+
+    def _wasted(self, base: bytes, waste: Waste, stratum: str) -> Charge:
+        """A row of its own for every wasted call, however often the same ask is tried."""
+        self._tries += 1
+        card = self.model.card
+        usage = Usage(waste.prompt_tokens, waste.completion_tokens, None, decode_seconds=waste.seconds)
+        return Charge(
+            _digest(waste.kind, base.hex(), str(time.time_ns()), str(self._tries)), waste.kind, card.fingerprint,
+            stratum, True, waste.prompt_tokens, None, waste.completion_tokens, 0.0, waste.seconds,
+            sample_flops(card, usage, with_prompt=True), self.prices.usage(card, usage, with_prompt=True),
+            waste.kind, waste.reason,
+        )  # fmt: skip
+
+    def _computed(self, key: bytes, kind: str, source: str, tab: Tab, seconds: float, reply: str) -> Charge:
+        usd = self.prices.compute(seconds)
+        return Charge(key, kind, source, tab.stratum.name, decode_seconds=seconds, usd=usd, reply=reply)
+
+
+def _grade(verifier: Verifier, answer: str | None, problem: Problem, reference: object) -> Grade:
+    if answer is None:
+        return Grade(0.0, parsed=False, note="unparsable")
+    return verifier.check(answer, problem, reference)
+
+
+def _attempt(index: int, charge: Charge) -> Attempt:
+    usage = Usage(
+        charge.prompt_tokens, charge.completion_tokens, charge.cached_tokens,
+        charge.prefill_seconds, charge.decode_seconds, charge.leads,
+    )  # fmt: skip
+    return Attempt(index, charge.reply, charge.finish, usage)
+
+
+def _digest(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode(), digest_size=KEY_BYTES).digest()
+
+
+def _attempt_key(base: bytes, index: int) -> bytes:
+    return blake2b(index.to_bytes(8, "little"), key=base, digest_size=KEY_BYTES).digest()
+
+
+def _prompt_text(prompt: Prompt) -> str:
+    return json.dumps([[message.role, message.content] for message in prompt])
+
+
+def _runs(indices: Sequence[int]) -> list[tuple[int, int]]:
+    """Contiguous runs as (start, length)."""
+    runs: list[tuple[int, int]] = []
+    for index in indices:
+        if runs and sum(runs[-1]) == index:
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        else:
+            runs.append((index, 1))
+    return runs
