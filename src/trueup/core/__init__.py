@@ -1,1 +1,1 @@
-"""The core room."""
+"""The ground floor: types, asks, roles, cost, ledger, errors."""

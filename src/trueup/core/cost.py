@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from trueup.core.errors import BadInput
 from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
 
 FLOP_FORMULA = "dense-v1"
-HOUR_SECONDS = 3600
+NANO = 1_000_000_000
+HOUR_NANOSECONDS = 3600 * NANO
 MILLION = 1_000_000
+
+N = TypeVar("N", int, Decimal)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A sum of charges; None where any part of it is unknown."""
+    """A sum of charges; None where any part of it is unknown.
+
+    `seconds` are core-seconds for what runs here, waiting time for what is bought.
+    """
 
     calls: int = 0
     prompt_tokens: int | None = 0
@@ -35,10 +41,17 @@ class Cost:
     usd: Decimal | None = Decimal(0)
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(_plus(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)))
+        return Cost(
+            self.calls + other.calls,
+            _plus(self.prompt_tokens, other.prompt_tokens),
+            _plus(self.completion_tokens, other.completion_tokens),
+            _plus(self.flops, other.flops),
+            self.seconds + other.seconds,
+            _plus(self.usd, other.usd),
+        )
 
 
-def _plus(a: Any, b: Any) -> Any:
+def _plus(a: N | None, b: N | None) -> N | None:
     return None if a is None or b is None else a + b
 
 
@@ -60,9 +73,9 @@ class Prices:
     models: Mapping[str, TokenPrice] = field(default_factory=dict)
     note: str = ""
 
-    def compute(self, seconds: float, cores: int = 1) -> Decimal:
-        """Dollars for so many seconds on so many cores of this machine."""
-        return self.core_hour * cores * Decimal(repr(round(seconds, 9))) / HOUR_SECONDS
+    def compute(self, seconds: float) -> Decimal:
+        """Dollars for so many core-seconds of this machine."""
+        return self.core_hour * round(seconds * NANO) / HOUR_NANOSECONDS
 
     def tokens(self, billing: str, prompt: int | None, completion: int | None, cached: int | None) -> Decimal | None:
         """Dollars for bought tokens; None where the model has no price or a count is unknown."""
@@ -76,7 +89,7 @@ class Prices:
         """Dollars for one sample, with or without the prefill of its prompt."""
         if card.billing == "cpu":
             seconds = usage.decode_seconds + (usage.prefill_seconds if with_prompt else 0.0)
-            return self.compute(seconds, card.cores)
+            return self.compute(seconds)
         prompt = usage.prompt_tokens if with_prompt else 0
         return self.tokens(card.billing, prompt, usage.completion_tokens, usage.cached_tokens)
 

@@ -52,7 +52,7 @@ class Ledger:
         except (sqlite3.Error, LedgerError) as error:
             self._lock.close()
             raise error if isinstance(error, LedgerError) else _mend(error, path) from error
-        self._sources: dict[str, int] = dict(self._db.execute("SELECT name, id FROM sources"))
+        self._sources = self._read_sources()
 
     def __enter__(self) -> Ledger:
         return self
@@ -110,7 +110,11 @@ class Ledger:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+                self._sources = self._read_sources()
             raise _mend(error, self.path) from error
+
+    def _read_sources(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT name, id FROM sources"))
 
     def _source(self, name: str) -> int:
         if name not in self._sources:

@@ -14,14 +14,13 @@ class ModelCard:
     """What the ledger must know of a model.
 
     `fingerprint` changes whenever the same ask could bring other bytes (weights, engine, its settings).
-    `billing` is the name that the price file knows it by; `cores` those that its seconds occupy.
+    `billing` is the name that the price file knows it by, or `cpu` where its core-seconds are paid.
     `parameters`, `layers` and `width` (heads x head size) feed the FLOP formula; None is unknown.
     """
 
     name: str
     fingerprint: str
     billing: str
-    cores: int = 1
     parameters: int | None = None
     layers: int | None = None
     width: int | None = None

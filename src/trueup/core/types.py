@@ -43,7 +43,8 @@ class Problem:
     """What a method may see of one item; the reference answer is not in it.
 
     `checkable` says that the stratum has a check that needs no reference, so that a method may rely on
-    grades in production too. `schema` describes a well-formed answer, where there is such a thing.
+    grades in production too. `schema` (JSON schema as canonical JSON text) or `grammar` (GBNF) describes a
+    well-formed answer, where there is such a thing.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Problem:
     prompt: Prompt
     sampling: Sampling = Sampling()
     schema: str | None = None
+    grammar: str | None = None
     checkable: bool = False
 
 
@@ -69,6 +71,7 @@ class Usage:
 
     `prompt_tokens` is the length of the context and stands on every sample of a call, so that any subset
     can be priced as if it had been asked for alone; `leads` marks the one sample that the ledger charges it to.
+    Seconds are core-seconds where the engine runs here, waiting time where it is bought.
     """
 
     prompt_tokens: int | None

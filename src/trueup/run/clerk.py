@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from trueup.core.asks import Ask, Check, Sample, Solve
@@ -35,6 +36,12 @@ class Tab:
 
 
 @dataclass(slots=True)
+class _Turn:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    flows: int = 0
+
+
+@dataclass(slots=True)
 class Clerk:
     """Answers the asks of any number of flows from one model, charging one ledger."""
 
@@ -42,7 +49,7 @@ class Clerk:
     ledger: Ledger
     prices: Prices
     fresh_calls: int = 0
-    _busy: dict[bytes, asyncio.Lock] = field(default_factory=dict)
+    _turns: dict[bytes, _Turn] = field(default_factory=dict)
     _tries: int = 0
 
     async def answer(self, ask: Ask, tab: Tab) -> object:
@@ -72,15 +79,12 @@ class Clerk:
             raise BadInput(f"n is {ask.n}; a method must ask for at least one attempt")
         sampling = ask.sampling or tab.item.problem.sampling
         base = _digest("sample", self.model.card.fingerprint, _prompt_text(ask.prompt), repr(sampling))
-        lock = self._busy.setdefault(base, asyncio.Lock())
-        async with lock:
+        async with self._alone(base):
             attempts = await self._attempts(ask, sampling, base, tab.stratum.name)
-        if not lock.locked():
-            self._busy.pop(base, None)
         for place, attempt in enumerate(attempts):
             tab.cost += sample_cost(self.model.card, self.prices, attempt.usage, with_prompt=place == 0)
         read = tab.stratum.verifier.read
-        return tuple(replace(attempt, answer=read(attempt.text)) for attempt in attempts)
+        return tuple(Attempt(a.index, a.text, a.finish, a.usage, read(a.text)) for a in attempts)
 
     async def _attempts(self, ask: Sample, sampling: Sampling, base: bytes, stratum: str) -> list[Attempt]:
         keys = {index: _attempt_key(base, index) for index in range(ask.start, ask.start + ask.n)}
@@ -105,13 +109,14 @@ class Clerk:
         problem = tab.item.problem
         answers = [attempt.answer for attempt in attempts]
         key = _digest(kind, verifier.name, problem.stratum, problem.id, json.dumps([reference, answers]))
-        charge = self.ledger.find([key]).get(key)
-        if charge is None:
-            started = time.perf_counter()
-            grades = [_grade(verifier, answer, problem, reference) for answer in answers]
-            reply = json.dumps([[g.value, g.parsed, g.note] for g in grades])
-            charge = self._computed(key, kind, verifier.name, tab, time.perf_counter() - started, reply)
-            await self.ledger.commit([charge])
+        async with self._alone(key):
+            charge = self.ledger.find([key]).get(key)
+            if charge is None:
+                started = time.perf_counter()
+                grades = [_grade(verifier, answer, problem, reference) for answer in answers]
+                reply = json.dumps([[g.value, g.parsed, g.note] for g in grades])
+                charge = self._computed(key, kind, verifier.name, tab, time.perf_counter() - started, reply)
+                await self.ledger.commit([charge])
         if kind == "check":
             tab.cost += compute_cost(self.prices, charge.decode_seconds)
         return tuple(Grade(*row) for row in json.loads(charge.reply))
@@ -122,15 +127,30 @@ class Clerk:
             raise BadInput(f"stratum {tab.stratum.name!r} has no solver; leave `solve` out or name one in the task")
         text = _prompt_text(ask.problem.prompt)
         key = _digest("solve", solver.fingerprint, text)
-        charge = self.ledger.find([key]).get(key)
-        if charge is None:
-            solution = await solver.solve(ask.problem)
-            reply = json.dumps([solution.status, solution.text, solution.answer])
-            charge = self._computed(key, "solve", solver.fingerprint, tab, solution.seconds, reply)
-            await self.ledger.commit([charge])
+        async with self._alone(key):
+            charge = self.ledger.find([key]).get(key)
+            if charge is None:
+                solution = await solver.solve(ask.problem)
+                reply = json.dumps([solution.status, solution.text])
+                charge = self._computed(key, "solve", solver.fingerprint, tab, solution.seconds, reply)
+                await self.ledger.commit([charge])
         tab.cost += compute_cost(self.prices, charge.decode_seconds)
-        status, text, answer = json.loads(charge.reply)
+        status, text = json.loads(charge.reply)
+        answer = tab.stratum.verifier.read(text) if status == "solved" else None
         return Solution(status, text, answer, charge.decode_seconds)
+
+    @asynccontextmanager
+    async def _alone(self, key: bytes) -> AsyncIterator[None]:
+        """One flow at a time for what is keyed alike, so that twins pay once."""
+        turn = self._turns.setdefault(key, _Turn())
+        turn.flows += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.flows -= 1
+            if turn.flows == 0:
+                del self._turns[key]
 
     def _sampled(self, key: bytes, attempt: Attempt, stratum: str) -> Charge:
         card, usage = self.model.card, attempt.usage

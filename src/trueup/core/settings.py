@@ -1,0 +1,62 @@
+"""Settings are keyword arguments: read from a signature, typed by it, never dropped."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.types import Json
+
+Maker = Callable[..., Any]
+
+
+def settings_of(maker: Maker) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of a function or class: what a user may set."""
+    parameters = inspect.signature(maker).parameters.values()
+    return {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def fit_settings(owner: str, maker: Maker, given: Mapping[str, Json]) -> dict[str, Json]:
+    """The given settings in the types that the signature names.
+
+    Raises UnknownName for a setting that is not there, BadInput for a value of the wrong type.
+    """
+    known = settings_of(maker)
+    hints = get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
+    for name in given:
+        if name not in known:
+            raise UnknownName(f"setting of {owner}", name, known)
+    return {name: _fit(f"{owner} {name}", hints.get(name, str), value) for name, value in given.items()}
+
+
+def split_words(text: str) -> tuple[str, dict[str, str]]:
+    """`vote n=8` as the name and its settings, still as text."""
+    name, *words = text.split()
+    pairs = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise BadInput(f"{word!r} in {text!r} is no setting; write name=value")
+        pairs[key] = value
+    return name, pairs
+
+
+def _fit(what: str, kind: Any, value: Json) -> Json:
+    wanted = [k for k in getattr(kind, "__args__", (kind,)) if k is not type(None)]
+    if any(type(value) is k for k in wanted):
+        return value
+    for make in wanted:
+        try:
+            return _boolean(value) if make is bool else make(value)
+        except (TypeError, ValueError):
+            continue
+    raise BadInput(f"{what} is {value!r}; it takes {' or '.join(getattr(k, '__name__', str(k)) for k in wanted)}")
+
+
+def _boolean(value: Json) -> bool:
+    words = {"true": True, "yes": True, "false": False, "no": False}
+    if str(value).lower() not in words:
+        raise ValueError(value)
+    return words[str(value).lower()]

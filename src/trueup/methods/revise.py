@@ -1,0 +1,36 @@
+"""Draft, then revise; select over the whole chain.
+
+Madaan et al. 2023, arXiv:2303.17651 (Self-Refine, feedback and revision in one turn); selection over the
+chain instead of its last link after Snell et al. 2024, arXiv:2408.03314, section 6: a right draft is often
+revised into a wrong one. Cost: 1 + rounds samples, each with the chain so far as its prompt.
+"""
+
+from __future__ import annotations
+
+from trueup.core.asks import Flow, check, sample
+from trueup.core.types import Answer, Attempt, Message, Problem, Prompt
+from trueup.methods.tally import elect
+
+REQUEST = "Check your answer step by step for mistakes. Then give the corrected answer in the same form as before."
+
+
+def revise(problem: Problem, *, rounds: int = 2) -> Flow[Answer]:
+    """A chain of revisions; the check picks from it where there is one in production, else the vote.
+
+    With a check the chain ends at the first attempt that passes.
+    """
+    chain: list[Attempt] = []
+    prompt = problem.prompt
+    for turn in range(rounds + 1):
+        (attempt, *_) = yield from sample(prompt, start=turn)
+        chain.append(attempt)
+        if problem.checkable:
+            grades = yield from check(problem, chain)
+            if grades[-1].is_right or turn == rounds:
+                return Answer.best(chain, grades)
+        prompt = _ask_again(prompt, attempt)
+    return elect(problem, chain)
+
+
+def _ask_again(prompt: Prompt, attempt: Attempt) -> Prompt:
+    return (*prompt, Message("assistant", attempt.text), Message("user", REQUEST))

@@ -1,0 +1,198 @@
+"""The embedded engine: llama.cpp inside this process, on CPU.
+
+Set up so that an attempt does not depend on what else is in the batch: a KV cache per slot in float32 and
+no flash attention. Then attempt i is the same bytes whether it was sampled alone, among sixteen, or after
+a restart, which is what lets a killed study end as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Sequence
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from trueup.core.errors import Unavailable
+from trueup.core.roles import ModelCard, Sampled, Waste
+from trueup.core.types import Attempt, Prompt, Sampling, Usage
+from trueup.models.weights import Weights
+
+SLOTS = 16
+CONTEXT_TOKENS = 2048
+IDLE_PROBE_SECONDS = 0.2
+SEED_SPAN = 1 << 31
+
+
+class LlamaCpp:
+    """Implements Model; the server starts at the first sample, so a resumed study need not load it."""
+
+    def __init__(self, weights: Weights, *, threads: int | None = None, slots: int = SLOTS) -> None:
+        """Prepare for weights on so many threads (default: the cores that are idle now)."""
+        self._weights = weights
+        self._slots = slots
+        self._threads = threads or idle_cores()
+        self._turn = asyncio.Lock()
+        self._server: Any = None
+        self._http: httpx.AsyncClient | None = None
+        engine = f"xllamacpp-{version('xllamacpp')}"
+        self.card = ModelCard(
+            name=weights.name,
+            fingerprint=f"{weights.name}:{weights.gguf_sha256[:16]}:{engine}:f32kv-noflash",
+            billing="cpu",
+            parameters=weights.parameters,
+            layers=weights.layers,
+            width=weights.width,
+        )
+
+    async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
+        """n attempts, in calls of at most as many as there are slots; one call at a time.
+
+        Seconds are core-seconds: those of the prompt for its call, the rest shared by tokens sampled.
+        """
+        async with self._turn:
+            http = self._http or await self._start()
+            text = await _render(http, prompt)
+            attempts: list[Attempt] = []
+            for offset in range(0, n, self._slots):
+                size = min(self._slots, n - offset)
+                reply = await self._call(http, text, size, start + offset, sampling)
+                if isinstance(reply, Waste):
+                    return Sampled(tuple(attempts), (reply,))
+                attempts += reply
+        return Sampled(tuple(attempts))
+
+    async def close(self) -> None:
+        """Stop the engine and free its memory."""
+        if self._http is not None:
+            await self._http.aclose()
+        self._http = self._server = None
+
+    async def _start(self) -> httpx.AsyncClient:
+        path = await asyncio.to_thread(self._weights.fetch)
+        self._server = await asyncio.to_thread(start_server, path, self._threads, self._slots)
+        self._http = httpx.AsyncClient(base_url=self._server.listening_address, timeout=None, trust_env=False)
+        return self._http
+
+    async def _call(
+        self, http: httpx.AsyncClient, text: str, n: int, start: int, sampling: Sampling
+    ) -> list[Attempt] | Waste:
+        body = _request(text, n, start, sampling)
+        started = time.perf_counter()
+        response = await http.post("/completion", json=body)
+        seconds = time.perf_counter() - started
+        if response.status_code != httpx.codes.OK:
+            return Waste("failed", _reason(response), seconds=seconds * self._threads)
+        reply = response.json()
+        choices = reply if isinstance(reply, list) else [reply]
+        return _attempts(sorted(choices, key=lambda c: c["index"]), start, seconds, self._threads)
+
+
+def start_server(path: Path, threads: int, slots: int) -> Any:
+    """llama.cpp's own server in this process, on a free loopback port, set up for reproducible batches."""
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise Unavailable(f"the embedded engine cannot be loaded: {error}; pip install xllamacpp") from error
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_parallel = slots
+    params.n_ctx = slots * CONTEXT_TOKENS
+    params.kv_unified = False
+    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cache_ram_mib = 0
+    params.verbosity = -1
+    return xllamacpp.Server(params)
+
+
+def idle_cores() -> int:
+    """The cores that this process may use and that stood idle for a moment, at least one.
+
+    llama.cpp's threads wait for each other by spinning: one more than there are free cores is far slower.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        busy, total = _cpu_ticks()
+        time.sleep(IDLE_PROBE_SECONDS)
+        busy_later, total_later = _cpu_ticks()
+    except OSError:
+        return allowed
+    share = (busy_later - busy) / max(1, total_later - total)
+    return max(1, min(allowed, round(allowed - share * (os.cpu_count() or 1))))
+
+
+def _cpu_ticks() -> tuple[int, int]:
+    ticks = [int(tick) for tick in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
+
+
+async def _render(http: httpx.AsyncClient, prompt: Prompt) -> str:
+    """The prompt in the model's own chat template."""
+    messages = [{"role": message.role, "content": message.content} for message in prompt]
+    response = await http.post("/apply-template", json={"messages": messages})
+    text: str = response.raise_for_status().json()["prompt"]
+    return text
+
+
+def _request(text: str, n: int, start: int, sampling: Sampling) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "prompt": text,
+        "n": n,
+        "n_predict": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": 0,
+        "min_p": 0.0,
+        "seed": _first_seed(text, sampling.seed) + start,
+        "stop": list(sampling.stop),
+        "cache_prompt": True,
+    }
+    if sampling.schema is not None:
+        body["json_schema"] = json.loads(sampling.schema)
+    if sampling.grammar is not None:
+        body["grammar"] = sampling.grammar
+    return body
+
+
+def _first_seed(text: str, seed: int) -> int:
+    """A seed per prompt, so that problems do not share their random numbers; llama.cpp adds the index."""
+    digest = blake2b(f"{seed}\0{text}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % SEED_SPAN
+
+
+def _attempts(choices: Sequence[dict[str, Any]], start: int, seconds: float, threads: int) -> list[Attempt]:
+    leader = max(choices, key=lambda choice: choice["timings"]["prompt_n"])
+    prefill = min(seconds, leader["timings"]["prompt_ms"] / 1000)
+    tokens = sum(choice["tokens_predicted"] for choice in choices)
+    return [
+        Attempt(
+            index=start + place,
+            text=choice["content"],
+            finish="length" if choice["stop_type"] == "limit" else "stop",
+            usage=Usage(
+                prompt_tokens=choice["tokens_evaluated"],
+                completion_tokens=choice["tokens_predicted"],
+                cached_tokens=leader["timings"]["cache_n"],
+                prefill_seconds=prefill * threads,
+                decode_seconds=(seconds - prefill) * threads * choice["tokens_predicted"] / max(1, tokens),
+                leads=place == 0,
+            ),
+        )
+        for place, choice in enumerate(choices)
+    ]
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        message = response.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        message = response.text[:200]
+    return f"llama.cpp answered {response.status_code}: {message}"

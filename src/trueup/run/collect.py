@@ -1,0 +1,50 @@
+"""Collect what a study needs: a pool of attempts per item, and every arm on every item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from trueup.core.outcome import Measured, Outcome, Pool
+from trueup.core.stratum import Arm, Stratum
+from trueup.run.clerk import Clerk
+from trueup.run.driver import Job, run_jobs
+
+Watch = Callable[[Outcome | Pool], None]
+
+
+async def collect(
+    strata: Sequence[Stratum],
+    arms: Mapping[str, Sequence[Arm]],
+    samples: int,
+    clerk: Clerk,
+    *,
+    lanes: int,
+    watch: Watch = lambda _: None,
+) -> tuple[Measured, ...]:
+    """Run all of it, telling `watch` of each piece as it is committed.
+
+    An item's pool comes before its arms, so that arms find their samples paid for.
+    """
+    results = []
+    async for result in run_jobs(_jobs(strata, arms, samples), clerk, lanes=lanes):
+        watch(result)
+        results.append(result)
+    return tuple(_measured(stratum, tuple(arms[stratum.name]), results) for stratum in strata)
+
+
+def _jobs(strata: Sequence[Stratum], arms: Mapping[str, Sequence[Arm]], samples: int) -> Iterator[Job]:
+    for stratum in strata:
+        for item in stratum.items:
+            yield Job(stratum, item, samples)
+            for arm in arms[stratum.name]:
+                yield Job(stratum, item, arm)
+
+
+def _measured(stratum: Stratum, arms: tuple[Arm, ...], results: Sequence[Outcome | Pool]) -> Measured:
+    """The results of one stratum, in the order of its items and arms whatever order they ended in."""
+    order = {item.problem.id: place for place, item in enumerate(stratum.items)}
+    rank = {arm.label: place for place, arm in enumerate(arms)}
+    own = [result for result in results if result.item.problem.stratum == stratum.name]
+    pools = sorted((r for r in own if isinstance(r, Pool)), key=lambda r: order[r.item.problem.id])
+    outcomes = sorted((r for r in own if isinstance(r, Outcome)), key=lambda r: (rank[r.arm], order[r.item.problem.id]))
+    return Measured(stratum, arms, tuple(pools), tuple(outcomes))

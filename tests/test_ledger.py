@@ -1,0 +1,150 @@
+"""The ledger: totals follow from rows, nothing is written twice, nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from decimal import Decimal
+
+import pytest
+
+from trueup.core.charge import Charge
+from trueup.core.errors import LedgerError
+from trueup.core.ledger import Ledger, read_charges, verify
+
+
+def charge(number: int, **changes) -> Charge:
+    values = {
+        "key": number.to_bytes(16, "big"), "kind": "sampled", "source": "toy", "stratum": "s",
+        "prompt_tokens": 10, "cached_tokens": 4, "completion_tokens": 3, "prefill_seconds": 0.5,
+        "decode_seconds": 0.25, "flops": 7_000_000, "usd": Decimal("0.000001"), "reply": "text",
+    }  # fmt: skip
+    return Charge(**(values | changes))
+
+
+def write(path, *charges):
+    async def run():
+        with Ledger(path) as ledger:
+            await ledger.commit(charges)
+            return ledger.totals()
+
+    return asyncio.run(run())
+
+
+def test_a_prompt_is_counted_once_a_call_and_completions_always(tmp_path):
+    (total,) = write(tmp_path / "l", charge(1), charge(2, leads=False), charge(3, leads=False))
+    assert (total.charges, total.prompt_tokens, total.cached_tokens, total.completion_tokens) == (3, 10, 4, 9)
+    assert total.micros == 500_000 + 3 * 250_000
+
+
+def test_unknown_tokens_and_prices_are_counted_as_unknown(tmp_path):
+    (total,) = write(tmp_path / "l", charge(1), charge(2, completion_tokens=None, usd=None))
+    assert (total.completion_tokens, total.unknown_tokens, total.unpriced) == (3, 1, 1)
+
+
+def test_verify_proves_the_totals_from_the_rows(tmp_path):
+    write(tmp_path / "l", *(charge(i, kind=kind) for i, kind in enumerate(["sampled", "check", "failed"] * 50)))
+    verdict = verify(tmp_path / "l")
+    assert (verdict.charges, verdict.discrepancies) == (150, ())
+
+
+@pytest.mark.parametrize("tamper", [
+    "UPDATE charges SET completion_tokens = completion_tokens + 1 WHERE rowid = 2",
+    "DELETE FROM charges WHERE rowid = 1",
+    "UPDATE totals SET picodollars = picodollars - 1",
+    "DELETE FROM totals",
+])  # fmt: skip
+def test_verify_finds_a_changed_row_or_total(tmp_path, tamper):
+    write(tmp_path / "l", charge(1), charge(2))
+    with sqlite3.connect(tmp_path / "l") as db:
+        db.execute(tamper)
+    db.close()
+    assert verify(tmp_path / "l").discrepancies
+
+
+def test_what_is_read_back_is_what_was_written(tmp_path):
+    written = charge(1, reply="naïve \x00 ☃", finish="length")
+    write(tmp_path / "l", written)
+    assert list(read_charges(tmp_path / "l")) == [written]
+
+
+def test_a_charge_written_twice_is_refused_and_the_rest_of_its_group_undone(tmp_path):
+    write(tmp_path / "l", charge(1))
+    with pytest.raises(LedgerError, match="UNIQUE"):
+        write(tmp_path / "l", charge(2), charge(1))
+    assert len(list(read_charges(tmp_path / "l"))) == 1
+
+
+def test_a_second_writer_is_refused_in_one_line(tmp_path):
+    with Ledger(tmp_path / "l"), pytest.raises(LedgerError, match="being written by another run"):
+        Ledger(tmp_path / "l")
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path):
+    (tmp_path / "l").write_text("certainly not a database, but long enough to look at" * 10)
+    with pytest.raises(LedgerError, match="not a database"):
+        Ledger(tmp_path / "l")
+
+
+def test_a_full_disk_is_one_clear_line_and_keeps_what_was_committed(tmp_path):
+    write(tmp_path / "l", charge(1))
+    script = """
+        import asyncio, resource, signal, sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[2])
+        from test_ledger import charge, write
+        from trueup.core.errors import LedgerError
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        try:
+            write(Path(sys.argv[1]), *(charge(i, reply="x" * 1000) for i in range(2, 2000)))
+        except LedgerError as error:
+            print(error)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "l"), os.path.dirname(__file__)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "cannot write" in done.stdout or "disk full" in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert len(list(read_charges(tmp_path / "l"))) == 1
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 200_000
+
+
+def test_kill_9_loses_nothing_acknowledged(tmp_path):
+    """The child tells each key only after commit() returned; then it is killed without warning."""
+    script = """
+        import asyncio, sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[2])
+        from test_ledger import charge
+        from trueup.core.ledger import Ledger
+        async def one(ledger, number):
+            await ledger.commit([charge(number)])
+            print(number, flush=True)
+        async def main():
+            with Ledger(Path(sys.argv[1])) as ledger:
+                start = int(sys.argv[3])
+                for first in range(start, start + 100_000, 8):
+                    await asyncio.gather(*(one(ledger, first + i) for i in range(8)))
+        asyncio.run(main())
+    """
+    acknowledged: set[int] = set()
+    for kill in range(5):
+        command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "l"), os.path.dirname(__file__)]
+        child = subprocess.Popen([*command, str(kill * 100_000)], stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(40 + 13 * kill)]
+        child.send_signal(signal.SIGKILL)
+        lines += child.stdout.read().splitlines()
+        child.stdout.close()
+        child.wait()
+        acknowledged |= {int(line) for line in lines if line.strip().isdigit()}
+    kept = [int.from_bytes(c.key, "big") for c in read_charges(tmp_path / "l")]
+    assert acknowledged <= set(kept)
+    assert len(kept) == len(set(kept))
+    assert verify(tmp_path / "l").discrepancies == ()

@@ -1,0 +1,161 @@
+"""Methods, one conversation at a time, and in closed form on a toy of known accuracy."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from math import comb
+from pathlib import Path
+
+import pytest
+from toys import PRICES, attempts, finish, problem
+
+from trueup import methods
+from trueup.bench.toy import Toy, Whole, toy_item
+from trueup.core.asks import Check, Sample, Solve
+from trueup.core.errors import BadInput
+from trueup.core.ledger import Ledger
+from trueup.core.outcome import Outcome
+from trueup.core.stratum import Arm, Stratum
+from trueup.core.types import Grade, Solution
+from trueup.methods.adaptive_vote import lead_probability
+from trueup.run import Clerk, Job, run_jobs
+
+
+def test_once_asks_for_one_attempt_and_returns_it():
+    asks, answer = finish(methods.once(problem()), [attempts("4")])
+    assert asks == [Sample(problem().prompt, 1)]
+    assert (answer.text, answer.value) == ("<4>", "4")
+
+
+def test_vote_returns_the_most_frequent_answer():
+    asks, answer = finish(methods.vote(problem(), n=5), [attempts("3", "4", "4", "5", "4")])
+    assert asks == [Sample(problem().prompt, 5)]
+    assert (answer.value, answer.note) == ("4", "3 of 5 votes")
+
+
+def test_vote_gives_unparsable_attempts_no_vote():
+    _, answer = finish(methods.vote(problem(), n=5), [attempts(None, None, None, "42", "42")])
+    assert answer.value == "42"
+
+
+def test_vote_of_unparsable_attempts_only_abstains():
+    _, answer = finish(methods.vote(problem(), n=2), [attempts(None, None)])
+    assert answer.value is None
+
+
+def test_vote_breaks_ties_by_seed_and_the_same_seed_the_same_way():
+    tied = attempts("a", "b")
+    winners = [finish(methods.vote(problem(seed=s), n=2), [tied])[1].value for s in range(40)]
+    assert winners == [finish(methods.vote(problem(seed=s), n=2), [tied])[1].value for s in range(40)]
+    assert 8 <= winners.count("a") <= 32
+
+
+def test_best_of_n_keeps_the_first_of_the_best_grades():
+    grades = (Grade(0.2), Grade(0.9), Grade(0.9))
+    asks, answer = finish(methods.best_of_n(problem(), n=3), [attempts("a", "b", "c"), grades])
+    assert isinstance(asks[1], Check)
+    assert answer.value == "b"
+
+
+def test_best_of_n_prefers_a_wrong_answer_to_an_unparsable_one():
+    grades = (Grade(0.0, parsed=False), Grade(0.0))
+    _, answer = finish(methods.best_of_n(problem(), n=2), [attempts(None, "b"), grades])
+    assert answer.value == "b"
+
+
+def test_revise_stops_at_the_first_attempt_that_passes_the_check():
+    chain = [attempts("a"), (Grade(0.0),), attempts("b"), (Grade(0.0), Grade(1.0))]
+    asks, answer = finish(methods.revise(problem(checkable=True), rounds=3), chain)
+    assert answer.value == "b"
+    assert [type(ask) for ask in asks] == [Sample, Check, Sample, Check]
+    assert [m.role for m in asks[2].prompt] == ["user", "assistant", "user"]
+
+
+def test_revise_keeps_a_right_draft_that_was_revised_away():
+    chain = [attempts("a"), (Grade(0.6),), attempts("b"), (Grade(0.6), Grade(0.1))]
+    _, answer = finish(methods.revise(problem(checkable=True), rounds=1), chain)
+    assert answer.value == "a"
+
+
+def test_revise_without_a_check_votes_over_the_chain_and_never_asks_for_one():
+    asks, answer = finish(methods.revise(problem(), rounds=2), [attempts("a"), attempts("b"), attempts("a")])
+    assert answer.value == "a"
+    assert all(isinstance(ask, Sample) for ask in asks)
+
+
+def test_lead_probability_is_the_beta_tail():
+    scipy_special = pytest.importorskip("scipy.special")
+    for first in range(6):
+        for second in range(first + 1):
+            votes = ["a"] * first + ["b"] * second
+            wanted = 1 - scipy_special.betainc(first + 1, second + 1, 0.5)
+            assert lead_probability(list(attempts(*votes))) == pytest.approx(wanted)
+
+
+def test_adaptive_vote_stops_after_four_equal_answers():
+    asks, answer = finish(methods.adaptive_vote(problem(), n=16, step=2), [attempts("a", "a"), attempts("a", "a")])
+    assert [(ask.start, ask.n) for ask in asks] == [(0, 2), (2, 2)]
+    assert answer.value == "a"
+    assert lead_probability(list(attempts(*"aaa"))) < 0.95 < lead_probability(list(attempts(*"aaaa")))
+
+
+def test_adaptive_vote_never_exceeds_n():
+    replies = [attempts("a", "b")] * 3
+    asks, _ = finish(methods.adaptive_vote(problem(), n=5, step=2), [*replies[:2], attempts("a")])
+    assert sum(ask.n for ask in asks) == 5
+
+
+def test_constrained_samples_under_the_problems_schema():
+    schema = json.dumps({"type": "integer"})
+    asks, _ = finish(methods.constrained(problem(schema=schema)), [attempts("1")])
+    assert asks[0].sampling.schema == schema
+
+
+def test_constrained_refuses_a_problem_without_schema():
+    with pytest.raises(BadInput, match="no schema or grammar"):
+        next(methods.constrained(problem()))
+
+
+@pytest.mark.parametrize("status", ["unsatisfiable", "not_unique", "timeout", "unreadable"])
+def test_solve_abstains_unless_solved(status):
+    asks, answer = finish(methods.solve(problem()), [Solution(status)])
+    assert isinstance(asks[0], Solve)
+    assert (answer.value, answer.note) == (None, status)
+
+
+def test_every_method_is_a_generator_named_like_its_file_with_settings_by_keyword_only():
+    for name in methods.__all__:
+        method = getattr(methods, name)
+        assert inspect.isgeneratorfunction(method)
+        assert Path(inspect.getfile(method)).stem == name
+        first, *rest = inspect.signature(method).parameters.values()
+        assert first.name == "problem"
+        assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in rest)
+
+
+def _accuracy(tmp_path, arm, p, items=4000):
+    async def run():
+        with Ledger(tmp_path / "ledger.sqlite") as ledger:
+            clerk = Clerk(Toy(p), ledger, PRICES)
+            stratum = Stratum("toy", (), Whole(), Whole())
+            jobs = (Job(stratum, toy_item(i), arm) for i in range(items))
+            return [o async for o in run_jobs(jobs, clerk, lanes=256) if isinstance(o, Outcome)]
+
+    outcomes = asyncio.run(run())
+    return sum(o.grade.is_right for o in outcomes) / items, outcomes
+
+
+def test_best_of_n_has_the_accuracy_of_its_closed_form(tmp_path):
+    accuracy, outcomes = _accuracy(tmp_path, Arm("best_of_n", {}, lambda q: methods.best_of_n(q, n=4)), 0.3)
+    assert accuracy == pytest.approx(1 - 0.7**4, abs=4 * (0.76 * 0.24 / 4000) ** 0.5)
+    assert {(o.cost.prompt_tokens, o.cost.completion_tokens, o.cost.calls) for o in outcomes} == {(8, 32, 2)}
+
+
+def test_vote_has_the_accuracy_of_its_closed_form(tmp_path):
+    """Wrong answers of the toy never agree, so three attempts elect `right` on two hits, and on one by lot."""
+    p = 0.4
+    wanted = sum(comb(3, k) * p**k * (1 - p) ** (3 - k) for k in (2, 3)) + 3 * p * (1 - p) ** 2 / 3
+    accuracy, _ = _accuracy(tmp_path, Arm("vote", {}, lambda q: methods.vote(q, n=3)), p)
+    assert accuracy == pytest.approx(wanted, abs=4 * (wanted * (1 - wanted) / 4000) ** 0.5)

@@ -1,0 +1,167 @@
+"""The clerk and the driver: what is asked is charged once, and priced as if it ran alone."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from toys import PRICES, item
+
+from trueup import methods
+from trueup.bench.toy import TOKENS, Toy, Whole, toy_item
+from trueup.core.asks import sample
+from trueup.core.cost import Prices, sample_cost
+from trueup.core.errors import BadInput
+from trueup.core.ledger import Ledger, read_charges, verify
+from trueup.core.roles import ModelCard, Sampled, Waste
+from trueup.core.stratum import Arm, Stratum
+from trueup.core.types import Answer, Attempt, Grade, Usage
+from trueup.run import Clerk, Job, collect, run_job
+
+ONCE = Arm("once", {}, methods.once)
+VOTE = Arm("vote", {"n": 4}, lambda problem: methods.vote(problem, n=4))
+
+
+class Oracle(Whole):
+    """A verifier that cannot do without the reference."""
+
+    needs_reference = True
+
+    def check(self, answer, problem, reference):
+        return Grade(float(answer == reference))
+
+
+class Broken:
+    """Fails every other call, and says what it cost."""
+
+    def __init__(self):
+        self.calls = 0
+        self.card = ModelCard("broken", "broken:1", "unpriced-model")
+
+    async def sample(self, prompt, n, start, sampling):
+        self.calls += 1
+        if self.calls % 2:
+            return Sampled((), (Waste("retried", "429"), Waste("failed", "500 from upstream", 7, None)))
+        return Sampled(tuple(Attempt(start + i, "right", "stop", Usage(5, 1)) for i in range(n)))
+
+    async def close(self):
+        pass
+
+
+def run(tmp_path, model, work, *, name="l"):
+    async def go():
+        with Ledger(tmp_path / name) as ledger:
+            clerk = Clerk(model, ledger, PRICES)
+            return await work(clerk), clerk.fresh_calls
+
+    return asyncio.run(go())
+
+
+def test_a_second_run_answers_from_the_ledger_without_a_call(tmp_path):
+    stratum = Stratum("toy", tuple(toy_item(i) for i in range(20)), Whole(), Whole())
+    work = lambda clerk: collect([stratum], {"toy": [ONCE, VOTE]}, 8, clerk, lanes=4)  # noqa: E731
+    first, calls = run(tmp_path, Toy(0.5), work)
+    again, none = run(tmp_path, Toy(0.5), work)
+    assert (calls, none) == (20, 0)
+    assert [o.answer for o in first[0].outcomes] == [o.answer for o in again[0].outcomes]
+    assert [o.cost.completion_tokens for o in first[0].outcomes] == [
+        o.cost.completion_tokens for o in again[0].outcomes
+    ]
+    assert verify(tmp_path / "l").discrepancies == ()
+
+
+def test_arms_share_samples_in_the_ledger_but_each_is_priced_alone(tmp_path):
+    stratum = Stratum("toy", (toy_item(1),), Whole(), Whole())
+    (measured,), _ = run(tmp_path, Toy(0.5), lambda c: collect([stratum], {"toy": [ONCE, VOTE]}, 8, c, lanes=1))
+    sampled = [c for c in read_charges(tmp_path / "l") if c.kind == "sampled"]
+    assert len(sampled) == 8
+    assert sum(c.leads for c in sampled) == 1
+    once, vote = measured.outcomes
+    assert (once.cost.prompt_tokens, once.cost.completion_tokens) == (TOKENS, TOKENS)
+    assert (vote.cost.prompt_tokens, vote.cost.completion_tokens) == (TOKENS, 4 * TOKENS)
+
+
+def test_the_same_attempt_comes_from_one_call_of_eight_or_eight_of_one(tmp_path):
+    job = Job(Stratum("toy", (), Whole()), toy_item(3), 8)
+    whole, _ = run(tmp_path, Toy(0.5), lambda clerk: run_job(job, clerk), name="a")
+
+    async def piecewise(clerk):
+        arm = Arm("pieces", {}, lambda p: _pieces(p))
+        return (await run_job(Job(job.stratum, job.item, arm), clerk)).answer.text
+
+    pieces, _ = run(tmp_path, Toy(0.5), piecewise, name="b")
+    assert pieces.split() == [a.text for a in whole.attempts]
+
+
+def _pieces(problem):
+    texts = []
+    for start in range(8):
+        (attempt,) = yield from sample(problem.prompt, start=start)
+        texts.append(attempt.text)
+    return Answer(" ".join(texts), "x")
+
+
+def test_flows_that_ask_the_same_at_once_pay_once(tmp_path):
+    twins = [Job(Stratum("toy", (), Whole()), toy_item(1), 8) for _ in range(5)]
+
+    async def go(clerk):
+        return await asyncio.gather(*(run_job(job, clerk) for job in twins))
+
+    pools, calls = run(tmp_path, Toy(0.5), go)
+    assert calls == 1
+    assert len({tuple(a.text for a in pool.attempts) for pool in pools}) == 1
+
+
+def test_a_failed_ask_is_a_failure_on_record_and_its_waste_a_charge(tmp_path):
+    job = Job(Stratum("s", (), Oracle()), item(), ONCE)
+    outcome, _ = run(tmp_path, Broken(), lambda clerk: run_job(job, clerk))
+    assert outcome.answer is None
+    assert "500 from upstream" in outcome.failure
+    assert not outcome.grade.is_right
+    kinds = {c.kind: (c.prompt_tokens, c.completion_tokens, c.usd) for c in read_charges(tmp_path / "l")}
+    assert kinds == {"retried": (None, None, None), "failed": (7, None, None)}
+
+
+def test_a_failure_is_tried_again_by_the_next_run(tmp_path):
+    model = Broken()
+    job = Job(Stratum("s", (), Oracle()), item(), ONCE)
+    run(tmp_path, model, lambda clerk: run_job(job, clerk))
+    outcome, _ = run(tmp_path, model, lambda clerk: run_job(job, clerk))
+    assert outcome.failure is None
+    assert outcome.grade.is_right
+
+
+def test_a_check_without_a_reference_free_verifier_marks_the_outcome_an_oracle(tmp_path):
+    best = Arm("best_of_n", {"n": 2}, lambda p: methods.best_of_n(p, n=2))
+    with_check = Job(Stratum("toy", (), Oracle(), Whole()), toy_item(1), best)
+    without = Job(Stratum("toy", (), Oracle()), toy_item(1), best)
+    checked, _ = run(tmp_path, Toy(0.5), lambda clerk: run_job(with_check, clerk))
+    oracle, _ = run(tmp_path, Toy(0.5), lambda clerk: run_job(without, clerk))
+    assert (checked.is_oracle, oracle.is_oracle) == (False, True)
+
+
+def test_solve_without_a_solver_says_so(tmp_path):
+    job = Job(Stratum("s", (), Oracle()), item(), Arm("solve", {}, methods.solve))
+    with pytest.raises(BadInput, match="has no solver"):
+        run(tmp_path, Toy(0.5), lambda clerk: run_job(job, clerk))
+
+
+def test_dense_flops_by_hand():
+    """N = 10, l = 2, d = 3, P = 4, L = 5: prefill 80 + 192, decode 100 + 480 + 300."""
+    card = ModelCard("m", "m", "cpu", parameters=10, layers=2, width=3)
+    assert sample_cost(card, PRICES, Usage(4, 5), with_prompt=True).flops == 272 + 880
+    assert sample_cost(card, PRICES, Usage(4, 5), with_prompt=False).flops == 880
+
+
+def test_unknown_usage_stays_unknown_in_a_sum():
+    card = ModelCard("m", "m", "m")
+    known = sample_cost(card, PRICES, Usage(4, 5), with_prompt=True)
+    unknown = sample_cost(card, PRICES, Usage(4, None), with_prompt=True)
+    assert (known + unknown).completion_tokens is None
+    assert (known + unknown).prompt_tokens == 8
+
+
+def test_an_hour_on_one_core_costs_the_core_hour():
+    assert Prices("d", Decimal("0.36")).compute(3600) == Decimal("0.36")
+    assert Prices("d", Decimal("0.36")).compute(0.5) == Decimal("0.00005")
