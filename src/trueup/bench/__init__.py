@@ -1,1 +1,13 @@
-"""The bench room."""
+"""Benchmarks that anyone can run: ratios, measured side by side in one run."""
+
+from collections.abc import Callable
+
+from trueup.bench.driver import driver
+from trueup.bench.engine import engine
+from trueup.bench.ledger import ledger
+from trueup.bench.result import Result
+from trueup.core.types import Json
+
+BENCHMARKS: dict[str, Callable[[], list[dict[str, Json]]]] = {"driver": driver, "engine": engine, "ledger": ledger}
+
+__all__ = ["BENCHMARKS", "Result"]

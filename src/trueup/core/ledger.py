@@ -53,6 +53,7 @@ class Ledger:
             self._lock.close()
             raise error if isinstance(error, LedgerError) else _mend(error, path) from error
         self._sources = self._read_sources()
+        self._keys = {row[0] for row in self._db.execute("SELECT key FROM charges")}
 
     def __enter__(self) -> Ledger:
         return self
@@ -69,9 +70,12 @@ class Ledger:
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Charge]:
         """The committed charges of these keys."""
-        marks = ",".join("?" * len(keys))
+        kept = [key for key in keys if key in self._keys]
+        if not kept:
+            return {}
+        marks = ",".join("?" * len(kept))
         rows = self._db.execute(
-            f"SELECT c.*, s.name FROM charges c JOIN sources s ON s.id = c.source WHERE key IN ({marks})", keys
+            f"SELECT c.*, s.name FROM charges c JOIN sources s ON s.id = c.source WHERE key IN ({marks})", kept
         )
         return {charge.key: charge for charge in map(from_row, rows)}
 
@@ -112,6 +116,7 @@ class Ledger:
                 self._db.execute("ROLLBACK")
                 self._sources = self._read_sources()
             raise _mend(error, self.path) from error
+        self._keys.update(charge.key for charge in charges)
 
     def _read_sources(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT name, id FROM sources"))

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -36,12 +35,6 @@ class Tab:
 
 
 @dataclass(slots=True)
-class _Turn:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    flows: int = 0
-
-
-@dataclass(slots=True)
 class Clerk:
     """Answers the asks of any number of flows from one model, charging one ledger."""
 
@@ -49,7 +42,7 @@ class Clerk:
     ledger: Ledger
     prices: Prices
     fresh_calls: int = 0
-    _turns: dict[bytes, _Turn] = field(default_factory=dict)
+    _busy: dict[bytes, asyncio.Event] = field(default_factory=dict)
     _tries: int = 0
 
     async def answer(self, ask: Ask, tab: Tab) -> object:
@@ -79,7 +72,7 @@ class Clerk:
             raise BadInput(f"n is {ask.n}; a method must ask for at least one attempt")
         sampling = ask.sampling or tab.item.problem.sampling
         base = _digest("sample", self.model.card.fingerprint, _prompt_text(ask.prompt), repr(sampling))
-        async with self._alone(base):
+        async with _Turn(self._busy, base):
             attempts = await self._attempts(ask, sampling, base, tab.stratum.name)
         for place, attempt in enumerate(attempts):
             tab.cost += sample_cost(self.model.card, self.prices, attempt.usage, with_prompt=place == 0)
@@ -109,7 +102,7 @@ class Clerk:
         problem = tab.item.problem
         answers = [attempt.answer for attempt in attempts]
         key = _digest(kind, verifier.name, problem.stratum, problem.id, json.dumps([reference, answers]))
-        async with self._alone(key):
+        async with _Turn(self._busy, key):
             charge = self.ledger.find([key]).get(key)
             if charge is None:
                 started = time.perf_counter()
@@ -127,7 +120,7 @@ class Clerk:
             raise BadInput(f"stratum {tab.stratum.name!r} has no solver; leave `solve` out or name one in the task")
         text = _prompt_text(ask.problem.prompt)
         key = _digest("solve", solver.fingerprint, text)
-        async with self._alone(key):
+        async with _Turn(self._busy, key):
             charge = self.ledger.find([key]).get(key)
             if charge is None:
                 solution = await solver.solve(ask.problem)
@@ -138,19 +131,6 @@ class Clerk:
         status, text = json.loads(charge.reply)
         answer = tab.stratum.verifier.read(text) if status == "solved" else None
         return Solution(status, text, answer, charge.decode_seconds)
-
-    @asynccontextmanager
-    async def _alone(self, key: bytes) -> AsyncIterator[None]:
-        """One flow at a time for what is keyed alike, so that twins pay once."""
-        turn = self._turns.setdefault(key, _Turn())
-        turn.flows += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.flows -= 1
-            if turn.flows == 0:
-                del self._turns[key]
 
     def _sampled(self, key: bytes, attempt: Attempt, stratum: str) -> Charge:
         card, usage = self.model.card, attempt.usage
@@ -176,6 +156,23 @@ class Clerk:
     def _computed(self, key: bytes, kind: str, source: str, tab: Tab, seconds: float, reply: str) -> Charge:
         usd = self.prices.compute(seconds)
         return Charge(key, kind, source, tab.stratum.name, decode_seconds=seconds, usd=usd, reply=reply)
+
+
+class _Turn:
+    """One flow at a time for what is keyed alike, so that twins pay once."""
+
+    __slots__ = ("_busy", "_key")
+
+    def __init__(self, busy: dict[bytes, asyncio.Event], key: bytes) -> None:
+        self._busy, self._key = busy, key
+
+    async def __aenter__(self) -> None:
+        while (other := self._busy.get(self._key)) is not None:
+            await other.wait()
+        self._busy[self._key] = asyncio.Event()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._busy.pop(self._key).set()
 
 
 def _grade(verifier: Verifier, answer: str | None, problem: Problem, reference: object) -> Grade:
