@@ -12,7 +12,7 @@ import pytest
 from toys import PRICES, attempts, finish, problem
 
 from trueup import methods
-from trueup.bench.toy import Toy, Whole, toy_item
+from trueup.bench.toy import Whole, toy_item
 from trueup.core.asks import Check, Sample, Solve
 from trueup.core.errors import BadInput
 from trueup.core.ledger import Ledger
@@ -20,6 +20,7 @@ from trueup.core.outcome import Outcome
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Grade, Solution
 from trueup.methods.adaptive_vote import lead_probability
+from trueup.models import Toy
 from trueup.run import Clerk, Job, run_jobs
 
 

@@ -9,7 +9,7 @@ import pytest
 from toys import PRICES, item
 
 from trueup import methods
-from trueup.bench.toy import TOKENS, Toy, Whole, toy_item
+from trueup.bench.toy import Whole, toy_item
 from trueup.core.asks import sample
 from trueup.core.cost import Prices, sample_cost
 from trueup.core.errors import BadInput
@@ -17,6 +17,7 @@ from trueup.core.ledger import Ledger, read_charges, verify
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Answer, Attempt, Grade, Usage
+from trueup.models.toy import TOKENS, Toy
 from trueup.run import Clerk, Job, collect, run_job
 
 ONCE = Arm("once", {}, methods.once)

@@ -12,13 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from trueup.bench.toy import Toy, Whole, toy_item
+from trueup.bench.toy import Whole, toy_item
 from trueup.core.cost import Prices
 from trueup.core.ledger import Ledger, verify
 from trueup.core.outcome import Outcome
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Json
 from trueup.methods import best_of_n
+from trueup.models import Toy
 from trueup.run import Clerk, Job, run_jobs
 
 PROBLEMS = 100_000

@@ -97,7 +97,7 @@ def _bare_server(weights: Path, threads: int) -> Any:
 
 
 def _problems(number: int) -> list[Problem]:
-    draw = random.Random(number)
+    draw = random.Random(f"round {number}")
     sampling = Sampling(temperature=0.8, max_tokens=TOKENS)
     return [
         Problem(f"{number}-{place}", "sums", _prompt(draw.randint(10, 99), draw.randint(10, 99)), sampling)

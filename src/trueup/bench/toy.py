@@ -1,35 +1,8 @@
-"""A model of known accuracy that costs nothing: what is left is our own overhead."""
+"""Problems for the toy model, and the verifier that knows its right answer."""
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
-from trueup.core.roles import ModelCard, Sampled
-from trueup.core.types import Attempt, Grade, Item, Json, Message, Problem, Prompt, Sampling, Usage
-
-TOKENS = 8
-CHUNK = 1 << 16
-
-
-class Toy:
-    """Answers `right` with probability p, independently per attempt, else one of many wrong answers."""
-
-    def __init__(self, p: float) -> None:
-        self._limit = int(p * CHUNK)
-        self.card = ModelCard("toy", f"toy:{p}", "cpu", parameters=1000, layers=1, width=8)
-
-    async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
-        """Attempt i depends on the prompt's last message, the seed and i alone."""
-        base = f"{sampling.seed}\0{prompt[-1].content}".encode()
-        return Sampled(tuple(self._attempt(base, start + i, leads=i == 0) for i in range(n)))
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-    def _attempt(self, base: bytes, index: int, *, leads: bool) -> Attempt:
-        draw = int.from_bytes(blake2b(index.to_bytes(8, "little"), key=base[-64:], digest_size=4).digest(), "little")
-        text = "right" if draw % CHUNK < self._limit else f"wrong-{draw >> 16}"
-        return Attempt(index, text, "stop", Usage(TOKENS, TOKENS, 0, leads=leads))
+from trueup.core.types import Grade, Item, Json, Message, Problem
 
 
 class Whole:

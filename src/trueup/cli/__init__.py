@@ -1,1 +1,5 @@
-"""The cli room."""
+"""The command line."""
+
+from trueup.cli.app import main
+
+__all__ = ["main"]

@@ -1,7 +1,7 @@
 """The embedded engine: llama.cpp inside this process, on CPU.
 
-Set up so that an attempt does not depend on what else is in the batch: a KV cache per slot in float32 and
-no flash attention. Then attempt i is the same bytes whether it was sampled alone, among sixteen, or after
+Set up so that an attempt does not depend on what else is in the batch: a KV cache per slot, no flash
+attention, one call at a time. Then attempt i is the same bytes whether it was sampled alone, among sixteen, or after
 a restart, which is what lets a killed study end as an uninterrupted one.
 """
 
@@ -44,7 +44,7 @@ class LlamaCpp:
         engine = f"xllamacpp-{version('xllamacpp')}"
         self.card = ModelCard(
             name=weights.name,
-            fingerprint=f"{weights.name}:{weights.gguf_sha256[:16]}:{engine}:f32kv-noflash",
+            fingerprint=f"{weights.name}:{weights.gguf_sha256[:16]}:{engine}:slotkv-noflash",
             billing="cpu",
             parameters=weights.parameters,
             layers=weights.layers,
@@ -105,7 +105,6 @@ def start_server(path: Path, threads: int, slots: int) -> Any:
     params.n_parallel = slots
     params.n_ctx = slots * CONTEXT_TOKENS
     params.kv_unified = False
-    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.cache_ram_mib = 0

@@ -1,1 +1,32 @@
-"""The plan room."""
+"""The plan room: what was measured, what causes it, what to do about it, how sure that is."""
+
+from trueup.plan.assess import assess
+from trueup.plan.certify import certify, halves
+from trueup.plan.choose import choose
+from trueup.plan.diagnose import diagnose
+from trueup.plan.estimate import exact_interval, pass_at_k
+from trueup.plan.measure import coverage, measure
+from trueup.plan.policy import Policy, PolicyStratum, read_policy, write_policy
+from trueup.plan.resample import cluster_bootstrap, paired_bootstrap
+from trueup.plan.sheet import lay_out
+from trueup.plan.wish import Wish
+
+__all__ = [
+    "Policy",
+    "PolicyStratum",
+    "Wish",
+    "assess",
+    "certify",
+    "choose",
+    "cluster_bootstrap",
+    "coverage",
+    "diagnose",
+    "exact_interval",
+    "halves",
+    "lay_out",
+    "measure",
+    "paired_bootstrap",
+    "pass_at_k",
+    "read_policy",
+    "write_policy",
+]

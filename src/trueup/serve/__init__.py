@@ -1,1 +1,6 @@
-"""The serve room."""
+"""Serving: a policy behind an OpenAI-compatible endpoint."""
+
+from trueup.serve.desk import Desk
+from trueup.serve.server import check_exposure, create_app, run_server
+
+__all__ = ["Desk", "check_exposure", "create_app", "run_server"]

@@ -1,1 +1,5 @@
-"""The solvers room."""
+"""What solves a problem from its statement alone."""
+
+from trueup.solvers.sudoku import sudoku
+
+__all__ = ["sudoku"]

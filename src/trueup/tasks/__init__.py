@@ -1,1 +1,14 @@
-"""The tasks room."""
+"""What is asked: task files, and the sources that their items come from."""
+
+from trueup.tasks.calls import calls
+from trueup.tasks.csp import csp
+from trueup.tasks.gym import gym
+from trueup.tasks.jsonl import jsonl
+from trueup.tasks.prompting import build_chat, build_prompt
+from trueup.tasks.strata import Source, build_strata
+from trueup.tasks.taskfile import StratumSpec, TaskFile, read_task
+
+__all__ = [
+    "Source", "StratumSpec", "TaskFile", "build_chat", "build_prompt", "build_strata", "calls", "csp", "gym", "jsonl",
+    "read_task",
+]  # fmt: skip

@@ -1,0 +1,200 @@
+"""Every name a user may type, and what answers to it.
+
+A stranger's plugin adds names through the entry-point groups `trueup.methods`, `trueup.verifiers`,
+`trueup.solvers` and `trueup.sources`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from trueup import methods, solvers, tasks, verifiers
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.roles import Model
+from trueup.core.settings import fit_settings, settings_of, split_words
+from trueup.core.stratum import Arm, Stratum
+from trueup.core.types import Json
+from trueup.models import SMOLLM2, LlamaCpp, OpenAI, Replay, Toy
+
+Maker = Callable[..., Any]
+
+METHODS: dict[str, Maker] = {
+    "once": methods.once,
+    "vote": methods.vote,
+    "adaptive_vote": methods.adaptive_vote,
+    "best_of_n": methods.best_of_n,
+    "revise": methods.revise,
+    "constrained": methods.constrained,
+    "solve": methods.solve,
+}
+VERIFIERS: dict[str, Maker] = {
+    "exact": verifiers.exact,
+    "number": verifiers.number,
+    "math": verifiers.math,
+    "json_schema": verifiers.json_schema,
+    "function_call": verifiers.function_call,
+    "constraint": verifiers.constraint,
+    "gym": verifiers.gym,
+}
+SOLVERS: dict[str, Maker] = {"sudoku": solvers.sudoku}
+SOURCES: dict[str, Maker] = {
+    "jsonl": tasks.jsonl,
+    "gym": tasks.gym,
+    "calls": tasks.calls,
+    "csp": tasks.csp,
+}
+MODELS: dict[str, Maker] = {"smollm2": LlamaCpp, "openai": OpenAI, "replay": Replay, "toy": Toy}
+KINDS: dict[str, dict[str, Maker]] = {
+    "methods": METHODS,
+    "verifiers": VERIFIERS,
+    "solvers": SOLVERS,
+    "sources": SOURCES,
+    "models": MODELS,
+}
+MODEL_FORMS = "smollm2, openai:URL#NAME, replay:FILE or toy:P"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A name with its settings at their defaults, and its first line."""
+
+    name: str
+    settings: Mapping[str, Json]
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """A task's name and seed, and its strata."""
+
+    name: str
+    seed: int
+    strata: tuple[Stratum, ...]
+
+
+def names(kind: str) -> Mapping[str, Maker]:
+    """Everything of a kind, plugins included.
+
+    Raises UnknownName for a kind that there is not.
+    """
+    if kind not in KINDS:
+        raise UnknownName("kind", kind, KINDS)
+    return KINDS[kind] | {plugin.name: plugin.load() for plugin in entry_points(group=f"trueup.{kind}")}
+
+
+def describe(kind: str) -> list[Entry]:
+    """What `trueup list` shows of a kind."""
+    return [Entry(name, _defaults(maker), _first_line(maker)) for name, maker in names(kind).items()]
+
+
+def make_arm(text: str) -> Arm:
+    """`vote n=8` as an arm.
+
+    Raises UnknownName for a method or setting that there is not, BadInput for a value of the wrong type.
+    """
+    name, pairs = split_words(text)
+    known = names("methods")
+    if name not in known:
+        raise UnknownName("method", name, known, hint="(`trueup list methods` names all)")
+    settings = fit_settings(name, known[name], pairs)
+    counts = [key for key in ("n", "rounds", "step") if settings.get(key, 1) < 1]
+    if counts:
+        raise BadInput(f"{name} {counts[0]} is {settings[counts[0]]}; give at least 1")
+    return Arm(name, settings, partial(known[name], **settings))
+
+
+def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple[Arm, ...]:
+    """The arms to run on a stratum: those chosen, else those its task names, else all that apply.
+
+    Chosen ones that cannot apply to this stratum are left out; a task's own must apply.
+    """
+    own = stratum.recipe.get("methods") or ()
+    if chosen:
+        arms = [arm for arm in map(make_arm, chosen) if _applies(arm.method, stratum)]
+    else:
+        arms = [make_arm(text) for text in own or _usual(stratum, samples)]
+    misfits = [arm.method for arm in arms if not _applies(arm.method, stratum)]
+    if misfits:
+        raise BadInput(f"stratum {stratum.name!r} cannot be answered by {misfits[0]!r}: {_lacks(misfits[0])}")
+    if not arms:
+        raise BadInput(f"none of the methods {', '.join(chosen)} applies to stratum {stratum.name!r}")
+    return tuple({arm.label: arm for arm in arms}.values())
+
+
+def open_model(spec: str, sets: Mapping[str, str] | None = None) -> Model:
+    """The model that a user's words name: `smollm2`, `openai:URL#NAME`, `replay:FILE` or `toy:P`.
+
+    Raises UnknownName or BadInput for words that name none.
+    """
+    kind, _, rest = spec.partition(":")
+    known = names("models")
+    if kind not in known:
+        raise UnknownName("model", spec, known, hint=f"(write {MODEL_FORMS})")
+    settings = fit_settings(f"model {kind}", known[kind], sets or {})
+    model: Model = known[kind](*_model_words(kind, rest, spec), **settings)
+    return model
+
+
+def open_task(path: str, *, limit: int | None, seed: int | None, sets: Mapping[str, Mapping[str, str]]) -> OpenTask:
+    """A task with its strata ready to run."""
+    task = tasks.read_task(path, limit=limit, seed=seed, sets=sets)
+    strata = tasks.build_strata(task, sources=names("sources"), verifiers=names("verifiers"), solvers=names("solvers"))
+    return OpenTask(task.name, task.seed, strata)
+
+
+def _model_words(kind: str, rest: str, spec: str) -> tuple[Any, ...]:
+    """What a model is made from, out of the words behind its kind."""
+    if kind == "smollm2":
+        return (SMOLLM2,)
+    if kind == "openai":
+        url, _, name = rest.partition("#")
+        if not url or not name:
+            raise BadInput(f"model {spec!r} is incomplete; write openai:http://HOST:PORT/v1#NAME")
+        return url, name
+    if kind == "toy":
+        try:
+            return (float(rest),)
+        except ValueError:
+            raise BadInput(f"model {spec!r} has no accuracy; write toy:P with P from 0 to 1") from None
+    return (Path(rest),) if kind == "replay" else (rest,)
+
+
+def _usual(stratum: Stratum, samples: int) -> Iterator[str]:
+    """What a study tries unless told otherwise: every method that applies, within the pool's samples."""
+    few = max(2, samples // 4)
+    yield "once"
+    yield f"vote n={few}"
+    yield f"vote n={samples}"
+    yield f"adaptive_vote n={samples}"
+    if stratum.check is not None:
+        yield f"best_of_n n={samples}"
+    yield "revise rounds=2"
+    if _applies("constrained", stratum):
+        yield "constrained"
+    if stratum.solver is not None:
+        yield "solve"
+
+
+def _applies(method: str, stratum: Stratum) -> bool:
+    if method == "solve":
+        return stratum.solver is not None
+    if method == "constrained":
+        return all(item.problem.schema or item.problem.grammar for item in stratum.items)
+    return True
+
+
+def _lacks(method: str) -> str:
+    return "it names no solver" if method == "solve" else "its items have no schema or grammar"
+
+
+def _defaults(maker: Maker) -> dict[str, Json]:
+    return {name: setting.default for name, setting in settings_of(maker).items()}
+
+
+def _first_line(maker: Maker) -> str:
+    return (maker.__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,6 @@
+"""`python -m trueup.cli`, the same as `trueup`."""
+
+from trueup.cli.app import main
+
+if __name__ == "__main__":
+    main()

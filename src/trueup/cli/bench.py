@@ -1,0 +1,51 @@
+"""Benchmarks on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from trueup.bench import BENCHMARKS, Result
+from trueup.core.errors import UnknownName
+from trueup.core.types import Json
+
+Name = Annotated[str | None, typer.Argument(help="driver, engine or ledger; none: all of them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Save = Annotated[Path | None, typer.Option(help="Keep NAME.json in this folder.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put `trueup bench` on the command line."""
+    app.command(epilog="Example: trueup bench engine --save results/bench")(bench)
+
+
+def bench(name: Name = None, as_json: AsJson = False, save: Save = None) -> None:
+    """Measure trueup beside what it is built on, in one run; ratios are what to quote."""
+    if name is not None and name not in BENCHMARKS:
+        raise UnknownName("benchmark", name, BENCHMARKS)
+    for chosen in [name] if name else BENCHMARKS:
+        result = Result.now(chosen, BENCHMARKS[chosen]())
+        if save is not None:
+            result.save(save)
+        print(result.text(), end="") if as_json else _print(result)
+
+
+def _print(result: Result) -> None:
+    table = Table(title=f"bench {result.name}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("system")
+    figures = [key for key in result.results[-1] if key not in ("system", "rounds")]
+    for key in figures:
+        table.add_column(key.replace("_", " "), justify="right")
+    for row in result.results:
+        table.add_row(str(row["system"]), *(_figure(row, key) for key in figures))
+    Console(width=max(Console().width, 150)).print(table)
+
+
+def _figure(row: Mapping[str, Json], key: str) -> str:
+    value = row.get(key, "")
+    return f"{value:,.3g}" if isinstance(value, float) and value < 1000 else f"{value:,.0f}" if value != "" else ""

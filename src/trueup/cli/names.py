@@ -1,0 +1,75 @@
+"""What there is, whether it works here, and whom to cite: list, doctor, cite."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from trueup.catalog import KINDS, describe, names
+from trueup.cli.citations import citations
+from trueup.cli.doctor import Finding, examine
+from trueup.core.errors import Unavailable
+from trueup.plan import read_policy
+
+Kind = Annotated[str, typer.Argument(help="methods, verifiers, solvers, sources or models.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+PolicyPath = Annotated[Path, typer.Argument(help="A policy.toml.", metavar="POLICY")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put `list`, `doctor` and `cite` on the command line."""
+    app.command("list", epilog="Example: trueup list methods")(show)
+    app.command(epilog="Example: trueup doctor")(doctor)
+    app.command(epilog="Example: trueup cite out/mixed/policy.toml")(cite)
+
+
+def show(kind: Kind = "methods", as_json: AsJson = False) -> None:
+    """Every name of a kind, its settings and what it does."""
+    rows = describe(kind)
+    if as_json:
+        print(json.dumps([{"name": r.name, "settings": r.settings, "about": r.about} for r in rows], indent=1))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in (kind, "settings", ""):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(row.name, " ".join(f"{k}={v}" for k, v in row.settings.items()), row.about)
+    Console().print(table)
+    Console().print(f"kinds: {', '.join(KINDS)}")
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check what trueup needs on this machine; exit code 2 where something vital is missing."""
+    findings = examine()
+    if as_json:
+        print(json.dumps([{"what": f.what, "state": f.state, "detail": f.detail} for f in findings], indent=1))
+    else:
+        for finding in findings:
+            _print_finding(finding)
+    broken = [finding.what for finding in findings if finding.state == "broken"]
+    if broken:
+        raise Unavailable(f"{', '.join(broken)}: mend what is marked broken above")
+
+
+def cite(policy: PolicyPath, as_json: AsJson = False) -> None:
+    """BibTeX for the methods that a policy uses."""
+    used = [stratum.method for stratum in read_policy(policy).strata]
+    found = citations(used, names("methods"))
+    if as_json:
+        print(json.dumps([{"method": c.method, "arxiv": c.arxiv, "reference": c.reference} for c in found], indent=1))
+        return
+    for citation in found:
+        print(citation.bibtex())
+    uncited = sorted(set(used) - {citation.method for citation in found})
+    if uncited:
+        print(f"% no paper to cite for: {', '.join(uncited)}")
+
+
+def _print_finding(finding: Finding) -> None:
+    colour = {"fine": "green", "warning": "yellow", "broken": "red"}[finding.state]
+    Console().print(f"[{colour}]{finding.state:>8}[/]  {finding.what}: {finding.detail}", soft_wrap=True)

@@ -1,0 +1,114 @@
+"""From a request to what was found: open the model and the ledger, collect, and bring it together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from trueup.catalog import arms_of, open_model, open_task
+from trueup.cli.progress import Meter
+from trueup.cli.request import Request
+from trueup.core.charge import MICRO, PICO, Total
+from trueup.core.cost import Prices, read_prices
+from trueup.core.errors import BadInput
+from trueup.core.ledger import Ledger
+from trueup.core.outcome import Measured
+from trueup.core.roles import ModelCard
+from trueup.core.stratum import Arm, Stratum
+from trueup.models import Recorder, Sealed
+from trueup.run import Clerk, collect
+
+LEDGER_FILE = "ledger.sqlite"
+REMOTE_LANES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that a study has measured, and what it took."""
+
+    task: Mapping[str, Any]
+    card: ModelCard
+    prices: Prices
+    measured: tuple[Measured, ...]
+    ledger: Mapping[str, Any]
+    fresh_calls: int
+    seconds: float
+
+
+def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: Path | None = None) -> Findings:
+    """Collect what the request asks for, from the ledger where it has it.
+
+    A sealed gathering asks no model; it raises BadInput where the ledger lacks a sample. With a tape every new
+    reply is recorded for `replay:`.
+    """
+    started = time.monotonic()
+    prices = price_list(request.prices)
+    sets = split_sets(request.sets)
+    model = open_model(request.model, sets.pop("model", {}))
+    if tape is not None:
+        model = Recorder(model, tape)
+    task = open_task(request.task, limit=request.limit, seed=request.seed, sets=sets)
+    arms = {s.name: arms_of(s, request.samples, request.methods) for s in task.strata}
+    folder.mkdir(parents=True, exist_ok=True)
+    with Ledger(folder / LEDGER_FILE) as ledger:
+        clerk = Clerk(Sealed(model.card) if sealed else model, ledger, prices)
+        with Meter({s.name: len(s.items) * (1 + len(arms[s.name])) for s in task.strata}, quiet=quiet) as meter:
+            measured = asyncio.run(_collect(task.strata, arms, request.samples, clerk, meter))
+        table = _ledger_table(ledger.totals())
+    about = {"name": task.name, "seed": task.seed, "path": request.task}
+    return Findings(about, model.card, prices, measured, table, clerk.fresh_calls, time.monotonic() - started)
+
+
+def price_list(path: str | None) -> Prices:
+    """The price list at a path, or the one that ships with trueup."""
+    if path is not None:
+        return read_prices(Path(path))
+    with as_file(files("trueup.core") / "prices.toml") as shipped:
+        return read_prices(shipped)
+
+
+def split_sets(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
+    """`arithmetic.temperature=0.5` and the like, by what they are about.
+
+    Raises BadInput for words of another form.
+    """
+    sets: dict[str, dict[str, str]] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        owner, dot, key = name.partition(".")
+        if not (equals and dot and owner and key):
+            raise BadInput(f"--set {pair!r} is not understood; write STRATUM.key=value or model.key=value")
+        sets.setdefault(owner, {})[key] = value
+    return sets
+
+
+async def _collect(
+    strata: Sequence[Stratum], arms: Mapping[str, Sequence[Arm]], samples: int, clerk: Clerk, meter: Meter
+) -> tuple[Measured, ...]:
+    """Collect on as many lanes as pay: what runs on this machine's cores runs one at a time."""
+    lanes = 1 if clerk.model.card.billing == "cpu" else REMOTE_LANES
+    try:
+        return await collect(strata, arms, samples, clerk, lanes=lanes, watch=meter.watch)
+    finally:
+        await clerk.model.close()
+        for stratum in strata:
+            if stratum.solver is not None:
+                await stratum.solver.close()
+
+
+def _ledger_table(totals: Sequence[Total]) -> dict[str, Any]:
+    rows = [
+        {
+            "kind": total.kind, "charges": total.charges, "prompt_tokens": total.prompt_tokens,
+            "cached_tokens": total.cached_tokens, "completion_tokens": total.completion_tokens,
+            "seconds": total.micros / MICRO, "megaflops": total.megaflops, "usd": total.picodollars / PICO,
+            "unknown_tokens": total.unknown_tokens, "unpriced": total.unpriced,
+        }
+        for total in totals
+    ]  # fmt: skip
+    return {"charges": sum(total.charges for total in totals), "totals": rows}

@@ -1,0 +1,61 @@
+"""What a study was asked to do; kept beside its ledger, so that its stages can be run again alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from trueup.core.errors import BadInput
+
+FILE = "request.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The arguments of `trueup study`; `sets` are its --set pairs, `methods` its --methods."""
+
+    task: str
+    model: str = "smollm2"
+    samples: int = 16
+    limit: int | None = None
+    methods: tuple[str, ...] = ()
+    seed: int | None = None
+    sets: tuple[str, ...] = ()
+    prices: str | None = None
+    target: float = 0.9
+    volume: float = 1e6
+    training_usd: str | None = None
+    error_usd: str | None = None
+
+    def check(self) -> Request:
+        """This request, if its numbers make sense; BadInput otherwise."""
+        if self.samples < 1:
+            raise BadInput(f"--samples is {self.samples}; ask for at least 1")
+        if self.limit is not None and self.limit < 1:
+            raise BadInput(f"--limit is {self.limit}; ask for at least 1 item a stratum")
+        if not 0 < self.target <= 1:
+            raise BadInput(f"--target is {self.target}; give an accuracy above 0, at most 1")
+        if not 0 < self.volume < float("inf"):
+            raise BadInput(f"--volume is {self.volume}; give a number of requests above 0")
+        return self
+
+    def save(self, folder: Path) -> None:
+        """Write this request into a study's folder."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / FILE).write_text(json.dumps(asdict(self), indent=1) + "\n")
+        except OSError as error:
+            raise BadInput(f"cannot write {str(folder)!r}: {error.strerror}; choose another --out") from error
+
+    @classmethod
+    def load(cls, folder: Path) -> Request:
+        """The request of a study's folder; BadInput where there is none."""
+        path = folder / FILE
+        try:
+            table = json.loads(path.read_text())
+            return cls(**table | {"methods": tuple(table["methods"]), "sets": tuple(table["sets"])})
+        except FileNotFoundError:
+            raise BadInput(f"no study in {str(folder)!r}; run `trueup study TASK --out {folder}` first") from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise BadInput(f"{path} is no request of this version: {error}; run `trueup study` again") from error

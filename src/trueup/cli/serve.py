@@ -1,0 +1,65 @@
+"""Serve a policy from the command line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from trueup.catalog import make_arm, open_model, open_stratum
+from trueup.cli.pipeline import price_list
+from trueup.core.ledger import Ledger
+from trueup.plan import PolicyStratum, read_policy
+from trueup.run import Clerk
+from trueup.serve import Desk, check_exposure, create_app, run_server
+
+PolicyPath = Annotated[Path, typer.Argument(help="A policy.toml that a study wrote.", metavar="POLICY")]
+Host = Annotated[str, typer.Option(help="Address to listen on; beyond this machine only with a key.")]
+Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")]
+Model = Annotated[str | None, typer.Option(help="Another model than the policy's.")]
+PriceFile = Annotated[Path | None, typer.Option("--prices", help="A dated price file (TOML).")]
+LedgerFile = Annotated[Path | None, typer.Option("--ledger", help="Ledger of what is served; default: beside POLICY.")]
+ApiKey = Annotated[str | None, typer.Option(help="Key that clients must send; default: $TRUEUP_API_KEY.")]
+Waiting = Annotated[int, typer.Option(help="Requests that may wait before others are turned away with 429.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put `trueup serve` on the command line."""
+    app.command(epilog="Example: trueup serve out/mixed/policy.toml --port 8321")(serve)
+
+
+def serve(
+    policy: PolicyPath,
+    host: Host = "127.0.0.1",
+    port: Port = 8321,
+    model: Model = None,
+    prices: PriceFile = None,
+    ledger: LedgerFile = None,
+    api_key: ApiKey = None,
+    max_queue: Waiting = 64,
+) -> None:
+    """Answer /v1/chat/completions with the plan's method for each request's stratum."""
+    plan = read_policy(policy)
+    key = api_key or os.environ.get("TRUEUP_API_KEY")
+    check_exposure(host, key)
+    desks = {stratum.name: _desk(stratum) for stratum in plan.strata}
+    with Ledger(ledger or policy.with_name("served.sqlite")) as book:
+        clerk = Clerk(open_model(model or plan.model), book, price_list(None if prices is None else str(prices)))
+        app = create_app(plan, desks, clerk, key=key, max_queue=max_queue)
+        run_server(app, host, port, announce=lambda url: _announce(url, plan.name, list(desks)))
+
+
+def _desk(row: PolicyStratum) -> Desk:
+    """The stratum's recipe at work, with the arm that the plan chose."""
+    opened = open_stratum(row.name, row.recipe)
+    arm = make_arm(" ".join([row.method, *(f"{key}={value}" for key, value in row.settings.items())]))
+    return Desk(opened.stratum, arm, opened.build, opened.sampling, grammar=row.recipe.get("grammar"))
+
+
+def _announce(url: str, name: str, strata: list[str]) -> None:
+    console = Console()
+    console.print(f"serving {name} at {url}/v1  (Ctrl-C stops)", soft_wrap=True)
+    console.print(f"models: {', '.join(f'{name}/{stratum}' for stratum in strata)}", soft_wrap=True)

@@ -1,0 +1,113 @@
+"""What a study says on the terminal when it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from trueup.core.types import Json
+
+
+def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds: float) -> None:
+    """The verdict per stratum, the plan, what it cost to learn, and where to read more."""
+    console = _console()
+    plan, model = study["plan"], study["model"]
+    console.print(f"\n[bold]{study['task']['name']}[/] on {model['name']}: where the next unit of compute should go\n")
+    console.print(_verdicts(study))
+    console.print(
+        f"plan at target {plan['target']:.0%}: {_usd(plan['cost_per_request'], 1000)} per 1,000 requests, "
+        f"{_usd(plan['cost_per_volume'])} for {plan['volume']:,.0f}"
+    )
+    for name, certificate in plan["certificate"].items():
+        console.print(f"  {name}: {_certificate(certificate)}")
+    totals = study["ledger"]["totals"]
+    tokens = sum(t["prompt_tokens"] + t["completion_tokens"] for t in totals)
+    spent = sum(t["usd"] or 0 for t in totals)
+    console.print(
+        f"\nthis study: {study['ledger']['charges']:,} charges, {tokens:,} tokens, {_usd(spent)} in all; "
+        f"now {fresh_calls} new model calls in {seconds:.0f} s"
+    )
+    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+    console.print(f"policy: {folder / 'policy.toml'}  (trueup serve {folder / 'policy.toml'})", soft_wrap=True)
+
+
+def print_points(strata: dict[str, Any]) -> None:
+    """Every method of every stratum: accuracy, interval and cost."""
+    for name, stratum in strata.items():
+        table = _table(name, ("method", "note"), ("accuracy", "95 %", "n", "tokens", "per 1,000"))
+        for point in stratum["points"]:
+            cost = point["cost"]
+            tokens = (cost["prompt_tokens"], cost["completion_tokens"])
+            table.add_row(
+                point["label"], "oracle: an upper bound" if point["oracle"] else "", f"{point['accuracy']:.0%}",
+                f"{point['ci95'][0]:.0%}-{point['ci95'][1]:.0%}", str(point["n"]),
+                "unknown" if None in tokens else f"{sum(tokens):,.0f}", _usd(cost["usd"], 1000),
+            )  # fmt: skip
+        _console().print(table)
+        coverage = ", ".join(f"{row['k']}: {row['pass_at_k']:.0%}" for row in stratum["coverage"])
+        _console().print(f"  pass@k  {coverage}\n")
+
+
+def print_diagnosis(strata: dict[str, Any]) -> None:
+    """The cause of every stratum's errors and the evidence for and against each candidate."""
+    for name, stratum in strata.items():
+        diagnosis = stratum["diagnosis"]
+        _console().print(f"[bold]{name}[/]: {diagnosis['cause']} -> {diagnosis['lever']}. {diagnosis['summary']}")
+        table = _table("", ("test", "statistic"), ("value", "95 %", "threshold", "called"))
+        for row in diagnosis["evidence"]:
+            low, high = row["ci95"] or (None, None)
+            table.add_row(
+                row["test"], row["statistic"], _share(row["value"]), f"{_share(low)} to {_share(high)}",
+                _share(row["threshold"]), "yes" if row["called"] else "no",
+            )  # fmt: skip
+        _console().print(table, "")
+
+
+def _share(value: Json) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
+
+
+def _console() -> Console:
+    return Console(width=None if Console().is_terminal else 110)
+
+
+def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in left:
+        table.add_column(heading)
+    for heading in right:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _verdicts(study: dict[str, Any]) -> Table:
+    table = _table("", ("stratum", "n", "once", "cause", "lever", "plan"), ("accuracy", "95 %", "per 1,000"))
+    for name, stratum in study["strata"].items():
+        choice = study["plan"]["choices"][name]
+        first = stratum["points"][0]
+        low, high = choice["ci95"]
+        table.add_row(
+            f"[bold]{name}[/]", str(stratum["items"]), f"{first['accuracy']:.0%}", stratum["diagnosis"]["cause"],
+            stratum["diagnosis"]["lever"], f"[green]{choice['label']}[/]", f"{choice['accuracy']:.0%}",
+            f"{low:.0%}-{high:.0%}", _usd(choice["usd"], 1000),
+        )  # fmt: skip
+    return table
+
+
+def _certificate(certificate: dict[str, Any]) -> str:
+    risk = f"{1 - certificate['delta']:.0%} confidence"
+    if certificate["status"] == "certified":
+        return f"certified at {certificate['bound']:.0%} or better ({risk}, n = {certificate['n']})"
+    needs = certificate["needs"]
+    more = f"needs n = {needs:,}" if needs else "its estimate does not clear the target"
+    return f"uncertified: at least {certificate['bound']:.0%} ({risk}, n = {certificate['n']}); {more}"
+
+
+def _usd(amount: Json, times: int = 1) -> str:
+    if amount is None:
+        return "unknown"
+    dollars = amount * times
+    return f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.3g}"

@@ -1,0 +1,138 @@
+"""Chat completions on the wire: the request, and its reply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from trueup.core.types import Attempt, Prompt, Sampling, Usage
+
+SEED_SPAN = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The attempts of one call; `is_total` says that its token count covers all of them."""
+
+    attempts: tuple[Attempt, ...]
+    is_total: bool = True
+
+
+def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampling) -> bytes:
+    """The JSON of a request for attempts `start` to `start + n - 1`."""
+    body: dict[str, Any] = {
+        "model": name,
+        "messages": [{"role": message.role, "content": message.content} for message in prompt],
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": first_seed(prompt, sampling.seed) + start,
+    }
+    if n > 1:
+        body["n"] = n
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
+    if sampling.schema is not None:
+        form = {"name": "answer", "schema": json.loads(sampling.schema), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    return json.dumps(body).encode()
+
+
+def first_seed(prompt: Prompt, seed: int) -> int:
+    """The seed of a prompt's attempt 0; attempt i adds i, as engines that take n do.
+
+    Drawn per prompt and seed, so that neither problems nor repetitions share their random numbers.
+    """
+    text = json.dumps([seed, *([message.role, message.content] for message in prompt)])
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") % SEED_SPAN
+
+
+def read_completion(reply: object, n: int, start: int, seconds: float) -> Completion:
+    """The attempts in a reply to a call for n of them.
+
+    `usage.completion_tokens` is the sum over the choices: each attempt gets a share in proportion to the
+    length of its text, and the shares add up to the sum. Without usage every count is None. The seconds
+    of the call are split evenly. Raises ValueError, saying what is wrong, where this is no completion.
+    """
+    choices = _choices(reply)
+    usage = reply.get("usage") if isinstance(reply, Mapping) else None
+    prompt, completion, cached = _tokens(usage)
+    is_total = len(choices) == 1 or _covers_all(reply, choices, completion)
+    texts = [_text(choice) for choice in choices]
+    lengths = [len(text) for text in texts]
+    shares = share(completion, lengths) if is_total and completion is not None else [None] * len(choices)
+    attempts = [
+        Attempt(
+            index=start + place,
+            text=text,
+            finish=str(choice.get("finish_reason") or "stop"),
+            usage=Usage(prompt, tokens, cached, 0.0, seconds / len(choices), place == 0),
+        )
+        for place, (choice, text, tokens) in enumerate(zip(choices, texts, shares, strict=True))
+    ]
+    return Completion(tuple(attempts[:n]), is_total)
+
+
+def share(total: int, weights: Sequence[int]) -> list[int]:
+    """A total split in proportion to weights, by largest remainder; evenly where all weights are 0."""
+    weights = weights if sum(weights) else [1] * len(weights)
+    whole = sum(weights)
+    parts = [total * weight // whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
+    for place in by_remainder[: total - sum(parts)]:
+        parts[place] += 1
+    return parts
+
+
+def _choices(reply: object) -> list[Mapping[str, Any]]:
+    if not isinstance(reply, Mapping):
+        raise ValueError("a reply that is no JSON object")
+    choices = reply.get("choices")
+    if not isinstance(choices, list) or not choices:
+        error = reply.get("error")
+        told = error.get("message") if isinstance(error, Mapping) else error
+        raise ValueError(f"no choices: {told}" if told else "a reply without choices")
+    if not all(isinstance(choice, Mapping) and isinstance(choice.get("message"), Mapping) for choice in choices):
+        raise ValueError("a choice without a message")
+    places = [choice.get("index") for choice in choices]
+    if all(type(place) is int for place in places):
+        choices.sort(key=lambda choice: choice["index"])
+    return choices
+
+
+def _tokens(usage: object) -> tuple[int | None, int | None, int | None]:
+    """Prompt, completion and cached tokens; reasoning that only the total counts is added to the completion."""
+    if not isinstance(usage, Mapping):
+        return None, None, None
+    prompt, completion, total = (_count(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    if prompt is not None and completion is not None and total is not None:
+        completion = max(completion, total - prompt)
+    details = usage.get("prompt_tokens_details")
+    return prompt, completion, _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _covers_all(reply: object, choices: Sequence[Mapping[str, Any]], completion: int | None) -> bool:
+    """False where the count is plainly of one choice only, as llama.cpp's server gives it.
+
+    It tells on itself: the tokens that its timings saw predicted for one choice are the whole of the usage.
+    """
+    timings = reply.get("timings") if isinstance(reply, Mapping) else None
+    counted_one = isinstance(timings, Mapping) and timings.get("predicted_n") == completion
+    too_few = completion is not None and completion < sum(bool(_text(choice)) for choice in choices)
+    return not counted_one and not too_few
+
+
+def _text(choice: Mapping[str, Any]) -> str:
+    """The text of a choice, of all its parts where it comes in parts, with no half characters in it."""
+    content = choice["message"].get("content")
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, Mapping)]
+        content = "".join(part for part in parts if isinstance(part, str))
+    return content.encode("utf-8", "replace").decode() if isinstance(content, str) else ""

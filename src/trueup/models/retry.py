@@ -1,0 +1,86 @@
+"""When a call is tried again, and after how long."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 8.0
+PATIENCE_SECONDS = 120.0
+WORTH_ANOTHER_TRY = {408, 409, 429}
+
+_STATUS = re.compile(r" answered (\d{3}): ")
+_RETRY_AFTER = re.compile(r" \(retry after ([0-9.]+) s\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that brought nothing; `status` is None where no answer came, `param` what the endpoint blames."""
+
+    url: str
+    status: int | None
+    detail: str
+    may_retry: bool
+    is_unreachable: bool = False
+    param: str | None = None
+    retry_after: float | None = None
+
+    def __str__(self) -> str:
+        """One line that `read_refusal` can read back."""
+        if self.status is None:
+            return f"{self.url} {self.detail}"
+        wait = "" if self.retry_after is None else f" (retry after {self.retry_after:.3f} s)"
+        return f"{self.url} answered {self.status}: {self.detail}{wait}"
+
+
+def read_refusal(reason: str) -> tuple[int | None, float | None]:
+    """The status and the Retry-After seconds of the first refusal told in a failure's reason."""
+    status, wait = _STATUS.search(reason), _RETRY_AFTER.search(reason)
+    return int(status[1]) if status else None, float(wait[1]) if wait else None
+
+
+def may_retry(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether trying again can help: the endpoint's word if it gives one, else by status."""
+    word = headers.get("x-should-retry")
+    if word in ("true", "false"):
+        return word == "true"
+    return status in WORTH_ANOTHER_TRY or status >= 500
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """The seconds that an endpoint asks to wait, from `retry-after-ms` or `Retry-After`; `now` is Unix time."""
+    milliseconds, text = headers.get("retry-after-ms"), headers.get("retry-after")
+    if milliseconds is not None and (wait := _number(milliseconds)) is not None:
+        return wait / 1000
+    if text is None:
+        return None
+    if (wait := _number(text)) is not None:
+        return wait
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def pause_seconds(tries: int, asked: float | None, seed: int) -> float:
+    """How long to wait before try number `tries` (1 is the first repetition).
+
+    What the endpoint asked for and up to a tenth more; else doubling from half a second to eight, less up to
+    a quarter. The part drawn from the seed keeps calls that failed together from returning together.
+    """
+    drawn = random.Random(f"{seed} {tries}").random()
+    if asked is not None:
+        return asked * (1 + drawn / 10)
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (tries - 1)) * (1 - drawn / 4)
+
+
+def _number(text: str) -> float | None:
+    try:
+        wait = float(text)
+    except ValueError:
+        return None
+    return wait if 0 <= wait < float("inf") else None

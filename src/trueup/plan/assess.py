@@ -1,0 +1,200 @@
+"""From what was measured to the whole of study.json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from trueup import __version__
+from trueup.core.cost import FLOP_FORMULA, Prices, sample_cost
+from trueup.core.errors import BadInput
+from trueup.core.outcome import Measured
+from trueup.core.roles import ModelCard
+from trueup.core.types import Json
+from trueup.plan.breakeven import Breakeven, breakeven, trained
+from trueup.plan.certify import Certificate, certify, halves
+from trueup.plan.choose import Choice, choose
+from trueup.plan.diagnose import Diagnosis, diagnose
+from trueup.plan.examples import examples
+from trueup.plan.measure import Coverage, Point, coverage, mean_cost, measure
+from trueup.plan.sheet import lay_out
+from trueup.plan.wish import Wish
+from trueup.plan.words import dollars, many, percent
+
+VERSION = 1
+DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """All that the plan knows of one stratum."""
+
+    measured: Measured
+    points: tuple[Point, ...]
+    coverage: tuple[Coverage, ...]
+    diagnosis: Diagnosis
+    choice: Choice
+    certificate: Certificate
+    breakeven: tuple[Breakeven, ...]
+
+    @property
+    def chosen(self) -> Point:
+        """The chosen arm as measured on all items."""
+        return next(point for point in self.points if point.label == self.choice.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What holds for all strata."""
+
+    card: ModelCard
+    prices: Prices
+    wish: Wish
+    samples: int
+    shares: Mapping[str, float]
+
+
+def assess(
+    strata: Sequence[Measured],
+    model: ModelCard,
+    prices: Prices,
+    wish: Wish,
+    *,
+    task: Mapping[str, Any],
+    samples: int,
+    ledger: Mapping[str, Any],
+    cores: int | None = None,
+) -> dict[str, Any]:
+    """The complete study: JSON, and the same bytes for the same results and seed.
+
+    Raises BadInput where a stratum has nothing that could be planned with.
+    """
+    shares = wish.shares_of([measured.stratum.name for measured in strata])
+    setting = Setting(model, prices, wish, samples, shares)
+    findings = [_finding(measured, setting) for measured in strata]
+    study = {
+        "version": VERSION,
+        "trueup": __version__,
+        "task": dict(task),
+        "model": asdict(model) | {"cores": cores},
+        "prices": _prices(prices),
+        "samples": samples,
+        "flop_formula": FLOP_FORMULA,
+        "strata": {finding.measured.stratum.name: _stratum(finding, wish) for finding in findings},
+        "plan": _plan(findings, setting),
+        "ledger": dict(ledger),
+    }
+    rounded: dict[str, Any] = _rounded(study)
+    return rounded
+
+
+def _finding(measured: Measured, setting: Setting) -> Finding:
+    wish, name = setting.wish, measured.stratum.name
+    points = measure(measured)
+    if not points:
+        raise BadInput(f"stratum {name!r} has no results to plan with; give it items and at least one method")
+    sheet = lay_out(measured, seed=wish.seed)
+    choosing, held_out = halves(measured, seed=wish.seed)
+    choice = choose(measure(choosing), wish)
+    delta = wish.delta / len(setting.shares)
+    after = trained(points, _attempt_usd(measured, setting), wish)
+    rows = breakeven(sheet, points, choice.label, after, wish, stratum=name, share=setting.shares[name])
+    found = Finding(
+        measured, points, coverage(sheet, setting.samples), diagnose(sheet, wish.target), choice,
+        certify(held_out, choice.label, target=wish.target, delta=delta, seed=wish.seed), tuple(rows),
+    )  # fmt: skip
+    return replace(found, diagnosis=_weigh_training(found, setting))
+
+
+def _weigh_training(found: Finding, setting: Setting) -> Diagnosis:
+    """Extraction can be bought per request or once: training is the lever where the volume is past its crossing."""
+    diagnosis, requests = found.diagnosis, setting.wish.volume * setting.shares[found.measured.stratum.name]
+    row = next((row for row in found.breakeven if row.b == found.choice.label), None)
+    if diagnosis.cause != "extraction" or row is None or row.volume is None or row.volume > requests:
+        return diagnosis
+    assert setting.wish.training_usd is not None
+    told = (
+        f" At {many(requests)} requests training for {dollars(float(setting.wish.training_usd))} is cheaper than "
+        f"{row.b}, if one attempt of it is right as often."
+    )
+    return replace(diagnosis, lever="training", summary=diagnosis.summary + told)
+
+
+def _attempt_usd(measured: Measured, setting: Setting) -> float | None:
+    """What one attempt of the pool costs if it is asked for alone; None where that is unknown."""
+    costs = [
+        sample_cost(setting.card, setting.prices, attempt.usage, with_prompt=True)
+        for pool in measured.pools
+        for attempt in pool.attempts
+    ]
+    return mean_cost(costs).usd if costs else None
+
+
+def _stratum(found: Finding, wish: Wish) -> dict[str, Any]:
+    stratum = found.measured.stratum
+    return {
+        "items": len(stratum.items),
+        "verifier": stratum.verifier.name,
+        "check": None if stratum.check is None else stratum.check.name,
+        "solver": None if stratum.solver is None else stratum.solver.fingerprint,
+        "diagnosis": asdict(found.diagnosis),
+        "points": [asdict(point) for point in found.points],
+        "coverage": [asdict(row) for row in found.coverage],
+        "examples": examples(found.measured, seed=wish.seed),
+    }
+
+
+def _plan(findings: Sequence[Finding], setting: Setting) -> dict[str, Any]:
+    wish = setting.wish
+    each = [(setting.shares[found.measured.stratum.name], found.chosen.cost.usd) for found in findings]
+    known = [share * usd for share, usd in each if usd is not None]
+    per_request = sum(known) if len(known) == len(each) else None
+    return {
+        "target": wish.target,
+        "volume": wish.volume,
+        "delta": wish.delta,
+        "training_usd": None if wish.training_usd is None else float(wish.training_usd),
+        "error_usd": None if wish.error_usd is None else float(wish.error_usd),
+        "choices": {found.measured.stratum.name: _choice(found, wish) for found in findings},
+        "shares": dict(setting.shares),
+        "cost_per_request": per_request,
+        "cost_per_volume": None if per_request is None else per_request * wish.volume,
+        "breakeven": [asdict(row) for found in findings for row in found.breakeven],
+        "certificate": {found.measured.stratum.name: asdict(found.certificate) for found in findings},
+    }
+
+
+def _choice(found: Finding, wish: Wish) -> dict[str, Any]:
+    """The choice was made on half of the items; accuracy and cost are those of all of them."""
+    chosen = found.chosen
+    meets = chosen.accuracy >= wish.target
+    over_all = "" if meets == found.choice.reaches else f" Over all {chosen.n} items it is {percent(chosen.accuracy)}."
+    return {
+        "method": chosen.method,
+        "settings": chosen.settings,
+        "label": chosen.label,
+        "accuracy": chosen.accuracy,
+        "ci95": chosen.ci95,
+        "usd": chosen.cost.usd,
+        "meets_target": meets,
+        "reason": found.choice.reason + over_all,
+    }
+
+
+def _prices(prices: Prices) -> dict[str, Any]:
+    rows = {name: {key: str(usd) for key, usd in asdict(row).items()} for name, row in prices.models.items()}
+    return {"date": prices.date, "note": prices.note, "core_hour": str(prices.core_hour), "models": rows}
+
+
+def _rounded(value: Json) -> Json:
+    """Lists for tuples, and floats to 12 significant digits; no figure may be infinite or no number."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(inner) for inner in value]
+    if isinstance(value, float):
+        assert math.isfinite(value), "a figure of the study is no number"
+        return float(f"{value:.{DIGITS}g}") + 0.0
+    return value

@@ -1,0 +1,112 @@
+"""Choose on one half of the items, certify on the other.
+
+A bound is honest only on items that had no say in what it bounds. So the items are split once, by cluster
+and by seed; the plan's choice is the one made on the first half, and the second half, untouched until then,
+proves it: one exact binomial test per stratum (decision: p = P(Bin(n, target) >= right) <= delta), delta
+shared by the strata (Bonferroni), so that all certificates hold together with probability 1 - delta.
+Where a cluster has several items the seed draws one of them: the test needs independent items.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Set
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from trueup.core.outcome import Measured, Outcome
+from trueup.core.types import Item
+from trueup.plan.estimate import lower_bound, tail
+from trueup.plan.words import many, percent
+
+MOST_ITEMS = 1_000_000
+CHUNK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What is proved of the chosen arm: accuracy >= bound, wrong with probability delta at most.
+
+    `needs` is how many held-out items would prove the target at the accuracy seen; None where the target is
+    proved already, or no number up to a million would do.
+    """
+
+    status: str
+    target: float
+    bound: float
+    n: int
+    right: int
+    delta: float
+    needs: int | None
+    note: str
+
+
+def halves(measured: Measured, *, seed: int) -> tuple[Measured, Measured]:
+    """The items to choose on and the items to certify on; whole clusters, drawn by the seed.
+
+    With a single cluster there is nothing to certify on.
+    """
+    clusters = sorted({item.cluster for item in measured.stratum.items})
+    _dice(measured, seed, "halves").shuffle(clusters)
+    choosing = frozenset(clusters[: max(1, len(clusters) // 2)])
+    return _restrict(measured, choosing), _restrict(measured, frozenset(clusters) - choosing)
+
+
+def certify(held_out: Measured, label: str, *, target: float, delta: float, seed: int) -> Certificate:
+    """Test one arm on items that had no say in choosing it."""
+    outcomes = _independent([o for o in held_out.outcomes if o.arm == label], _dice(held_out, seed, "certify"))
+    n, right = len(outcomes), sum(outcome.grade.is_right for outcome in outcomes)
+    is_proved = bool(tail(np.array([float(right)]), np.array([float(n)]), target)[0] <= delta)
+    needs = None if is_proved else needed(right, n, target, delta)
+    status = "certified" if is_proved else "uncertified"
+    note = _note(right, n, target, needs, is_proved=is_proved)
+    return Certificate(status, target, lower_bound(right, n, delta), n, right, delta, needs, note)
+
+
+def needed(right: int, n: int, target: float, delta: float) -> int | None:
+    """The smallest number of items that would prove the target at the accuracy seen, rights rounded down."""
+    if n == 0 or right / n <= target:
+        return None
+    for start in range(1, MOST_ITEMS, CHUNK):
+        sizes = np.arange(start, start + CHUNK)
+        proved = tail((sizes * right // n).astype(float), sizes.astype(float), target) <= delta
+        if proved.any():
+            return int(sizes[proved.argmax()])
+    return None
+
+
+def _restrict(measured: Measured, clusters: Set[str]) -> Measured:
+    def is_kept(item: Item) -> bool:
+        return item.cluster in clusters
+
+    return Measured(
+        replace(measured.stratum, items=tuple(item for item in measured.stratum.items if is_kept(item))),
+        measured.arms,
+        tuple(pool for pool in measured.pools if is_kept(pool.item)),
+        tuple(outcome for outcome in measured.outcomes if is_kept(outcome.item)),
+    )
+
+
+def _independent(outcomes: list[Outcome], dice: random.Random) -> list[Outcome]:
+    by_cluster: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_cluster.setdefault(outcome.item.cluster, []).append(outcome)
+    return [dice.choice(group) for group in by_cluster.values()]
+
+
+def _dice(measured: Measured, seed: int, use: str) -> random.Random:
+    return random.Random(f"{seed}:{measured.stratum.name}:{use}")
+
+
+def _note(right: int, n: int, target: float, needs: int | None, *, is_proved: bool) -> str:
+    seen = f"{many(right)} of {many(n)} held-out items are right"
+    if n == 0:
+        return "no item was left to certify on: a certificate needs at least two independent items"
+    if is_proved:
+        return f"{seen}; none of them had a say in the choice"
+    if needs is not None:
+        return f"{seen}; {many(needs)} held-out items at this accuracy would certify {percent(target)}"
+    if right / n <= target:
+        return f"{seen}, no more than the target asks for: at this accuracy no number of items would certify it"
+    return f"{seen}; more than a million would be needed to certify {percent(target)} at this accuracy"

@@ -1,0 +1,73 @@
+"""Choose a stratum's method: the cheapest that reaches the target.
+
+Only what was measured and can be deployed is chosen: never an arm that saw the reference. Where nothing
+reaches the target the most accurate is chosen, the cheaper of equals. A price for errors, if there is one,
+is part of a method's cost: usd + error_usd (1 - accuracy), after Zellinger and Thomson 2025.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trueup.core.errors import BadInput
+from trueup.plan.measure import Point
+from trueup.plan.wish import Wish
+from trueup.plan.words import dollars, many, percent
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An arm, and why it."""
+
+    label: str
+    reaches: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What methods are compared by: dollars, or else tokens, or else seconds."""
+
+    cost: Callable[[Point], float]
+    note: str = ""
+
+
+def choose(points: Sequence[Point], wish: Wish) -> Choice:
+    """The arm to deploy, by these points alone.
+
+    Raises BadInput where every arm is an oracle.
+    """
+    usable = [point for point in points if not point.oracle]
+    if not usable:
+        raise BadInput("every method measured saw the reference, so none can be deployed; add `once` to --methods")
+    scale = scale_of(usable, wish)
+    reaching = [point for point in usable if point.accuracy >= wish.target]
+    if reaching:
+        best = min(reaching, key=lambda point: (scale.cost(point), -point.accuracy))
+    else:
+        best = min(usable, key=lambda point: (-point.accuracy, scale.cost(point)))
+    return Choice(best.label, bool(reaching), _reason(best, usable, scale, wish, is_reached=bool(reaching)))
+
+
+def scale_of(points: Sequence[Point], wish: Wish) -> Scale:
+    """How to compare these: unknown dollars are never taken for none."""
+    unpriced = [point.label for point in points if point.cost.usd is None]
+    if not unpriced:
+        price = float(wish.error_usd or 0)
+        note = f" A wrong answer is counted at {dollars(price)}." if price else ""
+        return Scale(lambda point: (point.cost.usd or 0.0) + price * (1.0 - point.accuracy), note)
+    why = f" Dollars are unknown for {unpriced[0]}"
+    if all(point.cost.tokens is not None for point in points):
+        return Scale(lambda point: point.cost.tokens or 0.0, f"{why}, so methods are compared by tokens.")
+    return Scale(lambda point: point.cost.seconds, f"{why} and so are tokens: methods are compared by seconds.")
+
+
+def _reason(best: Point, usable: Sequence[Point], scale: Scale, wish: Wish, *, is_reached: bool) -> str:
+    where = f"on the {many(best.n)} items that the choice was made on"
+    found, target = f"{best.label}, {percent(best.accuracy)}", percent(wish.target)
+    if is_reached:
+        return f"The cheapest that reaches {target} {where}: {found}.{scale.note}"
+    ties = [p for p in usable if p.accuracy == best.accuracy and scale.cost(p) > scale.cost(best)]
+    tie = f", and cheaper than {ties[0].label}, which ties with it" if ties else ""
+    return f"Nothing reaches {target} {where}; the most accurate there is {found}{tie}.{scale.note}"

@@ -1,0 +1,129 @@
+"""Name the main cause of a stratum's wrong answers, with the evidence.
+
+Seven tests in a fixed order, each with an interval and a threshold: format, truncation, chance, selection,
+extraction, structural, capability. The rule that names one:
+
+- Where one attempt already reaches the target, there is nothing to mend.
+- Otherwise the cause that explains the most lost accuracy (losses.py) among those called. Selection and
+  extraction are two halves of one gap, between one attempt and many: they are weighed together, and the
+  called one with the larger loss gives the name.
+- Format and truncation come first in another sense: all later tests, the solver's apart, look through them.
+  If one of them is called and has cost a quarter of the lost accuracy, or if half of the wrong attempts could
+  not even be read for it, it stands for everything that is read through it. Mend it, then measure again.
+- If no test is called the largest loss gives the name, and the summary says that it is not established.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trueup.plan.evidence import Case, Evidence
+from trueup.plan.form import describe_format, describe_truncation, probe_format, probe_truncation, unreadable_share
+from trueup.plan.gaps import (
+    describe_chance,
+    describe_extraction,
+    describe_selection,
+    is_at_chance,
+    probe_chance,
+    probe_extraction,
+    probe_selection,
+)
+from trueup.plan.limits import describe_capability, describe_structural, probe_capability, probe_structural
+from trueup.plan.losses import split_losses
+from trueup.plan.reach import reach
+from trueup.plan.sheet import Sheet, mean
+from trueup.plan.words import percent
+
+NONE = "none"
+LEVERS = {
+    NONE: "none",
+    "format": "prompt or constrained decoding",
+    "truncation": "longer budget",
+    "chance": "bigger model or training",
+    "selection": "better selection",
+    "extraction": "inference",
+    "structural": "solver",
+    "capability": "bigger model or training",
+}
+PROBES: tuple[Callable[[Case], Evidence], ...] = (
+    probe_format, probe_truncation, probe_chance, probe_selection, probe_extraction, probe_structural,
+    probe_capability,
+)  # fmt: skip
+DESCRIPTIONS: dict[str, Callable[[Case, Evidence], str]] = {
+    "format": describe_format,
+    "truncation": describe_truncation,
+    "chance": describe_chance,
+    "selection": describe_selection,
+    "extraction": describe_extraction,
+    "structural": describe_structural,
+    "capability": describe_capability,
+}
+FAMILIES = (
+    ("format",), ("truncation",), ("chance",), ("selection", "extraction"), ("structural",), ("capability",),
+)  # fmt: skip
+MASKS = ("format", "truncation")
+COSTLY = 0.25
+UNREADABLE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The main cause, the lever that mends it, the finding in words, and every test's evidence."""
+
+    cause: str
+    lever: str
+    summary: str
+    evidence: tuple[Evidence, ...]
+
+
+def diagnose(sheet: Sheet, target: float) -> Diagnosis:
+    """The main cause of a stratum's wrong answers."""
+    accuracy = mean(sheet.pass_at_1)
+    if accuracy is None:
+        return Diagnosis(NONE, LEVERS[NONE], "No attempt came back, so nothing can be said.", ())
+    found, at_chance = reach(sheet), is_at_chance(sheet)
+    losses = split_losses(sheet, found, at_chance=at_chance)
+    case = Case(sheet, found, losses, target, at_chance)
+    rows = tuple(probe(case) for probe in PROBES)
+    left_out = _left_out(sheet)
+    if accuracy >= target:
+        told = f"One attempt gets {percent(accuracy)}, the target is {percent(target)}: nothing to mend."
+        return Diagnosis(NONE, LEVERS[NONE], told + left_out, rows)
+    cause = name_cause(case, rows)
+    row = next(row for row in rows if row.test == cause)
+    summary = DESCRIPTIONS[cause](case, row) + _besides(case, cause, rows) + left_out
+    return Diagnosis(cause, LEVERS[cause], summary, rows)
+
+
+def name_cause(case: Case, rows: Sequence[Evidence]) -> str:
+    """The cause that the rule of this file names."""
+    called = {row.test for row in rows if row.called}
+    eligible = called or {row.test for row in rows}
+    by_model = sum(case.losses.values()) - case.losses["structural"]
+
+    def weight(family: tuple[str, ...]) -> float:
+        if family[0] in MASKS and family[0] in called and _masks(case, family[0]):
+            return by_model
+        return sum(case.losses[cause] for cause in family if cause in eligible)
+
+    best = max((family for family in FAMILIES if eligible & set(family)), key=weight)
+    return max((cause for cause in best if cause in eligible), key=lambda cause: case.losses[cause])
+
+
+def _masks(case: Case, cause: str) -> bool:
+    lost = sum(case.losses.values())
+    return case.losses[cause] >= COSTLY * lost or unreadable_share(case, cause) >= UNREADABLE * lost
+
+
+def _besides(case: Case, cause: str, rows: Sequence[Evidence]) -> str:
+    called = [row.test for row in rows if row.called]
+    if not called:
+        return f" Not established: with {case.items} items no test clears its threshold."
+    others = [test for test in called if test != cause]
+    return f" Also called: {', '.join(others)}." if others else ""
+
+
+def _left_out(sheet: Sheet) -> str:
+    silent = int((sheet.attempts == 0).sum())
+    return f" {silent} of {len(sheet.attempts)} items have no attempt and are left out." if silent else ""

@@ -1,0 +1,73 @@
+"""Estimates and exact intervals: pass@k, accuracy, a certificate's bound.
+
+pass@k: Chen et al. 2021, arXiv:2107.03374, eq. 1, in product form. Binomial intervals: Clopper and Pearson
+1934; where items come in clusters the sample is shrunk by its design effect (Korn and Graubard 1998).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Column = NDArray[np.float64]
+"""One number per item; NaN where the item has no such result."""
+Codes = NDArray[np.intp]
+"""The number of each item's cluster, counted from 0."""
+
+CONFIDENCE = 0.95
+
+
+def pass_at_k(attempts: Column, right: Column, k: int) -> Column:
+    """Per item the chance that k of its attempts hold a right one; NaN where it has fewer than k.
+
+    1 - C(n - c, k) / C(n, k) is unbiased; 1 - (1 - c / n)^k is not.
+    """
+    wrong = attempts - right
+    miss = np.ones_like(wrong)
+    for j in range(k):
+        miss *= np.maximum(wrong - j, 0.0) / np.maximum(attempts - j, 1.0)
+    return np.where(attempts >= k, 1.0 - miss, np.nan)
+
+
+def exact_interval(right: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The Clopper-Pearson interval of a share; n may be an effective size, no whole number."""
+    tail = (1.0 - confidence) / 2.0
+    return lower_bound(right, n, tail), 1.0 - lower_bound(n - right, n, tail)
+
+
+def lower_bound(right: float, n: float, delta: float) -> float:
+    """The exact bound that an accuracy lies under with probability delta at most; 0 without a right answer."""
+    from scipy.special import betaincinv
+
+    return float(betaincinv(right, n - right + 1.0, delta)) if right > 0 else 0.0
+
+
+def tail(right: Column, n: Column, accuracy: float) -> Column:
+    """P(at least so many right of n) at this accuracy: the exact p-value against anything lower."""
+    from scipy.special import betainc
+
+    return np.where(right > 0, betainc(np.maximum(right, 1.0), n - right + 1.0, accuracy), 1.0)
+
+
+def accuracy_interval(values: Column, codes: Codes) -> tuple[float, float]:
+    """The exact interval of a mean of zeros and ones, allowing for clusters; NaN is left out."""
+    known = ~np.isnan(values)
+    values, codes = values[known], codes[known]
+    if not len(values):
+        return 0.0, 1.0
+    n = _effective_size(values, codes)
+    return exact_interval(float(values.mean()) * n, n)
+
+
+def _effective_size(values: Column, codes: Codes) -> float:
+    """Items that would say as much if they were independent: n over the design effect, n at most."""
+    _, places = np.unique(codes, return_inverse=True)
+    clusters = int(places.max()) + 1
+    n, mean = len(values), float(values.mean())
+    if clusters == n:
+        return float(n)
+    if mean in (0.0, 1.0) or clusters == 1:
+        return float(clusters)
+    sums = np.bincount(places, weights=values - mean)
+    variance = clusters / (clusters - 1) * float(sums @ sums) / n**2
+    return min(float(n), mean * (1.0 - mean) / variance) if variance > 0 else float(n)

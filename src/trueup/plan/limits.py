@@ -1,0 +1,70 @@
+"""Tests 5 and 6: what only the solver gets right, what nothing gets right."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trueup.plan.estimate import Column, accuracy_interval
+from trueup.plan.evidence import GAP, Case, Evidence
+from trueup.plan.resample import DIFFERENCE
+from trueup.plan.sheet import mean
+from trueup.plan.words import between, many, percent
+
+
+def probe_structural(case: Case) -> Evidence:
+    """What the solver wins over the best deployable method of sampling, on the same items."""
+    solver, selector, loss = case.reach.solver, case.reach.selector, case.losses["structural"]
+    if solver is None:
+        note = "no solver was tried on this stratum"
+        return Evidence("structural", "solver minus sampling", None, None, GAP, False, 0, note, loss)
+    won = solver.right - selector.right
+    value, ci95 = mean(won) or 0.0, case.sheet.draws.mean(won, DIFFERENCE)
+    never = np.nansum(solver.right[case.sheet.right == 0])
+    note = (
+        f"right on {many(np.nansum(solver.right))} of {case.items} items, {many(never)} of which no attempt got right"
+    )
+    statistic = f"{solver.label} minus {selector.label}"
+    return Evidence("structural", statistic, value, ci95, GAP, ci95[0] > GAP, case.items, note, loss)
+
+
+def probe_capability(case: Case) -> Evidence:
+    """The share of items that no attempt and no method got right, against what the target allows.
+
+    The interval is exact: its lower end above 1 - target is coverage whose upper bound misses the target.
+    """
+    never = out_of_reach(case)
+    value, ci95 = mean(never) or 0.0, accuracy_interval(never, case.sheet.draws.codes)
+    allowed = round(1.0 - case.target, 12)
+    note = f"{many(np.nansum(never))} of {case.items} items; the target leaves room for {percent(allowed)}"
+    statistic = f"items right in none of {case.samples} attempts and by no method"
+    called = ci95[0] > allowed and not case.at_chance
+    return Evidence("capability", statistic, value, ci95, allowed, called, case.items, note, case.losses["capability"])
+
+
+def out_of_reach(case: Case) -> Column:
+    """1 for items that nothing got right; NaN for items without attempts."""
+    found, sheet = case.reach, case.sheet
+    ways = [found.selector, found.solver, found.constrained]
+    reached = np.maximum.reduce(
+        [sheet.right > 0, found.others, found.oracle, *(np.nan_to_num(w.right) > 0 for w in ways if w is not None)]
+    )
+    return np.where(sheet.attempts > 0, 1.0 - reached, np.nan)
+
+
+def describe_structural(case: Case, row: Evidence) -> str:
+    """The finding in a sentence."""
+    solver, selector = case.reach.solver, case.reach.selector
+    assert solver is not None
+    return (
+        f"The solver gets {percent(solver.accuracy)} of the items right where {selector.label} gets "
+        f"{percent(selector.accuracy)} ({between(row.ci95 or DIFFERENCE)} points more): it is {row.note}."
+    )
+
+
+def describe_capability(case: Case, row: Evidence) -> str:
+    """The finding in a sentence."""
+    return (
+        f"On {percent(row.value or 0.0)} of the items ({between(row.ci95 or (0.0, 1.0))}) no attempt and no method is "
+        f"right, so that {percent(1 - (row.value or 0.0))} is the most that is within reach; the target is "
+        f"{percent(case.target)}."
+    )

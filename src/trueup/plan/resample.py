@@ -1,0 +1,91 @@
+"""The cluster bootstrap: percentile intervals of means, ratios, differences.
+
+Clusters are drawn, never attempts alone: items of one cluster are not independent, and attempts at one item
+even less so (Miller 2024, arXiv:2411.00640). All figures of a stratum use the same draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueup.plan.estimate import CONFIDENCE, Codes, Column
+
+DRAWS = 2000
+BLOCK = 4_000_000
+TAIL = (1.0 - CONFIDENCE) / 2.0
+
+Interval = tuple[float, float]
+SHARE = (0.0, 1.0)
+DIFFERENCE = (-1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Resampler:
+    """How often each cluster comes up in each draw; `codes` says which cluster an item is in."""
+
+    codes: Codes
+    weights: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, clusters: Sequence[str], *, seed: int, name: str = "", draws: int = DRAWS) -> Resampler:
+        """The draws for these items' clusters; the same seed and name give the same draws."""
+        _, codes = np.unique(np.array(clusters, dtype=str), return_inverse=True)
+        number = int(codes.max()) + 1
+        rng = np.random.default_rng([abs(seed), crc32(name.encode())])
+        shares = np.full(number, 1.0 / number)
+        step = max(1, BLOCK // number)
+        blocks = [rng.multinomial(number, shares, min(step, draws - done)) for done in range(0, draws, step)]
+        return cls(codes, np.concatenate(blocks).astype(np.uint16))
+
+    def mean(self, values: Column, span: Interval = SHARE) -> Interval:
+        """The interval of the mean of values that lie within `span`; NaN is left out."""
+        known = ~np.isnan(values)
+        return self.ratio(np.where(known, values, 0.0), known.astype(float), span)
+
+    def difference(self, first: Column, second: Column) -> Interval:
+        """The interval of the mean of paired differences, first minus second."""
+        return self.mean(first - second, DIFFERENCE)
+
+    def ratio(self, top: Column, bottom: Column, span: Interval = SHARE) -> Interval:
+        """The interval of sum(top) / sum(bottom), the ratio of each item lying within `span`.
+
+        Where all items have the same ratio a bootstrap knows no doubt. Then, if a share q of the population
+        were different, n clusters would all be alike with probability (1 - q)^n: the exact limit.
+        """
+        kept = bottom > 0
+        if not kept.any():
+            return span
+        each = top[kept] / bottom[kept]
+        if np.ptp(each) < 1e-12:
+            return _limit_of_no_doubt(float(each[0]), len(np.unique(self.codes[kept])), span)
+        tops, bottoms = self._sums(top), self._sums(bottom)
+        drawn = tops[bottoms > 0] / bottoms[bottoms > 0]
+        low, high = np.quantile(drawn, [TAIL, 1.0 - TAIL])
+        return float(low), float(high)
+
+    def _sums(self, values: Column) -> Column:
+        by_cluster = np.bincount(self.codes, weights=values, minlength=self.weights.shape[1])
+        step = max(1, BLOCK // len(by_cluster))
+        blocks = [self.weights[at : at + step].astype(float) @ by_cluster for at in range(0, len(self.weights), step)]
+        return np.concatenate(blocks)
+
+
+def _limit_of_no_doubt(value: float, clusters: int, span: Interval) -> Interval:
+    low, high = span
+    doubt = 1.0 - TAIL ** (1.0 / clusters)
+    return value - (value - low) * doubt, value + (high - value) * doubt
+
+
+def cluster_bootstrap(values: Column, clusters: Sequence[str], *, seed: int) -> Interval:
+    """The 95 % percentile interval of the mean of shares."""
+    return Resampler.of(clusters, seed=seed).mean(values)
+
+
+def paired_bootstrap(first: Column, second: Column, clusters: Sequence[str], *, seed: int) -> Interval:
+    """The 95 % percentile interval of the mean difference of shares measured on the same items."""
+    return Resampler.of(clusters, seed=seed).difference(first, second)

@@ -1,0 +1,32 @@
+"""The child process: reads jobs as JSON lines, solves them, writes one line each.
+
+Started as `python -m trueup.solvers.child MEGABYTES SECONDS`; the only process that loads OR-Tools.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+
+from trueup.solvers.sudoku_model import complete
+
+
+def main(memory_megabytes: int, limit_seconds: float) -> None:
+    """Answer jobs until the parent closes the pipe; past the memory limit this process dies, and only this one."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a solver prints must not pass for a reply
+    limit_bytes = memory_megabytes << 20
+    resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    print(json.dumps({"ready": True}), file=replies, flush=True)
+    for line in sys.stdin:
+        started = time.process_time()
+        status, text = complete(json.loads(line)["grid"], limit_seconds)
+        reply = {"status": status, "text": text, "seconds": time.process_time() - started}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]))

@@ -1,0 +1,93 @@
+"""Items from a JSONL file: {"id", "prompt" or "messages", "reference"}, one a line.
+
+A row may add `schema` (a JSON schema of the answer), `grammar` (GBNF) and `cluster` (rows that are not independent
+share it); other keys are the author's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trueup.core.errors import BadInput
+from trueup.core.types import Item, Message, Problem, Prompt
+from trueup.tasks.draw import drawn
+
+ROLES = ("system", "user", "assistant")
+SHOWN_CHARS = 60
+
+
+def jsonl(path: str, *, stratum: str, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
+    """The items of a file; where a limit takes fewer, they are drawn by the seed and keep the file's order.
+
+    Raises BadInput with the file and line of what cannot be used.
+    """
+    items: dict[str, Item] = {}
+    for number, line in enumerate(_lines(path), 1):
+        if line.strip():
+            place = f"{path}:{number}"
+            item = _item(_row(line, place), place, stratum)
+            if item.problem.id in items:
+                raise BadInput(f"{place}: the id {item.problem.id!r} is taken by a row above; every row needs its own")
+            items[item.problem.id] = item
+    if not items:
+        raise BadInput(f'{path}: no rows; write one {{"id", "prompt", "reference"}} a line')
+    everything = list(items.values())
+    return tuple(everything[place] for place in drawn(len(everything), limit, seed))
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise BadInput(f"no file {path!r}; give the path of a JSONL file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read {path!r}: {error}; give a JSONL file in UTF-8") from None
+
+
+def _row(line: str, place: str) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{place}: not valid JSON: {error}: {line.strip()[:SHOWN_CHARS]!r}") from None
+    if not isinstance(row, dict):
+        raise BadInput(f"{place}: a row must be an object, not {line.strip()[:SHOWN_CHARS]!r}")
+    return row
+
+
+def _item(row: Mapping[str, Any], place: str, stratum: str) -> Item:
+    for key in ("id", "reference"):
+        if key not in row:
+            raise BadInput(f"{place}: no {key!r}; add one to the row")
+    if not isinstance(row["id"], (str, int)) or isinstance(row["id"], bool) or row["id"] == "":
+        raise BadInput(f"{place}: id is {row['id']!r}; it takes a string or an integer")
+    if "schema" in row and "grammar" in row:
+        raise BadInput(f"{place}: both schema and grammar; a row takes one of them")
+    schema = json.dumps(row["schema"], separators=(",", ":")) if "schema" in row else None
+    name = str(row["id"])
+    problem = Problem(name, stratum, _prompt(row, place), schema=schema, grammar=row.get("grammar"))
+    return Item(problem, row["reference"], str(row.get("cluster", name)))
+
+
+def _prompt(row: Mapping[str, Any], place: str) -> Prompt:
+    if ("prompt" in row) == ("messages" in row):
+        raise BadInput(f"{place}: a row takes 'prompt' or 'messages', one of them")
+    messages = row["messages"] if "messages" in row else [{"role": "user", "content": row["prompt"]}]
+    if not isinstance(messages, list) or not messages:
+        raise BadInput(f"{place}: messages must be a list of one or more")
+    turns = tuple(_message(message, place) for message in messages)
+    if turns[-1].role != "user":
+        raise BadInput(f"{place}: the last message is from {turns[-1].role!r}; it must be the user's")
+    return turns
+
+
+def _message(message: Any, place: str) -> Message:
+    role, content = (message.get("role"), message.get("content")) if isinstance(message, dict) else (None, None)
+    if role not in ROLES or not isinstance(content, str) or not content:
+        raise BadInput(
+            f"{place}: a message is {str(message)[:SHOWN_CHARS]!r}; "
+            f"it takes a role ({', '.join(ROLES)}) and content, a string that is not empty"
+        )
+    return Message(role, content)

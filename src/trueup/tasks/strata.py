@@ -1,0 +1,104 @@
+"""From a task file to strata: items fetched and put in words, verifiers and solvers looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.roles import Solver, Verifier
+from trueup.core.settings import fit_settings, split_words
+from trueup.core.stratum import Stratum
+from trueup.core.types import Item, Json, Sampling
+from trueup.tasks.prompting import build_chat
+from trueup.tasks.taskfile import StratumSpec, TaskFile
+
+USUAL_VERIFIER = {"jsonl": "exact", "gym": "gym", "calls": "function_call", "csp": "constraint"}
+SAMPLING_KEYS = ("temperature", "top_p", "max_tokens")
+
+Source = Callable[..., Sequence[Item]]
+"""(argument, *, stratum, limit, seed): the items of a source."""
+
+
+def build_strata(
+    task: TaskFile,
+    *,
+    sources: Mapping[str, Source],
+    verifiers: Mapping[str, Callable[..., Verifier]],
+    solvers: Mapping[str, Callable[..., Solver]],
+    limit: int | None = None,
+    seed: int | None = None,
+) -> tuple[Stratum, ...]:
+    """The strata of a task, every name looked up in the registries given.
+
+    The smallest of all limits holds. Raises UnknownName for a name that is not there, BadInput for a stratum without
+    items or with a check that needs the reference.
+    """
+    seed = task.seed if seed is None else seed
+    return tuple(
+        _build(
+            spec, sources, _parts(spec, verifiers, solvers), _least(task.limit, limit, spec.recipe.get("limit")), seed
+        )
+        for spec in task.strata
+    )
+
+
+def _build(
+    spec: StratumSpec, sources: Mapping[str, Source], parts: Mapping[str, Any], limit: int | None, seed: int
+) -> Stratum:
+    if spec.kind not in sources:
+        raise UnknownName("source", spec.kind, sources, hint=f"in stratum {spec.name!r}")
+    items = sources[spec.kind](spec.argument, stratum=spec.name, limit=limit, seed=seed)
+    if not items:
+        raise BadInput(f"stratum {spec.name!r} has no items; {spec.kind}:{spec.argument} gave none")
+    dressed = tuple(_dressed(item, spec.recipe, seed, checkable=parts["check"] is not None) for item in items)
+    return Stratum(spec.name, dressed, **parts, guess_options=spec.recipe.get("guess_options"), recipe=spec.recipe)
+
+
+def _parts(
+    spec: StratumSpec, verifiers: Mapping[str, Callable[..., Verifier]], solvers: Mapping[str, Callable[..., Solver]]
+) -> dict[str, Any]:
+    check = _made("verifier", spec, verifiers, spec.recipe.get("check"))
+    if check is not None and check.needs_reference:
+        raise BadInput(
+            f"stratum {spec.name!r}: check {check.name!r} needs the reference answer, which no deployed method has; "
+            f"take one that needs none, or leave check out"
+        )
+    usual = USUAL_VERIFIER.get(spec.kind, "exact")
+    return {
+        "verifier": _made("verifier", spec, verifiers, spec.recipe.get("verifier", usual)),
+        "check": check,
+        "solver": _made("solver", spec, solvers, spec.recipe.get("solver")),
+    }
+
+
+def _made(what: str, spec: StratumSpec, makers: Mapping[str, Callable[..., Any]], named: Json) -> Any:
+    """What `number tolerance=0.01`, or a table with a name and settings, stands for; None for None."""
+    if named is None:
+        return None
+    name, settings = split_words(named) if isinstance(named, str) else (named.get("name"), dict(named))
+    settings.pop("name", None)
+    if name not in makers:
+        raise UnknownName(what, str(name), makers, hint=f"in stratum {spec.name!r}")
+    return makers[name](**fit_settings(f"{what} {name}", makers[name], settings))
+
+
+def _dressed(item: Item, recipe: Mapping[str, Json], seed: int, *, checkable: bool) -> Item:
+    chosen = {key: recipe[key] for key in SAMPLING_KEYS if key in recipe}
+    problem = item.problem
+    sampling = replace(Sampling(seed=seed, stop=tuple(recipe.get("stop", ()))), **chosen)
+    return replace(
+        item,
+        problem=replace(
+            problem,
+            prompt=build_chat(recipe, problem.prompt),
+            sampling=sampling,
+            grammar=problem.grammar or (recipe.get("grammar") if problem.schema is None else None),
+            checkable=checkable,
+        ),
+    )
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -1,0 +1,116 @@
+"""Function calls in a model's text: JSON or Python notation, parsed and never run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+
+from trueup.core.types import Json
+from trueup.verifiers.json_text import NotJson, canonical, decode
+from trueup.verifiers.marks import spoken
+
+CHARS_AT_MOST = 8_000
+PLACES_AT_MOST = 64
+BEGINNING = re.compile(r"[\[{]|[A-Za-z_][\w.]*\(")
+ARGUMENTS = ("arguments", "parameters", "args")
+
+
+def read_calls(text: str) -> str | None:
+    """The first call, or list of calls, as canonical JSON: {"arguments": {...}, "name": "f"}, or a list of two or more.
+
+    Reads {"name", "arguments"} (the latter as an object or as its text, under any of three names), {"f": {...}},
+    an OpenAI tool call, and f(a=1). Python arguments must be literals with names.
+    """
+    said = spoken(text[:CHARS_AT_MOST]) or ""
+    for start in _beginnings(said):
+        value = _json_at(said, start) or _python_at(said, start)
+        try:
+            if value:
+                return canonical(value[0] if len(value) == 1 else value)
+        except NotJson:
+            continue
+    return None
+
+
+def _beginnings(text: str) -> list[int]:
+    """Where a call may begin: never inside a bracket, or the rest of a call cut short would read as another."""
+    places = {match.start() for match in BEGINNING.finditer(text)}
+    outside, depth = [], 0
+    for place, sign in enumerate(text):
+        if depth == 0 and place in places:
+            outside.append(place)
+        depth = max(0, depth + (sign in "([{") - (sign in ")]}"))
+    return outside[:PLACES_AT_MOST]
+
+
+def _json_at(text: str, start: int) -> list[Json]:
+    try:
+        return _calls(decode(text, start)[0])
+    except NotJson:
+        return []
+
+
+def _calls(value: Json) -> list[Json]:
+    """The calls that a JSON value stands for; none at all where a part of it is no call."""
+    if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
+        value = value["tool_calls"]
+    calls = [_call(one) for one in (value if isinstance(value, list) else [value])]
+    return [] if None in calls else calls
+
+
+def _call(value: Json) -> Json | None:
+    if not isinstance(value, dict):
+        return None
+    if isinstance(value.get("function"), dict):
+        return _call(value["function"])
+    if isinstance(name := value.get("name"), str):
+        arguments = next((value[key] for key in ARGUMENTS if key in value), None)
+        if isinstance(arguments, str):
+            arguments = _object(arguments)
+        return {"name": name, "arguments": arguments} if isinstance(arguments, dict) else None
+    if len(value) == 1 and isinstance(arguments := next(iter(value.values())), dict):
+        return {"name": next(iter(value)), "arguments": arguments}
+    return None
+
+
+def _object(text: str) -> Json:
+    try:
+        value, end = decode(text)
+    except NotJson:
+        return None
+    return value if end == len(text) else None
+
+
+def _python_at(text: str, start: int) -> list[Json]:
+    closing = "]" if text[start] == "[" else ")"
+    ends = [place for place in range(start, len(text)) if text[place] == closing][:PLACES_AT_MOST]
+    for end in ends:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(text[start : end + 1], mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        nodes = tree.elts if isinstance(tree, ast.List) else [tree]
+        calls = [_python_call(node) for node in nodes]
+        return [] if None in calls else calls
+    return []
+
+
+def _python_call(node: ast.expr) -> Json | None:
+    if not isinstance(node, ast.Call) or node.args:
+        return None
+    name = _dotted(node.func)
+    try:
+        arguments = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return None
+    return None if name is None or None in arguments else {"name": name, "arguments": arguments}
+
+
+def _dotted(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id
+    outer = _dotted(node.value) if isinstance(node, ast.Attribute) else None
+    return f"{outer}.{node.attr}" if outer is not None and isinstance(node, ast.Attribute) else None

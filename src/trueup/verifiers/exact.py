@@ -1,0 +1,71 @@
+"""The same words as the reference, after normalisation."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from trueup.core.errors import BadInput
+from trueup.core.types import Grade, Json, Problem
+from trueup.verifiers.marks import boxed, hashed, spoken
+
+QUOTES = "\"'`*\u201c\u201d\u2018\u2019"
+WRAPS = re.compile(rf"^[\s{QUOTES}]+|[\s{QUOTES}.,;:!]+$")
+LETTER = re.compile(r"^\((\w)\)$|^(\w)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """Implements Verifier by comparing normalised text; made by `exact`."""
+
+    pattern: re.Pattern[str] | None
+    case: bool
+    name: str
+    needs_reference: bool = True
+
+    def read(self, text: str) -> str | None:
+        """The last match of the pattern's group; without a pattern what is boxed, after ####, or the whole text."""
+        said = spoken(text)
+        if said is None:
+            return None
+        if self.pattern is None:
+            return self._normal(next((m for m in (boxed(said), hashed(said)) if m is not None), said))
+        matches = list(self.pattern.finditer(said))
+        return self._normal(matches[-1].group(1) or "") if matches else None
+
+    def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
+        """1 for the reference's own words, or for any of them where the reference is a list."""
+        accepted = [self._normal(str(one)) for one in (reference if isinstance(reference, list) else [reference])]
+        if None in accepted or not accepted:
+            raise BadInput(f"item {problem.id!r}: the reference {reference!r} is empty; give the right answer")
+        return Grade(float(answer in accepted))
+
+    def _normal(self, text: str) -> str | None:
+        words = " ".join(unicodedata.normalize("NFKC", text).split())
+        while (bare := WRAPS.sub("", words)) != words:
+            words = bare
+        letter = LETTER.match(words)
+        words = (letter[1] or letter[2]) if letter else words
+        return (words if self.case else words.casefold()) or None
+
+
+def exact(*, pattern: str | None = None, case: bool = False) -> Exact:
+    """Compare text: Unicode forms, white space, outer quotes and end punctuation do not count.
+
+    `pattern` is a regular expression with one group, the answer; `case` makes upper and lower case differ.
+    """
+    settings = [f"pattern={pattern}"] * (pattern is not None) + ["case"] * case
+    return Exact(_compiled(pattern), case, " ".join(["exact", *settings]))
+
+
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    if pattern is None:
+        return None
+    try:
+        compiled = re.compile(pattern, re.MULTILINE)
+    except re.error as error:
+        raise BadInput(f"exact pattern {pattern!r} is no regular expression: {error}") from None
+    if compiled.groups != 1:
+        raise BadInput(f"exact pattern {pattern!r} has {compiled.groups} groups; it needs one, around the answer")
+    return compiled

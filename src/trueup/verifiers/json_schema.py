@@ -1,0 +1,45 @@
+"""JSON that fits the problem's schema; needs no reference."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from trueup.core.errors import BadInput
+from trueup.core.types import Grade, Json, Problem
+from trueup.verifiers.json_text import read_json
+
+NOTE_CHARS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """Implements Verifier by validating against Problem.schema; made by `json_schema`."""
+
+    name: str = "json_schema"
+    needs_reference: bool = False
+
+    def read(self, text: str) -> str | None:
+        """The JSON value in a text, keys sorted and without spaces."""
+        return read_json(text)
+
+    def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
+        """1 for a valid value; the note says where another breaks the schema."""
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import SchemaError, best_match
+
+        if problem.schema is None:
+            raise BadInput(f"item {problem.id!r} has no schema; `json_schema` checks against one, take another check")
+        try:
+            schema = json.loads(problem.schema)
+            Draft202012Validator.check_schema(schema)
+        except (ValueError, SchemaError) as error:
+            reason = str(error).splitlines()[0]
+            raise BadInput(f"item {problem.id!r}: its schema is no JSON schema: {reason}") from None
+        broken = best_match(Draft202012Validator(schema).iter_errors(json.loads(answer)))
+        return Grade(1.0) if broken is None else Grade(0.0, note=f"{broken.json_path}: {broken.message}"[:NOTE_CHARS])
+
+
+def json_schema() -> JsonSchema:
+    """Grade by the schema that comes with the problem."""
+    return JsonSchema()

@@ -1,0 +1,82 @@
+"""Mathematical equivalence, by math-verify: (x+1)^2 = x^2+2x+1, sqrt(2)/2 = 1/sqrt(2).
+
+Answers that are equal after expansion share one key, so they vote together; grading asks math-verify for more.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from trueup.core.errors import BadInput
+from trueup.core.types import Grade, Json, Problem
+from trueup.verifiers.marks import boxed, hashed, spoken
+from trueup.verifiers.number import number
+
+TEXT_CHARS_AT_MOST = 4_000
+SAID = re.compile(r"\banswer(?:\s+is|\s*[:=])[\s:*]*([^\n]+)", re.IGNORECASE)
+INLINE = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+WORD = re.compile(r"(?<![\\A-Za-z])(?!sqrt)[A-Za-z]{3,}")
+SHORT_WORD = re.compile(r"(?<!\S)(?!d[a-z])[A-Za-z]{2}(?!\S)")
+NO_WORDS = re.compile(r"\\(?:text|begin|end)\s*\{[^{}]*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Math:
+    """Implements Verifier by equivalence of formulas; made by `math`."""
+
+    name: str = "math"
+    needs_reference: bool = True
+
+    def read(self, text: str) -> str | None:
+        """The final formula in expanded form, as LaTeX."""
+        said = spoken(text[-TEXT_CHARS_AT_MOST:])
+        formula = None if said is None else _final_formula(said)
+        if formula is None:
+            return None
+        from trueup.verifiers.formula import latex, parsed
+
+        value = parsed(formula)
+        return None if value is None else latex(value)
+
+    def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
+        """1 where math-verify finds the answer equal to the reference."""
+        right = self.read(str(reference))
+        if right is None:
+            raise BadInput(f"item {problem.id!r}: the reference {reference!r} is no formula; mend it or take `exact`")
+        if answer == right:
+            return Grade(1.0)
+        from trueup.verifiers.formula import equal, parsed
+
+        return Grade(float(equal(parsed(right), parsed(answer))))
+
+
+def math() -> Math:
+    """Compare formulas by value."""
+    return Math()
+
+
+def _final_formula(text: str) -> str | None:
+    """What is boxed, else after ####, else after "answer is", else in the last math span, else a bare formula."""
+    if (box := boxed(text)) is not None:
+        return None if _has_words(box) else box
+    said = SAID.findall(text)
+    for part in (hashed(text), said[-1] if said else None):
+        if part is not None:
+            return _bare(part) or number().read(part)
+    return _last_span(text) or _bare(text) or number().read(text)
+
+
+def _last_span(text: str) -> str | None:
+    spans = INLINE.findall(text)
+    return next(filter(None, spans[-1])) if spans else None
+
+
+def _bare(text: str) -> str | None:
+    """A formula with no words around it, in or out of a math span; None where there are words."""
+    formula = _last_span(text) or text.strip().rstrip(".")
+    return None if not formula or _has_words(formula) or SHORT_WORD.search(formula) else formula
+
+
+def _has_words(formula: str) -> bool:
+    return WORD.search(NO_WORDS.sub("", formula)) is not None

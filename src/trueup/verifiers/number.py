@@ -1,0 +1,128 @@
+r"""One number, whatever its notation: 1,000 = 1000.0, 0.50 = 1/2.
+
+Read from the last \boxed{}, else after ####, else after "answer is", else the last number of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from trueup.core.errors import BadInput
+from trueup.core.types import Grade, Json, Problem
+from trueup.verifiers.marks import boxed, hashed, spoken
+
+DIGITS_AT_MOST = 300
+PLAIN = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
+NUMBER = re.compile(
+    r"(?<!\w)(?<![0-9]\.)(?<![^\W\d]/)"
+    r"(?P<sign>(?<![\w)\]}%])[-+])?(?P<currency>[$€£¥])?"
+    rf"(?:(?P<whole>[0-9]+) (?=[0-9]+/[0-9]))?(?P<top>{PLAIN})"
+    rf"(?:[eE](?P<power>[-+]?[0-9]{{1,3}})(?!\w)|\s?/\s?(?P<bottom>{PLAIN}))?"
+    r"(?:\s?(?P<unit>%|°[CF]?|[^\W\d_]+(?:[/^][^\W_]+)*))?"
+)
+SAID = re.compile(
+    r"\banswer(?:\s+is|\s*\**[:=])[\s:=*_$\\(]*(?:(?:approximately|about|exactly|equal to) )?(?:[a-z]\s*=\s*)?",
+    re.IGNORECASE,
+)
+JOINED = re.compile(r"[^\w\n.,;]*")
+FRACTION = re.compile(r"(?P<after>(?<=[0-9]))?\\[dt]?frac\s*\{?\s*([0-9.]+)\s*\}?\s*\{\s*([0-9.]+)\s*\}")
+SHORT_FRACTION = re.compile(r"\\[dt]?frac\s*([0-9])\s*([0-9])")
+WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|(?<=\^)\{([0-9]+)\}")
+THIN_SPACE = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3})")
+TYPESET = {
+    "\u2212": "-", "{,}": ",", r"\,": "", r"\!": "", r"\$": "$", r"\%": "%", "~": " ",
+    r"\left": "", r"\right": "", r"^\circ": "°",
+}  # fmt: skip
+PERCENT = {"percent", "pct", "percentage"}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Implements Verifier by comparing exact fractions; made by `number`."""
+
+    units: bool
+    tolerance: Fraction
+    name: str
+    needs_reference: bool = True
+
+    def read(self, text: str) -> str | None:
+        """The final number as a fraction in lowest terms, with `%` where it is a percentage."""
+        said = spoken(text)
+        if said is None:
+            return None
+        plain = _plain(said)
+        if (box := boxed(plain)) is not None:
+            numbers = self._keys(box.rpartition("=")[2])
+            return numbers[0] if len(numbers) == 1 else None
+        if (line := hashed(plain)) is not None:
+            return next(iter(self._keys(line)), None)
+        return self._stated(plain) or next(reversed(self._keys(plain)), None)
+
+    def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
+        """1 for the reference's value, give or take the tolerance."""
+        right = self.read(str(reference))
+        if right is None:
+            raise BadInput(f"item {problem.id!r}: the reference {reference!r} is no number; mend it or take `exact`")
+        (value, unit), (wanted, its_unit) = _split(answer), _split(right)
+        return Grade(float(unit == its_unit and abs(value - wanted) <= self.tolerance))
+
+    def _stated(self, text: str) -> str | None:
+        """The number right after the last "answer is"; of a sum written out there, its result."""
+        for said in reversed(list(SAID.finditer(text))):
+            end, chosen = said.end(), None
+            for match in NUMBER.finditer(text, end):
+                between = text[end : match.start()]
+                if not JOINED.fullmatch(between):
+                    break
+                chosen = match if chosen is None or "=" in between else chosen
+                end = match.end()
+            if chosen and (key := self._key(chosen)):
+                return key
+        return None
+
+    def _keys(self, text: str) -> list[str]:
+        keys = (self._key(match) for match in NUMBER.finditer(text))
+        return [key for key in keys if key is not None]
+
+    def _key(self, match: re.Match[str]) -> str | None:
+        top, bottom = match["top"].replace(",", ""), (match["bottom"] or "1").replace(",", "")
+        if len(top) + len(bottom) > DIGITS_AT_MOST or not Fraction(bottom):
+            return None
+        value = Fraction(top) / Fraction(bottom) * Fraction(10) ** int(match["power"] or 0) + int(match["whole"] or 0)
+        unit = match["unit"] or match["currency"] or ""
+        if unit.casefold() in PERCENT:
+            unit = "%"
+        shown = unit if unit == "%" else f" {unit}" if self.units and unit else ""
+        return f"{-value if match['sign'] == '-' else value}{shown}"
+
+
+def number(*, units: bool = False, tolerance: float = 0.0) -> Number:
+    """Compare numbers exactly; 50% differs from 50 and from 0.5.
+
+    `units` makes the word or currency beside the number part of the answer, otherwise it is left out;
+    `tolerance` is the largest absolute difference that still counts as right.
+    """
+    if not 0 <= tolerance < float("inf"):
+        raise BadInput(f"number tolerance is {tolerance}; it takes 0 or more")
+    settings = ["units"] * units + [f"tolerance={tolerance}"] * (tolerance > 0)
+    return Number(units, Fraction(str(tolerance)), " ".join(["number", *settings]))
+
+
+def _plain(text: str) -> str:
+    """The text without typesetting, so that one pattern finds its numbers."""
+    for mark, plain in TYPESET.items():
+        text = text.replace(mark, plain)
+    text = SHORT_FRACTION.sub(r"\1/\2", FRACTION.sub(_slashed, text))
+    text = THIN_SPACE.sub("", text)
+    return WRAPPED.sub(lambda match: match[1] or match[2] or "", text)
+
+
+def _slashed(match: re.Match[str]) -> str:
+    return f"{'' if match['after'] is None else ' '}{match[2]}/{match[3]}"
+
+
+def _split(key: str) -> tuple[Fraction, str]:
+    value, space, unit = key.rstrip("%").partition(" ")
+    return Fraction(value), "%" if key.endswith("%") else unit if space else ""

@@ -1,0 +1,244 @@
+"""The command line: the main job on a toy, resumed and killed, and a clear line for every bad input."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from trueup import __version__ as trueup_version
+from trueup.cli import main
+from trueup.core.ledger import read_charges, verify
+
+WORDS = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(12)]
+
+
+@pytest.fixture
+def words(tmp_path):
+    """A task of twelve items that a toy model answers with known accuracy."""
+    path = tmp_path / "words.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in WORDS))
+    return path
+
+
+def trueup(*words, capsys=None, monkeypatch=None, code=0):
+    """Run the command line in this process; its standard output and error."""
+    monkeypatch.setattr(sys, "argv", ["trueup", *map(str, words)])
+    if code:
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == code
+    else:
+        main()
+    return capsys.readouterr()
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """The command line, bound to this test and its folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *words, code=0: trueup(*words, capsys=capsys, monkeypatch=monkeypatch, code=code)
+
+
+def test_a_study_ends_with_its_four_files_and_a_second_run_asks_nothing(run, words, tmp_path):
+    said = run("study", words, "--model", "toy:0.4", "--out", "o")
+    assert "o/report.html" in said.out
+    assert {"study.json", "report.html", "policy.toml", "ledger.sqlite"} <= {p.name for p in (tmp_path / "o").iterdir()}
+    first = (tmp_path / "o" / "study.json").read_bytes()
+    again = run("study", words, "--model", "toy:0.4", "--out", "o")
+    assert "now 0 new model calls" in again.out
+    assert (tmp_path / "o" / "study.json").read_bytes() == first
+
+
+def test_the_stages_say_what_the_study_said(run, words, tmp_path):
+    run("sample", words, "--model", "toy:0.4", "--out", "o", "--samples", "8")
+    measured = json.loads(run("measure", "o", "--json").out)
+    diagnosis = json.loads(run("diagnose", "o", "--json").out)
+    plan = json.loads(run("plan", "o", "--target", "0.5", "--volume", "1000", "--json").out)
+    run("report", "o")
+    study = json.loads((tmp_path / "o" / "study.json").read_text())
+    assert study["strata"]["words"]["points"] == measured["words"]["points"]
+    assert study["strata"]["words"]["diagnosis"] == diagnosis["words"]
+    assert study["plan"] == plan
+    assert (plan["target"], plan["volume"]) == (0.5, 1000)
+
+
+def test_the_ledger_commands_agree_with_the_study(run, words, tmp_path):
+    run("study", words, "--model", "toy:0.4", "--out", "o", "--methods", "once,vote n=4")
+    study = json.loads((tmp_path / "o" / "study.json").read_text())
+    shown = {row["kind"]: row for row in json.loads(run("ledger", "show", "o", "--json").out)}
+    for total in study["ledger"]["totals"]:
+        assert shown[total["kind"]]["completion_tokens"] == total["completion_tokens"]
+    assert "proved" in run("ledger", "verify", "o").out
+    rows = run("ledger", "export", "o").out.splitlines()
+    assert len(rows) == study["ledger"]["charges"]
+
+
+def test_a_recorded_study_replays_to_the_same_bytes(run, words, tmp_path):
+    run("study", words, "--model", "toy:0.4", "--out", "a", "--record", "tape.jsonl")
+    run("study", words, "--model", "replay:tape.jsonl", "--out", "b")
+    left, right = (json.loads((tmp_path / d / "study.json").read_text()) for d in "ab")
+    assert timeless(left) == timeless(right)
+
+
+def test_a_study_killed_again_and_again_ends_like_an_uninterrupted_one(words, tmp_path):
+    """Each killed run leaves more rows; whatever was committed is there once, and the end is the same."""
+    words.write_text("".join(json.dumps(row | {"id": f"{i}-{row['id']}", "prompt": f"{i} {row['prompt']}"}) + "\n"
+                             for i in range(40) for row in WORDS))  # fmt: skip
+    command = [sys.executable, "-m", "trueup.cli", "study", str(words), "--model", "toy:0.4", "--quiet", "--out"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    broken, kills, rows = tmp_path / "broken", 0, set()
+    while kills < 40:
+        child = subprocess.Popen([*command, str(broken)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        while child.poll() is None and len(keys(broken)) < len(rows) + 200:
+            time.sleep(0.01)
+        if child.poll() is not None:
+            child.communicate()
+            break
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        kills += 1
+        assert rows <= set(keys(broken))
+        rows = set(keys(broken))
+    assert child.returncode == 0
+    assert kills >= 3
+    assert len(keys(broken)) == len(set(keys(broken)))
+    assert set(keys(broken)) == set(keys(tmp_path / "whole"))
+    assert verify(broken / "ledger.sqlite").discrepancies == ()
+    left, right = (json.loads((tmp_path / d / "study.json").read_text()) for d in ("whole", "broken"))
+    assert timeless(left) == timeless(right)
+
+
+def keys(folder):
+    """The keys of all committed rows, in order of writing."""
+    path = folder / "ledger.sqlite"
+    if not path.exists() or path.stat().st_size == 0:
+        return []
+    try:
+        return [charge.key for charge in read_charges(path)]
+    except Exception as error:
+        if "no such table" in str(error) or "unable to open" in str(error) or "locked" in str(error):
+            return []
+        raise
+
+
+def timeless(value):
+    """A study without what follows from the clock: seconds, and the dollars that they cost."""
+    if isinstance(value, dict):
+        return {k: timeless(v) for k, v in value.items() if not is_clock(k)}
+    if isinstance(value, list):
+        return [timeless(v) for v in value]
+    return value
+
+
+def is_clock(key):
+    return key in {"seconds", "cached_tokens", "cost_per_request", "cost_per_volume", "breakeven"} or "usd" in key
+
+
+BAD = {
+    "method": (["--methods", "votes n=3"], "unknown method 'votes'; did you mean 'vote'?"),
+    "setting": (["--methods", "vote m=3"], "unknown setting of vote 'm'"),
+    "setting value": (["--methods", "vote n=three"], "vote n is 'three'; it takes int"),
+    "setting range": (["--methods", "vote n=0"], "vote n is 0; give at least 1"),
+    "model": (["--model", "smolm2"], "unknown model 'smolm2'; did you mean 'smollm2'?"),
+    "endpoint": (["--model", "openai:http://127.0.0.1:9"], "write openai:http://HOST:PORT/v1#NAME"),
+    "unreachable": (["--model", "openai:http://127.0.0.1:9/v1#m", "--set", "model.retries=0"], "127.0.0.1:9"),
+    "stratum": (["--set", "wrds.temperature=1"], "unknown stratum 'wrds'; did you mean 'words'?"),
+    "set": (["--set", "temperature"], "write STRATUM.key=value"),
+    "target": (["--target", "1.5"], "--target is 1.5"),
+    "volume": (["--volume", "-1"], "--volume is -1"),
+    "samples": (["--samples", "0"], "--samples is 0"),
+    "prices": (["--prices", "nowhere.toml"], "no price file 'nowhere.toml'"),
+    "training": (["--training-usd", "much"], "--training-usd is 'much'"),
+    "option": (["--tarqet", "0.5"], "No such option"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(run, words, name):
+    extra, wanted = BAD[name]
+    said = run("study", words, *(["--model", "toy:0.4"] if "--model" not in extra else []), *extra, code=2)
+    assert wanted in said.err
+    assert said.err.strip().count("\n") == 0
+
+
+TASKS = {
+    "malformed line": ('{"id": "a", "prompt": "p", "reference": "r"}\n{"id": \n', ":2"),
+    "no reference": ('{"id": "a", "prompt": "p"}\n', "reference"),
+    "twice": ('{"id": "a", "prompt": "p", "reference": "r"}\n{"id": "a", "prompt": "q", "reference": "r"}\n', "'a'"),
+    "empty": ("", "no items"),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_bad_task_file_is_named_with_its_line(run, tmp_path, name):
+    text, wanted = TASKS[name]
+    (tmp_path / "bad.jsonl").write_text(text)
+    said = run("study", "bad.jsonl", "--model", "toy:0.4", code=2)
+    assert "bad.jsonl" in said.err or wanted == "no items"
+    assert wanted in said.err
+    assert said.err.strip().count("\n") == 0
+
+
+def test_malformed_toml_is_named_with_its_line(run, tmp_path):
+    (tmp_path / "task.toml").write_text('[task]\nname = "x"\n[[stratum]\n')
+    assert "task.toml:3" in run("study", "task.toml", "--model", "toy:0.4", code=2).err
+
+
+def test_a_missing_task_and_a_folder_without_a_study_say_what_to_give(run):
+    assert "no task at 'nowhere'" in run("study", "nowhere", code=2).err
+    assert "no study in 'nowhere'" in run("plan", "nowhere", code=2).err
+    assert "no ledger" in run("ledger", "verify", "nowhere.sqlite", code=2).err
+
+
+def test_ctrl_c_says_that_nothing_is_lost(words, tmp_path):
+    words.write_text(
+        "".join(json.dumps({"id": str(i), "prompt": f"p{i}", "reference": "right"}) + "\n" for i in range(4000))
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "trueup.cli",
+        "study",
+        str(words),
+        "--model",
+        "toy:0.4",
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not keys(tmp_path / "o"):
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=20)
+    assert child.returncode == 2
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    assert verify(tmp_path / "o" / "ledger.sqlite").discrepancies == ()
+
+
+def test_list_names_every_kind_and_doctor_finds_no_fault(run):
+    for kind in ("methods", "verifiers", "solvers", "sources", "models"):
+        assert json.loads(run("list", kind, "--json").out)
+    states = {row["what"]: row["state"] for row in json.loads(run("doctor", "--json").out)}
+    assert "broken" not in states.values()
+    assert "did you mean 'methods'" in run("list", "method", code=2).err
+
+
+def test_cite_gives_the_papers_of_a_policys_methods(run, words):
+    run("study", words, "--model", "toy:0.4", "--out", "o", "--methods", "vote n=5")
+    assert "eprint = {2203.11171}" in run("cite", "o/policy.toml").out
+
+
+def test_the_version_is_the_packages(run):
+    assert run("--version").out.strip() == trueup_version
+
+
+def test_help_shows_an_example_for_every_command(run):
+    commands = ("study", "sample", "measure", "diagnose", "plan", "report", "serve", "bench", "list", "doctor", "cite")
+    for command in commands:
+        assert f"Example: trueup {command}" in " ".join(run(command, "--help").out.split())

@@ -1,0 +1,77 @@
+"""The embedded engine, on the real model: attempts that do not depend on the batch, tokens that add up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from trueup.core.cache import check_digest
+from trueup.core.errors import Unavailable
+from trueup.core.types import Message, Sampling
+from trueup.models import SMOLLM2, LlamaCpp
+
+pytestmark = pytest.mark.network
+
+SUM = (Message("user", "Q: 21 + 34\nA: 55\nQ: 52 + 17\nA: 69\nQ: 23 + 45\nA:"),)
+SHORT = Sampling(temperature=0.8, max_tokens=12)
+
+
+def ask(*asks):
+    """The replies of one fresh engine to these asks, in order."""
+
+    async def go():
+        model = LlamaCpp(SMOLLM2)
+        try:
+            return [await model.sample(*one) for one in asks]
+        finally:
+            await model.close()
+
+    return asyncio.run(go())
+
+
+@pytest.mark.usefixtures("weights")
+def test_an_attempt_is_the_same_alone_in_a_batch_and_after_a_restart():
+    (batch,) = ask((SUM, 8, 0, SHORT))
+    tail, alone = ask((SUM, 3, 5, SHORT), (SUM, 1, 2, SHORT))
+    texts = [a.text for a in batch.attempts]
+    assert [a.text for a in tail.attempts] == texts[5:8]
+    assert [a.text for a in alone.attempts] == [texts[2]]
+    assert len(set(texts)) > 1
+
+
+@pytest.mark.usefixtures("weights")
+def test_every_choice_has_its_own_tokens_and_the_seconds_add_up():
+    (reply,) = ask((SUM, 4, 0, SHORT))
+    tokens = [a.usage.completion_tokens for a in reply.attempts]
+    assert all(1 <= n <= 12 for n in tokens)
+    assert [a.finish == "length" for a in reply.attempts] == [n == 12 for n in tokens]
+    assert [a.usage.leads for a in reply.attempts] == [True, False, False, False]
+    assert len({a.usage.prompt_tokens for a in reply.attempts}) == 1
+    rates = {round(a.usage.decode_seconds / a.usage.completion_tokens, 9) for a in reply.attempts}
+    assert len(rates) == 1
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_schema_leaves_no_malformed_attempt():
+    schema = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
+    sampling = Sampling(temperature=1.0, max_tokens=32, schema=json.dumps(schema))
+    (reply,) = ask((SUM, 6, 0, sampling))
+    whole = [json.loads(a.text) for a in reply.attempts if a.finish == "stop"]
+    assert whole
+    assert all(isinstance(one["sum"], int) for one in whole)
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_prompt_that_does_not_fit_is_a_recorded_failure_and_the_engine_goes_on():
+    long, short = ask(((Message("user", "a " * 4000),), 1, 0, SHORT), (SUM, 1, 0, SHORT))
+    assert long.attempts == ()
+    assert "context" in long.waste[0].reason
+    assert len(short.attempts) == 1
+
+
+def test_a_wrong_checksum_says_what_to_do(tmp_path):
+    (tmp_path / "weights.gguf").write_bytes(b"not these")
+    with pytest.raises(Unavailable, match="delete it and run again"):
+        check_digest(tmp_path / "weights.gguf", SMOLLM2.gguf_sha256)

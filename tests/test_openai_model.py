@@ -1,0 +1,378 @@
+"""The endpoint model against a mock that keeps books: our ledger must equal them, token by token."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mock_endpoint import Call, MockEndpoint, error, loopback
+from starlette.responses import PlainTextResponse, Response
+from toys import PRICES, item
+
+from trueup.core.errors import BadInput, Unavailable
+from trueup.core.ledger import Ledger
+from trueup.core.roles import Sampled
+from trueup.core.stratum import Stratum
+from trueup.core.types import Message, Sampling
+from trueup.models.completion import first_seed, read_completion, share
+from trueup.models.openai import OpenAI
+from trueup.models.retry import Refusal, may_retry, pause_seconds, read_refusal, retry_after
+from trueup.run.clerk import Clerk
+from trueup.run.driver import Job, run_jobs
+
+PROMPT = (Message("system", "be brief"), Message("user", "two words"))
+SAMPLING = Sampling(max_tokens=20)
+
+
+class Reader:
+    """Reads nothing and grades nothing right."""
+
+    name, needs_reference = "reader", True
+
+    def read(self, text: str) -> str | None:
+        return None
+
+    def check(self, answer: str, problem: Any, reference: Any) -> Any:
+        raise AssertionError("nothing was read")
+
+
+def sample(
+    mock: MockEndpoint, *, n: int = 8, start: int = 0, sampling: Sampling = SAMPLING, **settings: Any
+) -> Sampled:
+    """What the mock brings through our model."""
+
+    async def run(root: str) -> Sampled:
+        model = OpenAI(root, "toy", **settings)
+        try:
+            return await model.sample(PROMPT, n, start, sampling)
+        finally:
+            await model.close()
+
+    with loopback(mock.app) as root:
+        return asyncio.run(run(root))
+
+
+def ledger_totals(mock: MockEndpoint, path: Path, *, n: int = 8, items: int = 6, **settings: Any) -> dict[str, Any]:
+    """The ledger's totals by kind after pools of n for some items."""
+
+    async def run(root: str) -> dict[str, Any]:
+        model = OpenAI(root, "toy", **settings)
+        stratum = Stratum("s", (), Reader())
+        with Ledger(path / "ledger.sqlite") as ledger:
+            jobs = (Job(stratum, item(f"item {i}"), n) for i in range(items))
+            pools = [pool async for pool in run_jobs(jobs, Clerk(model, ledger, PRICES))]
+            await model.close()
+            assert len(pools) == items
+            return {total.kind: total for total in ledger.totals()}
+
+    with loopback(mock.app) as root:
+        return asyncio.run(run(root))
+
+
+def too_many(place: int, body: dict[str, Any]) -> Response | None:
+    return error(429, "slow down", headers={"retry-after-ms": "5"}) if place % 10 == 3 else None
+
+
+def test_tokens_equal_the_endpoints_own_books(tmp_path: Path) -> None:
+    mock = MockEndpoint()
+    sampled = ledger_totals(mock, tmp_path)["sampled"]
+    assert (sampled.prompt_tokens, sampled.completion_tokens) == mock.truth()
+    assert len(mock.calls) == 6 and sampled.charges == 48 and sampled.unknown_tokens == 0
+
+
+def test_truncated_samples_are_billed_in_full(tmp_path: Path) -> None:
+    mock = MockEndpoint(cut_share=0.5)
+    sampled = ledger_totals(mock, tmp_path)["sampled"]
+    assert (sampled.prompt_tokens, sampled.completion_tokens) == mock.truth()
+    reply = sample(MockEndpoint(cut_share=0.5), n=16)
+    assert {attempt.finish for attempt in reply.attempts} == {"length", "stop"}
+
+
+def test_refused_calls_are_tried_again_and_on_record(tmp_path: Path) -> None:
+    mock = MockEndpoint(takes_n="rejects", refuse=too_many)
+    totals = ledger_totals(mock, tmp_path)
+    assert (totals["sampled"].prompt_tokens, totals["sampled"].completion_tokens) == mock.truth()
+    refused = len(mock.calls) - len(mock.served)
+    assert totals["retried"].charges == refused == totals["retried"].unknown_tokens
+    assert totals["sampled"].charges == 48
+
+
+def test_missing_usage_is_unknown_never_zero(tmp_path: Path) -> None:
+    mock = MockEndpoint(omits_usage=True)
+    sampled = ledger_totals(mock, tmp_path)["sampled"]
+    assert sampled.unknown_tokens == sampled.charges == 48
+    usages = [attempt.usage for attempt in sample(mock).attempts]
+    assert {(u.prompt_tokens, u.completion_tokens, u.cached_tokens) for u in usages} == {(None, None, None)}
+
+
+def test_endpoint_without_n_is_probed_once(tmp_path: Path) -> None:
+    for takes_n, calls, retried in (("rejects", 49, 1), ("ignores", 48, 0)):
+        mock = MockEndpoint(takes_n=takes_n)
+        folder = tmp_path / takes_n
+        totals = ledger_totals(mock, folder)
+        sampled = totals["sampled"]
+        assert (sampled.prompt_tokens, sampled.completion_tokens) == mock.truth()
+        assert len(mock.calls) == calls and sampled.charges == 48
+        assert sum(call.body.get("n", 1) > 1 for call in mock.calls) == 1
+        assert (totals["retried"].charges if "retried" in totals else 0) == retried
+
+
+def test_count_of_one_choice_is_unknown_and_not_asked_for_again() -> None:
+    mock = MockEndpoint(takes_n="counts one")
+
+    async def run(root: str) -> tuple[Sampled, Sampled]:
+        model = OpenAI(root, "toy")
+        first = await model.sample(PROMPT, 4, 0, SAMPLING)
+        second = await model.sample(PROMPT, 4, 4, SAMPLING)
+        await model.close()
+        return first, second
+
+    with loopback(mock.app) as root:
+        first, second = asyncio.run(run(root))
+    assert [attempt.usage.completion_tokens for attempt in first.attempts] == [None] * 4
+    counted = [attempt.usage.completion_tokens for attempt in second.attempts]
+    assert counted == [call.completion_tokens for call in mock.calls[1:]] and len(mock.calls) == 5
+
+
+def test_same_attempt_is_the_same_text_however_it_is_asked_for() -> None:
+    together = sample(MockEndpoint(), n=8)
+    apart = sample(MockEndpoint(takes_n="rejects"), n=8)
+    later = sample(MockEndpoint(), n=3, start=5)
+    assert [(a.index, a.text) for a in together.attempts] == [(a.index, a.text) for a in apart.attempts]
+    assert [(a.index, a.text) for a in together.attempts[5:]] == [(a.index, a.text) for a in later.attempts]
+
+
+def test_one_attempt_of_a_call_leads_and_singles_all_do() -> None:
+    together, apart = sample(MockEndpoint(), n=4), sample(MockEndpoint(takes_n="ignores"), n=4)
+    assert [attempt.usage.leads for attempt in together.attempts] == [True, False, False, False]
+    assert [attempt.usage.leads for attempt in apart.attempts] == [True] * 4
+
+
+def test_settings_reach_the_endpoint() -> None:
+    mock = MockEndpoint()
+    schema = '{"type":"object"}'
+    settings = Sampling(temperature=0.3, top_p=0.9, max_tokens=7, stop=("\n",), schema=schema, seed=5)
+    sample(mock, n=2, start=3, sampling=settings)
+    body = mock.calls[0].body
+    assert body["seed"] == first_seed(PROMPT, 5) + 3 and body["n"] == 2 and body["model"] == "toy"
+    assert (body["temperature"], body["top_p"], body["max_tokens"], body["stop"]) == (0.3, 0.9, 7, ["\n"])
+    assert body["response_format"]["json_schema"] == {"name": "answer", "schema": {"type": "object"}, "strict": True}
+    assert body["messages"] == [{"role": "system", "content": "be brief"}, {"role": "user", "content": "two words"}]
+
+
+def test_repetitions_with_the_next_seed_share_no_attempt() -> None:
+    seeds = {first_seed(PROMPT, seed) + index for seed in range(4) for index in range(16)}
+    assert len(seeds) == 64
+
+
+def test_bad_request_is_one_call_and_an_error() -> None:
+    mock = MockEndpoint(refuse=lambda place, body: error(400, "prompt too long", param="messages"))
+    for n in (1, 8):
+        mock.calls.clear()
+        reply = sample(mock, n=n)
+        assert len(mock.calls) == 1 and reply.attempts == ()
+        assert [(w.kind, read_refusal(w.reason)[0]) for w in reply.waste] == [("failed", 400)]
+        assert "prompt too long" in reply.waste[0].reason
+
+
+def test_bad_request_that_blames_nothing_does_not_forbid_n() -> None:
+    mock = MockEndpoint(refuse=lambda place, body: error(400, "no") if place < 2 else None)
+
+    async def run(root: str) -> tuple[Sampled, Sampled]:
+        model = OpenAI(root, "toy")
+        first = await model.sample(PROMPT, 4, 0, SAMPLING)
+        second = await model.sample(PROMPT, 4, 0, SAMPLING)
+        await model.close()
+        return first, second
+
+    with loopback(mock.app) as root:
+        first, second = asyncio.run(run(root))
+    assert [w.kind for w in first.waste] == ["failed", "failed"] and len(second.attempts) == 4
+    assert [call.body.get("n") for call in mock.calls] == [4, None, 4]
+
+
+def test_lasting_overload_ends_as_a_failure_with_its_status_and_wait() -> None:
+    mock = MockEndpoint(refuse=lambda place, body: error(429, "slow down", headers={"retry-after-ms": "2"}))
+    reply = sample(mock, n=1, retries=2)
+    assert reply.attempts == () and [w.kind for w in reply.waste] == ["retried", "retried", "failed"]
+    assert read_refusal(reply.waste[-1].reason) == (429, 0.002)
+    assert all(w.prompt_tokens is None and w.completion_tokens is None for w in reply.waste)
+
+
+def test_wait_beyond_patience_is_not_waited() -> None:
+    mock = MockEndpoint(refuse=lambda place, body: error(429, "quota", headers={"retry-after": "3600"}))
+    reply = sample(mock, n=1)
+    assert len(mock.calls) == 1 and read_refusal(reply.waste[0].reason) == (429, 3600.0)
+
+
+def test_html_in_place_of_json_is_tried_again() -> None:
+    page = "<html>starting up</html>"
+    mock = MockEndpoint(refuse=lambda place, body: PlainTextResponse(page) if place == 0 else None)
+    reply = sample(mock, n=1)
+    assert len(reply.attempts) == 1 and "starting up" in reply.waste[0].reason
+
+
+def test_localhost_with_a_budget_of_64_does_not_hang() -> None:
+    mock = MockEndpoint(takes_n="rejects", pause_seconds=0.01)
+
+    async def run(root: str) -> Sampled:
+        model = OpenAI(root.replace("127.0.0.1", "localhost"), "toy")
+        async with asyncio.timeout(8):
+            reply = await model.sample(PROMPT, 64, 0, SAMPLING)
+        await model.close()
+        return reply
+
+    with loopback(mock.app) as root:
+        reply = asyncio.run(run(root))
+    assert len(reply.attempts) == 64 and 1 < mock.most_in_flight <= 16
+
+
+def test_key_is_sent_and_never_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_KEY", "sk-very-secret\n")
+    mock = MockEndpoint(refuse=lambda place, body: error(400, "key sk-very-secret is odd", param="messages"))
+    reply = sample(mock, n=1, key_env="TOY_KEY")
+    assert mock.calls[0].authorization == "Bearer sk-very-secret"
+    assert "secret" not in reply.waste[0].reason and "***" in reply.waste[0].reason
+
+
+@pytest.mark.parametrize(("status", "mend"), [(401, r"\$TOY_KEY"), (403, r"\$TOY_KEY"), (404, "model's name 'toy'")])
+def test_first_call_says_what_is_wrong_with_the_endpoint(status: int, mend: str) -> None:
+    mock = MockEndpoint(refuse=lambda place, body: error(status, "no"))
+    with pytest.raises(Unavailable, match=rf"http://127.0.0.1:\d+/v1 answered {status}: no; .*{mend}"):
+        sample(mock, n=8, key_env="TOY_KEY")
+    assert len(mock.calls) == 1
+
+
+def test_redirect_is_not_followed() -> None:
+    moved = Response(status_code=307, headers={"location": "http://127.0.0.1:1/v1"})
+    with pytest.raises(Unavailable, match=r"answered 307: http://127.0.0.1:1/v1; check the URL"):
+        sample(MockEndpoint(refuse=lambda place, body: moved), n=1)
+
+
+def test_later_refusal_of_the_key_fails_one_ask_only() -> None:
+    mock = MockEndpoint(takes_n="rejects", refuse=lambda place, body: error(401, "gone") if place == 3 else None)
+    reply = sample(mock, n=4)
+    assert len(reply.attempts) == 3 and [w.kind for w in reply.waste] == ["retried", "failed"]
+
+
+def test_absent_endpoint_is_unavailable_in_one_line() -> None:
+    async def run() -> None:
+        await OpenAI("http://127.0.0.1:9", "toy").sample(PROMPT, 1, 0, SAMPLING)
+
+    with pytest.raises(Unavailable, match=r"^http://127.0.0.1:9/v1 cannot be reached: .*; start it") as caught:
+        asyncio.run(run())
+    assert "\n" not in str(caught.value)
+
+
+def test_cancelled_sample_leaves_nothing_running() -> None:
+    mock = MockEndpoint(takes_n="rejects", pause_seconds=0.3)
+
+    async def run(root: str) -> int:
+        model = OpenAI(root, "toy")
+        task = asyncio.create_task(model.sample(PROMPT, 8, 0, SAMPLING))
+        while mock.in_flight < 7:
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await model.close()
+        return len(asyncio.all_tasks()) - 1
+
+    with loopback(mock.app) as root:
+        assert asyncio.run(run(root)) == 0
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "http://", "http://u:p@x/v1", "http://x/v1?key=1", "::"])
+def test_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(BadInput, match="no base URL") as caught:
+        OpenAI(url, "toy")
+    assert "p@" not in str(caught.value) and "key=1" not in str(caught.value)
+
+
+def test_card_names_url_and_model() -> None:
+    for url in ("http://x:1", "http://x:1/v1/", "http://x:1/v1/chat/completions"):
+        card = OpenAI(url, "toy").card
+        assert card.fingerprint == "openai:http://x:1/v1:toy" and card.billing == "toy" and card.parameters is None
+    assert OpenAI("http://x", "toy", billing="list-price").card.billing == "list-price"
+
+
+def test_grammar_is_refused() -> None:
+    with pytest.raises(BadInput, match="takes no grammar"):
+        asyncio.run(OpenAI("http://x", "toy").sample(PROMPT, 1, 0, Sampling(grammar="root ::= [0-9]")))
+
+
+def test_reasoning_that_only_the_total_counts_is_billed() -> None:
+    mock = MockEndpoint(hidden_tokens=100, cached_tokens=3)
+    reply = sample(mock, n=4)
+    assert sum(a.usage.completion_tokens or 0 for a in reply.attempts) == mock.truth()[1]
+    assert {a.usage.cached_tokens for a in reply.attempts} == {3}
+
+
+def test_tokens_are_shared_by_length_and_add_up() -> None:
+    assert share(10, [1, 1, 1]) == [4, 3, 3]
+    assert share(7, [30, 10, 0]) == [5, 2, 0]
+    assert share(5, [0, 0]) == [3, 2]
+    usage = {"prompt_tokens": 4, "completion_tokens": 7}
+    choices = [{"index": i, "message": {"content": "x" * size}} for i, size in ((1, 10), (0, 30), (2, 0))]
+    completion = read_completion({"choices": choices, "usage": usage}, 3, 5, 6.0)
+    told = [(a.index, len(a.text), a.usage.completion_tokens, a.usage.decode_seconds) for a in completion.attempts]
+    assert told == [(5, 30, 5, 2.0), (6, 10, 2, 2.0), (7, 0, 0, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        ([], "no JSON object"),
+        ({"choices": []}, "without choices"),
+        ({"error": {"message": "overloaded", "code": 429}}, "no choices: overloaded"),
+        ({"choices": [{"text": "old style"}]}, "without a message"),
+    ],
+)
+def test_reply_that_is_no_completion_says_why(reply: Any, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        read_completion(reply, 1, 0, 0.0)
+
+
+def test_half_characters_and_odd_contents_become_plain_text() -> None:
+    contents = ["a\ud83d", None, [{"type": "text", "text": "b"}, {"type": "image"}, {"type": "text", "text": "c"}]]
+    reply = {"choices": [{"message": {"content": content}} for content in contents]}
+    texts = [attempt.text for attempt in read_completion(reply, 3, 0, 0.0).attempts]
+    assert texts == ["a?", "", "bc"]
+
+
+def test_retry_after_is_read_as_milliseconds_seconds_or_date() -> None:
+    assert retry_after({"retry-after-ms": "250", "retry-after": "9"}, 0.0) == 0.25
+    assert retry_after({"retry-after": "1.5"}, 0.0) == 1.5
+    assert retry_after({"retry-after": "Thu, 01 Jan 1970 00:01:00 GMT"}, 48.0) == 12.0
+    assert retry_after({"retry-after": "Thu, 01 Jan 1970 00:01:00 GMT"}, 90.0) == 0.0
+    assert retry_after({"retry-after": "soon"}, 0.0) is None and retry_after({}, 0.0) is None
+    assert retry_after({"retry-after": "-1"}, 0.0) is None and retry_after({"retry-after": "nan"}, 0.0) is None
+
+
+def test_pause_doubles_to_a_limit_and_differs_by_seed() -> None:
+    for tries, longest in ((1, 0.5), (2, 1.0), (3, 2.0), (5, 8.0), (9, 8.0)):
+        assert 0.75 * longest <= pause_seconds(tries, None, 7) <= longest
+    assert pause_seconds(3, None, 7) == pause_seconds(3, None, 7) != pause_seconds(3, None, 8)
+    assert 5.0 <= pause_seconds(1, 5.0, 7) <= 5.5
+
+
+def test_statuses_worth_another_try() -> None:
+    assert [s for s in (400, 401, 403, 404, 408, 409, 422, 429, 500, 503) if may_retry(s, {})] == [
+        408, 409, 429, 500, 503
+    ]  # fmt: skip
+    assert may_retry(400, {"x-should-retry": "true"}) and not may_retry(503, {"x-should-retry": "false"})
+
+
+def test_refusal_is_read_back_from_its_line() -> None:
+    told = str(Refusal("http://x/v1", 429, "slow", may_retry=True, retry_after=1.5))
+    assert told == "http://x/v1 answered 429: slow (retry after 1.500 s)" and read_refusal(told) == (429, 1.5)
+    lost = Refusal("http://x/v1", None, "cannot be reached: refused", may_retry=True)
+    assert read_refusal(str(lost)) == (None, None)
+
+
+def test_call_record_is_complete() -> None:
+    mock = MockEndpoint()
+    sample(mock, n=2)
+    assert mock.calls == [Call(mock.calls[0].body, None, 200, 4, mock.truth()[1])]
