@@ -89,7 +89,10 @@ def names(kind: str) -> Mapping[str, Maker]:
 
 def describe(kind: str) -> list[Entry]:
     """What `trueup list` shows of a kind."""
-    return [Entry(name, _defaults(maker), _first_line(maker)) for name, maker in names(kind).items()]
+    return [
+        Entry(name, {} if kind == "sources" else _defaults(maker), _first_line(maker))
+        for name, maker in names(kind).items()
+    ]
 
 
 def make_arm(text: str) -> Arm:
@@ -145,6 +148,11 @@ def open_task(path: str, *, limit: int | None, seed: int | None, sets: Mapping[s
     task = tasks.read_task(path, limit=limit, seed=seed, sets=sets)
     strata = tasks.build_strata(task, sources=names("sources"), verifiers=names("verifiers"), solvers=names("solvers"))
     return OpenTask(task.name, task.seed, strata)
+
+
+def open_stratum(name: str, recipe: Mapping[str, Json]) -> Stratum:
+    """A stratum without items, from a task's own table: what a server needs of it."""
+    return tasks.equip(name, recipe, verifiers=names("verifiers"), solvers=names("solvers"))
 
 
 def _model_words(kind: str, rest: str, spec: str) -> tuple[Any, ...]:

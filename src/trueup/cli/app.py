@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from trueup import __version__
 from trueup.cli import bench, books, names, serve, study
 from trueup.core.errors import TrueupError
 
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""Whatever click calls it in the copy that typer brings along."""
+INTERRUPT_CODE = 130
+"""What typer makes of Ctrl-C."""
 INTERRUPTED = "interrupted; what was paid is kept: run the same command again to go on"
 
 app = typer.Typer(
@@ -36,18 +40,15 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 def main() -> None:
     """Run the command line; a mendable error is one line and exit code 2, never a traceback."""
     try:
-        app(standalone_mode=False)
+        if app(standalone_mode=False) == INTERRUPT_CODE:
+            _fail(INTERRUPTED)
     except TrueupError as error:
         _fail(str(error))
-    except click.ClickException as error:
-        _fail(error.format_message())
-    except (KeyboardInterrupt, click.Abort):
-        _fail(INTERRUPTED)
+    except UsageError as error:
+        _fail(error.format_message())  # type: ignore[attr-defined]
 
 
 def _fail(message: str) -> None:
     line = " ".join(message.split())
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {line}", highlight=False) if (
-        sys.stderr.isatty()
-    ) else print(f"error: {line}", file=sys.stderr)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(line)}")
     sys.exit(2)

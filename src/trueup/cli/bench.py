@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from trueup.bench import BENCHMARKS, Result
+from trueup.cli.screen import screen, table
 from trueup.core.errors import UnknownName
 from trueup.core.types import Json
 
@@ -36,14 +35,11 @@ def bench(name: Name = None, as_json: AsJson = False, save: Save = None) -> None
 
 
 def _print(result: Result) -> None:
-    table = Table(title=f"bench {result.name}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("system")
     figures = [key for key in result.results[-1] if key not in ("system", "rounds")]
-    for key in figures:
-        table.add_column(key.replace("_", " "), justify="right")
+    rows = table(("system",), tuple(key.replace("_", " ") for key in figures), title=f"bench {result.name}")
     for row in result.results:
-        table.add_row(str(row["system"]), *(_figure(row, key) for key in figures))
-    Console(width=max(Console().width, 150)).print(table)
+        rows.add_row(str(row["system"]), *(_figure(row, key) for key in figures))
+    screen().print(rows)
 
 
 def _figure(row: Mapping[str, Json], key: str) -> str:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from trueup.cli.screen import screen, table
 from trueup.core.charge import MICRO, PICO, Charge
 from trueup.core.errors import BadInput, LedgerError
 from trueup.core.ledger import read_charges, verify
@@ -38,17 +37,14 @@ def show(where: Where, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([{f.name: getattr(t, f.name) for f in fields(t)} for t in verdict.totals], indent=1))
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("kind")
-    for heading in ("charges", "prompt", "cached", "completion", "core-s", "GFLOP", "USD", "unknown"):
-        table.add_column(heading, justify="right")
+    rows = table(("kind",), ("charges", "prompt", "cached", "completion", "core-s", "GFLOP", "USD", "unknown"))
     for total in verdict.totals:
-        table.add_row(
+        rows.add_row(
             total.kind, f"{total.charges:,}", f"{total.prompt_tokens:,}", f"{total.cached_tokens:,}",
             f"{total.completion_tokens:,}", f"{total.micros / MICRO:,.2f}", f"{total.megaflops / 1000:,.0f}",
             f"{total.picodollars / PICO:.6f}", str(total.unknown_tokens),
         )  # fmt: skip
-    Console().print(table)
+    screen().print(rows)
 
 
 def export(where: Where, form: Format = "jsonl") -> None:
@@ -74,7 +70,9 @@ def check(where: Where, as_json: AsJson = False) -> None:
         raise LedgerError(f"{len(verdict.discrepancies)} totals do not follow: {'; '.join(verdict.discrepancies)}")
     if not as_json:
         kinds = ", ".join(f"{total.charges:,} {total.kind}" for total in verdict.totals)
-        Console().print(f"proved: every total follows from {verdict.charges:,} rows ({kinds}); pages are sound")
+        screen().print(
+            f"proved: every total follows from {verdict.charges:,} rows ({kinds}); pages are sound", soft_wrap=True
+        )
 
 
 def _file(where: Path) -> Path:

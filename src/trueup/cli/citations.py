@@ -10,7 +10,9 @@ from typing import Any
 
 from trueup.core.errors import UnknownName
 
-REFERENCE = re.compile(r"(?P<authors>[A-Z][^\n.:;]*?) (?P<year>(?:19|20)\d\d), arXiv:(?P<arxiv>\d{4}\.\d{4,5})")
+REFERENCE = re.compile(
+    r"(?P<authors>[A-Z][\w ,&-]*?(?: et al\.)?) (?P<year>(?:19|20)\d\d), arXiv:(?P<arxiv>\d{4}\.\d{4,5})"
+)
 
 
 @dataclass(frozen=True, slots=True)

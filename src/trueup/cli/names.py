@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from trueup.catalog import KINDS, describe, names
 from trueup.cli.citations import citations
 from trueup.cli.doctor import Finding, examine
+from trueup.cli.screen import screen, table
 from trueup.core.errors import Unavailable
 from trueup.plan import read_policy
 
@@ -34,13 +33,11 @@ def show(kind: Kind = "methods", as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([{"name": r.name, "settings": r.settings, "about": r.about} for r in rows], indent=1))
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in (kind, "settings", ""):
-        table.add_column(heading)
+    shown = table((kind, "settings", ""))
     for row in rows:
-        table.add_row(row.name, " ".join(f"{k}={v}" for k, v in row.settings.items()), row.about)
-    Console().print(table)
-    Console().print(f"kinds: {', '.join(KINDS)}")
+        shown.add_row(row.name, " ".join(f"{k}={v}" for k, v in row.settings.items()), row.about)
+    screen().print(shown)
+    screen().print(f"kinds: {', '.join(KINDS)}")
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -72,4 +69,4 @@ def cite(policy: PolicyPath, as_json: AsJson = False) -> None:
 
 def _print_finding(finding: Finding) -> None:
     colour = {"fine": "green", "warning": "yellow", "broken": "red"}[finding.state]
-    Console().print(f"[{colour}]{finding.state:>8}[/]  {finding.what}: {finding.detail}", soft_wrap=True)
+    screen().print(f"[{colour}]{finding.state:>8}[/]  {finding.what}: {finding.detail}", soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from trueup.core.errors import BadInput
@@ -38,6 +39,8 @@ class Request:
             raise BadInput(f"--target is {self.target}; give an accuracy above 0, at most 1")
         if not 0 < self.volume < float("inf"):
             raise BadInput(f"--volume is {self.volume}; give a number of requests above 0")
+        dollars("--training-usd", self.training_usd)
+        dollars("--error-usd", self.error_usd)
         return self
 
     def save(self, folder: Path) -> None:
@@ -59,3 +62,16 @@ class Request:
             raise BadInput(f"no study in {str(folder)!r}; run `trueup study TASK --out {folder}` first") from None
         except (ValueError, TypeError, KeyError) as error:
             raise BadInput(f"{path} is no request of this version: {error}; run `trueup study` again") from error
+
+
+def dollars(name: str, text: str | None) -> Decimal | None:
+    """An option in dollars; BadInput where it is no number of 0 or more."""
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise BadInput(f"{name} is {text!r}; give dollars as a number of 0 or more")
+    return amount

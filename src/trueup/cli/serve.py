@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from trueup.catalog import make_arm, open_model, open_stratum
 from trueup.cli.pipeline import price_list
+from trueup.cli.screen import screen
 from trueup.core.ledger import Ledger
 from trueup.plan import PolicyStratum, read_policy
 from trueup.run import Clerk
 from trueup.serve import Desk, check_exposure, create_app, run_server
+from trueup.tasks import build_prompt, sampling_of
 
 PolicyPath = Annotated[Path, typer.Argument(help="A policy.toml that a study wrote.", metavar="POLICY")]
 Host = Annotated[str, typer.Option(help="Address to listen on; beyond this machine only with a key.")]
@@ -54,12 +56,12 @@ def serve(
 
 def _desk(row: PolicyStratum) -> Desk:
     """The stratum's recipe at work, with the arm that the plan chose."""
-    opened = open_stratum(row.name, row.recipe)
     arm = make_arm(" ".join([row.method, *(f"{key}={value}" for key, value in row.settings.items())]))
-    return Desk(opened.stratum, arm, opened.build, opened.sampling, grammar=row.recipe.get("grammar"))
+    sampling = sampling_of(row.recipe)
+    grammar = row.recipe.get("grammar")
+    return Desk(open_stratum(row.name, row.recipe), arm, partial(build_prompt, row.recipe), sampling, grammar=grammar)
 
 
 def _announce(url: str, name: str, strata: list[str]) -> None:
-    console = Console()
-    console.print(f"serving {name} at {url}/v1  (Ctrl-C stops)", soft_wrap=True)
-    console.print(f"models: {', '.join(f'{name}/{stratum}' for stratum in strata)}", soft_wrap=True)
+    screen().print(f"serving {name} at {url}/v1  (Ctrl-C stops)", soft_wrap=True)
+    screen().print(f"models: {', '.join(f'{name}/{stratum}' for stratum in strata)}", soft_wrap=True)

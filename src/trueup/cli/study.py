@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from trueup.cli.pipeline import Findings, gather
-from trueup.cli.request import Request
+from trueup.cli.request import Request, dollars
+from trueup.cli.screen import screen
 from trueup.cli.summary import print_diagnosis, print_points, print_summary
 from trueup.core.errors import BadInput
 from trueup.plan import Wish, assess, write_policy
@@ -108,7 +107,7 @@ def sample(
     folder = out or default_folder(task)
     request.save(folder)
     findings = gather(request, folder, sealed=False, quiet=quiet, tape=record)
-    Console().print(
+    screen().print(
         f"{findings.ledger['charges']:,} charges in {folder / 'ledger.sqlite'}, {findings.fresh_calls} new calls; "
         f"next: trueup plan {folder}",
         soft_wrap=True,
@@ -171,7 +170,7 @@ def report(folder: Folder) -> None:
     except ValueError as error:
         raise BadInput(f"{path} is no JSON: {error}; run `trueup study` again") from error
     write_report(result, folder / REPORT_FILE)
-    Console().print(f"report: {folder / REPORT_FILE}", soft_wrap=True)
+    screen().print(f"report: {folder / REPORT_FILE}", soft_wrap=True)
 
 
 def judge(request: Request, findings: Findings) -> dict[str, Any]:
@@ -180,13 +179,15 @@ def judge(request: Request, findings: Findings) -> dict[str, Any]:
         target=request.target,
         volume=request.volume,
         seed=findings.task["seed"],
-        training_usd=_dollars("--training-usd", request.training_usd),
-        error_usd=_dollars("--error-usd", request.error_usd),
+        training_usd=dollars("--training-usd", request.training_usd),
+        error_usd=dollars("--error-usd", request.error_usd),
     )
-    return assess(
+    result = assess(
         findings.measured, findings.card, findings.prices, wish,
         task=findings.task, samples=request.samples, ledger=findings.ledger,
     )  # fmt: skip
+    result["model"]["spec"] = request.model
+    return result
 
 
 def conclude(request: Request, findings: Findings, folder: Path) -> dict[str, Any]:
@@ -215,15 +216,3 @@ def _again(folder: Path) -> dict[str, Any]:
     request = Request.load(folder)
     findings = gather(request, folder, sealed=True, quiet=True)
     return judge(request, findings)
-
-
-def _dollars(name: str, text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or amount < 0:
-        raise BadInput(f"{name} is {text!r}; give dollars as a number of 0 or more")
-    return amount

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from trueup.cli.screen import screen, table
 from trueup.core.types import Json
 
 
 def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds: float) -> None:
     """The verdict per stratum, the plan, what it cost to learn, and where to read more."""
-    console = _console()
+    console = screen()
     plan, model = study["plan"], study["model"]
     console.print(f"\n[bold]{study['task']['name']}[/] on {model['name']}: where the next unit of compute should go\n")
     console.print(_verdicts(study))
@@ -37,64 +37,51 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
 def print_points(strata: dict[str, Any]) -> None:
     """Every method of every stratum: accuracy, interval and cost."""
     for name, stratum in strata.items():
-        table = _table(name, ("method", "note"), ("accuracy", "95 %", "n", "tokens", "per 1,000"))
+        rows = table(("method", "note"), ("accuracy", "95 %", "n", "tokens", "per 1,000"), title=name)
         for point in stratum["points"]:
             cost = point["cost"]
             tokens = (cost["prompt_tokens"], cost["completion_tokens"])
-            table.add_row(
+            rows.add_row(
                 point["label"], "oracle: an upper bound" if point["oracle"] else "", f"{point['accuracy']:.0%}",
                 f"{point['ci95'][0]:.0%}-{point['ci95'][1]:.0%}", str(point["n"]),
                 "unknown" if None in tokens else f"{sum(tokens):,.0f}", _usd(cost["usd"], 1000),
             )  # fmt: skip
-        _console().print(table)
+        screen().print(rows)
         coverage = ", ".join(f"{row['k']}: {row['pass_at_k']:.0%}" for row in stratum["coverage"])
-        _console().print(f"  pass@k  {coverage}\n")
+        screen().print(f"  pass@k  {coverage}\n")
 
 
 def print_diagnosis(strata: dict[str, Any]) -> None:
     """The cause of every stratum's errors and the evidence for and against each candidate."""
     for name, stratum in strata.items():
         diagnosis = stratum["diagnosis"]
-        _console().print(f"[bold]{name}[/]: {diagnosis['cause']} -> {diagnosis['lever']}. {diagnosis['summary']}")
-        table = _table("", ("test", "statistic"), ("value", "95 %", "threshold", "called"))
+        screen().print(f"[bold]{name}[/]: {diagnosis['cause']} -> {diagnosis['lever']}. {diagnosis['summary']}")
+        rows = table(("test", "statistic"), ("value", "95 %", "threshold", "called"))
         for row in diagnosis["evidence"]:
             low, high = row["ci95"] or (None, None)
-            table.add_row(
+            rows.add_row(
                 row["test"], row["statistic"], _share(row["value"]), f"{_share(low)} to {_share(high)}",
                 _share(row["threshold"]), "yes" if row["called"] else "no",
             )  # fmt: skip
-        _console().print(table, "")
+        screen().print(rows, "")
 
 
 def _share(value: Json) -> str:
     return "unknown" if value is None else f"{value:.2f}"
 
 
-def _console() -> Console:
-    return Console(width=None if Console().is_terminal else 110)
-
-
-def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in left:
-        table.add_column(heading)
-    for heading in right:
-        table.add_column(heading, justify="right")
-    return table
-
-
 def _verdicts(study: dict[str, Any]) -> Table:
-    table = _table("", ("stratum", "n", "once", "cause", "lever", "plan"), ("accuracy", "95 %", "per 1,000"))
+    rows = table(("stratum", "n", "once", "cause", "lever", "plan"), ("accuracy", "95 %", "per 1,000"))
     for name, stratum in study["strata"].items():
         choice = study["plan"]["choices"][name]
         first = stratum["points"][0]
         low, high = choice["ci95"]
-        table.add_row(
+        rows.add_row(
             f"[bold]{name}[/]", str(stratum["items"]), f"{first['accuracy']:.0%}", stratum["diagnosis"]["cause"],
             stratum["diagnosis"]["lever"], f"[green]{choice['label']}[/]", f"{choice['accuracy']:.0%}",
             f"{low:.0%}-{high:.0%}", _usd(choice["usd"], 1000),
         )  # fmt: skip
-    return table
+    return rows
 
 
 def _certificate(certificate: dict[str, Any]) -> str:

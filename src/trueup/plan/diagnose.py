@@ -120,7 +120,7 @@ def _besides(case: Case, cause: str, rows: Sequence[Evidence]) -> str:
     called = [row.test for row in rows if row.called]
     if not called:
         return f" Not established: with {case.items} items no test clears its threshold."
-    others = [test for test in called if test != cause]
+    others = [test for test in called if test != cause and cause not in MASKS]
     return f" Also called: {', '.join(others)}." if others else ""
 
 

@@ -89,7 +89,7 @@ def describe_extraction(case: Case, row: Evidence) -> str:
     return (
         f"Right answers come, but not at once: one attempt gets {percent(mean(case.sheet.pass_at_1) or 0.0)}, "
         f"{case.reach.selector.label} {percent(case.reach.selector.accuracy)}, a gain of {points(row.value or 0.0)} "
-        f"({between(row.ci95 or DIFFERENCE)}) of the {points(_spread(case))} that {case.samples} attempts cover."
+        f"({between(row.ci95 or DIFFERENCE)}); a perfect choice among {case.samples} would win {points(_spread(case))}."
     )
 
 

@@ -60,7 +60,7 @@ def write_policy(study: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Js
     table = {
         "version": VERSION,
         "name": study["task"]["name"],
-        "model": study["model"]["name"],
+        "model": study["model"].get("spec", study["model"]["name"]),
         "fingerprint": study["model"]["fingerprint"],
         "target": plan["target"],
         "prices_date": study["prices"]["date"],

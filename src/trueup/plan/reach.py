@@ -45,8 +45,9 @@ class Reach:
     """The ways that the tests compare.
 
     `selector` is the deployable way of making one answer of many attempts that did best: a measured arm, or
-    the plain vote over the pool; of equals the last arm. `solver` and `gain` (of constrained decoding over free) may be missing.
-    `others` is 1 where any other deployable arm is right, `oracle` where an arm that saw the reference is.
+    the plain vote over the pool; of equals the last arm. `solver` and `constrained` may be missing, and with
+    the latter its `gain` over free decoding. `others` is 1 where any other deployable arm is right, `oracle`
+    where an arm that saw the reference is.
     """
 
     selector: Way

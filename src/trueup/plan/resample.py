@@ -37,10 +37,9 @@ class Resampler:
         _, codes = np.unique(np.array(clusters, dtype=str), return_inverse=True)
         number = int(codes.max()) + 1
         rng = np.random.default_rng([abs(seed), crc32(name.encode())])
-        shares = np.full(number, 1.0 / number)
         step = max(1, BLOCK // number)
-        blocks = [rng.multinomial(number, shares, min(step, draws - done)) for done in range(0, draws, step)]
-        return cls(codes, np.concatenate(blocks).astype(np.uint16))
+        blocks = [_draw(rng, min(step, draws - done), number) for done in range(0, draws, step)]
+        return cls(codes, np.concatenate(blocks))
 
     def mean(self, values: Column, span: Interval = SHARE) -> Interval:
         """The interval of the mean of values that lie within `span`; NaN is left out."""
@@ -73,6 +72,12 @@ class Resampler:
         step = max(1, BLOCK // len(by_cluster))
         blocks = [self.weights[at : at + step].astype(float) @ by_cluster for at in range(0, len(self.weights), step)]
         return np.concatenate(blocks)
+
+
+def _draw(rng: np.random.Generator, draws: int, clusters: int) -> NDArray[np.uint16]:
+    """As many clusters as there are, with replacement, counted per draw."""
+    places = rng.integers(clusters, size=(draws, clusters)) + clusters * np.arange(draws)[:, None]
+    return np.bincount(places.ravel(), minlength=draws * clusters).reshape(draws, clusters).astype(np.uint16)
 
 
 def _limit_of_no_doubt(value: float, clusters: int, span: Interval) -> Interval:

@@ -170,4 +170,4 @@ def _table(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     heads = ("stratum", "way", "against", "break-even, requests", "what it says")
-    return tables.table(heads, cells, label="Break-even volumes")
+    return el("div", tables.table(heads, cells, label="Break-even volumes"), class_="crossings")

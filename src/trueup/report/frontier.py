@@ -43,6 +43,7 @@ def figure(name: str, stratum: Mapping[str, Any], chosen: str | None, target: fl
         spend.ends(points, axis, frame),
         goal,
         el("path", class_="stairs", d=path(corners)) if corners else "",
+        *(el("line", class_=f"bar {m.class_}", x1=m.x, x2=m.x, y1=m.low, y2=m.high) for m in marks),
         *(_dot(name, point, mark) for point, mark in zip(points, marks, strict=True)),
         labels.draw(_placed(marks, frame, [goal_name, *_thin(corners)])),
         label=f"Accuracy against cost of {plural(len(points), 'arm')} on {name}",
@@ -95,7 +96,7 @@ def _dot(name: str, point: Point, mark: Mark) -> str:
     ring = el("circle", class_="ring", cx=mark.x, cy=mark.y, r="9") if mark.class_ == "chosen" else ""
     cost = point["cost"]
     return el(
-        "g", tip(_sentence(point)), el("line", class_="bar", x1=mark.x, x2=mark.x, y1=mark.low, y2=mark.high), ring,
+        "g", tip(_sentence(point)), ring,
         el("circle", cx=mark.x, cy=mark.y, r="5"), class_=f"point {mark.class_}", data_stratum=name,
         data_label=point["label"], data_accuracy=point["accuracy"], data_low=point["ci95"][0],
         data_high=point["ci95"][1], data_usd=cost["usd"], data_prompt_tokens=cost["prompt_tokens"],

@@ -56,13 +56,13 @@ def decisions(study: Study) -> str:
     head = el("tr", *(el("th", text, scope="col", class_="num" if text == "per 1,000" else None) for text in heads))
     strata = zip(anchors(study).items(), study["strata"].values(), strict=True)
     body = "".join(_decision(name, stratum, plan, anchor) for (name, anchor), stratum in strata)
-    return el("table", el("thead", head), el("tbody", body), class_="decisions")
+    return el("div", el("table", el("thead", head), el("tbody", body), class_="decisions"), class_="wide")
 
 
 def chain(diagnosis: Mapping[str, Any], choice: Mapping[str, Any] | None) -> str:
     """Cause, lever and method, with arrows."""
     arrow = el("span", "→", class_="arrow", aria_label="so")
-    method = safe(choice["label"]) if choice else "no method"
+    method = breakable(choice["label"]) if choice else "no method"
     steps = (("cause", safe(_cause(diagnosis["cause"]))), ("lever", safe(diagnosis["lever"])), ("method", method))
     return arrow.join(el("span", text, class_=class_) for class_, text in steps)
 

@@ -19,7 +19,10 @@ SIZE, LINE = 13.0, 14.0
 DISTANCES = (9.0, 15.0, 24.0, 36.0, 50.0, 66.0, 84.0, 104.0)
 ANGLES = (0, 180, 90, 270, 30, 150, 330, 210, 60, 120, 300, 240)
 ROUNDS = 6
-ON_LABEL, ON_DOT, ON_LINE, CROSSED, LEADER = 60.0, 30.0, 3.0, 80.0, 14.0
+ON_LABEL, ON_DOT, ON_LINE, COVERED, CROSSED = 60.0, 30.0, 3.0, 60.0, 25.0
+"""Prices: of a unit of area shared with a label, a point, a line; of a line over a label, a line over a line."""
+LEADER = 14.0
+"""From this distance on a label has a line to its point."""
 STEPS = (0.15, 0.35, 0.55, 0.75, 0.9)
 
 
@@ -84,13 +87,34 @@ class Placed:
         start = 6 / (math.hypot(x - self.mark.x, y - self.mark.y) or 1.0)
         return self.mark.x + (x - self.mark.x) * start, self.mark.y + (y - self.mark.y) * start, x, y
 
-    def crosses(self, box: Box) -> bool:
-        """Whether the line to the point runs over a box."""
+    def tangle(self, other: Placed) -> float:
+        """What it costs that the line of one runs over the label or the line of the other."""
+        if self._covers(other.box) or other._covers(self.box):
+            return COVERED
+        return CROSSED if _meet(self, other) else 0.0
+
+    def _covers(self, box: Box) -> bool:
         if self.distance <= LEADER:
             return False
         x1, y1, x2, y2 = self.leader
         steps = ((x1 + (x2 - x1) * step, y1 + (y2 - y1) * step) for step in STEPS)
         return any(box.left < x < box.right and box.top < y < box.bottom for x, y in steps)
+
+
+def _meet(one: Placed, other: Placed) -> bool:
+    """Whether two lines to points cut each other: the ends of each lie on both sides of the other."""
+    if min(one.distance, other.distance) <= LEADER:
+        return False
+    ax, ay, bx, by = one.leader
+    cx, cy, dx, dy = other.leader
+    first = _side(ax, ay, bx, by, cx, cy) * _side(ax, ay, bx, by, dx, dy)
+    second = _side(cx, cy, dx, dy, ax, ay) * _side(cx, cy, dx, dy, bx, by)
+    return first < 0 and second < 0
+
+
+def _side(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> float:
+    """On which side of the line from a to b a point lies, as a sign."""
+    return (bx - ax) * (y - ay) - (by - ay) * (x - ax)
 
 
 def place(marks: Sequence[Mark], room: Box, lines: Sequence[Box] = ()) -> list[Placed]:
@@ -168,7 +192,7 @@ def _cheapest(options: Sequence[tuple[Placed, float]], others: Sequence[Placed])
         price = option.distance + alone
         if price < least:
             price += ON_LABEL * sum(option.box.overlap(other.box) for other in others)
-            price += CROSSED * sum(option.crosses(other.box) or other.crosses(option.box) for other in others)
+            price += sum(option.tangle(other) for other in others)
         if price < least:
             best, least = option, price
     return best

@@ -43,8 +43,8 @@ def safe(text: object) -> str:
 
 
 def breakable(name: object) -> str:
-    """A name ready for HTML, which may break after its underscores and slashes."""
-    return re.sub(r"([_/.])(?=\w)", r"\1<wbr/>", safe(name))
+    """A name ready for HTML, which may break after its underscores, slashes and dots, and within a long part."""
+    return re.sub(r"([_/.]|[^\W_]{20})(?=\w)", r"\1<wbr/>", safe(name))
 
 
 def prose(text: object) -> str:

@@ -69,10 +69,13 @@ async def _lane(waiting: Iterator[Job], clerk: Clerk, done: asyncio.Queue[Outcom
 
 
 async def _close_when_done(crew: list[asyncio.Task[None]], done: asyncio.Queue[Outcome | Pool | None]) -> None:
+    """Tell the reader of `done` that there is no more, or that a lane failed; say nothing when cancelled."""
     try:
         await asyncio.gather(*crew)
-    finally:
+    except Exception:
         await done.put(None)
+        raise
+    await done.put(None)
 
 
 async def _finish(flow: Flow[T], tab: Tab, clerk: Clerk) -> T:

@@ -5,10 +5,10 @@ from trueup.tasks.csp import csp
 from trueup.tasks.gym import gym
 from trueup.tasks.jsonl import jsonl
 from trueup.tasks.prompting import build_chat, build_prompt
-from trueup.tasks.strata import Source, build_strata
+from trueup.tasks.strata import Source, build_strata, equip, sampling_of
 from trueup.tasks.taskfile import StratumSpec, TaskFile, read_task
 
 __all__ = [
-    "Source", "StratumSpec", "TaskFile", "build_chat", "build_prompt", "build_strata", "calls", "csp", "gym", "jsonl",
-    "read_task",
+    "Source", "StratumSpec", "TaskFile", "build_chat", "build_prompt", "build_strata", "calls", "csp", "equip", "gym",
+    "jsonl", "read_task", "sampling_of",
 ]  # fmt: skip

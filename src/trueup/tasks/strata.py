@@ -44,6 +44,25 @@ def build_strata(
     )
 
 
+def equip(
+    name: str,
+    recipe: Mapping[str, Json],
+    *,
+    verifiers: Mapping[str, Callable[..., Verifier]],
+    solvers: Mapping[str, Callable[..., Solver]],
+) -> Stratum:
+    """A stratum without items, from its table: for whoever brings problems of their own."""
+    kind, _, argument = str(recipe.get("source", "")).partition(":")
+    spec = StratumSpec(name, kind, argument, recipe)
+    return Stratum(name, (), **_parts(spec, verifiers, solvers), recipe=recipe)
+
+
+def sampling_of(recipe: Mapping[str, Json], seed: int = 0) -> Sampling:
+    """The sampling settings that a stratum's table asks for."""
+    chosen = {key: recipe[key] for key in SAMPLING_KEYS if key in recipe}
+    return replace(Sampling(seed=seed, stop=tuple(recipe.get("stop", ()))), **chosen)
+
+
 def _build(
     spec: StratumSpec, sources: Mapping[str, Source], parts: Mapping[str, Any], limit: int | None, seed: int
 ) -> Stratum:
@@ -85,15 +104,13 @@ def _made(what: str, spec: StratumSpec, makers: Mapping[str, Callable[..., Any]]
 
 
 def _dressed(item: Item, recipe: Mapping[str, Json], seed: int, *, checkable: bool) -> Item:
-    chosen = {key: recipe[key] for key in SAMPLING_KEYS if key in recipe}
     problem = item.problem
-    sampling = replace(Sampling(seed=seed, stop=tuple(recipe.get("stop", ()))), **chosen)
     return replace(
         item,
         problem=replace(
             problem,
             prompt=build_chat(recipe, problem.prompt),
-            sampling=sampling,
+            sampling=sampling_of(recipe, seed),
             grammar=problem.grammar or (recipe.get("grammar") if problem.schema is None else None),
             checkable=checkable,
         ),

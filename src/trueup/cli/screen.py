@@ -1,0 +1,24 @@
+"""Where commands write: the terminal's width, or a fixed one where the output goes elsewhere."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+PIPED_WIDTH = 118
+
+
+def screen() -> Console:
+    """Standard output."""
+    console = Console(soft_wrap=False)
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
+
+
+def table(left: tuple[str, ...], right: tuple[str, ...] = (), *, title: str | None = None) -> Table:
+    """A plain table: words to the left, figures to the right."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in left:
+        made.add_column(heading)
+    for heading in right:
+        made.add_column(heading, justify="right")
+    return made
