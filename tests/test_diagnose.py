@@ -99,6 +99,16 @@ def test_selection_and_extraction_split_the_gap_between_one_attempt_and_many():
     assert found.cause == "selection"
 
 
+def test_what_sampling_can_still_win_is_weighed_as_one_against_capability():
+    # Losses: selection 7/24, extraction .14, capability 8/24, the largest alone but not against both.
+    pools = ["rrrrrr" + WRONG[:10]] * 36 + ["rrrrr" + "a" * 11] * 28 + [WRONG] * 32
+    found = verdict(pools)
+    selection, extraction, capability = (row(found, test) for test in ("selection", "extraction", "capability"))
+    assert selection.called and extraction.called and capability.called
+    assert selection.loss < capability.loss < selection.loss + extraction.loss
+    assert found.cause == "selection"
+
+
 def test_nothing_that_can_be_read_is_a_matter_of_format_whatever_else_it_hides():
     found = verdict(["?" * 16] * 24)
     assert (found.cause, row(found, "format").loss) == ("format", 1.0)

@@ -166,3 +166,24 @@ def test_unknown_usage_stays_unknown_in_a_sum():
 def test_an_hour_on_one_core_costs_the_core_hour():
     assert Prices("d", Decimal("0.36")).compute(3600) == Decimal("0.36")
     assert Prices("d", Decimal("0.36")).compute(0.5) == Decimal("0.00005")
+
+
+class Slow(Broken):
+    """Never answers."""
+
+    async def sample(self, prompt, n, start, sampling):
+        await asyncio.sleep(60)
+
+
+def test_a_cancelled_call_is_on_the_ledger_with_unknown_tokens(tmp_path):
+    async def leave(clerk):
+        task = asyncio.create_task(run_job(Job(Stratum("s", (), Oracle()), item(), ONCE), clerk))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(tmp_path, Slow(), leave)
+    (charge,) = read_charges(tmp_path / "l")
+    assert (charge.kind, charge.prompt_tokens, charge.completion_tokens, charge.usd) == ("cancelled", None, None, None)
+    assert verify(tmp_path / "l").discrepancies == ()

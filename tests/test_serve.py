@@ -31,7 +31,7 @@ from trueup.core.ledger import Ledger, verify
 from trueup.core.roles import Model, ModelCard, Sampled, Waste
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Answer, Attempt, Grade, Json, Message, Problem, Prompt, Sampling, Solution, Usage
-from trueup.methods import best_of_n, once, solve, vote
+from trueup.methods import best_of_n, constrained, once, solve, vote
 from trueup.models.openai import OpenAI
 from trueup.plan.policy import Policy, PolicyStratum
 from trueup.run import Clerk
@@ -113,6 +113,7 @@ def desk(name: str, method: str = "once", *, has_check: bool = False, has_solver
         "once": once,
         "vote": lambda problem: vote(problem, n=n),
         "best_of_n": lambda problem: best_of_n(problem, n=n),
+        "constrained": constrained,
         "solve": solve,
         "sneak": sneak,
     }
@@ -346,7 +347,8 @@ def test_cut_answer_says_length_and_unknown_tokens_are_null(tmp_path: Path) -> N
         ({"n": 2}, "n"),
         ({"logprobs": True}, "logprobs"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        ({"response_format": {"type": "yaml"}}, "response_format.type"),
         ({"presence_penalty": 0.5}, "presence_penalty"),
         ({"reasoning_effort": "high"}, "reasoning_effort"),
         ({"messages": []}, "messages"),
@@ -598,3 +600,13 @@ def test_room_is_entered_without_its_packages() -> None:
     code = "import sys, trueup.serve; print([m for m in ('pydantic', 'starlette', 'uvicorn') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_clients_schema_constrains_the_samples(tmp_path: Path) -> None:
+    model, schema = Toy(), {"type": "object", "properties": {"a": {"type": "integer"}}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
+    with serving(tmp_path, model, desk("sums", "constrained")) as url:
+        ask(url, response_format=wanted)
+        bare = post(url, body() | {"model": "mixed/sums"})
+    assert [json.loads(sampling.schema or "") for _, sampling in model.asked] == [schema]
+    assert bare.status_code == 400 and assert_error_shape(bare)["param"] == "response_format"

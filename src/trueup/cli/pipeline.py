@@ -52,7 +52,7 @@ def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: P
     model = open_model(request.model, sets.pop("model", {}))
     if tape is not None:
         model = Recorder(model, tape)
-    task = open_task(request.task, limit=request.limit, seed=request.seed, sets=sets)
+    task = open_task(request.task_path(), limit=request.limit, seed=request.seed, sets=sets)
     arms = {s.name: arms_of(s, request.samples, request.methods) for s in task.strata}
     folder.mkdir(parents=True, exist_ok=True)
     with Ledger(folder / LEDGER_FILE) as ledger:

@@ -28,6 +28,11 @@ class Request:
     volume: float = 1e6
     training_usd: str | None = None
     error_usd: str | None = None
+    started_in: str = ""
+
+    def task_path(self) -> str:
+        """Where the task is, also when asked from another folder than the study was started in."""
+        return self.task if Path(self.task).exists() else str(Path(self.started_in) / self.task)
 
     def check(self) -> Request:
         """This request, if its numbers make sense; BadInput otherwise."""
@@ -47,7 +52,9 @@ class Request:
         """Write this request into a study's folder."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / FILE).write_text(json.dumps(asdict(self), indent=1) + "\n")
+            (folder / FILE).write_text(
+                json.dumps(asdict(self) | {"started_in": self.started_in or str(Path.cwd())}, indent=1) + "\n"
+            )
         except OSError as error:
             raise BadInput(f"cannot write {str(folder)!r}: {error.strerror}; choose another --out") from error
 

@@ -81,12 +81,16 @@ class Ledger:
 
     async def commit(self, charges: Iterable[Charge]) -> None:
         """Return when these charges are on disk; those of one turn of the loop are written together."""
+        await asyncio.shield(self.post(charges))
+
+    def post(self, charges: Iterable[Charge]) -> asyncio.Future[None]:
+        """Have these charges written with the others of this turn; done when they are on disk."""
         self._buffer.extend(charges)
         if self._committed is None:
             loop = asyncio.get_running_loop()
             self._committed = loop.create_future()
             loop.call_soon(self._flush)
-        await asyncio.shield(self._committed)
+        return self._committed
 
     def totals(self) -> list[Total]:
         """The sums by kind, as they were kept while writing."""

@@ -60,9 +60,9 @@ def _example(example: Mapping[str, Any], most: int) -> str:
 
 def alike(answers: Sequence[Mapping[str, Any]]) -> list[tuple[list[str], Mapping[str, Any]]]:
     """Answers of the same text, reading and grade as one, with the labels of all that gave it."""
-    found: dict[tuple[str, str | None, bool], tuple[list[str], Mapping[str, Any]]] = {}
+    found: dict[tuple[str, str | None, bool, str | None], tuple[list[str], Mapping[str, Any]]] = {}
     for answer in answers:
-        key = (answer["text"], answer["value"], answer["right"])
+        key = (answer["text"], answer["value"], answer["right"], answer.get("failure"))
         found.setdefault(key, ([], answer))[0].append(answer["label"])
     return list(found.values())
 
@@ -76,6 +76,8 @@ def _answer(labels: Sequence[str], answer: Mapping[str, Any], most: int) -> str:
 
 
 def _reading(answer: Mapping[str, Any]) -> str:
+    if answer.get("failure"):
+        return el("p", safe(f"no answer: {answer['failure']}"), class_="read")
     if answer["value"] is None:
         return el("p", "nothing could be read", class_="read")
     if answer["value"].strip() == answer["text"].strip():

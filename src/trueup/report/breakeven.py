@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trueup.report import tables
 from trueup.report.axes import Frame, across, upwards
 from trueup.report.labels import SIZE, stack
 from trueup.report.svg import Scale, drawing, el, fit, log_ticks, path, tip
-from trueup.report.words import breakable, count, dollars, prose, safe, short, tick_dollars
+from trueup.report.words import DASH, breakable, count, dollars, plural, prose, safe, short, tick_dollars
 
 Row = Mapping[str, Any]
 TRAINING = "training"
@@ -31,7 +31,7 @@ class Way:
 
 
 def section(study: Mapping[str, Any]) -> str:
-    """A figure per stratum that has two ways to draw, then one table of all crossings."""
+    """A figure per stratum that has two ways to draw, then what every comparison says."""
     plan = study["plan"]
     rows: Sequence[Row] = plan["breakeven"]
     if not rows:
@@ -41,56 +41,61 @@ def section(study: Mapping[str, Any]) -> str:
         for name, stratum in study["strata"].items()
     ]
     drawn = [figure for figure in figures if figure]
-    return (el("div", *drawn, _reading(), class_="pair") if drawn else "") + _table(rows)
+    return (el("div", *drawn, _reading(), class_="pair") if drawn else "") + _tables(rows, plan["choices"])
 
 
-def ways(rows: Sequence[Row], points: Sequence[Row], training_usd: float | None) -> list[Way]:
-    """The ways that the rows name and whose price is known."""
-    usd = {point["label"]: point["cost"]["usd"] for point in points}
-    found: dict[str, Way] = {}
-    for row in rows:
-        for label in (row["a"], row["b"]):
-            if label == TRAINING and training_usd:
-                found[label] = Way(label, training_usd, _trained(rows, usd, training_usd))
-            elif usd.get(label) is not None:
-                found[label] = Way(label, 0.0, usd[label])
-    return list(found.values())
+def ways(rows: Sequence[Row], points: Sequence[Row], plan: Row) -> list[Way]:
+    """The arms that the rows name and whose price is known; training where a crossing says what it costs after."""
+    named = {label for row in rows for label in (row["a"], row["b"])}
+    arms = [Way(p["label"], 0.0, p["cost"]["usd"]) for p in points if p["label"] in named and p["cost"]["usd"]]
+    crossings = [row for row in rows if row["volume"] and TRAINING in (row["a"], row["b"])]
+    fixed = plan["training_usd"]
+    if not crossings or not fixed:
+        return arms
+    after = _after(arms, crossings, fixed)
+    if max(after) - min(after) > 0.01 * max(way.each for way in arms):
+        wrong = {p["label"]: (plan.get("error_usd") or 0.0) * (1 - p["accuracy"]) for p in points}
+        arms = [replace(way, each=way.each + wrong[way.label]) for way in arms]
+        after = _after(arms, crossings, fixed)
+    return [Way(TRAINING, fixed, max(0.0, after[0])), *arms]
 
 
-def _trained(rows: Sequence[Row], usd: Mapping[str, float | None], training_usd: float) -> float:
-    """Dollars a request after training: what its crossing implies, else those of one attempt."""
-    for row in rows:
-        other = usd.get(row["b"] if row["a"] == TRAINING else row["a"])
-        if TRAINING in (row["a"], row["b"]) and row["volume"] and other is not None:
-            return max(0.0, other - training_usd / float(row["volume"]))
-    once = usd.get("once")
-    return 0.0 if once is None else once
+def _after(arms: Sequence[Way], crossings: Sequence[Row], fixed: float) -> list[float]:
+    """Dollars a request after training, as each crossing implies; they differ where the plan prices errors in."""
+    each = {way.label: way.each for way in arms}
+    return [each[_other(row)] - fixed / row["volume"] for row in crossings if _other(row) in each]
+
+
+def _other(row: Row) -> str:
+    other: str = row["b"] if row["a"] == TRAINING else row["a"]
+    return other
 
 
 def _figure(name: str, rows: Sequence[Row], points: Sequence[Row], plan: Row) -> str:
-    known = ways(rows, points, plan["training_usd"])
-    if len(known) < 2 or not all(way.fixed + way.each for way in known):
+    known = ways(rows, points, plan)
+    if len(known) < 2:
         return ""
     frame = Frame(left=58.0, right=Frame().right - SIDE)
-    x, y = _scales(rows, known, plan["volume"], frame)
+    volume = (plan["volume"] or 0.0) * plan["shares"].get(name, 1.0)
+    x, y = _scales(rows, known, volume, frame)
+    chosen = plan["choices"][name]["label"] if name in plan["choices"] else ""
     crossings = [row for row in rows if row["volume"]]
     drawn = drawing(
         upwards(frame, [(y.at(tick), tick_dollars(tick)) for tick in log_ticks(y, most=8)], "total cost"),
-        across(frame, x, log_ticks(x), short, "requests"),
-        _planned(frame, x, plan["volume"]),
-        *(_line(way, x, y) for way in known),
-        _names(known, x, y, frame),
-        *(_crossing(row, known, x, y, frame) for row in crossings),
+        across(frame, x, log_ticks(x), short, "requests of this stratum"),
+        _planned(frame, x, volume),
+        *(_line(way, x, y, chosen) for way in known),
+        _names(known, x, y, frame, chosen),
+        *(_crossing(row, known, x, y, frame, chosen) for row in crossings),
         label=f"Total cost against volume on {name}",
     )
-    caption = el("figcaption", el("b", breakable(name)), el("span", _verdict(crossings)))
+    caption = el("figcaption", el("b", breakable(name)), el("span", _verdict(crossings, chosen)))
     return el("figure", caption, drawn, class_="breakeven")
 
 
-def _verdict(crossings: Sequence[Row]) -> str:
-    if not crossings:
-        return "the lines do not cross"
-    return f"crosses at {short_volume(min(row['volume'] for row in crossings))} requests"
+def _verdict(crossings: Sequence[Row], chosen: str) -> str:
+    volume = next((row["volume"] for row in crossings if _other(row) == chosen), None)
+    return "no crossing" if volume is None else f"training pays from {short_volume(volume)} requests"
 
 
 def _scales(rows: Sequence[Row], known: Sequence[Way], volume: float | None, frame: Frame) -> tuple[Scale, Scale]:
@@ -101,47 +106,58 @@ def _scales(rows: Sequence[Row], known: Sequence[Way], volume: float | None, fra
     return x, Scale(min(totals) / 1.5, max(totals) * 1.5, frame.bottom, frame.top, log=True)
 
 
-def _planned(frame: Frame, scale: Scale, volume: float | None) -> str:
+def _planned(frame: Frame, scale: Scale, volume: float) -> str:
     if not volume:
         return ""
     x = scale.at(volume)
-    line = el("line", class_="target", x1=x, x2=x, y1=frame.top, y2=frame.bottom, data_volume=volume)
-    return line + el("text", f"planned {short(volume)}", class_="target-name middle", x=x, y=frame.top - 6)
+    line = el("line", class_="target", x1=x, x2=x, y1=frame.top, y2=frame.bottom)
+    return line + el("text", f"planned {short_volume(volume)}", class_="target-name middle", x=x, y=frame.top - 6)
 
 
-def _line(way: Way, x: Scale, y: Scale) -> str:
+def _line(way: Way, x: Scale, y: Scale, chosen: str) -> str:
     steps = STEPS if way.fixed and way.each else 1
     volumes = [x.low * (x.high / x.low) ** (step / steps) for step in range(steps + 1)]
     d = path([(x.at(volume), y.at(way.total(volume))) for volume in volumes])
-    class_ = "way training" if way.label == TRAINING else "way"
     words = f"{way.label}: {dollars(way.total(x.high))} for {short_volume(x.high)} requests"
-    return el("path", tip(words), class_=class_, d=d, data_label=way.label, data_fixed=way.fixed)
+    return el(
+        "path", tip(words), class_=f"way {_class(way, chosen)}".strip(), d=d, data_label=way.label, data_fixed=way.fixed
+    )
 
 
-def _names(known: Sequence[Way], x: Scale, y: Scale, frame: Frame) -> str:
+def _class(way: Way, chosen: str) -> str:
+    return TRAINING if way.label == TRAINING else "chosen" if way.label == chosen else ""
+
+
+def _names(known: Sequence[Way], x: Scale, y: Scale, frame: Frame, chosen: str) -> str:
     ordered = sorted(known, key=lambda way: -way.total(x.high))
     wanted = [y.at(way.total(x.high)) for way in ordered]
     middles = stack(wanted, [LINE] * len(ordered), frame.bottom)
-    return "".join(_name(way, wish, at, frame) for way, wish, at in zip(ordered, wanted, middles, strict=True))
+    return "".join(
+        _name(way, wish, at, frame, _class(way, chosen)) for way, wish, at in zip(ordered, wanted, middles, strict=True)
+    )
 
 
-def _name(way: Way, wish: float, middle: float, frame: Frame) -> str:
+def _name(way: Way, wish: float, middle: float, frame: Frame, class_: str) -> str:
     start = frame.right + 16
     lead = el("path", class_="leader", d=path([(frame.right + 1, wish), (frame.right + 6, wish), (start - 2, middle)]))
-    return lead + el("text", safe(fit(way.label, SIZE, SIDE - 12)), class_="label", x=start, y=middle + 4)
+    text = safe(fit(way.label, SIZE, SIDE - 12))
+    return lead + el("text", text, class_=f"label line-{class_ or 'other'}", x=start, y=middle + 4)
 
 
-def _crossing(row: Row, known: Sequence[Way], x: Scale, y: Scale, frame: Frame) -> str:
-    arm = next((way for way in known if way.label in (row["a"], row["b"]) and way.label != TRAINING), None)
+def _crossing(row: Row, known: Sequence[Way], x: Scale, y: Scale, frame: Frame, chosen: str) -> str:
+    arm = next((way for way in known if way.label == _other(row)), None)
     if arm is None:
         return ""
     across_at, up_at = x.at(row["volume"]), y.at(arm.total(row["volume"]))
     words = f"{row['a']} and {row['b']} cost the same at {count(round(row['volume']))} requests"
-    drop = el("line", class_="drop", x1=across_at, x2=across_at, y1=up_at, y2=frame.bottom)
-    name = el("text", short_volume(row["volume"]), class_="label chosen end", x=across_at - 8, y=up_at - 10)
+    parts = [tip(words), el("circle", cx=across_at, cy=up_at, r="5" if arm.label == chosen else "3")]
+    if arm.label == chosen:
+        drop = el("line", class_="drop", x1=across_at, x2=across_at, y1=up_at, y2=frame.bottom)
+        name = el("text", short_volume(row["volume"]), class_="label end", x=across_at - 8, y=up_at - 10)
+        parts = [parts[0], drop, parts[1], name]
     return el(
-        "g", tip(words), drop, el("circle", cx=across_at, cy=up_at, r="5"), name, class_="crossing",
-        data_stratum=row["stratum"], data_a=row["a"], data_b=row["b"], data_volume=row["volume"],
+        "g", *parts, class_="crossing", data_stratum=row["stratum"], data_a=row["a"], data_b=row["b"],
+        data_volume=row["volume"],
     )  # fmt: skip
 
 
@@ -153,21 +169,36 @@ def short_volume(volume: float) -> str:
 def _reading() -> str:
     sentence = (
         "Both axes are logarithmic. A way without a fixed price is a straight line; training starts at its price and "
-        "bends up. Left of a crossing (the dot) the flat-rate way is cheaper, right of it training is."
+        "bends up. Left of a crossing (a dot; the large one is that of the chosen method) the method is cheaper, right "
+        "of it training is, if it brings the same accuracy."
     )
     return el("p", sentence, class_="reading")
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _tables(rows: Sequence[Row], choices: Row) -> str:
+    """The comparisons with the chosen methods in sight, the others folded."""
+    first = [row for row in rows if row["b"] == choices.get(row["stratum"], {}).get("label") and row["a"] == TRAINING]
+    others = [row for row in rows if row not in first]
+    shown = _table(first, "Training against the chosen methods") if first else ""
+    rest = _table(others, "Other comparisons") if others else ""
+    if others and first:
+        rest = tables.folded(
+            f"{plural(len(others), 'other comparison')}, with the price of an error that decides them", rest
+        )
+    return el("div", shown, rest, class_="crossings")
+
+
+def _table(rows: Sequence[Row], label: str) -> str:
     cells = [
         [
             tables.words(row["stratum"], class_="name"),
             tables.words(row["a"], class_="name"),
             tables.words(row["b"], class_="name"),
             tables.figure("none" if row["volume"] is None else count(round(row["volume"])), row["volume"]),
+            tables.figure(DASH if row.get("error_usd") is None else dollars(row["error_usd"]), row.get("error_usd")),
             tables.Cell(prose(row["note"]), class_="note"),
         ]
         for row in rows
     ]
-    heads = ("stratum", "way", "against", "break-even, requests", "what it says")
-    return el("div", tables.table(heads, cells, label="Break-even volumes"), class_="crossings")
+    heads = ("stratum", "way", "against", "break-even, requests", "error costs", "what it says")
+    return tables.table(heads, cells, label=label)

@@ -12,6 +12,8 @@ from trueup.report.words import DASH, count, interval, percent, prose, safe
 
 Evidence = Mapping[str, Any]
 LENGTH, DEPTH = 240.0, 22.0
+TINY, NARROW = 0.0005, 0.06
+"""Losses too small to draw, and to name in the strip."""
 
 
 def figure(name: str, diagnosis: Mapping[str, Any]) -> str:
@@ -29,10 +31,30 @@ def figure(name: str, diagnosis: Mapping[str, Any]) -> str:
         "n",
         "what was found",
     )
-    rows = [_row(name, row, scale) for row in evidence]
+    rows = [_row(name, row, scale, diagnosis["cause"]) for row in evidence]
     caption = el("figcaption", el("b", "Evidence for the cause"), el("span", _verdict(diagnosis["cause"])))
     grid = tables.table(heads, rows, label="Evidence for the cause", sortable=False)
-    return el("figure", caption, grid, _reading(), class_="causes")
+    return el("figure", caption, split(name, evidence, diagnosis["cause"]), grid, _reading(), class_="causes")
+
+
+def split(name: str, evidence: Sequence[Evidence], cause: str) -> str:
+    """One attempt's accuracy and what each cause takes from it, as parts of a whole."""
+    losses = [(row["test"], row["loss"]) for row in evidence if row.get("loss", 0.0) > TINY]
+    rest = 1.0 - sum(loss for _, loss in losses)
+    if not losses or rest < -TINY:
+        return ""
+    kept = [_part("right at once", rest, "kept")] if rest > TINY else []
+    lost = [
+        _part(test, loss, "cause" if test == cause else "lost", data_stratum=name, data_cause=test, data_loss=loss)
+        for test, loss in losses
+    ]
+    return el("div", *kept, *lost, class_="split")
+
+
+def _part(word: str, share: float, class_: str, **data: object) -> str:
+    words = el("b", percent(share)) + safe(word) if share > NARROW else ""
+    title = f"{word} {percent(share)}"
+    return el("span", words, class_=class_, title=title, style=f"flex-grow:{share:.4f}", **data)
 
 
 def axis(evidence: Sequence[Evidence]) -> Scale:
@@ -43,15 +65,16 @@ def axis(evidence: Sequence[Evidence]) -> Scale:
 
 
 def _verdict(cause: str) -> str:
-    return "nothing to mend" if cause == "none" else safe(f"called: {cause}")
+    return "nothing to mend" if cause == "none" else safe(f"the cause: {cause}")
 
 
 def _ends(scale: Scale) -> str:
     return f"{percent(scale.low)} to {percent(scale.high)}"
 
 
-def _row(name: str, row: Evidence, scale: Scale) -> list[tables.Cell]:
-    called = el("span", "called", class_="called") if row["called"] else ""
+def _row(name: str, row: Evidence, scale: Scale, cause: str) -> list[tables.Cell]:
+    badge = "the cause" if row["test"] == cause else "called" if row["called"] else ""
+    called = el("span", badge, class_="called") if badge else ""
     return [
         tables.Cell(safe(row["test"]) + called, class_="test"),
         tables.Cell(prose(row["statistic"]), class_="statistic"),
@@ -92,7 +115,8 @@ def _bar(name: str, row: Evidence, scale: Scale) -> str:
 
 def _reading() -> str:
     sentence = (
-        "Tests are asked from the top: the first that passes its threshold (the upright tick) names the cause. "
-        "Bars are shares, the thin line in each is its 95 % interval, and the loss is the accuracy it costs."
+        "The strip shares out what one attempt gets right and what each cause costs it. In the table a bar is the "
+        "statistic, the thin line its 95 % interval, the upright tick the threshold that the interval must clear for "
+        "the test to be called; the cause is the called test that explains most of the loss."
     )
     return el("p", sentence, class_="reading")

@@ -63,13 +63,13 @@ def known(value: float | None) -> bool:
 
 
 def percent(share: float | None) -> str:
-    """A share as a whole percentage; with a decimal below 1 %."""
+    """A share as a whole percentage; with a decimal where it would round to nothing or all."""
     if share is None or not known(share):
         return UNKNOWN
     points = 100 * share
     if 0 < abs(points) < 0.05:
         return f"<\u202f0.1{PERCENT}" if points > 0 else f"0{PERCENT}"
-    return f"{points:.1f}{PERCENT}" if 0 < abs(points) < 1 else f"{points:.0f}{PERCENT}"
+    return f"{points:.1f}{PERCENT}" if 0 < abs(points) < 1 or 99 < abs(points) < 100 else f"{points:.0f}{PERCENT}"
 
 
 def interval(pair: list[float | None] | None) -> str:
@@ -147,9 +147,11 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
 def certificate(row: Mapping[str, Any] | None) -> str:
     """The certificate of a stratum in plain words."""
     if row is None:
-        return "not certified: no certificate was asked for"
-    shown = f"at least {percent(row['bound'])} right with {percent(1 - row['delta'])} confidence"
+        return "uncertified: no certificate was asked for"
     if row["status"] == "certified":
-        return f"certified: {shown}"
-    needs = f"needs {plural(row['needs'], 'item')}" if row["needs"] is not None else "more items would not help"
-    return f"uncertified: {needs}"
+        return f"certified: at least {percent(row['bound'])} right with {percent(1 - row['delta'])} confidence"
+    if row["needs"] is not None:
+        return f"uncertified: needs {plural(row['needs'], 'item')}"
+    if not row["n"]:
+        return "uncertified: no item was held out"
+    return f"uncertified: {row['right']:,} of {plural(row['n'], 'held-out item')} right"

@@ -17,7 +17,7 @@ from trueup.core.charge import Charge
 from trueup.core.cost import Cost, Prices, compute_cost, sample_cost, sample_flops
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.ledger import Ledger
-from trueup.core.roles import Model, Verifier, Waste
+from trueup.core.roles import Model, Sampled, Verifier, Waste
 from trueup.core.stratum import Stratum
 from trueup.core.types import Attempt, Grade, Item, Problem, Prompt, Sampling, Solution, Usage
 
@@ -86,7 +86,7 @@ class Clerk:
         failures: list[str] = []
         for start, n in _runs([index for index in keys if index not in attempts]):
             self.fresh_calls += 1
-            reply = await self.model.sample(ask.prompt, n, start, sampling)
+            reply = await self._call(ask.prompt, n, start, sampling, base, stratum)
             charges = [self._sampled(keys[a.index], a, stratum) for a in reply.attempts]
             charges += [self._wasted(base, waste, stratum) for waste in reply.waste]
             await self.ledger.commit(charges)
@@ -95,6 +95,15 @@ class Clerk:
         if not attempts:
             raise AskFailed("; ".join(dict.fromkeys(failures)) or "the model returned no sample")
         return [attempts[index] for index in sorted(attempts)]
+
+    async def _call(self, prompt: Prompt, n: int, start: int, sampling: Sampling, base: bytes, stratum: str) -> Sampled:
+        """One call of the model; one that is cancelled on the way is on the ledger all the same."""
+        try:
+            return await self.model.sample(prompt, n, start, sampling)
+        except asyncio.CancelledError:
+            waste = Waste("cancelled", "the caller left before the reply")
+            self.ledger.post([self._wasted(base, waste, stratum)])
+            raise
 
     async def _check(
         self, verifier: Verifier, reference: object, kind: str, attempts: Sequence[Attempt], tab: Tab

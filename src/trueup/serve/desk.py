@@ -31,7 +31,7 @@ class Desk:
     schema: str | None = None
     grammar: str | None = None
 
-    def item(self, prompt: Prompt, sampling: Sampling) -> Item:
+    def item(self, prompt: Prompt, sampling: Sampling, schema: str | None = None) -> Item:
         """A request as an item without a reference; the same request is the same item."""
         told = json.dumps([[message.role, message.content] for message in prompt]) + repr(sampling)
         name = f"request-{blake2b(told.encode(), digest_size=12).hexdigest()}"
@@ -40,7 +40,7 @@ class Desk:
             stratum=self.stratum.name,
             prompt=prompt,
             sampling=sampling,
-            schema=self.schema,
+            schema=schema or self.schema,
             grammar=self.grammar,
             checkable=self.stratum.check is not None,
         )

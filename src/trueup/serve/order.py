@@ -37,9 +37,13 @@ def read_order(body: bytes, policy: Policy, desks: Mapping[str, Desk], seeds: It
     request = _parse(body)
     desk = _route(request, policy, desks)
     prompt = _wrap(desk, request.messages)
+    schema = request.response_format.schema_text() if request.response_format else desk.schema
+    if desk.arm.method == "constrained" and schema is None and desk.grammar is None:
+        told = f"stratum {desk.stratum.name!r} is answered under a schema; send one as response_format json_schema"
+        raise Failure(400, told, param="response_format", code="schema_needed")
     return Order(
         desk=desk,
-        item=desk.item(prompt, _sampling(desk.sampling, request, seeds)),
+        item=desk.item(prompt, _sampling(desk.sampling, request, schema, seeds), schema),
         model=request.model,
         is_streamed=bool(request.stream),
         wants_usage=bool(request.stream_options and request.stream_options.include_usage),
@@ -101,7 +105,7 @@ def _route(request: ChatRequest, policy: Policy, desks: Mapping[str, Desk]) -> D
     return desks[named]
 
 
-def _sampling(recipe: Sampling, request: ChatRequest, seeds: Iterator[int]) -> Sampling:
+def _sampling(recipe: Sampling, request: ChatRequest, schema: str | None, seeds: Iterator[int]) -> Sampling:
     """The recipe's settings, with what the client gave in their place."""
     limit = request.max_completion_tokens or request.max_tokens
     return replace(
@@ -110,6 +114,7 @@ def _sampling(recipe: Sampling, request: ChatRequest, seeds: Iterator[int]) -> S
         top_p=recipe.top_p if request.top_p is None else request.top_p,
         max_tokens=limit or recipe.max_tokens,
         stop=recipe.stop if request.stop is None else tuple(request.stop),
+        schema=schema,
         seed=next(seeds) if request.seed is None else request.seed,
     )
 

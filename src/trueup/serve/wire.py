@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 HARMLESS: Mapping[str, tuple[Any, ...]] = {
@@ -19,7 +20,6 @@ HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "logit_bias": (None, {}),
     "frequency_penalty": (None, 0),
     "presence_penalty": (None, 0),
-    "response_format": (None, {"type": "text"}),
     "modalities": (None, ["text"]),
     "audio": (None,),
     "prediction": (None,),
@@ -67,6 +67,36 @@ class StreamOptions(Given):
     include_usage: bool | None = None
 
 
+class Schema(Given):
+    """A JSON schema with the name that the API asks for."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
+
+    name: str = ""
+    body: Annotated[dict[str, Any], Field(alias="schema")]
+
+
+class ResponseFormat(Given):
+    """The form that the answer must have."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: Schema | None = None
+
+    @model_validator(mode="after")
+    def require_schema(self) -> ResponseFormat:
+        """`json_schema` comes with its schema."""
+        if self.type == "json_schema" and self.json_schema is None:
+            raise PydanticCustomError("schema_missing", "type json_schema needs a json_schema")
+        return self
+
+    def schema_text(self) -> str | None:
+        """The schema as canonical JSON text; None where any text will do."""
+        if self.type == "text":
+            return None
+        body = self.json_schema.body if self.json_schema is not None else {"type": "object"}
+        return json.dumps(body, sort_keys=True)
+
+
 class ChatRequest(Given):
     """POST /v1/chat/completions, as far as a policy honours it."""
 
@@ -81,6 +111,7 @@ class ChatRequest(Given):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     metadata: dict[str, Any] | None = None
+    response_format: ResponseFormat | None = None
 
     @field_validator("stop", mode="before")
     @classmethod
