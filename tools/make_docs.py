@@ -5,6 +5,7 @@ Usage: python tools/make_docs.py [--check]
 
 from __future__ import annotations
 
+import html
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def _names(kind: str) -> str:
 def _commands() -> str:
     command = [sys.executable, "-m", "typer", "trueup.cli.app", "utils", "docs", "--name", "trueup"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    lines = [line.rstrip() for line in html.unescape(done.stdout).splitlines()]
     return "\n".join(f"#{line}" if line.startswith("#") else line for line in lines).strip() + "\n"
 
 

@@ -21,9 +21,7 @@ def rows(seed: int = 0, items: int = 24) -> str:
         pair = (rng.randint(11, 99), 10 * rng.randint(1, 9))
         if pair not in SHOWN:
             sums[pair] = None
-    return "".join(
-        json.dumps({"id": f"{a}+{b}", "prompt": f"{a} + {b} =", "reference": a + b}) + "\n" for a, b in sums
-    )
+    return "".join(json.dumps({"id": f"{a}+{b}", "prompt": f"{a} + {b} =", "reference": a + b}) + "\n" for a, b in sums)
 
 
 if __name__ == "__main__":

@@ -184,6 +184,7 @@ def _usual(stratum: Stratum, samples: int) -> Iterator[str]:
     yield "revise rounds=2"
     if _applies("constrained", stratum):
         yield "constrained"
+        yield f"constrained n={few}"
     if stratum.solver is not None:
         yield "solve"
 

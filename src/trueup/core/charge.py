@@ -111,6 +111,7 @@ def from_row(row: Sequence[Any]) -> Charge:
 
 
 def sums(charges: Sequence[Charge]) -> Iterator[tuple[object, ...]]:
+    """What a commit adds to the totals, a row a kind; for the rows themselves `SUM_ROWS` must say the same."""
     by_kind: dict[str, list[Charge]] = {}
     for charge in charges:
         by_kind.setdefault(charge.kind, []).append(charge)

@@ -65,7 +65,6 @@ def assess(
     task: Mapping[str, Any],
     samples: int,
     ledger: Mapping[str, Any],
-    cores: int | None = None,
 ) -> dict[str, Any]:
     """The complete study: JSON, and the same bytes for the same results and seed.
 
@@ -78,7 +77,7 @@ def assess(
         "version": VERSION,
         "trueup": __version__,
         "task": dict(task),
-        "model": asdict(model) | {"cores": cores},
+        "model": asdict(model),
         "prices": _prices(prices),
         "samples": samples,
         "flop_formula": FLOP_FORMULA,

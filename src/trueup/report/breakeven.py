@@ -148,17 +148,19 @@ def _crossing(row: Row, known: Sequence[Way], x: Scale, y: Scale, frame: Frame, 
     arm = next((way for way in known if way.label == _other(row)), None)
     if arm is None:
         return ""
-    across_at, up_at = x.at(row["volume"]), y.at(arm.total(row["volume"]))
+    at, up = x.at(row["volume"]), y.at(arm.total(row["volume"]))
     words = f"{row['a']} and {row['b']} cost the same at {count(round(row['volume']))} requests"
-    parts = [tip(words), el("circle", cx=across_at, cy=up_at, r="5" if arm.label == chosen else "3")]
-    if arm.label == chosen:
-        drop = el("line", class_="drop", x1=across_at, x2=across_at, y1=up_at, y2=frame.bottom)
-        name = el("text", short_volume(row["volume"]), class_="label end", x=across_at - 8, y=up_at - 10)
-        parts = [parts[0], drop, parts[1], name]
+    drop, radius = (_drop(row["volume"], at, up, frame), "5") if arm.label == chosen else ("", "3")
     return el(
-        "g", *parts, class_="crossing", data_stratum=row["stratum"], data_a=row["a"], data_b=row["b"],
-        data_volume=row["volume"],
+        "g", tip(words), drop, el("circle", cx=at, cy=up, r=radius), class_="crossing", data_stratum=row["stratum"],
+        data_a=row["a"], data_b=row["b"], data_volume=row["volume"],
     )  # fmt: skip
+
+
+def _drop(volume: float, at: float, up: float, frame: Frame) -> str:
+    """From a crossing down to the axis, and its volume beside it."""
+    line = el("line", class_="drop", x1=at, x2=at, y1=up, y2=frame.bottom)
+    return line + el("text", short_volume(volume), class_="label", x=at + 6, y=frame.bottom - 8)
 
 
 def short_volume(volume: float) -> str:
@@ -189,16 +191,25 @@ def _tables(rows: Sequence[Row], choices: Row) -> str:
 
 
 def _table(rows: Sequence[Row], label: str) -> str:
-    cells = [
-        [
-            tables.words(row["stratum"], class_="name"),
-            tables.words(row["a"], class_="name"),
-            tables.words(row["b"], class_="name"),
-            tables.figure("none" if row["volume"] is None else count(round(row["volume"])), row["volume"]),
-            tables.figure(DASH if row.get("error_usd") is None else dollars(row["error_usd"]), row.get("error_usd")),
-            tables.Cell(prose(row["note"]), class_="note"),
-        ]
-        for row in rows
+    has_errors = any(row.get("error_usd") is not None for row in rows)
+    heads = [
+        "stratum",
+        "way",
+        "against",
+        "break-even, requests",
+        *(["error costs"] if has_errors else []),
+        "what it says",
     ]
-    heads = ("stratum", "way", "against", "break-even, requests", "error costs", "what it says")
-    return tables.table(heads, cells, label=label)
+    return tables.table(heads, [_comparison(row, has_errors) for row in rows], label=label)
+
+
+def _comparison(row: Row, has_errors: bool) -> list[tables.Cell]:
+    error = row.get("error_usd")
+    return [
+        tables.words(row["stratum"], class_="name"),
+        tables.words(row["a"], class_="name"),
+        tables.words(row["b"], class_="name"),
+        tables.figure("none" if row["volume"] is None else count(round(row["volume"])), row["volume"]),
+        *([tables.figure(DASH if error is None else dollars(error), error)] if has_errors else []),
+        tables.Cell(prose(row["note"]), class_="note"),
+    ]

@@ -117,6 +117,7 @@ def _reading() -> str:
     sentence = (
         "The strip shares out what one attempt gets right and what each cause costs it. In the table a bar is the "
         "statistic, the thin line its 95 % interval, the upright tick the threshold that the interval must clear for "
-        "the test to be called; the cause is the called test that explains most of the loss."
+        "the test to be called. The cause is the called test that explains most of the loss; answers that cannot be "
+        "read come first, since all else is read through them."
     )
     return el("p", sentence, class_="reading")

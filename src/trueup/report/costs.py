@@ -127,6 +127,6 @@ def _reading(by: str) -> str:
     sentence = (
         f"Bars are shares of {basis}. Checks and solves use seconds and no tokens; grading against the reference is "
         "a price of the study, never of serving. “Unknown” and “unpriced” count charges without a token count or a "
-        "price; a “≥” marks a sum that leaves them out."
+        "price; a “≥” marks a sum that leaves them out. Time on this machine is that of one core."
     )
     return el("p", sentence, class_="reading")

@@ -27,8 +27,8 @@ def figure(name: str, stratum: Mapping[str, Any], chosen: str | None, target: fl
     drawn = drawing(
         share_axis(frame, "items with a right answer"),
         across(frame, scale, [float(row["k"]) for row in rows], lambda k: f"{k:.0f}", "k attempts per item"),
-        target_line(frame, target)[0],
         _band(rows, scale, frame),
+        target_line(frame, target)[0],
         *(_reference(point, frame, point["label"] == chosen) for point in kept),
         *(_dot(name, row, scale, frame) for row in rows),
         _names(rows, kept, chosen, frame),

@@ -136,10 +136,17 @@ def _verdicts(name: str, stratum: Mapping[str, Any], plan: Mapping[str, Any]) ->
     choice, proof, share = plan["choices"].get(name), plan["certificate"].get(name), plan["shares"].get(name)
     rows = [
         ("Choice", choice["reason"] if choice else "no method was chosen"),
-        ("Certificate", certificate(proof) + (f". {proof['note']}" if proof and proof["note"] else "")),
+        ("Certificate", _proof(proof)),
         ("Measured on", _measured(stratum, share)),
     ]
     return el("dl", *(el("div", el("dt", word), el("dd", prose(text))) for word, text in rows), class_="verdicts")
+
+
+def _proof(proof: Mapping[str, Any] | None) -> str:
+    if proof is None or not proof["note"]:
+        return certificate(proof)
+    short = certificate(proof) if proof["status"] == "certified" else str(proof["status"])
+    return f"{short}; {proof['note']}"
 
 
 def _measured(stratum: Mapping[str, Any], share: float | None) -> str:

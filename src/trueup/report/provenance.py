@@ -51,7 +51,6 @@ def _model(study: Study) -> list[tuple[str, object]]:
         ("name", card["name"]),
         ("fingerprint", card["fingerprint"]),
         ("billed as", card["billing"]),
-        ("cores", count(card["cores"])),
         ("parameters", count(card["parameters"])),
         ("layers, width", f"{count(card['layers'])}, {count(card['width'])}"),
         ("FLOP formula", study["flop_formula"]),

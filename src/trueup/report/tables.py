@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trueup.report.svg import el
-from trueup.report.words import exact, safe
+from trueup.report.words import safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,17 @@ def folded(summary: str, *content: str) -> str:
 
 
 def _head(text: str, rows: Sequence[Sequence[Cell]], place: int, sortable: bool) -> str:
-    is_number = bool(rows) and rows[0][place].class_ is None
+    is_number = place > 0 and bool(rows) and rows[0][place].class_ is None
     kept = el("button", safe(text), type="button") if sortable else safe(text)
     return el("th", kept, scope="col", class_=None if is_number else "words")
 
 
+def _order(cell: Cell) -> str | None:
+    return cell.order if cell.order is None or isinstance(cell.order, str) else f"{cell.order:.6g}"
+
+
 def _cell(cell: Cell, is_name: bool, sortable: bool) -> str:
-    order = exact(cell.order) if sortable and cell.order is not None else None
+    order = _order(cell) if sortable else None
     data = {} if order is None or safe(order) == cell.markup else {"data_order": order}
     if is_name:
         return el("th", cell.markup, scope="row", class_=cell.class_, **data)

@@ -48,8 +48,9 @@ def breakable(name: object) -> str:
 
 
 def prose(text: object) -> str:
-    """A sentence ready for HTML, with its percent signs kept beside their numbers."""
-    return safe(re.sub(r"(?<=\d) %", PERCENT, str(text)))
+    """A sentence ready for HTML: percent signs stay beside their numbers, what stands in backticks is code."""
+    sentence = safe(re.sub(r"(?<=\d) %", PERCENT, str(text)))
+    return re.sub(r"`([^`]{1,80})`", r"<code>\1</code>", sentence)
 
 
 def exact(value: object) -> str:
