@@ -44,9 +44,10 @@ def split_words(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _fit(what: str, kind: Any, value: Json) -> Json:
-    wanted = [k for k in getattr(kind, "__args__", (kind,)) if k is not type(None)]
-    if any(type(value) is k for k in wanted):
+    kinds = getattr(kind, "__args__", (kind,))
+    if type(value) in kinds:
         return value
+    wanted = [k for k in kinds if k is not type(None)]
     for make in wanted:
         try:
             return _boolean(value) if make is bool else make(value)

@@ -1,0 +1,103 @@
+"""Names and settings as a user types them, and the contract that every entry keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import pytest
+from toys import PRICES, item
+
+from trueup import catalog
+from trueup.bench.toy import Whole
+from trueup.cli.citations import citations
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.ledger import Ledger
+from trueup.core.outcome import Outcome
+from trueup.core.settings import fit_settings, split_words
+from trueup.core.stratum import Stratum
+from trueup.core.versions import has_wal_reset_bug
+from trueup.models import Toy
+from trueup.run import Clerk, Job, run_job
+
+
+def maker(*, n: int = 1, share: float = 0.5, wide: bool = False, name: str | None = None) -> tuple[object, ...]:
+    return n, share, wide, name
+
+
+def test_settings_take_the_types_of_the_signature():
+    given = fit_settings("maker", maker, {"n": "3", "share": "1", "wide": "yes", "name": "x"})
+    assert given == {"n": 3, "share": 1.0, "wide": True, "name": "x"}
+    assert fit_settings("maker", maker, {"wide": False, "name": None}) == {"wide": False, "name": None}
+
+
+@pytest.mark.parametrize("given", [{"n": "1.5"}, {"share": "half"}, {"wide": "maybe"}])
+def test_a_setting_of_the_wrong_type_is_named(given):
+    with pytest.raises(BadInput, match=f"maker {next(iter(given))} is"):
+        fit_settings("maker", maker, given)
+
+
+def test_words_split_into_a_name_and_its_settings():
+    assert split_words("vote n=8 step=2") == ("vote", {"n": "8", "step": "2"})
+    with pytest.raises(BadInput, match="write name=value"):
+        split_words("vote 8")
+
+
+def test_every_kind_offers_the_nearest_name():
+    with pytest.raises(UnknownName, match="did you mean 'adaptive_vote'"):
+        catalog.make_arm("adaptive_votes")
+    with pytest.raises(UnknownName, match="did you mean 'step'"):
+        catalog.make_arm("adaptive_vote stop=2")
+    with pytest.raises(UnknownName, match="did you mean 'verifiers'"):
+        catalog.names("verifier")
+
+
+def test_usual_arms_are_those_that_apply():
+    bare = Stratum("s", (item(),), Whole())
+    assert [arm.method for arm in catalog.arms_of(bare, 8)] == ["once", "vote", "vote", "adaptive_vote", "revise"]
+    with pytest.raises(BadInput, match="none of the methods solve"):
+        catalog.arms_of(bare, 8, ["solve"])
+    with pytest.raises(BadInput, match="names no solver"):
+        catalog.arms_of(Stratum("s", (item(),), Whole(), recipe={"methods": ["solve"]}), 8)
+
+
+def test_an_arm_named_twice_runs_once():
+    assert len(catalog.arms_of(Stratum("s", (item(),), Whole()), 8, ["vote n=4", "vote n=4"])) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in catalog.METHODS if name not in ("solve", "constrained")])
+def test_every_method_answers_a_problem_and_is_charged(tmp_path, name):
+    stratum = Stratum("toy", (), Whole(), Whole())
+
+    async def go():
+        with Ledger(tmp_path / "l") as ledger:
+            job = Job(stratum, item(checkable=True), catalog.make_arm(name))
+            return await run_job(job, Clerk(Toy(1.0), ledger, PRICES))
+
+    outcome = asyncio.run(go())
+    assert isinstance(outcome, Outcome)
+    assert outcome.grade.is_right
+    assert outcome.cost.completion_tokens and outcome.cost.calls
+
+
+def test_every_name_says_what_it_does_and_sets_by_keyword():
+    for kind in catalog.KINDS:
+        for entry in catalog.describe(kind):
+            assert entry.about.endswith("."), f"{kind} {entry.name} has no first line"
+    for name, verifier in catalog.VERIFIERS.items():
+        assert all(p.kind is p.KEYWORD_ONLY for p in inspect.signature(verifier).parameters.values()), name
+        made = verifier()
+        assert isinstance(made.name, str) and isinstance(made.needs_reference, bool)
+        assert made.read("") is None, f"{name} reads an answer out of nothing"
+
+
+def test_every_method_but_once_cites_a_paper():
+    cited = {citation.method for citation in citations(catalog.METHODS, catalog.METHODS)}
+    assert cited == set(catalog.METHODS) - {"once"}
+    (paper,) = citations(["best_of_n"], catalog.METHODS)
+    assert (paper.authors, paper.year, paper.arxiv) == ("Cobbe et al.", 2021, "2110.14168")
+
+
+def test_the_wal_bug_is_known_by_version():
+    assert has_wal_reset_bug((3, 40, 1)) and has_wal_reset_bug((3, 51, 2)) and has_wal_reset_bug((3, 50, 6))
+    assert not has_wal_reset_bug((3, 51, 3)) and not has_wal_reset_bug((3, 50, 7)) and not has_wal_reset_bug((3, 53, 0))
