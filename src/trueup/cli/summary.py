@@ -23,6 +23,8 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
     )
     for name, certificate in plan["certificate"].items():
         console.print(f"  {name}: {_certificate(certificate)}")
+    for line in _training(plan):
+        console.print(line)
     totals = study["ledger"]["totals"]
     tokens = sum(t["prompt_tokens"] + t["completion_tokens"] for t in totals)
     spent = sum(t["usd"] or 0 for t in totals)
@@ -82,6 +84,14 @@ def _verdicts(study: dict[str, Any]) -> Table:
             f"{low:.0%}-{high:.0%}", _usd(choice["usd"], 1000),
         )  # fmt: skip
     return rows
+
+
+def _training(plan: dict[str, Any]) -> list[str]:
+    """What training would have to cost, or save, beside the arm that the plan chose."""
+    rows = [row for row in plan["breakeven"] if row["a"] == "training"]
+    chosen = [row for row in rows if row["b"] == plan["choices"][row["stratum"]]["label"]]
+    asked = "" if plan["training_usd"] is not None else " (state its fixed cost with --training-usd)"
+    return [f"training against the plan{asked}:", *(f"  {r['stratum']}: {r['note']}" for r in chosen)] if chosen else []
 
 
 def _certificate(certificate: dict[str, Any]) -> str:

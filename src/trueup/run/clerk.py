@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from trueup import __version__
 from trueup.core.asks import Ask, Check, Sample, Solve
 from trueup.core.charge import Charge
 from trueup.core.cost import Cost, Prices, compute_cost, sample_cost, sample_flops
@@ -110,7 +111,8 @@ class Clerk:
     ) -> tuple[Grade, ...]:
         problem = tab.item.problem
         answers = [attempt.answer for attempt in attempts]
-        key = _digest(kind, verifier.name, problem.stratum, problem.id, json.dumps([reference, answers]))
+        asked = json.dumps([_prompt_text(problem.prompt), problem.schema, reference, answers])
+        key = _digest(kind, __version__, verifier.name, problem.stratum, asked)
         async with _Turn(self._busy, key):
             charge = self.ledger.find([key]).get(key)
             if charge is None:
@@ -128,7 +130,7 @@ class Clerk:
         if solver is None:
             raise BadInput(f"stratum {tab.stratum.name!r} has no solver; leave `solve` out or name one in the task")
         text = _prompt_text(ask.problem.prompt)
-        key = _digest("solve", solver.fingerprint, text)
+        key = _digest("solve", __version__, solver.fingerprint, text)
         async with _Turn(self._busy, key):
             charge = self.ledger.find([key]).get(key)
             if charge is None:
