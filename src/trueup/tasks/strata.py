@@ -58,8 +58,10 @@ def equip(
 
 
 def sampling_of(recipe: Mapping[str, Json], seed: int = 0) -> Sampling:
-    """The sampling settings that a stratum's table asks for."""
+    """The sampling settings that a stratum's table asks for; with `constrain`, held to its grammar."""
     chosen = {key: recipe[key] for key in SAMPLING_KEYS if key in recipe}
+    if recipe.get("constrain") and "grammar" in recipe:
+        chosen["grammar"] = recipe["grammar"]
     return replace(Sampling(seed=seed, stop=tuple(recipe.get("stop", ()))), **chosen)
 
 
@@ -104,17 +106,20 @@ def _made(what: str, spec: StratumSpec, makers: Mapping[str, Callable[..., Any]]
 
 
 def _dressed(item: Item, recipe: Mapping[str, Json], seed: int, *, checkable: bool) -> Item:
-    problem = item.problem
-    return replace(
-        item,
-        problem=replace(
-            problem,
-            prompt=build_chat(recipe, problem.prompt),
-            sampling=sampling_of(recipe, seed),
-            grammar=problem.grammar or (recipe.get("grammar") if problem.schema is None else None),
-            checkable=checkable,
-        ),
-    )
+    """The item as its stratum's table asks it; a row's own schema or grammar goes before the table's grammar."""
+    problem, sampling = item.problem, sampling_of(recipe, seed)
+    own = problem.schema or problem.grammar
+    grammar = problem.grammar if own else recipe.get("grammar")
+    if recipe.get("constrain"):
+        if not (own or grammar):
+            raise BadInput(
+                f"stratum {problem.stratum!r}: constrain has nothing to hold {problem.id!r} to; "
+                f"add a grammar to the stratum, or a schema to the row"
+            )
+        sampling = replace(sampling, schema=problem.schema, grammar=grammar)
+    prompt = build_chat(recipe, problem.prompt)
+    dressed = replace(problem, prompt=prompt, sampling=sampling, grammar=grammar, checkable=checkable)
+    return replace(item, problem=dressed)
 
 
 def _least(*limits: int | None) -> int | None:

@@ -23,7 +23,7 @@ STRATUM_KEYS: dict[str, tuple[type, ...]] = {
     "name": (str,), "source": (str,), "verifier": (str, dict), "check": (str, dict), "solver": (str, dict),
     "limit": (int,), "guess_options": (int,), "methods": (list,), "system": (str,), "shots": (list,),
     "template": (str,), "temperature": (float, int), "top_p": (float, int), "max_tokens": (int,), "stop": (list,),
-    "grammar": (str,),
+    "grammar": (str,), "constrain": (bool,),
 }  # fmt: skip
 POSITIVE = ("limit", "guess_options", "max_tokens")
 LINE = re.compile(r" \(at line (\d+), column \d+\)")
@@ -133,9 +133,11 @@ def _typed(value: Json, kinds: tuple[type, ...]) -> Json:
         return value
     if list in kinds:
         return [part.strip() for part in value.split(",")]
-    for kind in kinds:
+    if bool in kinds:
+        return {"true": True, "false": False}.get(value.lower(), value)
+    for kind in (kind for kind in kinds if kind in (int, float)):
         try:
-            return kind(value) if kind in (int, float, str) else value
+            return kind(value)
         except ValueError:
             continue
     return value
