@@ -43,11 +43,11 @@ def strata():
 
 
 @pytest.mark.network
-def test_the_example_has_three_strata_of_24(strata):
+def test_the_example_has_three_strata_of_20_or_more(strata):
     assert {name: len(stratum.items) for name, stratum in strata.items()} == {
         "arithmetic": 24,
-        "calls": 24,
-        "sudoku": 24,
+        "calls": 20,
+        "sudoku": 20,
     }
     assert {name: stratum.check and stratum.check.name for name, stratum in strata.items()} == {
         "arithmetic": None,

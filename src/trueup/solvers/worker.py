@@ -68,7 +68,9 @@ class Worker:
         if self._child is not None and self._child.poll() is None:
             return self._child
         self._drop()
-        command = [sys.executable, "-m", "trueup.solvers.child", str(self._memory_megabytes), str(self._limit_seconds)]
+        # -P: a file in the working folder may not stand in for a module.
+        limits = [str(self._memory_megabytes), str(self._limit_seconds)]
+        command = [sys.executable, "-P", "-m", "trueup.solvers.child", *limits]
         # In a session of its own, so that a Ctrl-C is ours to act on and not the child's.
         self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
