@@ -27,8 +27,8 @@ ATTEMPTS = 4
 LANES = 256
 P = 0.3
 CHILD = "import json, sys; from trueup.bench.driver import measure; print(json.dumps(measure(int(sys.argv[1]))))"
-ASKS = 3
-"""Asks a problem: a Sample of 4, a Check of 4, and the evaluation of the answer."""
+ASKS = ATTEMPTS + 2
+"""Asks a problem, a ledger row each: the attempts, the check of them all, the evaluation of the answer."""
 
 
 def driver(*, problems: int = PROBLEMS) -> list[dict[str, Json]]:
@@ -47,11 +47,12 @@ def measure(problems: int) -> dict[str, Json]:
         verdict = verify(path)
     asks = problems * ASKS
     return {
-        "system": f"best_of_n n={ATTEMPTS} on a toy of p = {P}",
+        "system": f"best_of_n {ATTEMPTS}",
         "problems": problems,
         "asks": asks,
         "asks_per_second": asks / seconds,
         "overhead_us_per_ask": (seconds - toy_seconds) / asks * 1e6,
+        "overhead_us_per_problem": (seconds - toy_seconds) / problems * 1e6,
         "seconds": seconds,
         "toy_seconds": toy_seconds,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

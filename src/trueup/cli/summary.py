@@ -78,9 +78,10 @@ def _verdicts(study: dict[str, Any]) -> Table:
         choice = study["plan"]["choices"][name]
         first = stratum["points"][0]
         low, high = choice["ci95"]
+        until_then = "until then " if choice["is_interim"] else ""
         rows.add_row(
             f"[bold]{name}[/]", str(stratum["items"]), f"{first['accuracy']:.0%}", stratum["diagnosis"]["cause"],
-            stratum["diagnosis"]["lever"], f"[green]{choice['label']}[/]", f"{choice['accuracy']:.0%}",
+            stratum["diagnosis"]["lever"], f"{until_then}[green]{choice['label']}[/]", f"{choice['accuracy']:.0%}",
             f"{low:.0%}-{high:.0%}", _usd(choice["usd"], 1000),
         )  # fmt: skip
     return rows

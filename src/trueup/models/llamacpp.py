@@ -1,8 +1,9 @@
 """The embedded engine: llama.cpp inside this process, on CPU.
 
-Set up so that an attempt does not depend on what else is in the batch: a KV cache per slot, no flash
-attention, one call at a time. Then attempt i is the same bytes whether it was sampled alone, among sixteen, or after
-a restart, which is what lets a killed study end as an uninterrupted one.
+Set up so that an attempt does not depend on what else is in the batch or in the prompt cache: a KV cache per
+slot, no flash attention, one call at a time. Then attempt i is the same bytes whether it was sampled alone,
+among sixteen, or after a restart, which is what lets a killed study end as an uninterrupted one. It costs about
+a tenth of the speed; `trueup bench engine` measures it.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ class LlamaCpp:
         return _attempts(sorted(choices, key=lambda c: c["index"]), start, seconds, self._threads)
 
 
-def start_server(path: Path, threads: int, slots: int) -> Any:
-    """llama.cpp's own server in this process, on a free loopback port, set up for reproducible batches."""
+def start_server(path: Path, threads: int, slots: int, *, reproducible: bool = True) -> Any:
+    """llama.cpp's own server in this process, on a free loopback port; as it ships where not reproducible."""
     try:
         import xllamacpp
     except ImportError as error:
@@ -104,11 +105,12 @@ def start_server(path: Path, threads: int, slots: int) -> Any:
     params.model.path = str(path)
     params.n_parallel = slots
     params.n_ctx = slots * CONTEXT_TOKENS
-    params.kv_unified = False
-    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    params.cache_ram_mib = 0
     params.verbosity = -1
+    if reproducible:
+        params.kv_unified = False
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.cache_ram_mib = 0
     return xllamacpp.Server(params)
 
 

@@ -25,6 +25,8 @@ from trueup.plan.words import dollars, many, percent
 
 VERSION = 1
 DIGITS = 12
+UNMEASURED_LEVERS = ("training", "bigger model or training")
+"""What a study prescribes and has no arm of: the arm that it chooses then is what to do until it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,8 @@ def _choice(found: Finding, wish: Wish) -> dict[str, Any]:
     chosen = found.chosen
     meets = chosen.accuracy >= wish.target
     over_all = "" if meets == found.choice.reaches else f" Over all {chosen.n} items it is {percent(chosen.accuracy)}."
+    is_interim = found.diagnosis.lever in UNMEASURED_LEVERS and not meets
+    told = f" It serves until the lever that mends the cause, {found.diagnosis.lever}, is pulled." if is_interim else ""
     return {
         "method": chosen.method,
         "settings": chosen.settings,
@@ -178,7 +182,8 @@ def _choice(found: Finding, wish: Wish) -> dict[str, Any]:
         "ci95": chosen.ci95,
         "usd": chosen.cost.usd,
         "meets_target": meets,
-        "reason": found.choice.reason + over_all,
+        "is_interim": is_interim,
+        "reason": found.choice.reason + over_all + told,
     }
 
 

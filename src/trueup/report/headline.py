@@ -63,6 +63,7 @@ def chain(diagnosis: Mapping[str, Any], choice: Mapping[str, Any] | None) -> str
     """Cause, lever and method, with arrows."""
     arrow = el("span", "→", class_="arrow", aria_label="so")
     method = breakable(choice["label"]) if choice else "no method"
+    method = f"until then {method}" if choice and choice.get("is_interim") else method
     steps = (("cause", safe(_cause(diagnosis["cause"]))), ("lever", safe(diagnosis["lever"])), ("method", method))
     return arrow.join(el("span", text, class_=class_) for class_, text in steps)
 
