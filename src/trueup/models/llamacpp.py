@@ -1,9 +1,9 @@
 """The embedded engine: llama.cpp inside this process, on CPU.
 
-Set up so that an attempt does not depend on what else is in the batch or in the prompt cache: a KV cache per
-slot in float32 (in float16 an attempt behind a cached prompt can differ), no flash attention, one call at a time.
-Then attempt i is the same bytes whether it was sampled alone, among sixteen, or after a restart, which is what
-lets a killed study end as an uninterrupted one. `trueup bench engine` measures what it costs.
+Set up so that an attempt does not depend on what was asked before or is in the batch: a KV cache per slot in
+float32, no flash attention, one call at a time, and no prompt cache from call to call (behind a cached prompt an
+attempt can differ). Then attempt i is the same bytes whether it was sampled alone, among sixteen, or after a
+restart, which is what lets a killed study end as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class LlamaCpp:
         engine = f"xllamacpp-{version('xllamacpp')}"
         self.card = ModelCard(
             name=weights.name,
-            fingerprint=f"{weights.name}:{weights.gguf_sha256[:16]}:{engine}:f32kv-noflash",
+            fingerprint=f"{weights.name}:{weights.gguf_sha256[:16]}:{engine}:f32kv-noflash-nocache",
             billing="cpu",
             parameters=weights.parameters,
             layers=weights.layers,
@@ -155,7 +155,7 @@ def _request(text: str, n: int, start: int, sampling: Sampling) -> dict[str, Any
         "min_p": 0.0,
         "seed": _first_seed(text, sampling.seed) + start,
         "stop": list(sampling.stop),
-        "cache_prompt": True,
+        "cache_prompt": False,
     }
     if sampling.schema is not None:
         body["json_schema"] = json.loads(sampling.schema)
