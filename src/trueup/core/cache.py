@@ -13,6 +13,8 @@ from pathlib import Path
 from trueup.core.errors import Unavailable
 
 CHUNK_BYTES = 1 << 20
+BFCL = ("bfcl-eval", "2026.3.23", "3bb6dfa5f0c68ad403c9ec50b00db2bb3b4cc9b38ab1ff33f48fe30d853d3a0a")
+"""The wheel of the function-call questions and of their checker: package, version, sha256."""
 
 
 def cache_folder() -> Path:

@@ -5,15 +5,12 @@ Reads nothing but the last user message, so it solves what a client sends as wel
 
 from __future__ import annotations
 
-import re
 from importlib.metadata import version
 
 from trueup.core.errors import BadInput
+from trueup.core.grid import printed_grid
 from trueup.core.types import Problem, Solution
 from trueup.solvers.worker import Worker
-
-SIZES = (4, 6, 9, 16)
-PRINTED = re.compile(r"(?:^[ \t]*[0-9._]{1,2}(?: [0-9._]{1,2}){3,15}[ \t]*(?:\n|$)){4,16}", re.MULTILINE)
 
 
 class Sudoku:
@@ -43,10 +40,8 @@ def sudoku(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> Sudo
 
 
 def read_grid(text: str) -> list[list[int]] | None:
-    """The last grid set out as lines of numbers, one space apart; a blank is `_`, `.` or 0 and comes back as 0."""
-    for block in reversed(PRINTED.findall(text)):
-        rows = [line.split() for line in block.splitlines()]
-        if len(rows) in SIZES and all(len(row) == len(rows) for row in rows):
-            grid = [[int(cell) if cell.isdigit() else 0 for cell in row] for row in rows]
-            return grid if all(cell <= len(grid) for row in grid for cell in row) else None
-    return None
+    """The last printed grid with no number beyond its size; a blank comes back as 0."""
+    grid = printed_grid(text)
+    if grid is None or any(cell > len(grid) for row in grid for cell in row):
+        return None
+    return [list(row) for row in grid]

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from ortools.sat.python import cp_model
 
-BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3), 16: (4, 4)}
-"""Rows and columns of a box, by the size of the grid."""
+from trueup.core.grid import BOXES
 
 Cells = list[list[cp_model.IntVar]]
 

@@ -12,14 +12,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from trueup.core.cache import fetch_wheel
+from trueup.core.cache import BFCL, fetch_wheel
 from trueup.core.errors import UnknownName
 from trueup.core.types import Item, Json, Message, Problem, Prompt
 from trueup.tasks.call_schema import call_schema
 from trueup.tasks.draw import drawn
 
-PACKAGE, VERSION = "bfcl-eval", "2026.3.23"
-WHEEL_SHA256 = "3bb6dfa5f0c68ad403c9ec50b00db2bb3b4cc9b38ab1ff33f48fe30d853d3a0a"
 LABEL = "BFCL-derived"
 DATA = "bfcl_eval/data"
 CATEGORIES = (
@@ -35,7 +33,7 @@ def calls(category: str, *, stratum: str, limit: int | None = None, seed: int = 
     """
     if category not in CATEGORIES:
         raise UnknownName("category of calls", category, CATEGORIES)
-    wheel = fetch_wheel(PACKAGE, VERSION, WHEEL_SHA256)
+    wheel = fetch_wheel(*BFCL)
     questions = _rows(wheel, f"{DATA}/BFCL_v4_{category}.json")
     accepted = {
         row["id"]: row["ground_truth"] for row in _rows(wheel, f"{DATA}/possible_answer/BFCL_v4_{category}.json")

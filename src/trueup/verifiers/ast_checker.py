@@ -17,11 +17,9 @@ from threading import Lock
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from trueup.core.cache import fetch_wheel
+from trueup.core.cache import BFCL, fetch_wheel
 from trueup.core.types import Json
 
-PACKAGE, VERSION = "bfcl-eval", "2026.3.23"
-WHEEL_SHA256 = "3bb6dfa5f0c68ad403c9ec50b00db2bb3b4cc9b38ab1ff33f48fe30d853d3a0a"
 MODULE = "bfcl_eval"
 IMPORTING = Lock()
 
@@ -34,7 +32,7 @@ def load_judge() -> Judge:
 
     Raises Unavailable where the wheel cannot be had.
     """
-    wheel = fetch_wheel(PACKAGE, VERSION, WHEEL_SHA256)
+    wheel = fetch_wheel(*BFCL)
     with IMPORTING, _only(wheel):
         check = importlib.import_module(f"{MODULE}.eval_checker.ast_eval.ast_checker").ast_checker
         python = importlib.import_module(f"{MODULE}.constants.enums").Language.PYTHON

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trueup.core.errors import BadInput, UnknownName
+from trueup.core.grid import BOXES, Grid, printed_grid
 from trueup.core.types import Grade, Json, Problem
-from trueup.verifiers.grid import BOXES, Grid, filled_grid, printed_grid
+from trueup.verifiers.grid import filled_grid
 from trueup.verifiers.marks import spoken
 
 

@@ -1,27 +1,13 @@
-"""Square grids of numbers in a text: the puzzle's, and the answer's."""
+"""Square grids of numbers in a text: as an answer gives them."""
 
 from __future__ import annotations
 
 import re
 
-Grid = tuple[tuple[int, ...], ...]
-"""Rows of numbers; 0 is a blank."""
+from trueup.core.grid import BOXES, Grid
 
-BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3), 16: (4, 4)}
-"""Rows and columns of a box, by the size of the grid."""
-
-PRINTED = re.compile(r"(?:^[ \t]*[0-9._]{1,2}(?: [0-9._]{1,2}){3,15}[ \t]*(?:\n|$)){4,16}", re.MULTILINE)
 CELL = re.compile(r"[0-9]+")
 FRAME = re.compile(r"[\s\[\](){}|,;:+\-=*]+")
-
-
-def printed_grid(text: str) -> Grid | None:
-    """The last grid set out as lines of numbers, one space apart, a blank as `_`, `.` or 0."""
-    for block in reversed(PRINTED.findall(text)):
-        rows = [line.split() for line in block.splitlines()]
-        if len(rows) in BOXES and all(len(row) == len(rows) for row in rows):
-            return tuple(tuple(int(cell) if cell.isdigit() else 0 for cell in row) for row in rows)
-    return None
 
 
 def filled_grid(text: str) -> Grid | None:
