@@ -33,8 +33,8 @@ SHOTS = "Q: 12 + 25\nA: 37\nQ: 41 + 36\nA: 77\nQ: 63 + 14\nA: 77\n"
 def engine(*, rounds: int = ROUNDS) -> list[dict[str, Json]]:
     """Tokens a second, median of rounds: the bare server as shipped, the same set up as ours, and trueup.
 
-    All answer the same prompts, each with its own prompt cache, on the same threads; who goes first rotates.
-    `ratio` is trueup against the server set up alike, `ratio_to_shipped` what reproducible batches cost besides.
+    All answer the same prompts on the same threads; who goes first rotates. `ratio` is trueup against the server set
+    up and asked alike, `ratio_to_shipped` what reproducible attempts cost besides: flash attention, prompt cache.
     """
     with TemporaryDirectory(dir=Path.cwd()) as folder:
         speeds = asyncio.run(_race(Path(folder) / "ledger.sqlite", rounds))
@@ -56,7 +56,11 @@ async def _race(path: Path, rounds: int) -> dict[str, list[float]]:
             problems, names = _problems(number), list(speeds)
             for name in names[number % 3 :] + names[: number % 3]:
                 server = servers.get(name)
-                run = _through_trueup(clerk, problems) if server is None else _through_server(server, problems)
+                run = (
+                    _through_trueup(clerk, problems)
+                    if server is None
+                    else _through_server(server, problems, name == SHIPPED)
+                )
                 speeds[name].append(await run)
         await clerk.model.close()
     return {name: figures[1:] for name, figures in speeds.items()}
@@ -72,14 +76,14 @@ async def _through_trueup(clerk: Clerk, problems: Sequence[Problem]) -> float:
     return tokens / (time.perf_counter() - started)
 
 
-async def _through_server(server: Any, problems: Sequence[Problem]) -> float:
+async def _through_server(server: Any, problems: Sequence[Problem], cache: bool) -> float:
     started, tokens = time.perf_counter(), 0
     async with httpx.AsyncClient(base_url=server.listening_address, timeout=None, trust_env=False) as http:
         for problem in problems:
             messages = [{"role": m.role, "content": m.content} for m in problem.prompt]
             text = (await http.post("/apply-template", json={"messages": messages})).json()["prompt"]
             body = {"prompt": text, "n": SLOTS, "n_predict": TOKENS, "temperature": 0.8, "top_p": 1.0, "top_k": 0,
-                    "min_p": 0.0, "seed": 1}  # fmt: skip
+                    "min_p": 0.0, "seed": 1, "cache_prompt": cache}  # fmt: skip
             choices = (await http.post("/completion", json=body)).json()
             tokens += sum(choice["tokens_predicted"] for choice in choices)
     return tokens / (time.perf_counter() - started)

@@ -1,9 +1,9 @@
 """The embedded engine: llama.cpp inside this process, on CPU.
 
-Set up so that an attempt does not depend on what was asked before or is in the batch: a KV cache per slot in
-float32, no flash attention, one call at a time, and no prompt cache from call to call (behind a cached prompt an
-attempt can differ). Then attempt i is the same bytes whether it was sampled alone, among sixteen, or after a
-restart, which is what lets a killed study end as an uninterrupted one.
+Set up so that an attempt does not depend on what was asked before or is in the batch: a KV cache per slot, no flash
+attention, one call at a time, and no prompt cache from call to call (behind a cached prompt an attempt can differ).
+Then attempt i is the same bytes whether it was sampled alone, among sixteen, or after a restart, which is what lets
+a killed study end as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class LlamaCpp:
         engine = f"xllamacpp-{version('xllamacpp')}"
         self.card = ModelCard(
             name=weights.name,
-            fingerprint=f"{weights.name}:{weights.gguf_sha256[:16]}:{engine}:f32kv-noflash-nocache",
+            fingerprint=f"{weights.name}:{weights.gguf_sha256[:16]}:{engine}:noflash-nocache",
             billing="cpu",
             parameters=weights.parameters,
             layers=weights.layers,
@@ -109,7 +109,6 @@ def start_server(path: Path, threads: int, slots: int, *, reproducible: bool = T
     params.verbosity = -1
     if reproducible:
         params.kv_unified = False
-        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.cache_ram_mib = 0
     return xllamacpp.Server(params)
