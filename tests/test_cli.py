@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from trueup.cli import main
 from trueup.core.errors import LedgerError
 from trueup.core.ledger import open_reader, read_charges, verify
 
+SUMS = Path(__file__).parent.parent / "examples" / "mixed" / "arithmetic.jsonl"
 WORDS = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(12)]
 
 
@@ -92,26 +94,50 @@ def test_a_study_killed_again_and_again_ends_like_an_uninterrupted_one(words, tm
     """Each killed run leaves more rows; whatever was committed is there once, and the end is the same."""
     many = (row | {"id": f"{i}-{row['id']}", "prompt": f"{i} {row['prompt']}"} for i in range(5) for row in WORDS)
     words.write_text("".join(json.dumps(row) + "\n" for row in many))
-    command = [sys.executable, "-m", "trueup.cli", "study", str(words), "--model", "toy:0.4", "--quiet", "--out"]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
-    broken, kills, rows = tmp_path / "broken", 0, set()
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    study = [sys.executable, "-m", "trueup.cli", "study", "--quiet", str(words), "--model", "toy:0.4"]
+    subprocess.run([*study, "--out", str(whole)], check=True, capture_output=True)
+    assert kill_until_done([*study, "--out", str(broken)], broken, every=250) >= 3
+    assert_same_end(whole, broken)
+
+
+REAL = ("--limit", "4", "--samples", "8", "--methods", "once,vote n=4,revise rounds=1",
+        "--set", "arithmetic.verifier=number", "--set", "arithmetic.max_tokens=12")  # fmt: skip
+
+
+@pytest.mark.network
+@pytest.mark.usefixtures("weights")
+def test_a_study_of_the_real_model_killed_halfway_ends_like_an_uninterrupted_one(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    study = [sys.executable, "-m", "trueup.cli", "study", "--quiet", str(SUMS), *REAL]
+    subprocess.run([*study, "--out", str(whole)], check=True, capture_output=True)
+    assert kill_until_done([*study, "--out", str(broken)], broken, every=25) >= 1
+    assert_same_end(whole, broken)
+
+
+def kill_until_done(command, folder, *, every):
+    """Kill -9 this command after every so many new rows and start it again, until it ends; the number of kills."""
+    kills, rows = 0, set()
     while True:
-        child = subprocess.Popen([*command, str(broken)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        while child.poll() is None and count(broken) < len(rows) + 250:
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        while child.poll() is None and count(folder) < len(rows) + every:
             time.sleep(0.005)
         child.send_signal(signal.SIGKILL)
         child.communicate()
         if child.returncode != -signal.SIGKILL:
-            break
+            assert child.returncode == 0
+            return kills
         kills += 1
-        assert rows <= set(keys(broken))
-        rows = set(keys(broken))
-    assert child.returncode == 0
-    assert kills >= 3
+        assert rows <= set(keys(folder))
+        rows = set(keys(folder))
+
+
+def assert_same_end(whole, broken):
+    """Nothing lost, nothing paid twice, and the same study but for times."""
     assert len(keys(broken)) == len(set(keys(broken)))
-    assert set(keys(broken)) == set(keys(tmp_path / "whole"))
+    assert set(keys(broken)) == set(keys(whole))
     assert verify(broken / "ledger.sqlite").discrepancies == ()
-    left, right = (json.loads((tmp_path / d / "study.json").read_text()) for d in ("whole", "broken"))
+    left, right = (json.loads((folder / "study.json").read_text()) for folder in (whole, broken))
     assert timeless(left) == timeless(right)
 
 

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.network
 
 SUM = (Message("user", "Q: 21 + 34\nA: 55\nQ: 52 + 17\nA: 69\nQ: 23 + 45\nA:"),)
 SHORT = Sampling(temperature=0.8, max_tokens=12)
+LONGER = Sampling(temperature=0.8, max_tokens=40)
 
 
 def ask(*asks):
@@ -33,11 +34,16 @@ def ask(*asks):
 
 @pytest.mark.usefixtures("weights")
 def test_an_attempt_is_the_same_alone_in_a_batch_and_after_a_restart():
-    (batch,) = ask((SUM, 8, 0, SHORT))
-    tail, alone = ask((SUM, 3, 5, SHORT), (SUM, 1, 2, SHORT))
+    """Also after other prompts, of which it is the beginning, or which begin like it."""
+    longer = (Message("user", SUM[0].content + " 68\nQ: 14 + 31\nA:"),)
+    (batch,) = ask((SUM, 16, 0, LONGER))
     texts = [a.text for a in batch.attempts]
+    _, tail, _, alone, again = ask(
+        (longer, 3, 0, LONGER), (SUM, 3, 5, LONGER), (longer, 1, 9, SHORT), (SUM, 1, 2, LONGER), (SUM, 16, 0, LONGER)
+    )
     assert [a.text for a in tail.attempts] == texts[5:8]
     assert [a.text for a in alone.attempts] == [texts[2]]
+    assert [a.text for a in again.attempts] == texts
     assert len(set(texts)) > 1
 
 

@@ -173,7 +173,7 @@ def test_bad_request_is_one_call_and_an_error() -> None:
         mock.calls.clear()
         reply = sample(mock, n=n)
         assert len(mock.calls) == 1 and reply.attempts == ()
-        assert [(w.kind, read_refusal(w.reason)[0]) for w in reply.waste] == [("failed", 400)]
+        assert [(w.kind, read_refusal(w.reason)[0]) for w in reply.waste] == [("refused", 400)]
         assert "prompt too long" in reply.waste[0].reason
 
 
@@ -189,7 +189,7 @@ def test_bad_request_that_blames_nothing_does_not_forbid_n() -> None:
 
     with loopback(mock.app) as root:
         first, second = asyncio.run(run(root))
-    assert [w.kind for w in first.waste] == ["failed", "failed"] and len(second.attempts) == 4
+    assert [w.kind for w in first.waste] == ["refused", "refused"] and len(second.attempts) == 4
     assert [call.body.get("n") for call in mock.calls] == [4, None, 4]
 
 

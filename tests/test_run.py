@@ -133,6 +133,38 @@ def test_a_failure_is_tried_again_by_the_next_run(tmp_path):
     assert outcome.grade.is_right
 
 
+class Refusing(Broken):
+    """Finds fault with every request, twice a call."""
+
+    async def sample(self, prompt, n, start, sampling):
+        return Sampled((), (Waste("refused", "400 too long", 0, 0), Waste("refused", "400 too long", 0, 0)))
+
+
+def test_what_was_refused_for_good_is_not_asked_again_by_another_arm_or_run(tmp_path):
+    stratum = Stratum("s", (item("a"), item("b")), Oracle())
+    work = lambda clerk: collect([stratum], {"s": [ONCE, VOTE]}, 8, clerk, lanes=1)  # noqa: E731
+    (measured,), calls = run(tmp_path, Refusing(), work)
+    (again,), none = run(tmp_path, Refusing(), work)
+    assert (calls, none) == (2, 0)
+    assert {o.failure for o in (*measured.outcomes, *again.outcomes)} == {"400 too long"}
+    assert [c.kind for c in read_charges(tmp_path / "l")] == ["refused"] * 4
+    assert verify(tmp_path / "l").discrepancies == ()
+
+
+class Crashing(Whole):
+    """A verifier with a bug."""
+
+    def check(self, answer, problem, reference):
+        raise ZeroDivisionError("by zero")
+
+
+def test_a_verifier_that_breaks_is_a_failure_on_record_and_the_samples_are_kept(tmp_path):
+    job = Job(Stratum("toy", (), Crashing()), toy_item(1), ONCE)
+    outcome, _ = run(tmp_path, Toy(1.0), lambda clerk: run_job(job, clerk))
+    assert outcome.failure == "verifier 'whole' could not check 'right': ZeroDivisionError: by zero"
+    assert [c.kind for c in read_charges(tmp_path / "l")] == ["sampled"]
+
+
 def test_a_check_without_a_reference_free_verifier_marks_the_outcome_an_oracle(tmp_path):
     best = Arm("best_of_n", {"n": 2}, lambda p: methods.best_of_n(p, n=2))
     with_check = Job(Stratum("toy", (), Oracle(), Whole()), toy_item(1), best)

@@ -30,7 +30,8 @@ class ModelCard:
 class Waste:
     """A call that was paid for, or may have been, and brought no attempt.
 
-    `kind` is `failed`, `retried`, `cancelled` or `discarded`.
+    `kind` is `failed`, `retried`, `cancelled`, `discarded`, or `refused`: the request itself is at fault (a prompt
+    that does not fit), so that the same ask would be refused again and is not asked again.
     """
 
     kind: str

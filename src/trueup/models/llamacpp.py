@@ -89,7 +89,8 @@ class LlamaCpp:
         response = await http.post("/completion", json=body)
         seconds = time.perf_counter() - started
         if response.status_code != httpx.codes.OK:
-            return Waste("failed", _reason(response), seconds=seconds * self._threads)
+            kind = "refused" if response.status_code == httpx.codes.BAD_REQUEST else "failed"
+            return Waste(kind, _reason(response), seconds=seconds * self._threads)
         reply = response.json()
         choices = reply if isinstance(reply, list) else [reply]
         return _attempts(sorted(choices, key=lambda c: c["index"]), start, seconds, self._threads)

@@ -168,7 +168,8 @@ class OpenAI:
     def _give_up(self, reply: _Reply, refusal: Refusal, seconds: float) -> _Reply:
         if not self._has_answered:
             self._raise_if_unusable(refusal)
-        return replace(reply, waste=[*reply.waste, Waste("failed", str(refusal), seconds=seconds)], refusal=refusal)
+        kind = "refused" if refusal.is_for_good else "failed"
+        return replace(reply, waste=[*reply.waste, Waste(kind, str(refusal), seconds=seconds)], refusal=refusal)
 
     def _raise_if_unusable(self, refusal: Refusal) -> None:
         if refusal.is_unreachable:

@@ -12,6 +12,7 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
 PATIENCE_SECONDS = 120.0
 WORTH_ANOTHER_TRY = {408, 409, 429}
+FAULTS_OF_THE_REQUEST = {400, 413, 422}
 
 _STATUS = re.compile(r" answered (\d{3}): ")
 _RETRY_AFTER = re.compile(r" \(retry after ([0-9.]+) s\)")
@@ -28,6 +29,11 @@ class Refusal:
     is_unreachable: bool = False
     param: str | None = None
     retry_after: float | None = None
+
+    @property
+    def is_for_good(self) -> bool:
+        """Whether the request itself is at fault, so that the same one would be refused again."""
+        return self.status in FAULTS_OF_THE_REQUEST and not self.may_retry
 
     def __str__(self) -> str:
         """One line that `read_refusal` can read back."""

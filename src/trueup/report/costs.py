@@ -16,7 +16,7 @@ GROUPS = (
     ("solver", ("solve",)),
     ("grading against the reference", ("evaluation",)),
     ("training", ("trained", "reference", "old_policy")),
-    ("paid for nothing", ("failed", "retried", "cancelled", "discarded")),
+    ("paid for nothing", ("failed", "refused", "retried", "cancelled", "discarded")),
 )
 REST = "other"
 SUMMED = (

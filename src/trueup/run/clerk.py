@@ -23,6 +23,7 @@ from trueup.core.stratum import Stratum
 from trueup.core.types import Attempt, Grade, Item, Problem, Prompt, Sampling, Solution, Usage
 
 KEY_BYTES = 16
+SHOWN = 80
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class Clerk:
     async def answer(self, ask: Ask, tab: Tab) -> object:
         """The reply to an ask; its cost is added to the tab.
 
-        Raises AskFailed where no part of it could be answered.
+        Raises AskFailed where no part of it could be answered, or the stratum's verifier broke on it.
         """
         if isinstance(ask, Sample):
             return await self._sample(ask, tab)
@@ -77,22 +78,23 @@ class Clerk:
             attempts = await self._attempts(ask, sampling, base, tab.stratum.name)
         for place, attempt in enumerate(attempts):
             tab.cost += sample_cost(self.model.card, self.prices, attempt.usage, with_prompt=place == 0)
-        read = tab.stratum.verifier.read
-        return tuple(Attempt(a.index, a.text, a.finish, a.usage, read(a.text)) for a in attempts)
+        reader = tab.stratum.verifier
+        return tuple(Attempt(a.index, a.text, a.finish, a.usage, _read(reader, a.text)) for a in attempts)
 
     async def _attempts(self, ask: Sample, sampling: Sampling, base: bytes, stratum: str) -> list[Attempt]:
         keys = {index: _attempt_key(base, index) for index in range(ask.start, ask.start + ask.n)}
         found = self.ledger.find(list(keys.values()))
         attempts = {i: _attempt(i, found[key]) for i, key in keys.items() if key in found}
-        failures: list[str] = []
-        for start, n in _runs([index for index in keys if index not in attempts]):
+        missing = [index for index in keys if index not in attempts]
+        failures = [row.reply for row in self.ledger.find([_refusal_key(base)]).values()] if missing else []
+        for start, n in _runs(missing) if not failures else ():
             self.fresh_calls += 1
             reply = await self._call(ask.prompt, n, start, sampling, base, stratum)
             charges = [self._sampled(keys[a.index], a, stratum) for a in reply.attempts]
-            charges += [self._wasted(base, waste, stratum) for waste in reply.waste]
+            charges += self._wastes(base, reply, stratum, is_answerable=bool(attempts))
             await self.ledger.commit(charges)
             attempts.update({attempt.index: attempt for attempt in reply.attempts})
-            failures += [waste.reason for waste in reply.waste if waste.kind == "failed"]
+            failures += [waste.reason for waste in reply.waste if waste.kind in ("failed", "refused")]
         if not attempts:
             raise AskFailed("; ".join(dict.fromkeys(failures)) or "the model returned no sample")
         return [attempts[index] for index in sorted(attempts)]
@@ -140,7 +142,7 @@ class Clerk:
                 await self.ledger.commit([charge])
         tab.cost += compute_cost(self.prices, charge.decode_seconds)
         status, text = json.loads(charge.reply)
-        answer = tab.stratum.verifier.read(text) if status == "solved" else None
+        answer = _read(tab.stratum.verifier, text) if status == "solved" else None
         return Solution(status, text, answer, charge.decode_seconds)
 
     def _sampled(self, key: bytes, attempt: Attempt, stratum: str) -> Charge:
@@ -152,14 +154,25 @@ class Clerk:
             self.prices.usage(card, usage, with_prompt=usage.leads), attempt.finish, attempt.text,
         )  # fmt: skip
 
-    def _wasted(self, base: bytes, waste: Waste, stratum: str) -> Charge:
-        """A row of its own for every wasted call, however often the same ask is tried."""
+    def _wastes(self, base: bytes, reply: Sampled, stratum: str, *, is_answerable: bool) -> list[Charge]:
+        """A row for every wasted call; the first refusal of what was never answered stands for all later asks."""
+        standing = not (is_answerable or reply.attempts)
+        charges = []
+        for waste in reply.waste:
+            key = _refusal_key(base) if standing and waste.kind == "refused" else None
+            standing = standing and key is None
+            charges.append(self._wasted(base, waste, stratum, key))
+        return charges
+
+    def _wasted(self, base: bytes, waste: Waste, stratum: str, key: bytes | None = None) -> Charge:
+        """A row of its own, however often the same ask is tried, unless it has a key."""
         self._tries += 1
+        key = key or _digest(waste.kind, base.hex(), str(time.time_ns()), str(self._tries))
         card = self.model.card
         usage = Usage(waste.prompt_tokens, waste.completion_tokens, None, decode_seconds=waste.seconds)
         return Charge(
-            _digest(waste.kind, base.hex(), str(time.time_ns()), str(self._tries)), waste.kind, card.fingerprint,
-            stratum, True, waste.prompt_tokens, None, waste.completion_tokens, 0.0, waste.seconds,
+            key, waste.kind, card.fingerprint, stratum, True,
+            waste.prompt_tokens, None, waste.completion_tokens, 0.0, waste.seconds,
             sample_flops(card, usage, with_prompt=True), self.prices.usage(card, usage, with_prompt=True),
             waste.kind, waste.reason,
         )  # fmt: skip
@@ -186,10 +199,26 @@ class _Turn:
         self._busy.pop(self._key).set()
 
 
+def _read(verifier: Verifier, text: str) -> str | None:
+    try:
+        return verifier.read(text)
+    except Exception as error:
+        raise _broken(verifier, "read", text, error) from error
+
+
 def _grade(verifier: Verifier, answer: str | None, problem: Problem, reference: object) -> Grade:
     if answer is None:
         return Grade(0.0, parsed=False, note="unparsable")
-    return verifier.check(answer, problem, reference)
+    try:
+        return verifier.check(answer, problem, reference)
+    except Exception as error:
+        raise _broken(verifier, "check", answer, error) from error
+
+
+def _broken(verifier: Verifier, verb: str, text: str, error: Exception) -> AskFailed:
+    """A grade made up in its place would falsify the study."""
+    why = f"{type(error).__name__}: {error}"
+    return AskFailed(f"verifier {verifier.name!r} could not {verb} {text[:SHOWN]!r}: {why}")
 
 
 def _attempt(index: int, charge: Charge) -> Attempt:
@@ -206,6 +235,10 @@ def _digest(*parts: str) -> bytes:
 
 def _attempt_key(base: bytes, index: int) -> bytes:
     return blake2b(index.to_bytes(8, "little"), key=base, digest_size=KEY_BYTES).digest()
+
+
+def _refusal_key(base: bytes) -> bytes:
+    return _digest("refused", base.hex())
 
 
 def _prompt_text(prompt: Prompt) -> str:

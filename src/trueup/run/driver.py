@@ -93,16 +93,16 @@ async def _finish(flow: Flow[T], tab: Tab, clerk: Clerk) -> T:
 async def _outcome(arm: Arm, tab: Tab, clerk: Clerk) -> Outcome:
     try:
         answer = await _finish(arm.start(tab.item.problem), tab, clerk)
+        attempt = Attempt(0, answer.text, answer.finish, Usage(0, 0), answer.value)
+        (grade,) = await clerk.evaluate([attempt], tab)
     except AskFailed as error:
         return Outcome(tab.item, arm.label, None, Grade(0.0, parsed=False), tab.cost, str(error), tab.asked_oracle)
-    attempt = Attempt(0, answer.text, answer.finish, Usage(0, 0), answer.value)
-    (grade,) = await clerk.evaluate([attempt], tab)
     return Outcome(tab.item, arm.label, answer, grade, tab.cost, None, tab.asked_oracle)
 
 
 async def _pool(item: Item, n: int, tab: Tab, clerk: Clerk) -> Pool:
     try:
         attempts = await _finish(sample(item.problem.prompt, n), tab, clerk)
+        return Pool(item, attempts, await clerk.evaluate(attempts, tab), tab.cost)
     except AskFailed as error:
         return Pool(item, (), (), Cost(), str(error))
-    return Pool(item, attempts, await clerk.evaluate(attempts, tab), tab.cost)
