@@ -33,6 +33,10 @@ from trueup.core.charge import (
 )
 from trueup.core.errors import LedgerError
 
+CACHE_KIB = 1 << 16
+CHECKPOINT_PAGES = 1 << 13
+"""Keys are random, so a commit touches the whole index: keep it in memory, and copy it back seldom."""
+
 
 class Ledger:
     """The one writer of a ledger file; use it as a context."""
@@ -195,6 +199,8 @@ def _lock(path: Path) -> IO[str]:
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
+    db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         db.executescript(
