@@ -20,7 +20,7 @@ from trueup.core.outcome import Pool
 from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Json, Message, Problem, Prompt, Sampling
 from trueup.models import SMOLLM2, LlamaCpp
-from trueup.models.llamacpp import SLOTS, idle_cores, start_server
+from trueup.models.llamacpp import SLOTS, idle_cores, request_body, start_server
 from trueup.run import Clerk, Job, run_job
 
 ROUNDS = 6
@@ -33,7 +33,7 @@ SHOTS = "Q: 12 + 25\nA: 37\nQ: 41 + 36\nA: 77\nQ: 63 + 14\nA: 77\n"
 def engine(*, rounds: int = ROUNDS) -> list[dict[str, Json]]:
     """Tokens a second, median of rounds: the bare server as shipped, the same set up as ours, and trueup.
 
-    All answer the same prompts on the same threads; who goes first rotates. `ratio` is trueup against the server set
+    All answer the same requests on the same threads; who goes first rotates. `ratio` is trueup against the server set
     up and asked alike, `ratio_to_shipped` what reproducible attempts cost besides: flash attention, prompt cache.
     """
     with TemporaryDirectory(dir=Path.cwd()) as folder:
@@ -82,8 +82,7 @@ async def _through_server(server: Any, problems: Sequence[Problem], cache: bool)
         for problem in problems:
             messages = [{"role": m.role, "content": m.content} for m in problem.prompt]
             text = (await http.post("/apply-template", json={"messages": messages})).json()["prompt"]
-            body = {"prompt": text, "n": SLOTS, "n_predict": TOKENS, "temperature": 0.8, "top_p": 1.0, "top_k": 0,
-                    "min_p": 0.0, "seed": 1, "cache_prompt": cache}  # fmt: skip
+            body = request_body(text, SLOTS, 0, problem.sampling) | {"cache_prompt": cache}
             choices = (await http.post("/completion", json=body)).json()
             tokens += sum(choice["tokens_predicted"] for choice in choices)
     return tokens / (time.perf_counter() - started)

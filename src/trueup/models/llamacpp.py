@@ -84,7 +84,7 @@ class LlamaCpp:
     async def _call(
         self, http: httpx.AsyncClient, text: str, n: int, start: int, sampling: Sampling
     ) -> list[Attempt] | Waste:
-        body = _request(text, n, start, sampling)
+        body = request_body(text, n, start, sampling)
         started = time.perf_counter()
         response = await http.post("/completion", json=body)
         seconds = time.perf_counter() - started
@@ -144,7 +144,8 @@ async def _render(http: httpx.AsyncClient, prompt: Prompt) -> str:
     return text
 
 
-def _request(text: str, n: int, start: int, sampling: Sampling) -> dict[str, Any]:
+def request_body(text: str, n: int, start: int, sampling: Sampling) -> dict[str, Any]:
+    """The body of a /completion request for n attempts numbered from `start`, at a prompt in the model's template."""
     body: dict[str, Any] = {
         "prompt": text,
         "n": n,
