@@ -10,13 +10,13 @@ from toys import PRICES, item
 
 from trueup import methods
 from trueup.bench.toy import Whole, toy_item
-from trueup.core.asks import sample
+from trueup.core.asks import judge, rate, sample
 from trueup.core.cost import Prices, sample_cost
 from trueup.core.errors import BadInput
 from trueup.core.ledger import Ledger, read_charges, verify
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.stratum import Arm, Stratum
-from trueup.core.types import Answer, Attempt, Grade, Usage
+from trueup.core.types import Answer, Attempt, Grade, Message, Usage
 from trueup.models.toy import TOKENS, Toy
 from trueup.run import Clerk, Job, collect, run_job
 
@@ -163,6 +163,49 @@ def test_a_verifier_that_breaks_is_a_failure_on_record_and_the_samples_are_kept(
     outcome, _ = run(tmp_path, Toy(1.0), lambda clerk: run_job(job, clerk))
     assert outcome.failure == "verifier 'whole' could not check 'right': ZeroDivisionError: by zero"
     assert [c.kind for c in read_charges(tmp_path / "l")] == ["sampled"]
+
+
+class Longest:
+    """A reward model that likes length, and counts how often it is asked."""
+
+    fingerprint = "longest:1"
+    calls = 0
+
+    async def rate(self, problem, texts):
+        self.calls += 1
+        return [min(1.0, len(text) / 10) for text in texts]
+
+    async def close(self):
+        pass
+
+
+def _rated(problem):
+    attempts = yield from sample(problem.prompt, 2)
+    said = yield from judge(problem.prompt, start=5)
+    ratings = yield from rate(problem, [a.text for a in attempts])
+    return Answer(f"{ratings} {said[0].answer}", "right")
+
+
+def test_ratings_and_judges_texts_are_charged_by_kind_and_found_again(tmp_path):
+    rater = Longest()
+    job = Job(Stratum("toy", (), Whole(), rater=rater), toy_item(1), Arm("rated", {}, _rated))
+    first, _ = run(tmp_path, Toy(1.0), lambda clerk: run_job(job, clerk))
+    again, calls = run(tmp_path, Toy(1.0), lambda clerk: run_job(job, clerk))
+    assert (first.answer.text, calls, rater.calls) == ("(0.5, 0.5) None", 0, 1)
+    assert again.answer == first.answer
+    assert [c.kind for c in read_charges(tmp_path / "l")] == ["sampled", "sampled", "judge", "rated", "evaluation"]
+    assert first.cost.completion_tokens == 3 * TOKENS
+
+
+def _continued(problem):
+    (attempt,) = yield from sample((*problem.prompt, Message("assistant", "not ")))
+    return Answer.of(attempt)
+
+
+def test_the_answer_of_a_continued_turn_is_read_out_of_the_whole_turn(tmp_path):
+    job = Job(Stratum("toy", (), Whole()), toy_item(1), Arm("continued", {}, _continued))
+    outcome, _ = run(tmp_path, Toy(1.0), lambda clerk: run_job(job, clerk))
+    assert (outcome.answer.text, outcome.answer.value) == ("right", "not right")
 
 
 def test_a_check_without_a_reference_free_verifier_marks_the_outcome_an_oracle(tmp_path):

@@ -22,6 +22,7 @@ NAMES = {
     "sources": {"jsonl": jsonl, "csp": csp},
     "verifiers": {"exact": exact, "number": number, "constraint": constraint, "json_schema": json_schema},
     "solvers": {"sudoku": sudoku},
+    "raters": {},
 }
 ROWS = [{"id": i, "prompt": f"{i} + 1 =", "reference": i + 1} for i in range(10)]
 
@@ -271,7 +272,7 @@ def test_a_task_file_becomes_strata(tmp_path):
         'temperature = 0.5\nmax_tokens = 9\nstop = ["\\n"]\nmethods = ["once", "vote n=4"]\n',
     )
     task = read_task(tmp_path)
-    (stratum,) = build_strata(task, **NAMES)
+    (stratum,) = build_strata(task, names=NAMES.get)
     assert (task.name, task.seed, stratum.name, len(stratum.items), stratum.guess_options) == ("t", 3, "s", 4, 5)
     assert stratum.verifier.name == "number tolerance=0.5"
     assert stratum.recipe["methods"] == ["once", "vote n=4"]
@@ -290,18 +291,18 @@ def test_a_task_file_becomes_strata(tmp_path):
 
 def test_the_smallest_limit_holds_and_a_seed_given_goes_first(tmp_path):
     write_task(tmp_path, 'source = "jsonl:rows.jsonl"\nlimit = 4\n')
-    sizes = [len(build_strata(read_task(tmp_path, limit=n), **NAMES)[0].items) for n in (2, 4, 9, None)]
+    sizes = [len(build_strata(read_task(tmp_path, limit=n), names=NAMES.get)[0].items) for n in (2, 4, 9, None)]
     assert sizes == [2, 4, 4, 4]
-    assert len(build_strata(read_task(tmp_path), **NAMES, limit=1)[0].items) == 1
+    assert len(build_strata(read_task(tmp_path), names=NAMES.get, limit=1)[0].items) == 1
     assert read_task(tmp_path, seed=8).seed == 8
 
 
 def test_a_lone_jsonl_file_is_a_task_whose_keys_may_be_set(tmp_path):
     path = write_rows(tmp_path / "sums.jsonl", ROWS)
-    (plain,) = build_strata(read_task(path), **NAMES)
+    (plain,) = build_strata(read_task(path), names=NAMES.get)
     assert (plain.name, plain.verifier.name, len(plain.items)) == ("sums", "exact", 10)
     sets = {"sums": {"verifier": "number tolerance=1", "max_tokens": "7", "temperature": "0.1", "stop": "a,b"}}
-    (tuned,) = build_strata(read_task(path, sets=sets), **NAMES)
+    (tuned,) = build_strata(read_task(path, sets=sets), names=NAMES.get)
     sampling = tuned.items[0].problem.sampling
     assert tuned.verifier.name == "number tolerance=1.0"
     assert (sampling.max_tokens, sampling.temperature, sampling.stop) == (7, 0.1, ("a", "b"))
@@ -311,24 +312,24 @@ def test_a_lone_jsonl_file_is_a_task_whose_keys_may_be_set(tmp_path):
 
 def test_a_check_must_need_no_reference(tmp_path):
     write_task(tmp_path, 'source = "csp:sudoku4"\nlimit = 1\ncheck = "constraint"\nsolver = "sudoku"\n')
-    (stratum,) = build_strata(read_task(tmp_path), **NAMES)
+    (stratum,) = build_strata(read_task(tmp_path), names=NAMES.get)
     assert stratum.items[0].problem.checkable
     assert (stratum.verifier.name, stratum.check.name) == ("constraint family=sudoku",) * 2
     write_task(tmp_path, 'source = "csp:sudoku4"\ncheck = "exact"\n')
     with pytest.raises(BadInput, match="'s': check 'exact' needs the reference"):
-        build_strata(read_task(tmp_path), **NAMES)
+        build_strata(read_task(tmp_path), names=NAMES.get)
 
 
 def test_constrain_holds_every_attempt_to_the_grammar(tmp_path):
     write_task(tmp_path, 'source = "jsonl:rows.jsonl"\ngrammar = "root ::= [0-9]+"\n')
-    problem = build_strata(read_task(tmp_path), **NAMES)[0].items[0].problem
+    problem = build_strata(read_task(tmp_path), names=NAMES.get)[0].items[0].problem
     assert (problem.grammar, problem.sampling.grammar) == ("root ::= [0-9]+", None)
     sets = {"s": {"constrain": "true"}}
-    problem = build_strata(read_task(tmp_path, sets=sets), **NAMES)[0].items[0].problem
+    problem = build_strata(read_task(tmp_path, sets=sets), names=NAMES.get)[0].items[0].problem
     assert problem.sampling.grammar == "root ::= [0-9]+"
     write_task(tmp_path, 'source = "jsonl:rows.jsonl"\nconstrain = true\n')
     with pytest.raises(BadInput, match="nothing to hold '0' to"):
-        build_strata(read_task(tmp_path), **NAMES)
+        build_strata(read_task(tmp_path), names=NAMES.get)
 
 
 @pytest.mark.parametrize(
@@ -357,7 +358,7 @@ def test_constrain_holds_every_attempt_to_the_grammar(tmp_path):
 def test_a_bad_stratum_is_one_clear_line(tmp_path, stratum, what):
     write_task(tmp_path, stratum + "\n")
     with pytest.raises(BadInput) as caught:
-        build_strata(read_task(tmp_path), **NAMES)
+        build_strata(read_task(tmp_path), names=NAMES.get)
     assert what in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -365,7 +366,7 @@ def test_a_bad_stratum_is_one_clear_line(tmp_path, stratum, what):
 def test_a_stratum_without_items_is_bad_input(tmp_path):
     write_task(tmp_path, 'source = "none:x"\n')
     with pytest.raises(BadInput, match="'s' has no items"):
-        build_strata(read_task(tmp_path), **{**NAMES, "sources": {"none": lambda *_, **__: ()}})
+        build_strata(read_task(tmp_path), names={**NAMES, "sources": {"none": lambda *_, **__: ()}}.get)
 
 
 def test_malformed_toml_is_named_by_file_and_line(tmp_path):
@@ -390,5 +391,5 @@ def test_a_chats_own_system_message_goes_before_the_recipes(tmp_path):
     turns = [{"role": "system", "content": "Own."}, {"role": "user", "content": "Hi"}]
     write_task(tmp_path, 'source = "jsonl:rows.jsonl"\nsystem = "Recipe."\n')
     write_rows(tmp_path / "rows.jsonl", [{"id": 1, "messages": turns, "reference": "x"}])
-    (stratum,) = build_strata(read_task(tmp_path), **NAMES)
+    (stratum,) = build_strata(read_task(tmp_path), names=NAMES.get)
     assert [m.content for m in stratum.items[0].problem.prompt] == ["Own.", "Hi"]

@@ -1,7 +1,7 @@
 """Every name a user may type, and what answers to it.
 
 A stranger's plugin adds names through the entry-point groups `trueup.methods`, `trueup.verifiers`,
-`trueup.solvers` and `trueup.sources`.
+`trueup.solvers`, `trueup.raters` and `trueup.sources`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ VERIFIERS: dict[str, Maker] = {
     "gym": verifiers.gym,
 }
 SOLVERS: dict[str, Maker] = {"sudoku": solvers.sudoku}
+RATERS: dict[str, Maker] = {}
 SOURCES: dict[str, Maker] = {
     "jsonl": tasks.jsonl,
     "gym": tasks.gym,
@@ -53,6 +54,7 @@ KINDS: dict[str, dict[str, Maker]] = {
     "methods": METHODS,
     "verifiers": VERIFIERS,
     "solvers": SOLVERS,
+    "raters": RATERS,
     "sources": SOURCES,
     "models": MODELS,
 }
@@ -146,13 +148,13 @@ def open_model(spec: str, sets: Mapping[str, str] | None = None) -> Model:
 def open_task(path: str, *, limit: int | None, seed: int | None, sets: Mapping[str, Mapping[str, str]]) -> OpenTask:
     """A task with its strata ready to run."""
     task = tasks.read_task(path, limit=limit, seed=seed, sets=sets)
-    strata = tasks.build_strata(task, sources=names("sources"), verifiers=names("verifiers"), solvers=names("solvers"))
+    strata = tasks.build_strata(task, names=names)
     return OpenTask(task.name, task.seed, strata)
 
 
 def open_stratum(name: str, recipe: Mapping[str, Json]) -> Stratum:
     """A stratum without items, from a task's own table: what a server needs of it."""
-    return tasks.equip(name, recipe, verifiers=names("verifiers"), solvers=names("solvers"))
+    return tasks.equip(name, recipe, names=names)
 
 
 def _model_words(kind: str, rest: str, spec: str) -> tuple[Any, ...]:

@@ -97,8 +97,7 @@ async def _collect(
     finally:
         await clerk.model.close()
         for stratum in strata:
-            if stratum.solver is not None:
-                await stratum.solver.close()
+            await stratum.close()
 
 
 def _ledger_table(totals: Sequence[Total]) -> dict[str, Any]:

@@ -86,6 +86,22 @@ class Verifier(Protocol):
         ...
 
 
+class Rater(Protocol):
+    """A reward model: how good a text looks as an answer, or as the beginning of one, without the reference.
+
+    `fingerprint` changes whenever the same text could get another rating.
+    """
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
+        """A rating in [0, 1] per text: of a whole text an outcome reward, of a beginning a process reward."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class Solver(Protocol):
     """Something that solves a problem from its statement alone."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from trueup.core.asks import Flow
-from trueup.core.roles import Solver, Verifier
+from trueup.core.roles import Rater, Solver, Verifier
 from trueup.core.types import Answer, Item, Json, Problem
 
 
@@ -25,8 +25,15 @@ class Stratum:
     verifier: Verifier
     check: Verifier | None = None
     solver: Solver | None = None
+    rater: Rater | None = None
     guess_options: int | None = None
     recipe: Mapping[str, Json] = field(default_factory=dict)
+
+    async def close(self) -> None:
+        """Close its rater and its solver."""
+        for worker in (self.rater, self.solver):
+            if worker is not None:
+                await worker.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,8 @@ class Problem:
     """What a method may see of one item; the reference answer is not in it.
 
     `checkable` says that the stratum has a check that needs no reference, so that a method may rely on
-    grades in production too. `schema` (JSON schema as canonical JSON text) or `grammar` (GBNF) describes a
-    well-formed answer, where there is such a thing.
+    grades in production too, `ratable` that it has a reward model. `schema` (JSON schema as canonical JSON
+    text) or `grammar` (GBNF) describes a well-formed answer, where there is such a thing.
     """
 
     id: str
@@ -54,6 +54,7 @@ class Problem:
     schema: str | None = None
     grammar: str | None = None
     checkable: bool = False
+    ratable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

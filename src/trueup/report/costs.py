@@ -12,7 +12,7 @@ from trueup.report.words import DASH, count, dollars, duration, operations, perc
 Total = Mapping[str, Any]
 GROUPS = (
     ("model calls", ("sampled", "prefill", "judge", "proxy", "teacher")),
-    ("checks", ("check", "verifier")),
+    ("checks", ("check", "rated", "verifier")),
     ("solver", ("solve",)),
     ("grading against the reference", ("evaluation",)),
     ("training", ("trained", "reference", "old_policy")),

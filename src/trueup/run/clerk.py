@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from trueup import __version__
-from trueup.core.asks import Ask, Check, Sample, Solve
+from trueup.core.asks import Ask, Check, Rate, Sample, Solve
 from trueup.core.charge import Charge
 from trueup.core.cost import Cost, Prices, compute_cost, sample_cost, sample_flops
 from trueup.core.errors import AskFailed, BadInput
@@ -56,6 +56,8 @@ class Clerk:
             return await self._sample(ask, tab)
         if isinstance(ask, Check):
             return await self.grade(ask.attempts, tab)
+        if isinstance(ask, Rate):
+            return await self._rate(ask, tab)
         return await self._solve(ask, tab)
 
     async def grade(self, attempts: Sequence[Attempt], tab: Tab) -> tuple[Grade, ...]:
@@ -78,8 +80,10 @@ class Clerk:
             attempts = await self._attempts(ask, sampling, base, tab.stratum.name)
         for place, attempt in enumerate(attempts):
             tab.cost += sample_cost(self.model.card, self.prices, attempt.usage, with_prompt=place == 0)
-        reader = tab.stratum.verifier
-        return tuple(Attempt(a.index, a.text, a.finish, a.usage, _read(reader, a.text)) for a in attempts)
+        if ask.kind == "judge":
+            return tuple(attempts)
+        reader, begun = tab.stratum.verifier, _begun(ask.prompt)
+        return tuple(Attempt(a.index, a.text, a.finish, a.usage, _read(reader, begun + a.text)) for a in attempts)
 
     async def _attempts(self, ask: Sample, sampling: Sampling, base: bytes, stratum: str) -> list[Attempt]:
         keys = {index: _attempt_key(base, index) for index in range(ask.start, ask.start + ask.n)}
@@ -90,7 +94,7 @@ class Clerk:
         for start, n in _runs(missing) if not failures else ():
             self.fresh_calls += 1
             reply = await self._call(ask.prompt, n, start, sampling, base, stratum)
-            charges = [self._sampled(keys[a.index], a, stratum) for a in reply.attempts]
+            charges = [self._sampled(keys[a.index], ask.kind, a, stratum) for a in reply.attempts]
             charges += self._wastes(base, reply, stratum, is_answerable=bool(attempts))
             await self.ledger.commit(charges)
             attempts.update({attempt.index: attempt for attempt in reply.attempts})
@@ -127,6 +131,22 @@ class Clerk:
             tab.cost += compute_cost(self.prices, charge.decode_seconds)
         return tuple(Grade(*row) for row in json.loads(charge.reply))
 
+    async def _rate(self, ask: Rate, tab: Tab) -> tuple[float, ...]:
+        rater = tab.stratum.rater
+        if rater is None:
+            raise BadInput(f"stratum {tab.stratum.name!r} has no rater; leave the method out or name one in the task")
+        key = _digest("rated", rater.fingerprint, json.dumps([_prompt_text(ask.problem.prompt), ask.texts]))
+        async with _Turn(self._busy, key):
+            charge = self.ledger.find([key]).get(key)
+            if charge is None:
+                started = time.process_time()
+                reply = json.dumps(list(await rater.rate(ask.problem, ask.texts)))
+                seconds = time.process_time() - started
+                charge = self._computed(key, "rated", rater.fingerprint, tab, seconds, reply)
+                await self.ledger.commit([charge])
+        tab.cost += compute_cost(self.prices, charge.decode_seconds)
+        return tuple(json.loads(charge.reply))
+
     async def _solve(self, ask: Solve, tab: Tab) -> Solution:
         solver = tab.stratum.solver
         if solver is None:
@@ -145,10 +165,10 @@ class Clerk:
         answer = _read(tab.stratum.verifier, text) if status == "solved" else None
         return Solution(status, text, answer, charge.decode_seconds)
 
-    def _sampled(self, key: bytes, attempt: Attempt, stratum: str) -> Charge:
+    def _sampled(self, key: bytes, kind: str, attempt: Attempt, stratum: str) -> Charge:
         card, usage = self.model.card, attempt.usage
         return Charge(
-            key, "sampled", card.fingerprint, stratum, usage.leads, usage.prompt_tokens, usage.cached_tokens,
+            key, kind, card.fingerprint, stratum, usage.leads, usage.prompt_tokens, usage.cached_tokens,
             usage.completion_tokens, usage.prefill_seconds, usage.decode_seconds,
             sample_flops(card, usage, with_prompt=usage.leads),
             self.prices.usage(card, usage, with_prompt=usage.leads), attempt.finish, attempt.text,
@@ -180,6 +200,11 @@ class Clerk:
     def _computed(self, key: bytes, kind: str, source: str, tab: Tab, seconds: float, reply: str) -> Charge:
         usd = self.prices.compute(seconds)
         return Charge(key, kind, source, tab.stratum.name, decode_seconds=seconds, usd=usd, reply=reply)
+
+
+def _begun(prompt: Prompt) -> str:
+    """The part of the assistant's turn that a prompt to be continued holds."""
+    return prompt[-1].content if prompt and prompt[-1].role == "assistant" else ""
 
 
 class _Turn:

@@ -43,6 +43,7 @@ class Desk:
             schema=schema or self.schema,
             grammar=self.grammar,
             checkable=self.stratum.check is not None,
+            ratable=self.stratum.rater is not None,
         )
         return Item(problem, None, name)
 

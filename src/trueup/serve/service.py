@@ -68,8 +68,7 @@ class Service:
         """Close the model and the solvers."""
         await self.clerk.model.close()
         for desk in self.desks.values():
-            if desk.stratum.solver is not None:
-                await desk.stratum.solver.close()
+            await desk.stratum.close()
 
 
 def watched(desk: Desk, flow: Flow[Answer], seen: list[Attempt]) -> Flow[Answer]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trueup.core.errors import BadInput, UnknownName
-from trueup.core.roles import Solver, Verifier
 from trueup.core.settings import fit_settings, split_words
 from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Json, Sampling
@@ -19,16 +18,20 @@ SAMPLING_KEYS = ("temperature", "top_p", "max_tokens")
 
 Source = Callable[..., Sequence[Item]]
 """(argument, *, stratum, limit, seed): the items of a source."""
+Names = Callable[[str], Mapping[str, Callable[..., Any]]]
+"""Everything of a kind by name: `sources`, `verifiers`, `raters`, `solvers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What a stratum has that needs no reference."""
+
+    check: bool
+    rating: bool
 
 
 def build_strata(
-    task: TaskFile,
-    *,
-    sources: Mapping[str, Source],
-    verifiers: Mapping[str, Callable[..., Verifier]],
-    solvers: Mapping[str, Callable[..., Solver]],
-    limit: int | None = None,
-    seed: int | None = None,
+    task: TaskFile, *, names: Names, limit: int | None = None, seed: int | None = None
 ) -> tuple[Stratum, ...]:
     """The strata of a task, every name looked up in the registries given.
 
@@ -36,25 +39,14 @@ def build_strata(
     items or with a check that needs the reference.
     """
     seed = task.seed if seed is None else seed
-    return tuple(
-        _build(
-            spec, sources, _parts(spec, verifiers, solvers), _least(task.limit, limit, spec.recipe.get("limit")), seed
-        )
-        for spec in task.strata
-    )
+    return tuple(_build(spec, names, _least(task.limit, limit, spec.recipe.get("limit")), seed) for spec in task.strata)
 
 
-def equip(
-    name: str,
-    recipe: Mapping[str, Json],
-    *,
-    verifiers: Mapping[str, Callable[..., Verifier]],
-    solvers: Mapping[str, Callable[..., Solver]],
-) -> Stratum:
+def equip(name: str, recipe: Mapping[str, Json], *, names: Names) -> Stratum:
     """A stratum without items, from its table: for whoever brings problems of their own."""
     kind, _, argument = str(recipe.get("source", "")).partition(":")
     spec = StratumSpec(name, kind, argument, recipe)
-    return Stratum(name, (), **_parts(spec, verifiers, solvers), recipe=recipe)
+    return Stratum(name, (), **_parts(spec, names), recipe=recipe)
 
 
 def sampling_of(recipe: Mapping[str, Json], seed: int = 0) -> Sampling:
@@ -65,22 +57,20 @@ def sampling_of(recipe: Mapping[str, Json], seed: int = 0) -> Sampling:
     return replace(Sampling(seed=seed, stop=tuple(recipe.get("stop", ()))), **chosen)
 
 
-def _build(
-    spec: StratumSpec, sources: Mapping[str, Source], parts: Mapping[str, Any], limit: int | None, seed: int
-) -> Stratum:
+def _build(spec: StratumSpec, names: Names, limit: int | None, seed: int) -> Stratum:
+    sources, parts = names("sources"), _parts(spec, names)
     if spec.kind not in sources:
         raise UnknownName("source", spec.kind, sources, hint=f"in stratum {spec.name!r}")
     items = sources[spec.kind](spec.argument, stratum=spec.name, limit=limit, seed=seed)
     if not items:
         raise BadInput(f"stratum {spec.name!r} has no items; {spec.kind}:{spec.argument} gave none")
-    dressed = tuple(_dressed(item, spec.recipe, seed, checkable=parts["check"] is not None) for item in items)
+    offers = Offers(parts["check"] is not None, parts["rater"] is not None)
+    dressed = tuple(_dressed(item, spec.recipe, seed, offers) for item in items)
     return Stratum(spec.name, dressed, **parts, guess_options=spec.recipe.get("guess_options"), recipe=spec.recipe)
 
 
-def _parts(
-    spec: StratumSpec, verifiers: Mapping[str, Callable[..., Verifier]], solvers: Mapping[str, Callable[..., Solver]]
-) -> dict[str, Any]:
-    check = _made("verifier", spec, verifiers, spec.recipe.get("check"))
+def _parts(spec: StratumSpec, names: Names) -> dict[str, Any]:
+    check = _made("verifier", spec, names, spec.recipe.get("check"))
     if check is not None and check.needs_reference:
         raise BadInput(
             f"stratum {spec.name!r}: check {check.name!r} needs the reference answer, which no deployed method has; "
@@ -88,24 +78,26 @@ def _parts(
         )
     usual = USUAL_VERIFIER.get(spec.kind, "exact")
     return {
-        "verifier": _made("verifier", spec, verifiers, spec.recipe.get("verifier", usual)),
+        "verifier": _made("verifier", spec, names, spec.recipe.get("verifier", usual)),
         "check": check,
-        "solver": _made("solver", spec, solvers, spec.recipe.get("solver")),
+        "rater": _made("rater", spec, names, spec.recipe.get("rater")),
+        "solver": _made("solver", spec, names, spec.recipe.get("solver")),
     }
 
 
-def _made(what: str, spec: StratumSpec, makers: Mapping[str, Callable[..., Any]], named: Json) -> Any:
+def _made(what: str, spec: StratumSpec, names: Names, named: Json) -> Any:
     """What `number tolerance=0.01`, or a table with a name and settings, stands for; None for None."""
     if named is None:
         return None
     name, settings = split_words(named) if isinstance(named, str) else (named.get("name"), dict(named))
     settings.pop("name", None)
+    makers = names(f"{what}s")
     if name not in makers:
         raise UnknownName(what, str(name), makers, hint=f"in stratum {spec.name!r}")
     return makers[name](**fit_settings(f"{what} {name}", makers[name], settings))
 
 
-def _dressed(item: Item, recipe: Mapping[str, Json], seed: int, *, checkable: bool) -> Item:
+def _dressed(item: Item, recipe: Mapping[str, Json], seed: int, offers: Offers) -> Item:
     """The item as its stratum's table asks it; a row's own schema or grammar goes before the table's grammar."""
     problem, sampling = item.problem, sampling_of(recipe, seed)
     own = problem.schema or problem.grammar
@@ -118,7 +110,9 @@ def _dressed(item: Item, recipe: Mapping[str, Json], seed: int, *, checkable: bo
             )
         sampling = replace(sampling, schema=problem.schema, grammar=grammar)
     prompt = build_chat(recipe, problem.prompt)
-    dressed = replace(problem, prompt=prompt, sampling=sampling, grammar=grammar, checkable=checkable)
+    dressed = replace(
+        problem, prompt=prompt, sampling=sampling, grammar=grammar, checkable=offers.check, ratable=offers.rating
+    )
     return replace(item, problem=dressed)
 
 

@@ -20,7 +20,8 @@ FILE = "task.toml"
 FILE_SOURCES = frozenset({"jsonl", "lr2bench"})
 TASK_KEYS: dict[str, tuple[type, ...]] = {"name": (str,), "seed": (int,)}
 STRATUM_KEYS: dict[str, tuple[type, ...]] = {
-    "name": (str,), "source": (str,), "verifier": (str, dict), "check": (str, dict), "solver": (str, dict),
+    "name": (str,), "source": (str,), "verifier": (str, dict), "check": (str, dict), "rater": (str, dict),
+    "solver": (str, dict),
     "limit": (int,), "guess_options": (int,), "methods": (list,), "system": (str,), "shots": (list,),
     "template": (str,), "temperature": (float, int), "top_p": (float, int), "max_tokens": (int,), "stop": (list,),
     "grammar": (str,), "constrain": (bool,),

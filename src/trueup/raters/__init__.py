@@ -1,0 +1,1 @@
+"""What rates a text without the reference: reward models."""
