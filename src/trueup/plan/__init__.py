@@ -1,6 +1,7 @@
 """The plan room: what was measured, what causes it, what to do about it, how sure that is."""
 
 from trueup.plan.assess import assess
+from trueup.plan.calibrate import Calibration, calibrate
 from trueup.plan.certify import certify, halves
 from trueup.plan.choose import choose
 from trueup.plan.diagnose import diagnose
@@ -12,10 +13,12 @@ from trueup.plan.sheet import lay_out
 from trueup.plan.wish import Wish
 
 __all__ = [
+    "Calibration",
     "Policy",
     "PolicyStratum",
     "Wish",
     "assess",
+    "calibrate",
     "certify",
     "choose",
     "cluster_bootstrap",

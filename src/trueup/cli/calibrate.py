@@ -1,0 +1,93 @@
+"""Thresholds of stopping rules, calibrated on the samples of a study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trueup.catalog import make_arm, names
+from trueup.cli.pipeline import gather
+from trueup.cli.request import Request
+from trueup.cli.screen import screen, table
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.settings import settings_of
+from trueup.core.stratum import Arm
+from trueup.plan import Calibration, calibrate
+
+STEPS = "0.999,0.99,0.98,0.95,0.9,0.85,0.8,0.75,0.7,0.6"
+
+Folder = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]
+Method = Annotated[str, typer.Option(help="A method that stops by a threshold, with its other settings.")]
+Setting = Annotated[str, typer.Option(help="Its threshold.")]
+Values = Annotated[str, typer.Option(help="Thresholds to try, the safest first.")]
+Margin = Annotated[float, typer.Option(help="Share of requests that stopping may turn from right to wrong.")]
+Delta = Annotated[float, typer.Option(help="How often the guarantee may fail, over all that could have been sampled.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put `trueup calibrate` on the command line."""
+    app.command("calibrate", epilog="Example: trueup calibrate out/mixed --margin 0.05")(calibrate_threshold)
+
+
+def calibrate_threshold(
+    folder: Folder,
+    method: Method = "adaptive_vote",
+    setting: Setting = "confidence",
+    values: Values = STEPS,
+    margin: Margin = 0.02,
+    delta: Delta = 0.05,
+    as_json: AsJson = False,
+) -> None:
+    """Find the cheapest threshold of a stopping rule that is proved to do little harm, from logged samples."""
+    request = Request.load(folder)
+    arms = _ladder(method, setting, values, request.samples)
+    whole = make_arm(f"vote n={request.samples}")
+    findings = gather(request, folder, sealed=True, quiet=True)
+    seed = findings.task["seed"]
+    found = {m.stratum.name: calibrate(m, whole, arms, margin=margin, delta=delta, seed=seed)
+             for m in findings.measured}  # fmt: skip
+    if as_json:
+        print(json.dumps({name: asdict(one) for name, one in found.items()}, indent=1))
+        return
+    for name, one in found.items():
+        _print(name, one, margin, delta)
+
+
+def _ladder(method: str, setting: str, values: str, samples: int) -> list[Arm]:
+    name, *settings = method.split()
+    known = names("methods")
+    if name in known and setting not in settings_of(known[name]):
+        raise UnknownName(f"setting of {name}", setting, settings_of(known[name]))
+    if not any(word.startswith("n=") for word in settings):
+        settings.append(f"n={samples}")
+    steps = [value.strip() for value in values.split(",") if value.strip()]
+    if not steps:
+        raise BadInput("--values is empty; give thresholds, the safest first: 0.99,0.95,0.9")
+    return [make_arm(" ".join([name, *settings, f"{setting}={step}"])) for step in steps]
+
+
+def _print(name: str, found: Calibration, margin: float, delta: float) -> None:
+    rows = table(("method", "accepted"), ("attempts", "accuracy", "harm", "p"), title=name)
+    rows.add_row(found.whole.label, "", *_figures(found.whole.attempts, found.whole.accuracy))
+    for trial in found.trials:
+        rows.add_row(trial.label, "yes" if trial.accepted else "no",
+                     *_figures(trial.attempts, trial.accuracy, trial.harm, trial.p))  # fmt: skip
+    screen().print(rows)
+    screen().print(f"  {_verdict(found, margin, delta)}\n", soft_wrap=True)
+
+
+def _figures(attempts: float, *shares: float) -> Sequence[str]:
+    return f"{attempts:.2f}", *(f"{share:.3f}" for share in shares)
+
+
+def _verdict(found: Calibration, margin: float, delta: float) -> str:
+    promise = f"turns at most {margin:.1%} of requests from right to wrong ({1 - delta:.0%} confidence, n = {found.n})"
+    if found.chosen is not None:
+        return f"{found.chosen}: {promise}"
+    return f"none accepted: to prove that stopping {promise} takes {found.needs:,} independent items without any harm"

@@ -1,0 +1,152 @@
+"""Calibrate a stopping threshold on logged attempts, with a guarantee.
+
+Learn-then-Test (Angelopoulos et al. 2021, arXiv:2110.01052) with fixed-sequence testing: the thresholds are tried
+from the safest to the cheapest, each against the hypothesis that stopping turns more than `margin` of the requests
+from right (had all n attempts been taken) to wrong; the first that is not rejected ends the sequence, and the last
+rejected one is chosen. So the chosen one does such harm with probability delta at most. p-values are those of
+Hoeffding and Bentkus (Bates et al. 2021, arXiv:2101.02703, eq. 9), for losses in [0, 1].
+A method is replayed on a pool in many orders; the loss of a cluster is the mean over its items and orders.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from math import ceil, exp, log
+from statistics import fmean as mean
+from typing import TypeVar
+
+from trueup.core.asks import Flow, Sample
+from trueup.core.errors import BadInput
+from trueup.core.outcome import Measured, Pool
+from trueup.core.stratum import Arm
+from trueup.core.types import Answer, Attempt
+
+T = TypeVar("T")
+ORDERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One threshold: attempts and accuracy per request, the harm of stopping, and the p-value against the margin."""
+
+    label: str
+    attempts: float
+    accuracy: float
+    harm: float
+    p: float
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was tried, safest first; `chosen` is the label of the cheapest accepted, None where none is.
+
+    `n` counts independent clusters. `needs` is how many of them would accept the safest if it did no harm at all.
+    """
+
+    whole: Trial
+    trials: tuple[Trial, ...]
+    chosen: str | None
+    n: int
+    needs: int
+
+
+def calibrate(
+    measured: Measured, whole: Arm, arms: Sequence[Arm], *, margin: float, delta: float, seed: int = 0
+) -> Calibration:
+    """Try arms, safest first, against `whole`, which takes all its attempts.
+
+    Raises BadInput for a margin or delta outside (0, 1), no pool, or an arm that asks for anything but more
+    attempts at the problem than its pool holds.
+    """
+    for name, value in (("margin", margin), ("delta", delta)):
+        if not 0 < value < 1:
+            raise BadInput(f"{name} is {value}; give a number between 0 and 1, such as 0.05")
+    pools = [pool for pool in measured.pools if pool.failure is None]
+    if not pools:
+        raise BadInput(f"stratum {measured.stratum.name!r} has no attempts to calibrate on; run `trueup sample` first")
+    logs = [_Log(pool, _orders(pool, seed)) for pool in pools]
+    full, rights = _replay_all(whole, logs, margin)
+    trials: list[Trial] = []
+    for arm in arms:
+        trial, _ = _replay_all(arm, logs, margin, rights)
+        is_accepted = trial.p <= delta and all(earlier.accepted for earlier in trials)
+        trials.append(replace(trial, accepted=is_accepted))
+    accepted = [trial.label for trial in trials if trial.accepted]
+    clusters = len({pool.item.cluster for pool in pools})
+    needs = ceil(log(delta) / log(1 - margin))
+    return Calibration(full, tuple(trials), accepted[-1] if accepted else None, clusters, needs)
+
+
+def hoeffding_bentkus(loss: float, n: int, margin: float) -> float:
+    """The p-value of a mean loss in [0, 1] over n independent ones against the hypothesis that its mean is > margin."""
+    from scipy.special import bdtr
+
+    below = min(loss, margin)
+    hoeffding = exp(-n * (_entropy_term(below, margin) + _entropy_term(1 - below, 1 - margin)))
+    bentkus = exp(1) * float(bdtr(ceil(n * loss - 1e-9), n, margin))
+    return min(1.0, hoeffding, bentkus)
+
+
+def replay(flow: Flow[T], attempts: Sequence[Attempt]) -> tuple[T, int]:
+    """What a flow returns when attempt i of its problem is the i-th of these, and how many it took.
+
+    Raises BadInput where it asks for more of them, or for anything else.
+    """
+    taken = 0
+    try:
+        ask = next(flow)
+        while True:
+            if not isinstance(ask, Sample) or ask.sampling is not None or ask.kind != "sampled":
+                raise BadInput("only methods that ask for nothing but attempts at the problem can be calibrated")
+            taken = max(taken, ask.start + ask.n)
+            if taken > len(attempts):
+                raise BadInput(f"the method asks for {taken} attempts, the pool holds {len(attempts)}; lower its n")
+            ask = flow.send(tuple(attempts[ask.start : ask.start + ask.n]))
+    except StopIteration as end:
+        value: T = end.value
+        return value, taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """A pool, in the orders that its attempts are replayed in."""
+
+    pool: Pool
+    orders: Sequence[Sequence[Attempt]]
+
+
+def _replay_all(
+    arm: Arm, logs: Sequence[_Log], margin: float, whole: Sequence[Sequence[bool]] | None = None
+) -> tuple[Trial, list[list[bool]]]:
+    """The arm on every order of every pool; and which were right, which is what the others are held against."""
+    rights, taken, losses = [], [], dict[str, list[float]]()
+    for place, entry in enumerate(logs):
+        grades = {a.answer: g.is_right for a, g in zip(entry.pool.attempts, entry.pool.grades, strict=True)}
+        results = [replay(arm.start(entry.pool.item.problem), order) for order in entry.orders]
+        good = [_is_right(answer, grades) for answer, _ in results]
+        full = good if whole is None else whole[place]
+        rights.append(good)
+        taken += [n for _, n in results]
+        harms = [float(was and not now) for was, now in zip(full, good, strict=True)]
+        losses.setdefault(entry.pool.item.cluster, []).extend(harms)
+    harm = mean(map(mean, losses.values()))
+    p = hoeffding_bentkus(harm, len(losses), margin)
+    return Trial(arm.label, mean(taken), mean(chain(*rights)), harm, p, accepted=False), rights
+
+
+def _is_right(answer: Answer, grades: Mapping[str | None, bool]) -> bool:
+    return answer.value is not None and grades.get(answer.value, False)
+
+
+def _orders(pool: Pool, seed: int) -> list[list[Attempt]]:
+    """The pool as it came, and shuffled."""
+    dice = random.Random(f"{seed}:{pool.item.problem.id}:orders")
+    return [list(pool.attempts), *(dice.sample(pool.attempts, len(pool.attempts)) for _ in range(ORDERS - 1))]
+
+
+def _entropy_term(a: float, b: float) -> float:
+    return a * log(a / b) if a > 0 else 0.0

@@ -1,0 +1,134 @@
+"""Thresholds of stopping rules: replayed on logged attempts, accepted only where the harm is proved small."""
+
+from __future__ import annotations
+
+import json
+import random
+from math import comb, exp, log
+
+import pytest
+from toys import attempts, item, problem
+
+from trueup import methods
+from trueup.bench.toy import Whole
+from trueup.cli import main
+from trueup.core.cost import Cost
+from trueup.core.errors import BadInput
+from trueup.core.outcome import Measured, Pool
+from trueup.core.stratum import Arm, Stratum
+from trueup.core.types import Grade
+from trueup.plan.calibrate import calibrate, hoeffding_bentkus, replay
+
+WHOLE = Arm("vote", {"n": 16}, lambda p: methods.vote(p, n=16))
+
+
+def ladder(*steps):
+    """adaptive_vote at these confidences."""
+    return [
+        Arm("adaptive_vote", {"confidence": c}, lambda p, c=c: methods.adaptive_vote(p, n=16, confidence=c, step=1))
+        for c in steps
+    ]
+
+
+def pools(*rows):
+    """A stratum whose items had these answers, of which `right` is right."""
+    made = []
+    for place, row in enumerate(rows):
+        tries = attempts(*row)
+        made.append(Pool(item(f"p{place}"), tries, tuple(Grade(float(a.answer == "right")) for a in tries), Cost()))
+    return Measured(Stratum("s", tuple(pool.item for pool in made), Whole()), (), tuple(made), ())
+
+
+def drawn(share, n, seed):
+    """n items whose 16 attempts are each right with a chance of their own, wrong in one way only."""
+    dice = random.Random(f"{share}:{seed}")
+    return pools(*(["right" if dice.random() < share else "wrong" for _ in range(16)] for _ in range(n)))
+
+
+def test_the_p_value_without_any_loss_is_the_chance_of_none():
+    assert hoeffding_bentkus(0.0, 50, 0.1) == pytest.approx(0.9**50)
+    assert hoeffding_bentkus(0.2, 50, 0.1) == 1.0
+
+
+def test_the_p_value_is_the_smaller_of_both_bounds_by_hand():
+    """n = 10, one loss, margin 0.5: Hoeffding exp(-10 (.1 log .2 + .9 log 1.8)), Bentkus e P(Bin(10, .5) <= 1)."""
+    hoeffding = exp(-10 * (0.1 * log(0.2) + 0.9 * log(1.8)))
+    bentkus = exp(1) * (1 + 10) / 2**10
+    assert hoeffding_bentkus(0.1, 10, 0.5) == pytest.approx(min(hoeffding, bentkus))
+
+
+@pytest.mark.parametrize(("n", "margin"), [(20, 0.1), (60, 0.05)])
+def test_the_p_value_is_valid_for_losses_of_zero_or_one(n, margin):
+    """At a true loss of exactly the margin, p <= 0.05 comes with a chance of 0.05 at most."""
+    chance = sum(
+        comb(n, k) * margin**k * (1 - margin) ** (n - k)
+        for k in range(n + 1)
+        if hoeffding_bentkus(k / n, n, margin) <= 0.05
+    )
+    assert chance <= 0.05
+
+
+def test_replay_takes_what_the_method_would_have_taken():
+    tries = attempts("a", "a", "a", "a", "b", "b")
+    answer, taken = replay(methods.adaptive_vote(problem(), n=6, step=2), tries)
+    assert (answer.value, taken) == ("a", 4)
+
+
+def test_replay_refuses_what_a_pool_cannot_answer():
+    with pytest.raises(BadInput, match="asks for 8 attempts, the pool holds 2"):
+        replay(methods.vote(problem(), n=8), attempts("a", "b"))
+    with pytest.raises(BadInput, match="nothing but attempts"):
+        replay(methods.best_of_n(problem(), n=2), attempts("a", "b"))
+
+
+def test_unanimous_items_accept_every_threshold_and_save_attempts():
+    found = calibrate(pools(*([["right"] * 16] * 80)), WHOLE, ladder(0.99, 0.9, 0.7), margin=0.05, delta=0.05)
+    assert [trial.harm for trial in found.trials] == [0, 0, 0]
+    assert found.chosen == "adaptive_vote confidence=0.7"
+    assert found.whole.attempts == 16
+    assert found.trials[-1].attempts < found.trials[0].attempts < 8
+
+
+def test_too_few_items_accept_nothing_and_say_how_many_it_takes():
+    found = calibrate(pools(*([["right"] * 16] * 20)), WHOLE, ladder(0.99), margin=0.05, delta=0.05)
+    assert (found.chosen, found.n, found.needs) == (None, 20, 59)
+
+
+def test_the_sequence_ends_at_the_first_failure():
+    """Stopping at once harms every second item here; what comes behind it is not accepted, however safe."""
+    found = calibrate(drawn(0.7, 200, 1), WHOLE, ladder(0.99, 0.5, 0.99), margin=0.03, delta=0.1)
+    assert [trial.accepted for trial in found.trials][1:] == [False, False]
+
+
+def test_a_threshold_that_harms_more_than_the_margin_is_seldom_accepted():
+    """The harm of one attempt instead of sixteen, at p = 0.8: right after sixteen, wrong at first. About 0.2."""
+    one = ladder(0.5)
+    harm = calibrate(drawn(0.8, 1500, 0), WHOLE, one, margin=0.5, delta=0.05).trials[0].harm
+    accepted = [
+        calibrate(drawn(0.8, 60, seed), WHOLE, one, margin=harm - 0.02, delta=0.1).chosen is not None
+        for seed in range(24)
+    ]
+    assert sum(accepted) <= 5
+
+
+@pytest.mark.parametrize(("margin", "delta", "named"), [(0.0, 0.05, "margin"), (0.1, 1.5, "delta")])
+def test_shares_outside_their_range_are_named(margin, delta, named):
+    with pytest.raises(BadInput, match=f"{named} is"):
+        calibrate(drawn(0.8, 4, 0), WHOLE, ladder(0.9), margin=margin, delta=delta)
+
+
+def test_the_command_reads_a_studys_samples_and_asks_nothing(tmp_path, monkeypatch, capsys):
+    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(70)]
+    (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["trueup", *words])
+        main()
+        return capsys.readouterr().out
+
+    run("sample", "w.jsonl", "--model", "toy:1.0", "--out", "o", "--samples", "8", "--methods", "once", "--quiet")
+    found = json.loads(run("calibrate", "o", "--margin", "0.05", "--json"))["w"]
+    assert found["chosen"] == "adaptive_vote n=8 confidence=0.6"
+    assert found["whole"]["attempts"] == 8
+    assert "turns at most 5.0% of requests from right to wrong" in run("calibrate", "o", "--margin", "0.05")
