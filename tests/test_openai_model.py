@@ -15,7 +15,7 @@ from trueup.core.errors import BadInput, Unavailable
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Sampled
 from trueup.core.stratum import Stratum
-from trueup.core.types import Message, Sampling
+from trueup.core.types import Message, Prompt, Sampling
 from trueup.models.completion import first_seed, read_completion, share
 from trueup.models.openai import OpenAI
 from trueup.models.retry import Refusal, may_retry, pause_seconds, read_refusal, retry_after
@@ -39,14 +39,20 @@ class Reader:
 
 
 def sample(
-    mock: MockEndpoint, *, n: int = 8, start: int = 0, sampling: Sampling = SAMPLING, **settings: Any
+    mock: MockEndpoint,
+    *,
+    n: int = 8,
+    start: int = 0,
+    sampling: Sampling = SAMPLING,
+    prompt: Prompt = PROMPT,
+    **settings: Any,
 ) -> Sampled:
     """What the mock brings through our model."""
 
     async def run(root: str) -> Sampled:
         model = OpenAI(root, "toy", **settings)
         try:
-            return await model.sample(PROMPT, n, start, sampling)
+            return await model.sample(prompt, n, start, sampling)
         finally:
             await model.close()
 
@@ -160,6 +166,15 @@ def test_settings_reach_the_endpoint() -> None:
     assert (body["temperature"], body["top_p"], body["max_tokens"], body["stop"]) == (0.3, 0.9, 7, ["\n"])
     assert body["response_format"]["json_schema"] == {"name": "answer", "schema": {"type": "object"}, "strict": True}
     assert body["messages"] == [{"role": "system", "content": "be brief"}, {"role": "user", "content": "two words"}]
+
+
+def test_a_turn_to_be_continued_says_so() -> None:
+    mock = MockEndpoint()
+    begun = (*PROMPT, Message("assistant", "one,"))
+    sample(mock, n=1, prompt=begun)
+    sample(mock, n=1)
+    assert (mock.calls[0].body["continue_final_message"], mock.calls[0].body["add_generation_prompt"]) == (True, False)
+    assert "continue_final_message" not in mock.calls[1].body
 
 
 def test_repetitions_with_the_next_seed_share_no_attempt() -> None:

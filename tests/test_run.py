@@ -165,6 +165,21 @@ def test_a_verifier_that_breaks_is_a_failure_on_record_and_the_samples_are_kept(
     assert [c.kind for c in read_charges(tmp_path / "l")] == ["sampled"]
 
 
+class Endless(Whole):
+    """A verifier that never comes back."""
+
+    def check(self, answer, problem, reference):
+        while True:
+            pass
+
+
+def test_a_verifier_that_hangs_is_a_failure_on_record(tmp_path, monkeypatch):
+    monkeypatch.setattr("trueup.run.clerk.VERIFIER_SECONDS", 0.05)
+    job = Job(Stratum("toy", (), Endless()), toy_item(1), ONCE)
+    outcome, _ = run(tmp_path, Toy(1.0), lambda clerk: run_job(job, clerk))
+    assert outcome.failure == "verifier 'whole' could not check 'right': TimeoutError: took longer than 0.05 s"
+
+
 class Longest:
     """A reward model that likes length, and counts how often it is asked."""
 

@@ -22,7 +22,10 @@ class Completion:
 
 
 def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampling) -> bytes:
-    """The JSON of a request for attempts `start` to `start + n - 1`."""
+    """The JSON of a request for attempts `start` to `start + n - 1`.
+
+    An assistant's turn that is to be continued is asked for in the words of vLLM and SGLang.
+    """
     body: dict[str, Any] = {
         "model": name,
         "messages": [{"role": message.role, "content": message.content} for message in prompt],
@@ -31,6 +34,8 @@ def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampli
         "max_tokens": sampling.max_tokens,
         "seed": first_seed(prompt, sampling.seed) + start,
     }
+    if prompt and prompt[-1].role == "assistant":
+        body |= {"continue_final_message": True, "add_generation_prompt": False}
     if n > 1:
         body["n"] = n
     if sampling.stop:

@@ -21,9 +21,11 @@ from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, Sampled, Verifier, Waste
 from trueup.core.stratum import Stratum
 from trueup.core.types import Attempt, Grade, Item, Problem, Prompt, Sampling, Solution, Usage
+from trueup.run.limit import time_limit
 
 KEY_BYTES = 16
 SHOWN = 80
+VERIFIER_SECONDS = 20.0
 
 
 @dataclass(slots=True)
@@ -83,7 +85,8 @@ class Clerk:
         if ask.kind == "judge":
             return tuple(attempts)
         reader, begun = tab.stratum.verifier, _begun(ask.prompt)
-        return tuple(Attempt(a.index, a.text, a.finish, a.usage, _read(reader, begun + a.text)) for a in attempts)
+        with time_limit(VERIFIER_SECONDS):
+            return tuple(Attempt(a.index, a.text, a.finish, a.usage, _read(reader, begun + a.text)) for a in attempts)
 
     async def _attempts(self, ask: Sample, sampling: Sampling, base: bytes, stratum: str) -> list[Attempt]:
         keys = {index: _attempt_key(base, index) for index in range(ask.start, ask.start + ask.n)}
@@ -123,7 +126,8 @@ class Clerk:
             charge = self.ledger.find([key]).get(key)
             if charge is None:
                 started = time.perf_counter()
-                grades = [_grade(verifier, answer, problem, reference) for answer in answers]
+                with time_limit(VERIFIER_SECONDS):
+                    grades = [_grade(verifier, answer, problem, reference) for answer in answers]
                 reply = json.dumps([[g.value, g.parsed, g.note] for g in grades])
                 charge = self._computed(key, kind, verifier.name, tab, time.perf_counter() - started, reply)
                 await self.ledger.commit([charge])
@@ -162,7 +166,8 @@ class Clerk:
                 await self.ledger.commit([charge])
         tab.cost += compute_cost(self.prices, charge.decode_seconds)
         status, text = json.loads(charge.reply)
-        answer = _read(tab.stratum.verifier, text) if status == "solved" else None
+        with time_limit(VERIFIER_SECONDS):
+            answer = _read(tab.stratum.verifier, text) if status == "solved" else None
         return Solution(status, text, answer, charge.decode_seconds)
 
     def _sampled(self, key: bytes, kind: str, attempt: Attempt, stratum: str) -> Charge:
