@@ -17,7 +17,8 @@ from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured, Pool
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Grade
-from trueup.plan.calibrate import calibrate, hoeffding_bentkus, replay
+from trueup.plan.calibrate import calibrate, hoeffding_bentkus
+from trueup.plan.replay import replay
 
 WHOLE = Arm("vote", {"n": 16}, lambda p: methods.vote(p, n=16))
 
@@ -70,8 +71,8 @@ def test_the_p_value_is_valid_for_losses_of_zero_or_one(n, margin):
 
 def test_replay_takes_what_the_method_would_have_taken():
     tries = attempts("a", "a", "a", "a", "b", "b")
-    answer, taken = replay(methods.adaptive_vote(problem(), n=6, step=2), tries)
-    assert (answer.value, taken) == ("a", 4)
+    found = replay(methods.adaptive_vote(problem(), n=6, step=2), tries)
+    assert (found.value.value, found.taken, found.calls) == ("a", 4, 2)
 
 
 def test_replay_refuses_what_a_pool_cannot_answer():

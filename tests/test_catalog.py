@@ -6,7 +6,7 @@ import asyncio
 import inspect
 
 import pytest
-from toys import PRICES, item
+from toys import PRICES, Ending, item
 
 from trueup import catalog
 from trueup.bench.toy import Whole
@@ -67,7 +67,7 @@ def test_an_arm_named_twice_runs_once():
 
 @pytest.mark.parametrize("name", [name for name in catalog.METHODS if name not in ("solve", "constrained")])
 def test_every_method_answers_a_problem_and_is_charged(tmp_path, name):
-    stratum = Stratum("toy", (), Whole(), Whole())
+    stratum = Stratum("toy", (), Ending(), Ending())
 
     async def go():
         with Ledger(tmp_path / "l") as ledger:

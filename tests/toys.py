@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from decimal import Decimal
 from typing import Any
 
+from trueup.bench.toy import Whole
 from trueup.core.cost import Prices
 from trueup.core.types import Attempt, Item, Message, Problem, Sampling, Usage
 
@@ -36,3 +37,12 @@ def finish(flow: Generator[Any, Any, Any], replies: Sequence[Any]) -> tuple[list
         except StopIteration as end:
             return asks, end.value
     raise AssertionError(f"the flow wants more replies: {asks[-1]}")
+
+
+class Ending(Whole):
+    """As Whole, but what ends with `right` is right: also a turn that a method had go on."""
+
+    name = "ending"
+
+    def read(self, text: str) -> str | None:
+        return "right" if text.endswith("right") else text or None

@@ -27,8 +27,15 @@ METHODS: dict[str, Maker] = {
     "once": methods.once,
     "vote": methods.vote,
     "adaptive_vote": methods.adaptive_vote,
+    "vote_calls": methods.vote_calls,
+    "reread": methods.reread,
     "best_of_n": methods.best_of_n,
     "revise": methods.revise,
+    "parallel_revise": methods.parallel_revise,
+    "budget_forcing": methods.budget_forcing,
+    "plan_then_solve": methods.plan_then_solve,
+    "chain_of_verification": methods.chain_of_verification,
+    "mixture_of_agents": methods.mixture_of_agents,
     "constrained": methods.constrained,
     "solve": methods.solve,
 }
@@ -58,6 +65,7 @@ KINDS: dict[str, dict[str, Maker]] = {
     "sources": SOURCES,
     "models": MODELS,
 }
+COUNTS = ("n", "rounds", "step", "chains", "layers", "questions")
 MODEL_FORMS = "smollm2, openai:URL#NAME, replay:FILE or toy:P"
 
 
@@ -107,7 +115,7 @@ def make_arm(text: str) -> Arm:
     if name not in known:
         raise UnknownName("method", name, known, hint="(`trueup list methods` names all)")
     settings = fit_settings(name, known[name], pairs)
-    counts = [key for key in ("n", "rounds", "step") if settings.get(key, 1) < 1]
+    counts = [key for key in COUNTS if settings.get(key, 1) < 1]
     if counts:
         raise BadInput(f"{name} {counts[0]} is {settings[counts[0]]}; give at least 1")
     return Arm(name, settings, partial(known[name], **settings))

@@ -28,9 +28,17 @@ def revise(problem: Problem, *, rounds: int = 2) -> Flow[Answer]:
             grades = yield from check(problem, chain)
             if grades[-1].is_right or turn == rounds:
                 return Answer.best(chain, grades)
-        prompt = _ask_again(prompt, attempt)
+        prompt = ask_again(prompt, attempt.text)
     return elect(problem, chain)
 
 
-def _ask_again(prompt: Prompt, attempt: Attempt) -> Prompt:
-    return (*prompt, Message("assistant", attempt.text), Message("user", REQUEST))
+def ask_again(prompt: Prompt, text: str, request: str = REQUEST) -> Prompt:
+    """The chat with the model's reply to the prompt, and a request behind it."""
+    return (*continued(prompt, text), Message("user", request))
+
+
+def continued(prompt: Prompt, text: str) -> Prompt:
+    """The chat with a text of the model's behind it, in the turn that the prompt has begun where it has."""
+    if prompt and prompt[-1].role == "assistant":
+        return (*prompt[:-1], Message("assistant", prompt[-1].content + text))
+    return (*prompt, Message("assistant", text))

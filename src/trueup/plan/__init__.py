@@ -8,7 +8,8 @@ from trueup.plan.diagnose import diagnose
 from trueup.plan.estimate import exact_interval, pass_at_k
 from trueup.plan.measure import coverage, measure
 from trueup.plan.policy import Policy, PolicyStratum, read_policy, write_policy
-from trueup.plan.resample import cluster_bootstrap, paired_bootstrap
+from trueup.plan.replay import Replayed, replay
+from trueup.plan.resample import Resampler, cluster_bootstrap, paired_bootstrap
 from trueup.plan.sheet import lay_out
 from trueup.plan.wish import Wish
 
@@ -16,6 +17,8 @@ __all__ = [
     "Calibration",
     "Policy",
     "PolicyStratum",
+    "Replayed",
+    "Resampler",
     "Wish",
     "assess",
     "calibrate",
@@ -31,5 +34,6 @@ __all__ = [
     "paired_bootstrap",
     "pass_at_k",
     "read_policy",
+    "replay",
     "write_policy",
 ]

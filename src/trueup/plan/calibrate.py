@@ -16,15 +16,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from math import ceil, exp, log
 from statistics import fmean as mean
-from typing import TypeVar
 
-from trueup.core.asks import Flow, Sample
 from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured, Pool
 from trueup.core.stratum import Arm
 from trueup.core.types import Answer, Attempt
+from trueup.plan.replay import replay
 
-T = TypeVar("T")
 ORDERS = 20
 
 
@@ -91,26 +89,6 @@ def hoeffding_bentkus(loss: float, n: int, margin: float) -> float:
     return min(1.0, hoeffding, bentkus)
 
 
-def replay(flow: Flow[T], attempts: Sequence[Attempt]) -> tuple[T, int]:
-    """What a flow returns when attempt i of its problem is the i-th of these, and how many it took.
-
-    Raises BadInput where it asks for more of them, or for anything else.
-    """
-    taken = 0
-    try:
-        ask = next(flow)
-        while True:
-            if not isinstance(ask, Sample) or ask.sampling is not None or ask.kind != "sampled":
-                raise BadInput("only methods that ask for nothing but attempts at the problem can be calibrated")
-            taken = max(taken, ask.start + ask.n)
-            if taken > len(attempts):
-                raise BadInput(f"the method asks for {taken} attempts, the pool holds {len(attempts)}; lower its n")
-            ask = flow.send(tuple(attempts[ask.start : ask.start + ask.n]))
-    except StopIteration as end:
-        value: T = end.value
-        return value, taken
-
-
 @dataclass(frozen=True, slots=True)
 class _Log:
     """A pool, in the orders that its attempts are replayed in."""
@@ -127,10 +105,10 @@ def _replay_all(
     for place, entry in enumerate(logs):
         grades = {a.answer: g.is_right for a, g in zip(entry.pool.attempts, entry.pool.grades, strict=True)}
         results = [replay(arm.start(entry.pool.item.problem), order) for order in entry.orders]
-        good = [_is_right(answer, grades) for answer, _ in results]
+        good = [_is_right(result.value, grades) for result in results]
         full = good if whole is None else whole[place]
         rights.append(good)
-        taken += [n for _, n in results]
+        taken += [result.taken for result in results]
         harms = [float(was and not now) for was, now in zip(full, good, strict=True)]
         losses.setdefault(entry.pool.item.cluster, []).extend(harms)
     harm = mean(map(mean, losses.values()))

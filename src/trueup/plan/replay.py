@@ -1,0 +1,41 @@
+"""A method on attempts that were recorded before: no model, no ledger, no waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from trueup.core.asks import Flow, Sample
+from trueup.core.errors import BadInput
+from trueup.core.types import Attempt
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed(Generic[T]):
+    """What a flow returned, how many attempts it took, and in how many calls."""
+
+    value: T
+    taken: int
+    calls: int
+
+
+def replay(flow: Flow[T], attempts: Sequence[Attempt]) -> Replayed[T]:
+    """Run a flow where attempt i at its problem is the i-th of these.
+
+    Raises BadInput where it asks for more of them, or for anything else.
+    """
+    taken = calls = 0
+    try:
+        ask = next(flow)
+        while True:
+            if not isinstance(ask, Sample) or ask.sampling is not None or ask.kind != "sampled":
+                raise BadInput("only methods that ask for nothing but attempts at the problem can be replayed")
+            taken, calls = max(taken, ask.start + ask.n), calls + 1
+            if taken > len(attempts):
+                raise BadInput(f"the method asks for {taken} attempts, the pool holds {len(attempts)}; lower its n")
+            ask = flow.send(tuple(attempts[ask.start : ask.start + ask.n]))
+    except StopIteration as end:
+        return Replayed(end.value, taken, calls)
