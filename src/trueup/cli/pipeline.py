@@ -95,7 +95,7 @@ async def _collect(
     try:
         return await collect(strata, arms, samples, clerk, lanes=lanes, watch=meter.watch)
     finally:
-        await clerk.model.close()
+        await clerk.close()
         for stratum in strata:
             await stratum.close()
 

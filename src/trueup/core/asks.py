@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from trueup.core.types import Attempt, Grade, Problem, Prompt, Sampling, Solution
+from trueup.core.types import Answer, Attempt, Grade, Problem, Prompt, Sampling, Solution
 
 T = TypeVar("T")
+Until = Callable[[Sequence[Attempt]], bool]
+"""Whether attempts suffice; asked of every beginning of a sample, in the order of its numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,11 @@ class Sample:
 
     `sampling` None means the problem's own settings. A prompt whose last message is the assistant's is continued:
     the attempt's text goes on from there, and its answer is read out of the whole turn. `kind` is the ledger's word
-    for it: `sampled`, or `judge` for a text about an attempt, out of which no answer is read.
+    for it: `sampled`, or `judge` for a text about an attempt, out of which no answer is read. `model` names one of the
+    further models that the user gave, `` the study's own.
+
+    With `until` the attempts are asked for side by side, and the first beginning of them that satisfies it is the
+    reply: what is still on its way then is cancelled. It depends on the attempts alone, not on their order of arrival.
     """
 
     prompt: Prompt
@@ -25,6 +31,8 @@ class Sample:
     start: int = 0
     sampling: Sampling | None = None
     kind: str = "sampled"
+    model: str = ""
+    until: Until | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +60,21 @@ class Solve:
 
 Ask = Sample | Check | Rate | Solve
 Flow = Generator[Ask, Any, T]
+BatchFlow = Generator[tuple[tuple[int, Ask], ...], tuple[Any, ...], list[Answer]]
+"""Asks about many problems at once, each with its problem's place; an ask that failed is answered by ()."""
 
 
 def sample(
-    prompt: Prompt, n: int = 1, *, start: int = 0, sampling: Sampling | None = None
+    prompt: Prompt,
+    n: int = 1,
+    *,
+    start: int = 0,
+    sampling: Sampling | None = None,
+    model: str = "",
+    until: Until | None = None,
 ) -> Flow[tuple[Attempt, ...]]:
-    """Ask for n attempts; fewer come back where some failed, never none."""
-    attempts: tuple[Attempt, ...] = yield Sample(prompt, n, start, sampling)
+    """Ask for n attempts; fewer come back where some failed or `until` was satisfied, never none."""
+    attempts: tuple[Attempt, ...] = yield Sample(prompt, n, start, sampling, model=model, until=until)
     return attempts
 
 
@@ -68,9 +84,11 @@ def check(problem: Problem, attempts: Sequence[Attempt]) -> Flow[tuple[Grade, ..
     return grades
 
 
-def judge(prompt: Prompt, n: int = 1, *, start: int = 0, sampling: Sampling | None = None) -> Flow[tuple[Attempt, ...]]:
+def judge(
+    prompt: Prompt, n: int = 1, *, start: int = 0, sampling: Sampling | None = None, model: str = ""
+) -> Flow[tuple[Attempt, ...]]:
     """Ask for n texts about attempts; as `sample`, but charged as a judge's, and no answer is read out of them."""
-    attempts: tuple[Attempt, ...] = yield Sample(prompt, n, start, sampling, "judge")
+    attempts: tuple[Attempt, ...] = yield Sample(prompt, n, start, sampling, "judge", model)
     return attempts
 
 

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from decimal import Decimal
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x74727570  # "trup"
 MICRO = 1_000_000
 PICO = 1_000_000_000_000
@@ -20,7 +20,7 @@ CREATE TABLE charges (
     prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER,
     prefill_micros INTEGER NOT NULL, decode_micros INTEGER NOT NULL,
     megaflops INTEGER, picodollars INTEGER,
-    finish TEXT NOT NULL, reply TEXT NOT NULL, at REAL NOT NULL
+    finish TEXT NOT NULL, reply TEXT NOT NULL, logprob REAL, estimated INTEGER NOT NULL, at REAL NOT NULL
 ) STRICT;
 CREATE TABLE totals (
     kind TEXT PRIMARY KEY, charges INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE totals (
 ) STRICT;
 """
 
-INSERT = f"INSERT INTO charges VALUES ({','.join('?' * 15)})"
+INSERT = f"INSERT INTO charges VALUES ({','.join('?' * 17)})"
 COLUMNS = (
     "charges", "prompt_tokens", "cached_tokens", "completion_tokens", "micros", "megaflops",
     "picodollars", "unknown_tokens", "unpriced",
@@ -53,7 +53,8 @@ class Charge:
     """One row: what an ask used, and the reply that it bought.
 
     `prompt_tokens`, `cached_tokens` and `prefill_seconds` describe the call's prompt and are counted in the
-    totals once, on the row that `leads`. `flops` and `usd` are what this row pays. None is unknown.
+    totals once, on the row that `leads`. `flops` and `usd` are what this row pays. None is unknown; where
+    `is_estimated` the counts are ours, because nobody could report them.
     """
 
     key: bytes
@@ -70,6 +71,8 @@ class Charge:
     usd: Decimal | None = None
     finish: str = ""
     reply: str = ""
+    logprob: float | None = None
+    is_estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +98,20 @@ def to_row(charge: Charge, source: int, now: float) -> tuple[object, ...]:
         round(charge.prefill_seconds * MICRO), round(charge.decode_seconds * MICRO),
         None if charge.flops is None else round(charge.flops / MICRO),
         None if charge.usd is None else round(charge.usd * PICO),
-        charge.finish, charge.reply, now,
+        charge.finish, charge.reply, charge.logprob, int(charge.is_estimated), now,
     )  # fmt: skip
 
 
 def from_row(row: Sequence[Any]) -> Charge:
     """The charge that a row of `charges`, followed by its source's name, holds."""
-    key, kind, _, stratum, leads, prompt, cached, completion, prefill, decode, flops, usd, finish, reply, _, source = (
-        row
-    )
+    (
+        key, kind, _, stratum, leads, prompt, cached, completion, prefill, decode, flops, usd, finish, reply,
+        logprob, estimated, _, source,
+    ) = row  # fmt: skip
     return Charge(
         key, kind, source, stratum, bool(leads), prompt, cached, completion, prefill / MICRO, decode / MICRO,
         None if flops is None else flops * MICRO, None if usd is None else Decimal(usd) / PICO, finish, reply,
+        logprob, bool(estimated),
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ class Sampling:
     """How a model is asked to sample; part of every ledger key.
 
     `schema` is a JSON schema as canonical JSON text, `grammar` a grammar in the engine's own notation (GBNF);
-    both constrain decoding and at most one may be set.
+    both constrain decoding and at most one may be set. With `logprobs` an attempt says how likely it was.
     """
 
     temperature: float = 0.8
@@ -36,6 +36,7 @@ class Sampling:
     schema: str | None = None
     grammar: str | None = None
     seed: int = 0
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class Usage:
 class Attempt:
     """One model output; `answer` is its canonical form, None where nothing could be read out of it.
 
-    `finish` is `stop` (the model ended), `length` (cut at the token limit) or `cancelled`.
+    `finish` is `stop` (the model ended), `length` (cut at the token limit) or `cancelled`. `logprob` is the mean
+    natural log-probability of its tokens, None unless it was asked for and the engine tells.
     """
 
     index: int
@@ -95,6 +97,7 @@ class Attempt:
     finish: str
     usage: Usage
     answer: str | None = None
+    logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 
 from trueup.core.asks import Check, Flow, Sample
@@ -55,7 +55,7 @@ class Service:
         Raises Failure where too many are waiting, and what the clerk raises.
         """
         async with self.gate.open():
-            clerk = replace(self.clerk, fresh_calls=0)
+            clerk = self.clerk.fork()
             seen: list[Attempt] = []
             tab = Tab(order.desk.stratum, order.item)
             flow = watched(order.desk, order.desk.arm.start(order.item.problem), seen)
@@ -66,7 +66,7 @@ class Service:
 
     async def close(self) -> None:
         """Close the model and the solvers."""
-        await self.clerk.model.close()
+        await self.clerk.close()
         for desk in self.desks.values():
             await desk.stratum.close()
 

@@ -1,0 +1,60 @@
+"""Keys of the ledger: what is asked alike is keyed alike, and paid once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from trueup.core.types import Prompt
+
+KEY_BYTES = 16
+
+
+def digest(*parts: str) -> bytes:
+    """The key of an ask that these words tell from all others."""
+    return blake2b("\0".join(parts).encode(), digest_size=KEY_BYTES).digest()
+
+
+def attempt_key(base: bytes, index: int) -> bytes:
+    """The key of attempt `index` of a sample."""
+    return blake2b(index.to_bytes(8, "little"), key=base, digest_size=KEY_BYTES).digest()
+
+
+def refusal_key(base: bytes) -> bytes:
+    """The key of the refusal that stands for all asks of a sample."""
+    return digest("refused", base.hex())
+
+
+def prompt_text(prompt: Prompt) -> str:
+    """A prompt in words of its own."""
+    return json.dumps([[message.role, message.content] for message in prompt])
+
+
+def runs(indices: Sequence[int]) -> list[tuple[int, int]]:
+    """Contiguous runs as (start, length)."""
+    found: list[tuple[int, int]] = []
+    for index in indices:
+        if found and sum(found[-1]) == index:
+            found[-1] = (found[-1][0], found[-1][1] + 1)
+        else:
+            found.append((index, 1))
+    return found
+
+
+class Turn:
+    """One flow at a time for what is keyed alike, so that twins pay once."""
+
+    __slots__ = ("_busy", "_key")
+
+    def __init__(self, busy: dict[bytes, asyncio.Event], key: bytes) -> None:
+        self._busy, self._key = busy, key
+
+    async def __aenter__(self) -> None:
+        while (other := self._busy.get(self._key)) is not None:
+            await other.wait()
+        self._busy[self._key] = asyncio.Event()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._busy.pop(self._key).set()

@@ -1,0 +1,219 @@
+"""Attempts from a model or from the ledger, every call of the model charged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from trueup.core.asks import Sample, Until
+from trueup.core.charge import Charge
+from trueup.core.cost import Cost, Prices, sample_cost, sample_flops
+from trueup.core.errors import AskFailed, BadInput
+from trueup.core.ledger import Ledger
+from trueup.core.roles import Model, ModelCard, Sampled, Waste
+from trueup.core.types import Attempt, Sampling, Usage
+from trueup.run.keys import Turn, attempt_key, digest, prompt_text, refusal_key, runs
+
+Read = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """The attempts that answer an ask, and what they would have cost had nothing been in the ledger."""
+
+    attempts: tuple[Attempt, ...]
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """An ask with its model, its keys, and what reads an answer out of a text."""
+
+    ask: Sample
+    model: Model
+    sampling: Sampling
+    stratum: str
+    base: bytes
+    keys: Mapping[int, bytes]
+    read: Read
+
+    @classmethod
+    def of(cls, ask: Sample, model: Model, sampling: Sampling, stratum: str, read: Read) -> _Order:
+        base = digest("sample", model.card.fingerprint, prompt_text(ask.prompt), repr(sampling))
+        numbers = range(ask.start, ask.start + ask.n)
+        return cls(ask, model, sampling, stratum, base, {i: attempt_key(base, i) for i in numbers}, read)
+
+    @property
+    def is_race(self) -> bool:
+        """Whether calls run side by side; what runs on this machine's cores would only get in its own way."""
+        return self.model.card.billing != "cpu"
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Answers samples; `busy` keeps twins apart, `fresh_calls` counts the calls of a model."""
+
+    ledger: Ledger
+    prices: Prices
+    busy: dict[bytes, asyncio.Event]
+    fresh_calls: int = 0
+    _tries: int = 0
+    _lengths: dict[bytes, int | None] = field(default_factory=dict)
+    _refused: set[bytes] = field(default_factory=set)
+
+    async def buy(self, ask: Sample, model: Model, sampling: Sampling, stratum: str, read: Read) -> Bought:
+        """The attempts that an ask wants, paid for once, each with the answer that `read` finds in its text.
+
+        Raises AskFailed where there is none at all, BadInput for an ask of fewer than one.
+        """
+        if ask.n < 1:
+            raise BadInput(f"n is {ask.n}; a method must ask for at least one attempt")
+        order = _Order.of(ask, model, sampling, stratum, read)
+        async with Turn(self.busy, order.base):
+            if ask.until is None:
+                attempts, failures = await self._all(order)
+            else:
+                attempts, failures = await self._enough(order, ask.until)
+        if not attempts:
+            raise AskFailed("; ".join(dict.fromkeys(failures)) or "the model returned no sample")
+        return Bought(tuple(attempts), self._cost(order, attempts))
+
+    async def _all(self, order: _Order) -> tuple[list[Attempt], list[str]]:
+        """Every attempt of the order, those that are missing in as few calls as can be."""
+        attempts = self._known(order)
+        missing = [index for index in order.keys if index not in attempts]
+        failures = self._refusals(order) if missing else []
+        for start, n in runs(missing) if not failures else ():
+            failures += await self._call(order, start, n, attempts)
+        return [attempts[index] for index in sorted(attempts)], failures
+
+    async def _enough(self, order: _Order, until: Until) -> tuple[list[Attempt], list[str]]:
+        """The first beginning that suffices; calls that are on their way then are cancelled."""
+        attempts = self._known(order)
+        failed: set[int] = set()
+        failures = self._refusals(order)
+        missing = [index for index in order.keys if index not in attempts] if not failures else []
+        calls: dict[asyncio.Task[list[str]], int] = {}
+        try:
+            while (kept := _beginning(order, attempts, failed, until)) is None and (missing or calls):
+                width = len(missing) if order.is_race else 1 - len(calls)
+                for index in missing[:width]:
+                    calls[asyncio.create_task(self._call(order, index, 1, attempts))] = index
+                missing = missing[width:]
+                done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+                for call in done:
+                    index = calls.pop(call)
+                    failures += call.result()
+                    failed |= {index} - attempts.keys()
+        finally:
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+        return kept or [], failures
+
+    async def _call(self, order: _Order, start: int, n: int, attempts: dict[int, Attempt]) -> list[str]:
+        """One call of the model, committed; adds its attempts to those there are and returns what failed.
+
+        One that is cancelled on the way is on the ledger all the same, its prompt estimated by its siblings'.
+        """
+        self.fresh_calls += 1
+        try:
+            reply = await order.model.sample(order.ask.prompt, n, start, order.sampling)
+        except asyncio.CancelledError:
+            length = self._lengths.get(order.base)
+            waste = Waste("cancelled", "the caller left before the reply", prompt_tokens=length)
+            self.ledger.post([self._wasted(order, waste, is_estimated=True)])
+            raise
+        charges = [self._sampled(order, attempt) for attempt in reply.attempts]
+        charges += self._wastes(order, reply, is_answerable=bool(attempts))
+        await self.ledger.commit(charges)
+        attempts.update({a.index: replace(a, answer=order.read(a.text)) for a in reply.attempts})
+        if order.ask.until is not None and reply.attempts:
+            self._lengths[order.base] = reply.attempts[0].usage.prompt_tokens
+        return [waste.reason for waste in reply.waste if waste.kind in ("failed", "refused")]
+
+    def _known(self, order: _Order) -> dict[int, Attempt]:
+        found = self.ledger.find(list(order.keys.values()))
+        return {index: _attempt(index, found[key], order.read) for index, key in order.keys.items() if key in found}
+
+    def _refusals(self, order: _Order) -> list[str]:
+        return [row.reply for row in self.ledger.find([refusal_key(order.base)]).values()]
+
+    def _cost(self, order: _Order, attempts: Sequence[Attempt]) -> Cost:
+        """The cost of an ask by itself: one call for all, or with `until` one each.
+
+        Calls that a race would have cancelled are billed their prompt and as many tokens as the longest attempt that
+        was waited for: none of them can have written more.
+        """
+        card, alone = order.model.card, order.ask.until is not None
+        cost = Cost()
+        for place, attempt in enumerate(attempts):
+            cost += sample_cost(card, self.prices, attempt.usage, with_prompt=alone or place == 0)
+        if alone and order.is_race:
+            late = _longest([attempt.usage for attempt in attempts])
+            for _ in range(order.ask.n - len(attempts)):
+                cost += sample_cost(card, self.prices, late, with_prompt=True)
+        return cost
+
+    def _sampled(self, order: _Order, attempt: Attempt) -> Charge:
+        card, usage = order.model.card, attempt.usage
+        return Charge(
+            order.keys[attempt.index], order.ask.kind, card.fingerprint, order.stratum, usage.leads,
+            usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.prefill_seconds,
+            usage.decode_seconds, sample_flops(card, usage, with_prompt=usage.leads),
+            self.prices.usage(card, usage, with_prompt=usage.leads), attempt.finish, attempt.text, attempt.logprob,
+        )  # fmt: skip
+
+    def _wastes(self, order: _Order, reply: Sampled, *, is_answerable: bool) -> list[Charge]:
+        """A row for every wasted call; the first refusal of what was never answered stands for all later asks."""
+        charges = []
+        for waste in reply.waste:
+            stands = waste.kind == "refused" and not (is_answerable or reply.attempts or order.base in self._refused)
+            if stands:
+                self._refused.add(order.base)
+            charges.append(self._wasted(order, waste, refusal_key(order.base) if stands else None))
+        return charges
+
+    def _wasted(self, order: _Order, waste: Waste, key: bytes | None = None, *, is_estimated: bool = False) -> Charge:
+        """A row of its own, however often the same ask is tried, unless it has a key."""
+        self._tries += 1
+        key = key or digest(waste.kind, order.base.hex(), str(time.time_ns()), str(self._tries))
+        card: ModelCard = order.model.card
+        usage = Usage(waste.prompt_tokens, waste.completion_tokens, None, decode_seconds=waste.seconds)
+        return Charge(
+            key, waste.kind, card.fingerprint, order.stratum, True,
+            waste.prompt_tokens, None, waste.completion_tokens, 0.0, waste.seconds,
+            sample_flops(card, usage, with_prompt=True), self.prices.usage(card, usage, with_prompt=True),
+            waste.kind, waste.reason, is_estimated=is_estimated,
+        )  # fmt: skip
+
+
+def _beginning(
+    order: _Order, attempts: Mapping[int, Attempt], failed: set[int], until: Until
+) -> list[Attempt] | None:
+    """The shortest beginning that suffices, all attempts where they are complete, None where it is too early to say."""
+    kept: list[Attempt] = []
+    for index in order.keys:
+        if index in attempts:
+            kept.append(attempts[index])
+            if until(tuple(kept)):
+                return kept
+        elif index not in failed:
+            return None
+    return kept
+
+
+def _longest(usages: Sequence[Usage]) -> Usage:
+    lengths = [usage.completion_tokens for usage in usages]
+    known = [length for length in lengths if length is not None]
+    return Usage(usages[0].prompt_tokens, max(known) if len(known) == len(lengths) else None)
+
+
+def _attempt(index: int, charge: Charge, read: Read) -> Attempt:
+    usage = Usage(
+        charge.prompt_tokens, charge.completion_tokens, charge.cached_tokens,
+        charge.prefill_seconds, charge.decode_seconds, charge.leads,
+    )  # fmt: skip
+    return Attempt(index, charge.reply, charge.finish, usage, read(charge.reply), charge.logprob)
