@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -229,3 +230,11 @@ def test_examples_are_wrong_at_the_first_arm_whatever_the_others_did():
     assert shown("r" * 10) != study(
         graded({"once": "rwwwwwwwww", "vote n=8": "r" * 10}, oracles=()), wish=Wish(seed=2)
     )["strata"]["s"]["examples"]  # fmt: skip
+
+
+def test_an_arm_that_needs_a_batch_is_never_chosen():
+    found = graded(oracles=())
+    arms = tuple(replace(arm, is_batch=arm.method == "best_of_n") for arm in found.arms)
+    points = measure(replace(found, arms=arms))
+    assert [point.label for point in points if not point.is_deployable] == ["best_of_n n=8"]
+    assert choose(points, Wish(target=1.0)).label == "vote n=8"

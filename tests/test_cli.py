@@ -16,6 +16,7 @@ from trueup import __version__ as trueup_version
 from trueup.cli import main
 from trueup.core.errors import LedgerError
 from trueup.core.ledger import open_reader, read_charges, verify
+from trueup.plan import read_policy
 
 SUMS = Path(__file__).parent.parent / "examples" / "mixed" / "arithmetic.jsonl"
 WORDS = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(12)]
@@ -274,3 +275,23 @@ def test_help_shows_an_example_for_every_command(run):
     commands = ("study", "sample", "measure", "diagnose", "plan", "report", "serve", "bench", "list", "doctor", "cite")
     for command in commands:
         assert f"Example: trueup {command}" in " ".join(run(command, "--help").out.split())
+
+
+def test_further_models_reach_the_policy(run, words, tmp_path):
+    said = run("study", words, "--model", "toy:0.4", "--with", "strong=toy:0.9", "--out", "o", "--samples", "2")
+    assert "o/policy.toml" in said.out
+    assert read_policy(tmp_path / "o" / "policy.toml").models == {"strong": "toy:0.9"}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["strong"], "--with 'strong' is not understood; write NAME=MODEL"),
+        (["=toy:1"], "--with '=toy:1' is not understood"),
+        (["a=toy:1", "a=toy:0"], "--with 'a' is given twice"),
+        (["a=tory:1"], "unknown model 'tory:1'; did you mean 'toy'"),
+    ],
+)
+def test_a_further_model_that_is_none_is_one_line(run, words, given, told):
+    pairs = [word for pair in given for word in ("--with", pair)]
+    assert told in " ".join(run("study", words, "--model", "toy:0.4", *pairs, code=2).err.split())

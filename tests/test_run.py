@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,15 +11,15 @@ from toys import PRICES, item
 
 from trueup import methods
 from trueup.bench.toy import Whole, toy_item
-from trueup.core.asks import judge, rate, sample
+from trueup.core.asks import Sample, judge, rate, sample
 from trueup.core.cost import Prices, sample_cost
 from trueup.core.errors import BadInput
 from trueup.core.ledger import Ledger, read_charges, verify
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.stratum import Arm, Stratum
-from trueup.core.types import Answer, Attempt, Grade, Message, Usage
+from trueup.core.types import Answer, Attempt, Grade, Message, Sampling, Usage
 from trueup.models.toy import TOKENS, Toy
-from trueup.run import Clerk, Job, collect, run_job
+from trueup.run import Clerk, Job, Tab, answer, collect, run_job
 
 ONCE = Arm("once", {}, methods.once)
 VOTE = Arm("vote", {"n": 4}, lambda problem: methods.vote(problem, n=4))
@@ -277,3 +278,152 @@ def test_a_cancelled_call_is_on_the_ledger_with_unknown_tokens(tmp_path):
     (charge,) = read_charges(tmp_path / "l")
     assert (charge.kind, charge.prompt_tokens, charge.completion_tokens, charge.usd) == ("cancelled", None, None, None)
     assert verify(tmp_path / "l").discrepancies == ()
+
+
+class Paced:
+    """Attempts of a paid endpoint that take as long as they are told; attempt i says i."""
+
+    def __init__(self, *seconds, name="paced"):
+        self.seconds, self.done = seconds, []
+        self.card = ModelCard(name, f"{name}:1", name)
+
+    async def sample(self, prompt, n, start, sampling):
+        await asyncio.sleep(self.seconds[start])
+        self.done.append(start)
+        return Sampled(tuple(Attempt(start + i, f"{start + i}", "stop", Usage(7, 3 + start + i)) for i in range(n)))
+
+    async def close(self):
+        pass
+
+
+def has_two(attempts):
+    return len(attempts) >= 2
+
+
+def race(n=4):
+    return sample(item().problem.prompt, n, until=has_two)
+
+
+def answer_race(clerk):
+    return answer(race(), Tab(Stratum("s", (), Whole()), item()), clerk)
+
+
+def test_a_race_cancels_what_is_on_its_way_and_charges_its_prompt_as_estimated(tmp_path):
+    attempts, calls = run(tmp_path, Paced(0.01, 0.02, 9, 9), answer_race)
+    assert [a.text for a in attempts] == ["0", "1"]
+    assert calls == 4
+    late = [c for c in read_charges(tmp_path / "l") if c.kind == "cancelled"]
+    assert [(c.prompt_tokens, c.completion_tokens, c.is_estimated) for c in late] == [(7, None, True)] * 2
+
+
+def test_the_reply_to_a_race_does_not_depend_on_who_comes_in_first(tmp_path):
+    early, _ = run(tmp_path, Paced(0.01, 0.02, 9, 9), answer_race, name="a")
+    late, _ = run(tmp_path, Paced(0.04, 0.03, 0.01, 0.02), answer_race, name="b")
+    assert early == late
+
+
+def test_a_race_is_priced_alike_when_it_is_run_again(tmp_path):
+    def cost(clerk):
+        tab = Tab(Stratum("s", (), Whole()), item())
+
+        async def go():
+            await answer(race(), tab, clerk)
+            return tab.cost
+
+        return go()
+
+    first, _ = run(tmp_path, Paced(0.01, 0.02, 9, 9), cost)
+    again, calls = run(tmp_path, Paced(), cost)
+    assert first == again
+    assert calls == 0
+    assert (first.calls, first.prompt_tokens, first.completion_tokens) == (4, 28, 3 + 4 + 2 * 4)
+
+
+def test_the_embedded_engine_stops_instead_of_racing(tmp_path):
+    attempts, calls = run(tmp_path, Toy(1.0), answer_race)
+    assert (len(attempts), calls) == (2, 2)
+    assert [c.kind for c in read_charges(tmp_path / "l")] == ["sampled", "sampled"]
+
+
+def test_a_race_goes_on_without_those_that_fail(tmp_path):
+    class Half(Paced):
+        async def sample(self, prompt, n, start, sampling):
+            reply = await super().sample(prompt, n, start, sampling)
+            return reply if start % 2 else Sampled((), (Waste("failed", "500"),))
+
+    attempts, _ = run(tmp_path, Half(0, 0, 0, 0), answer_race)
+    assert [a.text for a in attempts] == ["1", "3"]
+
+
+def test_an_ask_may_name_a_further_model_and_is_charged_to_it(tmp_path):
+    async def go():
+        with Ledger(tmp_path / "l") as ledger:
+            clerk = Clerk(Toy(0.0), ledger, PRICES, models={"strong": Toy(1.0)})
+            tab = Tab(Stratum("s", (), Whole()), item())
+            (weak,) = await answer(sample(item().problem.prompt), tab, clerk)
+            (strong,) = await answer(sample(item().problem.prompt, model="strong"), tab, clerk)
+            with pytest.raises(BadInput, match=r"unknown model 'stronger'; did you mean 'strong'.*--with stronger="):
+                await answer(sample(item().problem.prompt, model="stronger"), tab, clerk)
+            return weak.text, strong.text
+
+    weak, strong = asyncio.run(go())
+    assert (weak != "right", strong) == (True, "right")
+    assert [c.source for c in read_charges(tmp_path / "l")] == ["toy:0.0", "toy:1.0"]
+
+
+def test_what_was_asked_with_log_probabilities_keeps_them_in_the_ledger(tmp_path):
+    class Sure(Paced):
+        async def sample(self, prompt, n, start, sampling):
+            reply = await super().sample(prompt, n, start, sampling)
+            return Sampled(tuple(replace(a, logprob=-0.25) for a in reply.attempts)) if sampling.logprobs else reply
+
+    def both(clerk):
+        tab = Tab(Stratum("s", (), Whole()), item())
+
+        async def go():
+            (plain,) = await answer(sample(item().problem.prompt), tab, clerk)
+            told = Sampling(logprobs=True)
+            (sure,) = await answer(sample(item().problem.prompt, sampling=told), tab, clerk)
+            (kept,) = await answer(sample(item().problem.prompt, sampling=told), tab, clerk)
+            return plain.logprob, sure.logprob, kept.logprob
+
+        return go()
+
+    assert run(tmp_path, Sure(0), both) == ((None, -0.25, -0.25), 2)
+
+
+def every_other(problems):
+    """A batch method: two samples for one problem and none for the next, all in one round."""
+    chosen = range(0, len(problems), 2)
+    replies = yield tuple((place, Sample(problems[place].prompt, 2)) for place in chosen)
+    found = dict(zip(chosen, replies, strict=True))
+    return [Answer.of(found[p][0]) if found.get(p) else Answer("", None) for p in range(len(problems))]
+
+
+EVERY_OTHER = Arm("every_other", {}, every_other, is_batch=True)
+
+
+def run_all(tmp_path, model, items, arms):
+    stratum = Stratum("s", items, Whole())
+    (measured,), calls = run(tmp_path, model, lambda clerk: collect([stratum], {"s": arms}, 2, clerk, lanes=4))
+    return measured, calls
+
+
+def test_a_batch_method_spends_one_budget_on_all_items_and_each_item_pays_its_own(tmp_path):
+    items = tuple(item(name) for name in "abc")
+    measured, calls = run_all(tmp_path, Toy(1.0), items, [ONCE, EVERY_OTHER])
+    batch = [o for o in measured.outcomes if o.arm == "every_other"]
+    assert [o.grade.is_right for o in batch] == [True, False, True]
+    assert [o.cost.completion_tokens for o in batch] == [2 * TOKENS, 0, 2 * TOKENS]
+    assert calls == 3, "the pool has paid for what the batch asks"
+
+
+def test_an_ask_that_fails_in_a_batch_fails_its_own_item_only(tmp_path):
+    class Picky(Toy):
+        async def sample(self, prompt, n, start, sampling):
+            if prompt[-1].content == "a":
+                return Sampled((), (Waste("failed", "500"),))
+            return await super().sample(prompt, n, start, sampling)
+
+    measured, _ = run_all(tmp_path, Picky(1.0), (item("a"), item("b"), item("c")), [EVERY_OTHER])
+    assert [(o.grade.is_right, o.failure) for o in measured.outcomes] == [(False, "500"), (False, None), (True, None)]

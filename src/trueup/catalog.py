@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ KINDS: dict[str, dict[str, Maker]] = {
     "sources": SOURCES,
     "models": MODELS,
 }
+BATCH = "problems"
+"""The first parameter of a method that takes a batch."""
 COUNTS = ("n", "rounds", "step", "chains", "layers", "questions")
 MODEL_FORMS = "smollm2, openai:URL#NAME, replay:FILE or toy:P"
 
@@ -118,7 +121,8 @@ def make_arm(text: str) -> Arm:
     counts = [key for key in COUNTS if settings.get(key, 1) < 1]
     if counts:
         raise BadInput(f"{name} {counts[0]} is {settings[counts[0]]}; give at least 1")
-    return Arm(name, settings, partial(known[name], **settings))
+    is_batch = next(iter(signature(known[name]).parameters)) == BATCH
+    return Arm(name, settings, partial(known[name], **settings), is_batch)
 
 
 def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple[Arm, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from trueup.catalog import arms_of, open_model, open_task
 from trueup.cli.progress import Meter
-from trueup.cli.request import Request
+from trueup.cli.request import Request, split_models
 from trueup.core.charge import MICRO, PICO, Total
 from trueup.core.cost import Prices, read_prices
 from trueup.core.errors import BadInput
@@ -50,13 +50,16 @@ def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: P
     prices = price_list(request.prices)
     sets = split_sets(request.sets)
     model = open_model(request.model, sets.pop("model", {}))
+    others = {name: open_model(spec, sets.pop(name, {})) for name, spec in split_models(request.models).items()}
     if tape is not None:
         model = Recorder(model, tape)
     task = open_task(request.task_path(), limit=request.limit, seed=request.seed, sets=sets)
     arms = {s.name: arms_of(s, request.samples, request.methods) for s in task.strata}
     folder.mkdir(parents=True, exist_ok=True)
     with Ledger(folder / LEDGER_FILE) as ledger:
-        clerk = Clerk(Sealed(model.card) if sealed else model, ledger, prices)
+        if sealed:
+            model, others = Sealed(model.card), {name: Sealed(other.card) for name, other in others.items()}
+        clerk = Clerk(model, ledger, prices, others)
         with Meter({s.name: len(s.items) * (1 + len(arms[s.name])) for s in task.strata}, quiet=quiet) as meter:
             measured = asyncio.run(_collect(task.strata, arms, request.samples, clerk, meter))
         table = _ledger_table(ledger.totals())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -14,7 +15,7 @@ FILE = "request.json"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The arguments of `trueup study`; `sets` are its --set pairs, `methods` its --methods."""
+    """The arguments of `trueup study`; `sets` are its --set pairs, `methods` its --methods, `models` its --with."""
 
     task: str
     model: str = "smollm2"
@@ -29,6 +30,7 @@ class Request:
     training_usd: str | None = None
     error_usd: str | None = None
     started_in: str = ""
+    models: tuple[str, ...] = ()
 
     def task_path(self) -> str:
         """Where the task is, also when asked from another folder than the study was started in."""
@@ -44,6 +46,7 @@ class Request:
             raise BadInput(f"--target is {self.target}; give an accuracy above 0, at most 1")
         if not 0 < self.volume < float("inf"):
             raise BadInput(f"--volume is {self.volume}; give a number of requests above 0")
+        split_models(self.models)
         dollars("--training-usd", self.training_usd)
         dollars("--error-usd", self.error_usd)
         return self
@@ -64,11 +67,27 @@ class Request:
         path = folder / FILE
         try:
             table = json.loads(path.read_text())
-            return cls(**table | {"methods": tuple(table["methods"]), "sets": tuple(table["sets"])})
+            return cls(**table | {name: tuple(table[name]) for name in ("methods", "sets", "models")})
         except FileNotFoundError:
             raise BadInput(f"no study in {str(folder)!r}; run `trueup study TASK --out {folder}` first") from None
         except (ValueError, TypeError, KeyError) as error:
             raise BadInput(f"{path} is no request of this version: {error}; run `trueup study` again") from error
+
+
+def split_models(pairs: Sequence[str]) -> dict[str, str]:
+    """`strong=openai:URL#NAME` and the like, by name.
+
+    Raises BadInput for words of another form, or a name given twice.
+    """
+    models: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, spec = pair.partition("=")
+        if not (equals and name.isidentifier() and spec):
+            raise BadInput(f"--with {pair!r} is not understood; write NAME=MODEL, such as strong=openai:URL#NAME")
+        if name in models:
+            raise BadInput(f"--with {name!r} is given twice; give each model a name of its own")
+        models[name] = spec
+    return models
 
 
 def dollars(name: str, text: str | None) -> Decimal | None:

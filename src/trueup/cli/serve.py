@@ -49,7 +49,9 @@ def serve(
     check_exposure(host, key)
     desks = {stratum.name: _desk(stratum) for stratum in plan.strata}
     with Ledger(ledger or policy.with_name("served.sqlite")) as book:
-        clerk = Clerk(open_model(model or plan.model), book, price_list(None if prices is None else str(prices)))
+        others = {name: open_model(spec) for name, spec in plan.models.items()}
+        prices_now = price_list(None if prices is None else str(prices))
+        clerk = Clerk(open_model(model or plan.model), book, prices_now, others)
         app = create_app(plan, desks, clerk, key=key, max_queue=max_queue)
         run_server(app, host, port, announce=lambda url: _announce(url, plan.name, list(desks)))
 

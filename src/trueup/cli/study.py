@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from trueup.cli.pipeline import Findings, gather
-from trueup.cli.request import Request, dollars
+from trueup.cli.request import Request, dollars, split_models
 from trueup.cli.screen import screen
 from trueup.cli.summary import print_diagnosis, print_points, print_summary
 from trueup.core.errors import BadInput
@@ -22,6 +22,7 @@ STUDY_FILE, REPORT_FILE, POLICY_FILE = "study.json", "report.html", "policy.toml
 Folder = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]
 TaskPath = Annotated[str, typer.Argument(help="A task: a folder with task.toml, a .toml file or a .jsonl file.")]
 Model = Annotated[str, typer.Option(help="smollm2, openai:URL#NAME or replay:FILE.")]
+With = Annotated[list[str] | None, typer.Option("--with", help="NAME=MODEL that methods may ask; repeatable.")]
 Samples = Annotated[int, typer.Option(help="Attempts per item in the pool that coverage is read from.")]
 Limit = Annotated[int | None, typer.Option(help="Items per stratum, at most.")]
 Methods = Annotated[str, typer.Option(help="Methods with settings, comma-separated: once,vote n=8.")]
@@ -53,6 +54,7 @@ def add_commands(app: typer.Typer) -> None:
 def study(
     task: TaskPath,
     model: Model = "smollm2",
+    models: With = None,
     samples: Samples = 16,
     limit: Limit = None,
     methods: Methods = "",
@@ -74,7 +76,7 @@ def study(
     """
     request = Request(
         task, model, samples, limit, split_methods(methods), seed, tuple(sets or ()),
-        None if prices is None else str(prices), target, volume, training_usd, error_usd,
+        None if prices is None else str(prices), target, volume, training_usd, error_usd, models=tuple(models or ()),
     ).check()  # fmt: skip
     folder = out or default_folder(task)
     request.save(folder)
@@ -89,6 +91,7 @@ def study(
 def sample(
     task: TaskPath,
     model: Model = "smollm2",
+    models: With = None,
     samples: Samples = 16,
     limit: Limit = None,
     methods: Methods = "",
@@ -102,7 +105,7 @@ def sample(
     """Collect the samples of a study and stop there; the other stages read them from the ledger."""
     request = Request(
         task, model, samples, limit, split_methods(methods), seed, tuple(sets or ()),
-        None if prices is None else str(prices),
+        None if prices is None else str(prices), models=tuple(models or ()),
     ).check()  # fmt: skip
     folder = out or default_folder(task)
     request.save(folder)
@@ -187,6 +190,7 @@ def judge(request: Request, findings: Findings) -> dict[str, Any]:
         task=findings.task, samples=request.samples, ledger=findings.ledger,
     )  # fmt: skip
     result["model"]["spec"] = request.model
+    result["models"] = {name: {"spec": spec} for name, spec in split_models(request.models).items()}
     return result
 
 

@@ -44,13 +44,19 @@ def print_points(strata: dict[str, Any]) -> None:
             cost = point["cost"]
             tokens = (cost["prompt_tokens"], cost["completion_tokens"])
             rows.add_row(
-                point["label"], "oracle: an upper bound" if point["oracle"] else "", f"{point['accuracy']:.0%}",
+                point["label"], _note(point), f"{point['accuracy']:.0%}",
                 f"{point['ci95'][0]:.0%}-{point['ci95'][1]:.0%}", str(point["n"]),
                 "unknown" if None in tokens else f"{sum(tokens):,.0f}", _usd(cost["usd"], 1000),
             )  # fmt: skip
         screen().print(rows)
         coverage = ", ".join(f"{row['k']}: {row['pass_at_k']:.0%}" for row in stratum["coverage"])
         screen().print(f"  pass@k  {coverage}\n")
+
+
+def _note(point: dict[str, Any]) -> str:
+    if point["oracle"]:
+        return "oracle: an upper bound"
+    return "for batches only" if point["batch"] else ""
 
 
 def print_diagnosis(strata: dict[str, Any]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from trueup.core.asks import Flow
 from trueup.core.roles import Rater, Solver, Verifier
-from trueup.core.types import Answer, Item, Json, Problem
+from trueup.core.types import Item, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,16 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A method with its settings, ready to be started on a problem."""
+    """A method with its settings, ready to be started on a problem.
+
+    With `is_batch` it is started on many problems at once, which share one budget: `start` takes them all and makes a
+    BatchFlow. No single request can be answered so, hence nothing of it is served.
+    """
 
     method: str
     settings: Mapping[str, Json]
-    start: Callable[[Problem], Flow[Answer]]
+    start: Callable[..., Any]
+    is_batch: bool = False
 
     @property
     def label(self) -> str:

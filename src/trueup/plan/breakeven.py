@@ -46,7 +46,7 @@ class Trained:
 
 def frontier(arms: Sequence[Point]) -> list[Point]:
     """The deployable arms of known price that nothing as cheap beats, from the cheapest up."""
-    priced = [point for point in arms if not point.oracle and point.cost.usd is not None]
+    priced = [point for point in arms if point.is_deployable and point.cost.usd is not None]
     best: list[Point] = []
     for point in sorted(priced, key=lambda point: (point.cost.usd or 0.0, -point.accuracy)):
         if not best or point.accuracy > best[-1].accuracy:

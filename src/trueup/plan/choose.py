@@ -1,8 +1,8 @@
 """Choose a stratum's method: the cheapest that reaches the target.
 
-Only what was measured and can be deployed is chosen: never an arm that saw the reference. Where nothing
-reaches the target the most accurate is chosen, the cheaper of equals. A price for errors, if there is one,
-is part of a method's cost: usd + error_usd (1 - accuracy), after Zellinger and Thomson 2025.
+Only what was measured and can be deployed is chosen: never an arm that saw the reference, or needs a batch.
+Where nothing reaches the target the most accurate is chosen, the cheaper of equals. A price for errors, if
+there is one, is part of a method's cost: usd + error_usd (1 - accuracy), after Zellinger and Thomson 2025.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ class Scale:
 def choose(points: Sequence[Point], wish: Wish) -> Choice:
     """The arm to deploy, by these points alone.
 
-    Raises BadInput where every arm is an oracle.
+    Raises BadInput where none can be deployed.
     """
-    usable = [point for point in points if not point.oracle]
+    usable = [point for point in points if point.is_deployable]
     if not usable:
-        raise BadInput("every method measured saw the reference, so none can be deployed; add `once` to --methods")
+        raise BadInput(
+            "every method measured saw the reference or needs a batch: none can be deployed; add `once` to --methods"
+        )
     scale = scale_of(usable, wish)
     reaching = [point for point in usable if point.accuracy >= wish.target]
     if reaching:

@@ -39,7 +39,8 @@ class MeanCost:
 class Point:
     """An arm on the axes of accuracy and cost.
 
-    A failed item counts as wrong. An `oracle` saw the reference: an upper bound, nothing to deploy.
+    A failed item counts as wrong. An `oracle` saw the reference: an upper bound, nothing to deploy; a `batch` arm
+    spends one budget on many requests at once, which no server can.
     """
 
     method: str
@@ -52,7 +53,13 @@ class Point:
     failures: int
     unparsable: int
     oracle: bool
+    batch: bool
     cost: MeanCost
+
+    @property
+    def is_deployable(self) -> bool:
+        """Whether a server can answer requests so."""
+        return not (self.oracle or self.batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,7 @@ def _point(arm: Arm, outcomes: Sequence[Outcome]) -> Point:
         failures=len(outcomes) - len(answered),
         unparsable=sum(not outcome.grade.parsed for outcome in answered),
         oracle=any(outcome.is_oracle for outcome in outcomes),
+        batch=arm.is_batch,
         cost=mean_cost([outcome.cost for outcome in outcomes]),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,7 +38,10 @@ class PolicyStratum:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A method per stratum, for one model; `certificate` has a sentence per stratum."""
+    """A method per stratum, for one model; `certificate` has a sentence per stratum.
+
+    `models` are further ones that a method may ask by name.
+    """
 
     name: str
     model: str
@@ -47,6 +50,7 @@ class Policy:
     prices_date: str
     certificate: Mapping[str, str]
     strata: tuple[PolicyStratum, ...]
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_policy(study: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Json]], path: Path) -> None:
@@ -67,6 +71,8 @@ def write_policy(study: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Js
         "certificate": {name: _sentence(row) for name, row in plan["certificate"].items()},
         "stratum": [_stratum(name, choice, recipes[name]) for name, choice in plan["choices"].items()],
     }
+    if study.get("models"):
+        table["models"] = {name: row["spec"] for name, row in study["models"].items()}
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         partial.write_text(tomli_w.dumps(_without_nulls(table)), encoding="utf-8")
@@ -95,6 +101,7 @@ def read_policy(path: Path) -> Policy:
         prices_date=_need(path, table, "prices_date", str),
         certificate={name: str(told) for name, told in _need(path, table, "certificate", dict).items()},
         strata=strata,
+        models={name: str(spec) for name, spec in table.get("models", {}).items()},
     )
 
 

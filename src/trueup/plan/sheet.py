@@ -47,7 +47,10 @@ class Sheet:
         return [
             label
             for label, arm in self.known_arms.items()
-            if label not in self.oracles and (not methods or arm.method in methods) and arm.method not in without
+            if label not in self.oracles
+            and not arm.is_batch
+            and (not methods or arm.method in methods)
+            and arm.method not in without
         ]
 
 

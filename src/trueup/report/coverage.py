@@ -9,7 +9,7 @@ from trueup.report import tables
 from trueup.report.axes import Frame, across, share_axis, target_line
 from trueup.report.labels import SIZE, stack
 from trueup.report.svg import Scale, drawing, el, fit, path, tip
-from trueup.report.words import interval, percent, plural, safe
+from trueup.report.words import interval, is_barred, percent, plural, safe
 
 Row = Mapping[str, Any]
 SIDE = 136.0
@@ -42,7 +42,7 @@ def figure(name: str, stratum: Mapping[str, Any], chosen: str | None, target: fl
 
 def references(points: Sequence[Row], chosen: str | None) -> list[Row]:
     """The arms to compare with: the best vote, the best of all that may be deployed, the chosen one."""
-    usable = [point for point in points if not point["oracle"]]
+    usable = [point for point in points if not is_barred(point)]
     votes = [point for point in usable if point["method"] == "vote"]
     wanted = [max(group, key=lambda point: point["accuracy"]) for group in (votes, usable) if group]
     wanted += [point for point in usable if point["label"] == chosen]

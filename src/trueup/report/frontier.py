@@ -15,6 +15,7 @@ from trueup.report.words import (
     count,
     duration,
     interval,
+    is_barred,
     operations,
     per_thousand,
     percent,
@@ -53,7 +54,7 @@ def figure(name: str, stratum: Mapping[str, Any], chosen: str | None, target: fl
 
 def pareto(points: Sequence[Point], axis: Spend) -> list[Point]:
     """The arms that no arm of the same or lower cost beats; an upper bound is none of them."""
-    known_cost = [p for p in points if not p["oracle"] and axis.cost(p) is not None]
+    known_cost = [p for p in points if not is_barred(p) and axis.cost(p) is not None]
     best: list[Point] = []
     for point in sorted(known_cost, key=lambda p: (axis.cost(p) or 0.0, -p["accuracy"])):
         if not best or point["accuracy"] > best[-1]["accuracy"]:
@@ -62,7 +63,7 @@ def pareto(points: Sequence[Point], axis: Spend) -> list[Point]:
 
 
 def _class(point: Point, best: Sequence[Point], chosen: str | None) -> str:
-    if point["oracle"]:
+    if is_barred(point):
         return "oracle"
     if point["label"] == chosen:
         return "chosen"
@@ -106,6 +107,7 @@ def _dot(name: str, point: Point, mark: Mark) -> str:
 
 def _sentence(point: Point) -> str:
     bound = " An upper bound: its check saw the reference." if point["oracle"] else ""
+    bound += " It spends one budget on many requests at once, so it cannot be served." if point.get("batch") else ""
     return (
         f"{point['label']}: {percent(point['accuracy'])} right ({interval(point['ci95'])}, n = {point['n']}), "
         f"{per_thousand(point['cost']['usd'])} per 1,000 requests.{bound}"
@@ -128,7 +130,7 @@ def _reading() -> str:
         ("chosen", "chosen"),
         ("best", "on the frontier"),
         ("other", "beaten"),
-        ("oracle", "upper bound: saw the reference"),
+        ("oracle", "not to be served: saw the reference, or needs a batch"),
     )
     legend = "".join(el("span", el("i", class_=f"key {class_}"), text) for class_, text in keys)
     sentence = (
@@ -148,7 +150,7 @@ def _table(points: Sequence[Point], classes: Sequence[str]) -> str:
 
 def _row(point: Point, class_: str) -> list[tables.Cell]:
     cost = point["cost"]
-    place = {"oracle": "upper bound", "chosen": "chosen", "best": "frontier", "other": "beaten"}[class_]
+    place = {"oracle": "not to be served", "chosen": "chosen", "best": "frontier", "other": "beaten"}[class_]
     return [
         tables.Cell(safe(point["label"]), point["label"], "name"),
         tables.figure(percent(point["accuracy"]), point["accuracy"]),

@@ -140,6 +140,11 @@ def operations(flops: float | None) -> str:
     return f"{flops / size:.3g}\u202f{letter}FLOP"
 
 
+def is_barred(point: Mapping[str, Any]) -> bool:
+    """Whether an arm cannot be served: it saw the reference, or needs many requests at once."""
+    return bool(point["oracle"] or point.get("batch"))
+
+
 def plural(number: int, noun: str, nouns: str = "") -> str:
     """A number with its noun: `1 item`, `2 items`."""
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"

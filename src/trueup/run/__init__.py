@@ -2,6 +2,6 @@
 
 from trueup.run.clerk import Clerk, Tab
 from trueup.run.collect import Watch, collect
-from trueup.run.driver import Job, answer, run_job, run_jobs
+from trueup.run.driver import BatchJob, Job, answer, run_job, run_jobs
 
-__all__ = ["Clerk", "Job", "Tab", "Watch", "answer", "collect", "run_job", "run_jobs"]
+__all__ = ["BatchJob", "Clerk", "Job", "Tab", "Watch", "answer", "collect", "run_job", "run_jobs"]

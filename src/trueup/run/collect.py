@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from trueup.core.outcome import Measured, Outcome, Pool
 from trueup.core.stratum import Arm, Stratum
 from trueup.run.clerk import Clerk
-from trueup.run.driver import Job, run_jobs
+from trueup.run.driver import BatchJob, Job, run_jobs
 
 Watch = Callable[[Outcome | Pool], None]
 
@@ -32,12 +32,13 @@ async def collect(
     return tuple(_measured(stratum, tuple(arms[stratum.name]), results) for stratum in strata)
 
 
-def _jobs(strata: Sequence[Stratum], arms: Mapping[str, Sequence[Arm]], samples: int) -> Iterator[Job]:
+def _jobs(strata: Sequence[Stratum], arms: Mapping[str, Sequence[Arm]], samples: int) -> Iterator[Job | BatchJob]:
     for stratum in strata:
+        alone = [arm for arm in arms[stratum.name] if not arm.is_batch]
         for item in stratum.items:
             yield Job(stratum, item, samples)
-            for arm in arms[stratum.name]:
-                yield Job(stratum, item, arm)
+            yield from (Job(stratum, item, arm) for arm in alone)
+        yield from (BatchJob(stratum, arm) for arm in arms[stratum.name] if arm.is_batch)
 
 
 def _measured(stratum: Stratum, arms: tuple[Arm, ...], results: Sequence[Outcome | Pool]) -> Measured:

@@ -13,6 +13,7 @@ from trueup.core.errors import AskFailed
 from trueup.core.outcome import Outcome, Pool
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Answer, Attempt, Grade, Item, Usage
+from trueup.run.batch import run_batch
 from trueup.run.clerk import Clerk, Tab
 
 T = TypeVar("T")
@@ -25,6 +26,14 @@ class Job:
     stratum: Stratum
     item: Item
     work: Arm | int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """An arm to run on all items of a stratum at once."""
+
+    stratum: Stratum
+    arm: Arm
 
 
 async def answer(flow: Flow[Answer], tab: Tab, clerk: Clerk) -> Answer:
@@ -43,8 +52,8 @@ async def run_job(job: Job, clerk: Clerk) -> Outcome | Pool:
     return await _outcome(job.work, tab, clerk)
 
 
-async def run_jobs(jobs: Iterable[Job], clerk: Clerk, *, lanes: int = 64) -> AsyncIterator[Outcome | Pool]:
-    """Run jobs on so many lanes, yielding each as it ends.
+async def run_jobs(jobs: Iterable[Job | BatchJob], clerk: Clerk, *, lanes: int = 64) -> AsyncIterator[Outcome | Pool]:
+    """Run jobs on so many lanes, yielding each result as it is there.
 
     Jobs are taken from the iterable as lanes come free, so memory does not grow with their number. The
     first error that is no AskFailed stops all lanes and is raised here.
@@ -63,9 +72,13 @@ async def run_jobs(jobs: Iterable[Job], clerk: Clerk, *, lanes: int = 64) -> Asy
         await asyncio.gather(*crew, boss, return_exceptions=True)
 
 
-async def _lane(waiting: Iterator[Job], clerk: Clerk, done: asyncio.Queue[Outcome | Pool | None]) -> None:
+async def _lane(waiting: Iterator[Job | BatchJob], clerk: Clerk, done: asyncio.Queue[Outcome | Pool | None]) -> None:
     for job in waiting:
-        await done.put(await run_job(job, clerk))
+        if isinstance(job, BatchJob):
+            for outcome in await run_batch(job.arm, job.stratum, clerk):
+                await done.put(outcome)
+        else:
+            await done.put(await run_job(job, clerk))
 
 
 async def _close_when_done(crew: list[asyncio.Task[None]], done: asyncio.Queue[Outcome | Pool | None]) -> None:

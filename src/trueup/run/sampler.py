@@ -190,9 +190,7 @@ class Sampler:
         )  # fmt: skip
 
 
-def _beginning(
-    order: _Order, attempts: Mapping[int, Attempt], failed: set[int], until: Until
-) -> list[Attempt] | None:
+def _beginning(order: _Order, attempts: Mapping[int, Attempt], failed: set[int], until: Until) -> list[Attempt] | None:
     """The shortest beginning that suffices, all attempts where they are complete, None where it is too early to say."""
     kept: list[Attempt] = []
     for index in order.keys:
