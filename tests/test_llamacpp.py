@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -81,3 +82,14 @@ def test_a_wrong_checksum_says_what_to_do(tmp_path):
     (tmp_path / "weights.gguf").write_bytes(b"not these")
     with pytest.raises(Unavailable, match="delete it and run again"):
         check_digest(tmp_path / "weights.gguf", SMOLLM2.gguf_sha256)
+
+
+@pytest.mark.usefixtures("weights")
+def test_log_probabilities_come_with_the_same_attempts_and_a_likely_text_has_a_higher_one():
+    greedy = replace(SHORT, temperature=0.0, logprobs=True)
+    plain, told, best = ask((SUM, 8, 0, SHORT), (SUM, 8, 0, replace(SHORT, logprobs=True)), (SUM, 1, 0, greedy))
+    assert [a.text for a in plain.attempts] == [a.text for a in told.attempts]
+    assert {a.logprob for a in plain.attempts} == {None}
+    assert all(a.logprob is not None and a.logprob < 0 for a in told.attempts)
+    (likely,) = best.attempts
+    assert likely.logprob > min(a.logprob for a in told.attempts)

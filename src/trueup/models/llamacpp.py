@@ -158,6 +158,8 @@ def request_body(text: str, n: int, start: int, sampling: Sampling) -> dict[str,
         "stop": list(sampling.stop),
         "cache_prompt": False,
     }
+    if sampling.logprobs:
+        body["n_probs"] = 1
     if sampling.schema is not None:
         body["json_schema"] = json.loads(sampling.schema)
     if sampling.grammar is not None:
@@ -188,9 +190,16 @@ def _attempts(choices: Sequence[dict[str, Any]], start: int, seconds: float, thr
                 decode_seconds=(seconds - prefill) * threads * choice["tokens_predicted"] / max(1, tokens),
                 leads=place == 0,
             ),
+            logprob=_mean_logprob(choice),
         )
         for place, choice in enumerate(choices)
     ]
+
+
+def _mean_logprob(choice: dict[str, Any]) -> float | None:
+    """The mean log-probability of a choice's tokens before temperature and top-p; None where none was asked for."""
+    told = [token["logprob"] for token in choice.get("completion_probabilities", ())]
+    return sum(told) / len(told) if told else None
 
 
 def _reason(response: httpx.Response) -> str:
