@@ -41,9 +41,9 @@ browser:
 	@touch $@
 
 .venv/test: .venv/core
-	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,test]'
+	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,hf,test]'
 	@touch $@
 
 .venv/check: .venv/test
-	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,test,check]'
+	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,hf,test,check]'
 	@touch $@

@@ -14,6 +14,11 @@ def screen() -> Console:
     return console if console.is_terminal else Console(width=PIPED_WIDTH)
 
 
+def aside() -> Console:
+    """Standard error, for what is no result."""
+    return Console(stderr=True, soft_wrap=True)
+
+
 def table(left: tuple[str, ...], right: tuple[str, ...] = (), *, title: str | None = None) -> Table:
     """A plain table: words to the left, figures to the right."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))

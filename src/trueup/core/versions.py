@@ -7,7 +7,10 @@ import platform
 import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 
-PACKAGES = ("trueup", "xllamacpp", "ortools", "math-verify", "httpx", "scipy", "reasoning-gym", "torch")
+PACKAGES = (
+    "trueup", "xllamacpp", "ortools", "math-verify", "httpx", "scipy", "reasoning-gym", "torch", "transformers",
+    "llguidance",
+)  # fmt: skip
 WAL_FIXED = ((3, 51, 3), (3, 44, 6), (3, 50, 7))
 
 
