@@ -18,7 +18,9 @@ from trueup.core.settings import fit_settings, split_words
 from trueup.core.stratum import Stratum
 from trueup.core.versions import has_wal_reset_bug
 from trueup.models import Toy
+from trueup.models.toy import TOKENS
 from trueup.run import Clerk, Job, run_job
+from trueup.run.batch import run_batch
 
 
 def maker(*, n: int = 1, share: float = 0.5, wide: bool = False, name: str | None = None) -> tuple[object, ...]:
@@ -57,7 +59,7 @@ def test_usual_arms_are_those_that_apply():
     assert [arm.method for arm in catalog.arms_of(bare, 8)] == ["once", "vote", "vote", "adaptive_vote", "revise"]
     with pytest.raises(BadInput, match="none of the methods solve"):
         catalog.arms_of(bare, 8, ["solve"])
-    with pytest.raises(BadInput, match="names no solver"):
+    with pytest.raises(BadInput, match="it has no solver"):
         catalog.arms_of(Stratum("s", (item(),), Whole(), recipe={"methods": ["solve"]}), 8)
 
 
@@ -65,7 +67,20 @@ def test_an_arm_named_twice_runs_once():
     assert len(catalog.arms_of(Stratum("s", (item(),), Whole()), 8, ["vote n=4", "vote n=4"])) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in catalog.METHODS if name not in ("solve", "constrained")])
+APART = {
+    "solve",
+    "constrained",
+    "reason_then_constrain",
+    "retract",
+    "ab_mcts",
+    "route",
+    "compute_optimal",
+    "greedy_allocate",
+}
+"""Methods that the toy cannot answer by: each has tests of its own."""
+
+
+@pytest.mark.parametrize("name", sorted(catalog.METHODS.keys() - APART))
 def test_every_method_answers_a_problem_and_is_charged(tmp_path, name):
     stratum = Stratum("toy", (), Ending(), Ending())
 
@@ -101,3 +116,18 @@ def test_every_method_but_once_cites_a_paper():
 def test_the_wal_bug_is_known_by_version():
     assert has_wal_reset_bug((3, 40, 1)) and has_wal_reset_bug((3, 51, 2)) and has_wal_reset_bug((3, 50, 6))
     assert not has_wal_reset_bug((3, 51, 3)) and not has_wal_reset_bug((3, 50, 7)) and not has_wal_reset_bug((3, 53, 0))
+
+
+@pytest.mark.parametrize("name", sorted(name for name in catalog.METHODS if catalog.make_arm(name).is_batch))
+def test_every_batch_method_answers_all_problems_within_its_budget(tmp_path, name):
+    items = tuple(item(f"p{number}") for number in range(12))
+    arm = catalog.make_arm(f"{name} budget=3")
+
+    async def go():
+        with Ledger(tmp_path / "l") as ledger:
+            return await run_batch(arm, Stratum("toy", items, Ending()), Clerk(Toy(0.7), ledger, PRICES))
+
+    outcomes = asyncio.run(go())
+    assert [outcome.item for outcome in outcomes] == list(items)
+    assert all(outcome.answer is not None and outcome.failure is None for outcome in outcomes)
+    assert sum(outcome.cost.completion_tokens or 0 for outcome in outcomes) <= 3 * len(items) * TOKENS

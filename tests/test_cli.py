@@ -295,3 +295,15 @@ def test_further_models_reach_the_policy(run, words, tmp_path):
 def test_a_further_model_that_is_none_is_one_line(run, words, given, told):
     pairs = [word for pair in given for word in ("--with", pair)]
     assert told in " ".join(run("study", words, "--model", "toy:0.4", *pairs, code=2).err.split())
+
+
+def test_a_router_and_a_table_are_learned_from_a_study_and_say_what_they_are_worth(run, tmp_path):
+    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(60)]
+    (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arms = ("--samples", "4", "--methods", "once,vote n=4")
+    run("study", "w.jsonl", "--model", "toy:0.6", "--out", "o", *arms)
+    fitted = json.loads(run("route", "fit", "o", "--cheap", "once", "--costly", "vote n=4", "--json").out)
+    assert "w" in json.dumps(fitted)
+    assert "does not beat" in run("route", "fit", "o", "--cheap", "once", "--costly", "vote n=4").out
+    binned = run("route", "bins", "o", "--pilot", "2", "--bins", "2")
+    assert "random" in binned.out

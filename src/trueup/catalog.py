@@ -14,7 +14,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from trueup import methods, solvers, tasks, verifiers
+from trueup import methods, raters, solvers, tasks, verifiers
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.roles import Model
 from trueup.core.settings import fit_settings, settings_of, split_words
@@ -31,13 +31,28 @@ METHODS: dict[str, Maker] = {
     "vote_calls": methods.vote_calls,
     "reread": methods.reread,
     "best_of_n": methods.best_of_n,
+    "best_of_majority": methods.best_of_majority,
+    "weighted_best_of_n": methods.weighted_best_of_n,
+    "judge_best": methods.judge_best,
+    "judge_pairwise": methods.judge_pairwise,
+    "generative_verify": methods.generative_verify,
     "revise": methods.revise,
     "parallel_revise": methods.parallel_revise,
     "budget_forcing": methods.budget_forcing,
     "plan_then_solve": methods.plan_then_solve,
     "chain_of_verification": methods.chain_of_verification,
     "mixture_of_agents": methods.mixture_of_agents,
+    "beam_search": methods.beam_search,
+    "particle_filter": methods.particle_filter,
+    "tree_search": methods.tree_search,
+    "ab_mcts": methods.ab_mcts,
+    "retract": methods.retract,
+    "cascade": methods.cascade,
+    "route": methods.route,
+    "compute_optimal": methods.compute_optimal,
+    "greedy_allocate": methods.greedy_allocate,
     "constrained": methods.constrained,
+    "reason_then_constrain": methods.reason_then_constrain,
     "solve": methods.solve,
 }
 VERIFIERS: dict[str, Maker] = {
@@ -50,7 +65,12 @@ VERIFIERS: dict[str, Maker] = {
     "gym": verifiers.gym,
 }
 SOLVERS: dict[str, Maker] = {"sudoku": solvers.sudoku}
-RATERS: dict[str, Maker] = {}
+RATERS: dict[str, Maker] = {
+    "head": raters.head,
+    "constraint_prefix": raters.constraint_prefix,
+    "hf_reward": raters.hf_reward,
+    "hf_process": raters.hf_process,
+}
 SOURCES: dict[str, Maker] = {
     "jsonl": tasks.jsonl,
     "gym": tasks.gym,
@@ -66,9 +86,31 @@ KINDS: dict[str, dict[str, Maker]] = {
     "sources": SOURCES,
     "models": MODELS,
 }
+SOLVER, RATER, CRITIC, FORM = "solver", "rater", "rater and no check", "schema or grammar for its answers"
+NEEDS = {
+    "solve": SOLVER,
+    "retract": RATER,
+    **dict.fromkeys(("beam_search", "particle_filter", "tree_search", "ab_mcts"), CRITIC),
+    **dict.fromkeys(("constrained", "reason_then_constrain"), FORM),
+}
+"""What a method cannot do without; those that are not named take any stratum."""
 BATCH = "problems"
 """The first parameter of a method that takes a batch."""
-COUNTS = ("n", "rounds", "step", "chains", "layers", "questions")
+COUNTS = (
+    "n",
+    "k",
+    "rounds",
+    "step",
+    "chains",
+    "layers",
+    "questions",
+    "width",
+    "subtrees",
+    "depth",
+    "patience",
+    "then",
+    "budget",
+)
 MODEL_FORMS = "smollm2, openai:URL#NAME, replay:FILE or toy:P"
 
 
@@ -132,12 +174,12 @@ def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple
     """
     own = stratum.recipe.get("methods") or ()
     if chosen:
-        arms = [arm for arm in map(make_arm, chosen) if _applies(arm.method, stratum)]
+        arms = [arm for arm in map(make_arm, chosen) if not lacks(arm.method, stratum)]
     else:
         arms = [make_arm(text) for text in own or _usual(stratum, samples)]
-    misfits = [arm.method for arm in arms if not _applies(arm.method, stratum)]
-    if misfits:
-        raise BadInput(f"stratum {stratum.name!r} cannot be answered by {misfits[0]!r}: {_lacks(misfits[0])}")
+    for arm in arms:
+        if need := lacks(arm.method, stratum):
+            raise BadInput(f"stratum {stratum.name!r} cannot be answered by {arm.method!r}: it has no {need}")
     if not arms:
         raise BadInput(f"none of the methods {', '.join(chosen)} applies to stratum {stratum.name!r}")
     return tuple({arm.label: arm for arm in arms}.values())
@@ -196,23 +238,23 @@ def _usual(stratum: Stratum, samples: int) -> Iterator[str]:
     if stratum.check is not None:
         yield f"best_of_n n={samples}"
     yield "revise rounds=2"
-    if _applies("constrained", stratum):
+    if not lacks("constrained", stratum):
         yield "constrained"
         yield f"constrained n={few}"
     if stratum.solver is not None:
         yield "solve"
 
 
-def _applies(method: str, stratum: Stratum) -> bool:
-    if method == "solve":
-        return stratum.solver is not None
-    if method == "constrained":
-        return all(item.problem.schema or item.problem.grammar for item in stratum.items)
-    return True
-
-
-def _lacks(method: str) -> str:
-    return "it names no solver" if method == "solve" else "its items have no schema or grammar"
+def lacks(method: str, stratum: Stratum) -> str | None:
+    """What a stratum has none of and a method cannot do without; None where it applies."""
+    has = {
+        SOLVER: stratum.solver is not None,
+        RATER: stratum.rater is not None,
+        CRITIC: stratum.rater is not None or stratum.check is not None,
+        FORM: all(item.problem.schema or item.problem.grammar for item in stratum.items),
+    }
+    need = NEEDS.get(method)
+    return None if need is None or has[need] else need
 
 
 def _defaults(maker: Maker) -> dict[str, Json]:

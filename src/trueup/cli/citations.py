@@ -11,7 +11,7 @@ from typing import Any
 from trueup.core.errors import UnknownName
 
 REFERENCE = re.compile(
-    r"(?P<authors>[A-Z][\w ,&-]*?(?: et al\.)?) (?P<year>(?:19|20)\d\d), arXiv:(?P<arxiv>\d{4}\.\d{4,5})"
+    r"(?P<authors>[A-Z][\w ,&-]*?(?: et al\.)?) (?P<year>(?:19|20)\d\d),\s+arXiv:(?P<arxiv>\d{4}\.\d{4,5})"
 )
 
 

@@ -1,0 +1,175 @@
+"""Routers and tables of bins, learned from the outcomes of a study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from trueup.cli.pipeline import Findings, gather
+from trueup.cli.request import Request
+from trueup.cli.screen import screen, table
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.outcome import Measured
+from trueup.core.types import Json
+from trueup.methods.compute_optimal import AGREEMENT, agreement
+from trueup.methods.prompt_features import LENGTH, features
+from trueup.plan.compute_optimal import Comparison, Pilot, best_per_bin, compare_bins
+from trueup.plan.logged import Logged, logged, pilot_cost
+from trueup.plan.router import fit_chance
+from trueup.plan.router_trial import Operating, Trial, operate, try_router
+from trueup.plan.sheet import lay_out
+from trueup.plan.words import percent
+
+HALFWAY = 5
+"""The place in a curve of shares that is shown: half of the prompts go to the dear method."""
+
+Folder = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]
+Cheap = Annotated[str, typer.Option(help="The cheap method, as measured in the study.")]
+Costly = Annotated[str, typer.Option(help="The dear one.")]
+Only = Annotated[str | None, typer.Option("--stratum", help="This stratum alone.")]
+Target = Annotated[float | None, typer.Option(help="Accuracy to reach at least cost; that of the study if left out.")]
+PilotSize = Annotated[int, typer.Option("--pilot", help="Attempts that tell how hard a problem is.")]
+Bins = Annotated[int, typer.Option(help="Bins of difficulty.")]
+Budget = Annotated[float | None, typer.Option(help="Cost of a request in the study's unit, pilot included.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+rooms = typer.Typer(
+    no_args_is_help=True, help="Choose methods by the prompt, or by a pilot, and see what that is worth."
+)
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put `trueup route` on the command line."""
+    rooms.command("fit", epilog='Example: trueup route fit out/mixed --cheap once --costly "vote n=16"')(fit)
+    rooms.command("bins", epilog="Example: trueup route bins out/mixed --pilot 4")(bins)
+    app.add_typer(rooms, name="route")
+
+
+def fit(
+    folder: Folder,
+    cheap: Cheap = "once",
+    costly: Costly = "",
+    target: Target = None,
+    stratum: Only = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn from a study which prompts the cheap method suffices for, and judge that against trivial routers."""
+    request = Request.load(folder)
+    findings = gather(request, folder, sealed=True, quiet=True)
+    seed, dear = findings.task["seed"], costly or f"vote n={request.samples}"
+    wanted = request.target if target is None else target
+    found: dict[str, Json] = {}
+    for measured in _strata(findings, stratum):
+        pair = logged(measured, (cheap, dear))
+        rows = [features(item.problem.prompt) for item in measured.stratum.items]
+        trial = try_router(rows, pair, length=LENGTH, seed=seed)
+        point = operate(np.array(trial.chances), pair, wanted)
+        chance = fit_chance(rows, pair.right[0], pair.clusters, seed=seed)
+        learned = {"cheap": cheap, "costly": dear, "threshold": point.threshold, **asdict(chance)}
+        path = _write(folder, f"router-{measured.stratum.name}.json", learned | {"trial": asdict(trial)})
+        found[measured.stratum.name] = {"trial": asdict(trial), "operating": asdict(point), "file": str(path)}
+        if not as_json:
+            _print_router(measured.stratum.name, trial, point, path)
+    if as_json:
+        print(json.dumps(found, indent=1))
+
+
+def bins(
+    folder: Folder,
+    pilot: PilotSize = 4,
+    bins: Bins = 5,
+    budget: Budget = None,
+    stratum: Only = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the best method for each bin of difficulty, and judge that against one method for all, the pilot charged."""
+    findings = gather(Request.load(folder), folder, sealed=True, quiet=True)
+    found: dict[str, Json] = {}
+    for measured in _strata(findings, stratum):
+        logs, told = _pilot(measured, findings, pilot)
+        truth = np.nan_to_num(lay_out(measured, seed=findings.task["seed"]).pass_at_1)
+        compared = compare_bins(logs, told, truth=truth, bins=bins, seed=findings.task["seed"])
+        spend = _usual_budget(logs, told) if budget is None else budget
+        best = best_per_bin(logs, told, budget=spend, bins=bins)
+        rows = {"pilot": pilot, "signal": AGREEMENT, **asdict(best), "budget": spend, "unit": logs.unit}
+        path = _write(folder, f"bins-{measured.stratum.name}.json", rows)
+        found[measured.stratum.name] = {"comparison": asdict(compared), "table": rows, "file": str(path)}
+        if not as_json:
+            _print_bins(measured.stratum.name, compared, rows, path)
+    if as_json:
+        print(json.dumps(found, indent=1))
+
+
+def _strata(findings: Findings, only: str | None) -> Sequence[Measured]:
+    names = [measured.stratum.name for measured in findings.measured]
+    if only is not None and only not in names:
+        raise UnknownName("stratum", only, names)
+    return [measured for measured in findings.measured if only in (None, measured.stratum.name)]
+
+
+def _pilot(measured: Measured, findings: Findings, size: int) -> tuple[Logged, Pilot]:
+    logs = logged(measured)
+    cost = pilot_cost(measured, size, findings.card, findings.prices, logs.unit)
+    by_id = {pool.item.problem.id: pool.attempts[:size] for pool in measured.pools}
+    ease = [agreement(by_id[item.problem.id]) for item in measured.stratum.items]
+    return logs, Pilot(np.array(ease), cost)
+
+
+def _usual_budget(logs: Logged, pilot: Pilot) -> float:
+    """What the most accurate method costs, and the pilot on top."""
+    accuracy, cost = logs.right.mean(axis=1), logs.cost.mean(axis=1)
+    return float(cost[accuracy >= accuracy.max()].min() + pilot.cost.mean())
+
+
+def _write(folder: Path, name: str, content: Mapping[str, Json]) -> Path:
+    path = folder / name
+    try:
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; make the folder writable") from error
+    return path
+
+
+def _print_router(name: str, trial: Trial, point: Operating, path: Path) -> None:
+    rows = table(("router", "share to the dear one"), ("accuracy", "95 %", trial.unit, "mean gain", "95 %"), title=name)
+    for rule in trial.rules:
+        stop = rule.stops[HALFWAY]
+        rows.add_row(
+            rule.name, percent(stop.share), percent(stop.accuracy), _span(stop.ci95), f"{stop.cost:.3g}",
+            f"{rule.gain:+.1%}", f"{rule.ci95[0]:+.1%} to {rule.ci95[1]:+.1%}",
+        )  # fmt: skip
+    always = trial.rules[0].stops
+    for label, stop in ((f"always {trial.cheap}", always[0]), (f"always {trial.costly}", always[-1])):
+        rows.add_row(label, percent(stop.share), percent(stop.accuracy), _span(stop.ci95), f"{stop.cost:.3g}", "", "")
+    screen().print(rows)
+    screen().print(
+        f"  {trial.verdict} n = {trial.n}.\n  At its threshold {point.threshold:.2f}, {percent(point.share)} go to "
+        f"{trial.costly}: {percent(point.accuracy)} right.\n  router: {path}\n", soft_wrap=True,
+    )  # fmt: skip
+
+
+def _print_bins(name: str, compared: Comparison, rows: Mapping[str, Json], path: Path) -> None:
+    shown = table(
+        ("policy",), (f"budget ({compared.unit})", "accuracy", "95 %", "spent"), title=f"{name}, n = {compared.n}"
+    )
+    for policy, curve in compared.curves.items():
+        for point in curve:
+            if point.accuracy is not None and point.ci95 is not None:
+                shown.add_row(
+                    policy, f"{point.budget:.3g}", percent(point.accuracy), _span(point.ci95), f"{point.cost:.3g}"
+                )
+    screen().print(shown)
+    chosen = ", ".join(f"bin {place}: {words}" for place, words in enumerate(rows["methods"], 1))
+    screen().print(
+        f"  within {rows['budget']:.3g} {compared.unit}, hardest first: {chosen}\n  table: {path}\n", soft_wrap=True
+    )
+
+
+def _span(interval: tuple[float, float]) -> str:
+    return f"{interval[0]:.0%}-{interval[1]:.0%}"

@@ -1,0 +1,92 @@
+"""Cheap attempts first, something dearer where they disagree.
+
+Chen et al. 2023, arXiv:2305.05176 (FrugalGPT), with the agreement of cheap attempts in the place of its learned scorer
+after Yue et al. 2023, arXiv:2310.03094, section 3 (vote-based). Where a check needs no reference it decides instead,
+attempt by attempt, and the first that passes is the answer.
+Attempts are drawn side by side; where what follows runs calls as they are sampled, set `side_effects`: attempts then
+come one at a time, and another one only where nothing could be read, for then nothing was run.
+Cost: n samples, and `then` samples or 1 solve where they do not suffice; with a check fewer where an early one passes,
+and a check per attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from trueup.core.asks import Flow, check, sample
+from trueup.core.errors import BadInput
+from trueup.core.types import Answer, Attempt, Problem
+from trueup.methods.solve import solve
+from trueup.methods.tally import count, elect
+
+SOLVER = "solver"
+"""The `to` that means the stratum's solver, and no model."""
+
+
+def cascade(
+    problem: Problem,
+    *,
+    n: int = 2,
+    agreement: float = 1.0,
+    model: str = "",
+    to: str = "strong",
+    then: int = 1,
+    side_effects: bool = False,
+) -> Flow[Answer]:
+    """The vote of n attempts of `model` if a share `agreement` of them says the same; else ask `to`.
+
+    `to` is a model that the user named, `` the study's own, or `solver`. On the same model the `then` further attempts
+    vote with the first; another model's vote alone. What the dear stage leaves open the cheap one answers.
+    Raises BadInput for n or then below 1, or an agreement outside [0, 1].
+    """
+    _refuse_misfits(n, agreement, then)
+    if side_effects:
+        n, then = 1, 1
+    stage = _passing(problem, n, model) if problem.checkable else _agreeing(problem, n, agreement, model)
+    cheap, answer = yield from stage
+    if answer is not None or (side_effects and count(cheap)):
+        return answer or elect(problem, cheap)
+    if to == SOLVER:
+        solved = yield from solve(problem)
+        return solved if solved.value is not None else _settled(problem, cheap, solved.note)
+    more = yield from sample(problem.prompt, then, start=n if to == model else 0, model=to)
+    if problem.checkable:
+        pool = (*more, *cheap)
+        grades = yield from check(problem, pool)
+        return Answer.best(pool, grades)
+    voters = (*cheap, *more) if to == model else more
+    return elect(problem, voters if count(voters) else (*voters, *cheap))
+
+
+def _passing(problem: Problem, n: int, model: str) -> Flow[tuple[Sequence[Attempt], Answer | None]]:
+    """Attempts one by one, up to the first that passes the check, and its answer."""
+    attempts: list[Attempt] = []
+    for number in range(n):
+        (attempt, *_) = yield from sample(problem.prompt, start=number, model=model)
+        attempts.append(attempt)
+        (grade,) = yield from check(problem, [attempt])
+        if grade.is_right:
+            return attempts, Answer.of(attempt, f"attempt {number + 1} passed the check")
+    return attempts, None
+
+
+def _agreeing(problem: Problem, n: int, agreement: float, model: str) -> Flow[tuple[Sequence[Attempt], Answer | None]]:
+    """n attempts, and their vote if enough of the n agree; one that failed agrees with none."""
+    attempts = yield from sample(problem.prompt, n, model=model)
+    most = max(count(attempts).values(), default=0)
+    needed = max(1, ceil(agreement * n - 1e-9))
+    return attempts, elect(problem, attempts) if most >= needed else None
+
+
+def _settled(problem: Problem, cheap: Sequence[Attempt], status: str) -> Answer:
+    vote = elect(problem, cheap)
+    return Answer(vote.text, vote.value, f"{vote.note}; solver: {status}", vote.finish)
+
+
+def _refuse_misfits(n: int, agreement: float, then: int) -> None:
+    for name, value in (("n", n), ("then", then)):
+        if value < 1:
+            raise BadInput(f"cascade {name} is {value}; give at least 1")
+    if not 0 <= agreement <= 1:
+        raise BadInput(f"cascade agreement is {agreement}; give a share from 0 to 1")

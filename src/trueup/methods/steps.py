@@ -1,0 +1,202 @@
+r"""A turn written step by step, for searches to choose in.
+
+A step ends at a separator, which the engine cuts off and the next step begins with, or at a limit of tokens. Engines do
+not tell a turn that ended from a step that ended, so with a separator a turn is over when two steps in a row are blank:
+the model has nothing more to say, and one blank line does not end it. Without a separator, in steps of so many tokens,
+`finish` tells. A turn is over too when it is as long as the problem allows, and, where the stratum has a check, when it
+passes. A schema or grammar describes a whole answer and cannot be entered midway: steps are written freely.
+
+A beginning is worth what the reward model says of it, after `lookahead` more steps written greedily. Where there is
+only a check it is worth the grade of the turn that it comes to when it is written greedily to its end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from trueup.core.asks import Flow, check, rate, sample
+from trueup.core.errors import BadInput
+from trueup.core.types import Answer, Attempt, Problem, Prompt, Sampling, Usage
+from trueup.methods.revise import continued
+from trueup.methods.weighted_best_of_n import elect_by_weight
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A beginning: its last step as an attempt that holds the whole turn so far, and the tokens that are left to it.
+
+    `grade` is the check's of what can be read in it, None where it was not asked. `is_parted` says that a separator
+    stands behind it, `is_blank` that its last step said nothing.
+    """
+
+    turn: Attempt
+    left: int
+    is_over: bool = False
+    is_parted: bool = False
+    is_blank: bool = False
+    grade: float | None = None
+
+    @property
+    def text(self) -> str:
+        """What the model has written."""
+        return self.turn.text
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the check gave it full marks."""
+        return self.grade is not None and self.grade >= 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Valued:
+    """A beginning, its worth, and the turn that its worth was read from."""
+
+    path: Path
+    value: float
+    seen: Path
+
+
+@dataclass(slots=True)
+class Steps:
+    """How one problem's turn is written step by step; counts what was drawn, so that no draw is made twice."""
+
+    problem: Problem
+    separator: str
+    tokens: int
+    lookahead: int = 0
+    grammar: str = ""
+    _drawn: Counter[str] = field(default_factory=Counter)
+    _known: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The turn before its first step."""
+        return Path(Attempt(0, "", "length", Usage(0, 0)), self.problem.sampling.max_tokens)
+
+    def extend(self, path: Path, n: int) -> Flow[list[Path]]:
+        """n next steps, numbered on from those that this beginning was given before."""
+        start = self._drawn[path.text]
+        self._drawn[path.text] += n
+        sampling = self._sampling(path)
+        attempts = yield from sample(self._prompt(path), n, start=start, sampling=sampling)
+        paths = [self._longer(path, attempt, sampling.max_tokens) for attempt in attempts]
+        return (yield from self._graded(paths))
+
+    def value(self, paths: Sequence[Path]) -> Flow[list[Valued]]:
+        """What each beginning is worth; texts that were rated before are not rated again."""
+        seen: list[Path] = []
+        for path in paths:
+            far = yield from self._rolled(path)
+            seen.append(far)
+        if self.problem.ratable:
+            yield from self._rate([path.text for path in seen])
+            values = [self._known[path.text] for path in seen]
+        else:
+            values = [path.grade or 0.0 for path in seen]
+        return [Valued(*row) for row in zip(paths, values, seen, strict=True)]
+
+    def write_out(self, path: Path) -> Flow[Path]:
+        """The beginning written greedily to the end of its turn."""
+        if path.is_over:
+            return path
+        own = replace(self.problem.sampling, schema=None, grammar=None, max_tokens=path.left, temperature=0.0)
+        (rest, *_) = yield from sample(self._prompt(path), sampling=own)
+        turn = replace(rest, text=self.lead(path) + rest.text)
+        (whole,) = yield from self._graded([Path(turn, 0, is_over=True)])
+        return whole
+
+    def lead(self, path: Path) -> str:
+        """What stands before the next step."""
+        return path.text + (self.separator if path.is_parted else "")
+
+    def _rate(self, texts: Sequence[str]) -> Flow[None]:
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            ratings = yield from rate(self.problem, new)
+            self._known.update(zip(new, ratings, strict=True))
+
+    def _rolled(self, path: Path) -> Flow[Path]:
+        """The beginning with the greedy steps behind it that its worth is read from."""
+        if not self.problem.ratable:
+            return (yield from self.write_out(path))
+        for _ in range(self.lookahead):
+            if path.is_over:
+                break
+            sampling = replace(self._sampling(path), temperature=0.0)
+            attempts = yield from sample(self._prompt(path), sampling=sampling)
+            (path,) = yield from self._graded([self._longer(path, attempts[0], sampling.max_tokens)])
+        return path
+
+    def _sampling(self, path: Path) -> Sampling:
+        own = self.problem.sampling
+        stop = (*own.stop, self.separator) if self.separator else own.stop
+        most = min(self.tokens or path.left, path.left)
+        return replace(own, schema=None, grammar=self.grammar or None, max_tokens=most, stop=stop)
+
+    def _prompt(self, path: Path) -> Prompt:
+        lead = self.lead(path)
+        return continued(self.problem.prompt, lead) if lead else self.problem.prompt
+
+    def _longer(self, path: Path, step: Attempt, most: int) -> Path:
+        """The beginning with a step behind it; tokens that nobody counted are all that the step could have."""
+        used = step.usage.completion_tokens
+        left = path.left - (most if used is None else max(1, used))
+        has_stopped = step.finish == "stop"
+        is_blank = has_stopped and not step.text.strip()
+        is_said = has_stopped and (not self.separator or (is_blank and path.is_blank))
+        turn = replace(step, text=self.lead(path) + step.text, finish="stop" if has_stopped else step.finish)
+        if is_blank and is_said and self.separator:
+            turn = replace(turn, text=turn.text.rstrip())
+        is_over = is_said or left < 1 or step.finish not in ("stop", "length")
+        return Path(turn, left, is_over, has_stopped and bool(self.separator), is_blank)
+
+    def _graded(self, paths: list[Path]) -> Flow[list[Path]]:
+        """The same with the check's grades where there is a check, and over where they pass."""
+        readable = [path for path in paths if path.turn.answer is not None]
+        if not self.problem.checkable or not readable:
+            return paths
+        grades = yield from check(self.problem, [path.turn for path in readable])
+        marks = dict(zip(map(id, readable), grades, strict=True))
+        return [
+            replace(path, grade=marks[id(path)].value, is_over=path.is_over or marks[id(path)].is_right)
+            if id(path) in marks
+            else path
+            for path in paths
+        ]
+
+
+def begin(owner: str, problem: Problem, separator: str, tokens: int, lookahead: int = 0, grammar: str = "") -> Steps:
+    """The steps of a problem's turn.
+
+    Raises BadInput where beginnings cannot be valued, or steps not told apart.
+    """
+    separator = separator.replace(r"\n", "\n")
+    if not (problem.ratable or problem.checkable):
+        raise BadInput(f"stratum {problem.stratum!r} has no rater and no check for {owner} to search by; name one")
+    if separator and separator in problem.sampling.stop:
+        raise BadInput(f"{owner} separator {separator!r} ends the answers of stratum {problem.stratum!r}; take another")
+    if tokens < 0 or not (separator or tokens):
+        raise BadInput(f"{owner} has separator={separator!r} and tokens={tokens}; give a separator, or tokens a step")
+    if lookahead < 0:
+        raise BadInput(f"{owner} lookahead is {lookahead}; give 0 or more")
+    return Steps(problem, separator, tokens, lookahead, grammar)
+
+
+def passed(found: Sequence[Valued]) -> Answer | None:
+    """The answer of the first turn that passed the check."""
+    turns = [path.turn for valued in found for path in (valued.path, valued.seen) if path.is_passed]
+    return Answer.of(turns[0], "passed the check") if turns else None
+
+
+def conclude(problem: Problem, found: Sequence[Valued], weights: Sequence[float] | None = None) -> Answer:
+    """The vote by worth of the turns that are over; of the beginnings where none is, as far as they can be read.
+
+    A beginning that was only valued by the turn it comes to answers with that turn.
+    """
+    weights = [valued.value for valued in found] if weights is None else weights
+    pairs = [(v.seen if v.seen.is_over else v.path, weight) for v, weight in zip(found, weights, strict=True)]
+    over = [(path, weight) for path, weight in pairs if path.is_over] or pairs
+    answer = elect_by_weight(problem, [path.turn for path, _ in over], [weight for _, weight in over])
+    return replace(answer, note=f"{answer.note}; {len(over)} of {len(pairs)} turns over")

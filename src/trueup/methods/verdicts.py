@@ -1,0 +1,63 @@
+"""Verdicts of judges: read, counted, and corrected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from trueup.core.asks import Flow, judge
+from trueup.core.errors import BadInput
+from trueup.core.types import Attempt, Problem, Prompt, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Who judges, in how many texts of how many tokens, and how often rightly.
+
+    `q1` is the share of right answers that it passes, `q0` the share of wrong ones that it rejects.
+    """
+
+    k: int
+    tokens: int
+    model: str
+    q0: float = 1.0
+    q1: float = 1.0
+
+    def refuse_misfits(self, owner: str) -> None:
+        """Raises BadInput for settings that no judge can have, or under which it says nothing."""
+        if self.k < 1:
+            raise BadInput(f"{owner} k is {self.k}; give at least 1 text per judgement")
+        if not (0 <= self.q0 <= 1 and 0 <= self.q1 <= 1) or self.q0 + self.q1 <= 1:
+            raise BadInput(
+                f"{owner} has q0={self.q0} and q1={self.q1}; these are rates whose sum is above 1, "
+                f"or the judge is no better than chance: take vote"
+            )
+
+    def corrected(self, share: float) -> float:
+        """An unbiased estimate of the truth behind a share of votes: 1 for what is right, 0 for what is wrong.
+
+        Rogan and Gladen 1978: (share + q0 - 1) / (q0 + q1 - 1). It is not cut to [0, 1], which would bias sums.
+        """
+        return (share + self.q0 - 1) / (self.q0 + self.q1 - 1)
+
+    def sampling(self, problem: Problem) -> Sampling:
+        """The problem's own sampling for free text of this length."""
+        return replace(problem.sampling, max_tokens=self.tokens, stop=(), schema=None, grammar=None)
+
+
+def ask_bench(
+    problem: Problem, bench: Bench, prompt: Prompt, words: tuple[str, str], start: int = 0
+) -> Flow[float | None]:
+    """The share of the bench's texts that end in the first of two words; None where none could be read."""
+    texts = yield from judge(prompt, bench.k, start=start, sampling=bench.sampling(problem), model=bench.model)
+    said = [word for text in texts if (word := last_word(text, words))]
+    return said.count(words[0]) / len(said) if said else None
+
+
+def last_word(text: Attempt, words: Sequence[str]) -> str | None:
+    """The one of these words that is said last, after any thinking; letters as they are, words in whatever case."""
+    spoken = text.text.rpartition("</think>")[2]
+    case = re.NOFLAG if max(map(len, words)) == 1 else re.IGNORECASE
+    found = re.findall(rf"\b({'|'.join(words)})\b", spoken, case)
+    return next((word for word in words if found and word.lower() == found[-1].lower()), None)

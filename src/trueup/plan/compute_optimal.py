@@ -1,0 +1,280 @@
+"""The best method per difficulty and budget, held against fixed ones.
+
+Snell et al. 2024, arXiv:2408.03314, section 3: problems fall into bins of difficulty, and in each bin and for each
+budget the best method is chosen by two-fold cross-validation inside the bin. As there, oracle bins use the truth and
+predicted bins a pilot. Beyond the paper the pilot is charged in full, and the controls say what the gain is made of:
+random bins (it must vanish), and a choice on the items that it is judged on (the optimism that cross-validation takes
+away). Every bootstrap draw of clusters chooses anew, so that intervals are those of the procedure, not of one choice.
+A method is affordable where its mean cost over the training half of the bin lies within the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueup.core.errors import BadInput
+from trueup.plan.bins import Cells, bin_edges, bin_of, halves_of, lay_cells, random_bins
+from trueup.plan.estimate import Codes, Column, accuracy_interval
+from trueup.plan.logged import Logged
+from trueup.plan.resample import TAIL, Interval, Resampler
+
+FIXED, BASELINE, ORACLE = "fixed", "baseline", "oracle bins"
+PREDICTED, CHARGED, RANDOM, IN_SAMPLE = "predicted bins", "predicted bins, pilot charged", "random bins", "in sample"
+BUDGETS = 8
+SHUFFLES = 5
+"""Random bins are drawn so often, and the mean is taken."""
+
+Draws = NDArray[np.float64]
+"""A row per bootstrap draw, the first the items as they are; a column per budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """A policy at a budget; `cost` is what it really spends, None throughout where nothing can be afforded."""
+
+    budget: float
+    accuracy: float | None
+    ci95: Interval | None
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A policy against a reference at the reference's budget.
+
+    `factor` is the reference's cost over what the policy needs to be as accurate, 0 where it never is.
+    """
+
+    policy: str
+    reference: str
+    budget: float
+    difference: float | None
+    difference_ci95: Interval | None
+    factor: float
+    factor_ci95: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class BinCell:
+    """A method on the items of a bin; bin 1 is the hardest."""
+
+    bin: int
+    method: str
+    n: int
+    accuracy: float
+    ci95: Interval
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Policies by name, how they compare, and what stands in the predicted bins."""
+
+    n: int
+    unit: str
+    edges: tuple[float, ...]
+    curves: Mapping[str, tuple[CurvePoint, ...]]
+    contrasts: tuple[Contrast, ...]
+    cells: tuple[BinCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """What an estimate of each item's ease says, and what it cost there."""
+
+    ease: Column
+    cost: Column
+
+
+@dataclass(frozen=True, slots=True)
+class BestPerBin:
+    """What a server takes: a method per bin, the hardest first, for one budget."""
+
+    edges: tuple[float, ...]
+    methods: tuple[str, ...]
+
+
+def compare_bins(
+    logs: Logged, pilot: Pilot, *, truth: Column, bins: int = 5, budgets: Sequence[float] = (),
+    baseline: Sequence[str] = (), seed: int = 0,
+) -> Comparison:  # fmt: skip
+    """Accuracy against budget of every policy.
+
+    `truth` is each item's ease as the oracle knows it; `baseline` names a family whose best affordable member is a
+    reference beside the best of all methods. Raises BadInput for fewer than four clusters or a lone bin.
+    """
+    trial = _Trial.of(logs, budgets, seed)
+    edges = bin_edges(pilot.ease, bins)
+    predicted = bin_of(pilot.ease, edges)
+    alone = np.zeros_like(predicted)
+    free, charged = np.zeros_like(pilot.cost), pilot.cost
+    runs = {
+        FIXED: trial.run(alone, free),
+        ORACLE: trial.run(bin_of(truth, bin_edges(truth, bins)), free),
+        PREDICTED: trial.run(predicted, free),
+        CHARGED: trial.run(predicted, charged),
+        RANDOM: _mean([trial.run(codes, free) for codes in random_bins(predicted, SHUFFLES, seed)]),
+        IN_SAMPLE: trial.run(predicted, free, in_sample=True),
+    }
+    if baseline:
+        runs[BASELINE] = trial.run(alone, free, only=baseline)
+    pairs = [
+        (name, reference) for reference in (FIXED, BASELINE) if reference in runs for name in runs if name != reference
+    ]
+    contrasts = [row for name, reference in pairs for row in _contrasts(name, reference, runs, trial.budgets)]
+    return Comparison(
+        n=len(predicted),
+        unit=logs.unit,
+        edges=edges,
+        curves={name: _curve(run, trial.budgets) for name, run in runs.items()},
+        contrasts=tuple(contrasts),
+        cells=_cells(logs, predicted, len(edges) + 1),
+    )
+
+
+def best_per_bin(logs: Logged, pilot: Pilot, *, budget: float, bins: int = 5) -> BestPerBin:
+    """The method for each bin that was right most often within the budget less the pilot, chosen on all items.
+
+    Raises BadInput where the budget affords no method.
+    """
+    order = np.argsort(logs.cost.mean(axis=1), kind="stable")
+    least = float(logs.cost[order[0]].mean() + pilot.cost.mean())
+    if budget < least:
+        raise BadInput(f"a budget of {budget:g} {logs.unit} affords nothing; pilot and cheapest take {least:.3g}")
+    edges = bin_edges(pilot.ease, bins)
+    codes = bin_of(pilot.ease, edges)
+    chosen = []
+    for place in range(len(edges) + 1):
+        inside = codes == place
+        fits = logs.cost[order][:, inside].mean(axis=1) + pilot.cost[inside].mean() <= budget
+        accuracy = np.where(fits, logs.right[order][:, inside].mean(axis=1), -1.0)
+        chosen.append(logs.names[order[int(accuracy.argmax())]])
+    return BestPerBin(edges, tuple(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Accuracy and cost of a policy; NaN where a budget affords nothing."""
+
+    accuracy: Draws
+    cost: Draws
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Methods in the order of their cost, the budgets, and the draws with the items as they are before them."""
+
+    logs: Logged
+    budgets: tuple[float, ...]
+    codes: Codes
+    weights: Draws
+    seed: int
+
+    @classmethod
+    def of(cls, logs: Logged, budgets: Sequence[float], seed: int) -> _Trial:
+        ordered = logs.only(sorted(logs.names, key=lambda name: float(logs.cost[logs.of(name)].mean())))
+        draws = Resampler.of(logs.clusters, seed=seed, name="compute-optimal")
+        clusters = draws.weights.shape[1]
+        if clusters < 4:
+            raise BadInput(f"bins are judged on at least 4 independent items, here are {clusters}")
+        means = np.unique(ordered.cost.mean(axis=1))
+        usual = means if len(means) <= BUDGETS else np.quantile(means, np.linspace(0, 1, BUDGETS))
+        kept = tuple(sorted(budgets)) or tuple(usual.tolist())
+        weights = np.concatenate([np.ones((1, clusters)), draws.weights.astype(float)])
+        return cls(ordered, kept, draws.codes, weights, seed)
+
+    def run(self, bins: Codes, extra: Column, *, only: Sequence[str] = (), in_sample: bool = False) -> _Run:
+        """The policy of these bins, where every item costs so much extra."""
+        logs = self.logs.only([name for name in self.logs.names if name in only]) if only else self.logs
+        cells = lay_cells(logs, bins, halves_of(bins, self.codes, self.seed), self.codes, self.weights, extra)
+        least = float(logs.cost[0].mean() + extra.mean())
+        columns = [_spend(cells, budget, in_sample=in_sample, least=least) for budget in self.budgets]
+        return _Run(np.stack([c[0] for c in columns], axis=1), np.stack([c[1] for c in columns], axis=1))
+
+
+def _spend(cells: Cells, budget: float, *, in_sample: bool, least: float) -> tuple[Column, Column]:
+    """Accuracy and cost at a budget, in every draw: chosen on one half of each bin, judged on the other."""
+    if budget < least - 1e-9 * abs(least):
+        nothing = np.full(cells.right.shape[2], np.nan)
+        return nothing, nothing
+    train = cells.pooled() if in_sample else cells.swapped()
+    fits = train.cost + train.extra[..., None] <= budget * (1 + 1e-9) * np.maximum(train.n, 1e-12)[..., None]
+    fits[..., 0] |= ~fits.any(axis=-1)
+    chosen = np.where(fits, train.right, -1.0).argmax(axis=-1)[..., None]
+    right = np.take_along_axis(cells.right, chosen, -1)[..., 0].sum(axis=(0, 1))
+    cost = (np.take_along_axis(cells.cost, chosen, -1)[..., 0] + cells.extra).sum(axis=(0, 1))
+    n = cells.n.sum(axis=(0, 1))
+    return right / n, cost / n
+
+
+def _mean(runs: Sequence[_Run]) -> _Run:
+    return _Run(np.mean([run.accuracy for run in runs], axis=0), np.mean([run.cost for run in runs], axis=0))
+
+
+def _curve(run: _Run, budgets: Sequence[float]) -> tuple[CurvePoint, ...]:
+    points = []
+    for column, budget in enumerate(budgets):
+        accuracy, cost = run.accuracy[:, column], float(run.cost[0, column])
+        if np.isnan(accuracy[0]):
+            points.append(CurvePoint(budget, None, None, None))
+        else:
+            points.append(CurvePoint(budget, float(accuracy[0]), _interval(accuracy), cost))
+    return tuple(points)
+
+
+def _contrasts(name: str, reference: str, runs: Mapping[str, _Run], budgets: Sequence[float]) -> list[Contrast]:
+    policy, other = runs[name], runs[reference]
+    rows = []
+    for column, budget in enumerate(budgets):
+        if np.isnan(other.accuracy[0, column]):
+            continue
+        gap = policy.accuracy[:, column] - other.accuracy[:, column]
+        needed = _needed(policy, other.accuracy[:, column])
+        ratio = np.divide(other.cost[:, column], needed, out=np.ones_like(needed), where=needed > 0)
+        is_known = not np.isnan(gap[0])
+        rows.append(
+            Contrast(
+                name, reference, budget,
+                float(gap[0]) if is_known else None, _interval(gap) if is_known else None,
+                float(ratio[0]), _interval(ratio),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _needed(policy: _Run, accuracy: Column) -> Column:
+    """What the policy must spend to be so accurate, in every draw; infinite where it never is.
+
+    Between two budgets accuracy is taken to rise in a line over the logarithm of what was spent.
+    """
+    needed = np.full(len(accuracy), np.inf)
+    low = low_cost = np.full(len(accuracy), np.nan)
+    for right, cost in zip(policy.accuracy.T, policy.cost.T, strict=True):
+        reached = (right >= accuracy - 1e-12) & np.isinf(needed)
+        rise = np.where(right > low, (accuracy - low) / np.where(right > low, right - low, 1.0), 1.0)
+        between = low_cost * (cost / low_cost) ** np.clip(rise, 0.0, 1.0)
+        needed = np.where(reached, np.where(np.isnan(low) | (low_cost <= 0), cost, between), needed)
+        low, low_cost = np.where(np.isnan(right), low, right), np.where(np.isnan(right), low_cost, cost)
+    return needed
+
+
+def _cells(logs: Logged, bins: Codes, number: int) -> tuple[BinCell, ...]:
+    _, codes = np.unique(np.array(logs.clusters, dtype=str), return_inverse=True)
+    return tuple(
+        BinCell(
+            place + 1, name, int(inside.sum()), float(right[inside].mean()),
+            accuracy_interval(right[inside], codes[inside]), float(cost[inside].mean()),
+        )
+        for place in range(number)
+        for inside in [bins == place]
+        for name, right, cost in zip(logs.names, logs.right, logs.cost, strict=True)
+    )  # fmt: skip
+
+
+def _interval(drawn: Column) -> Interval:
+    low, high = np.quantile(drawn[1:], [TAIL, 1.0 - TAIL])
+    return float(low), float(high)

@@ -1,0 +1,96 @@
+"""Whether the beginning of an answer has broken a rule.
+
+A critic for search and retraction that needs no training: 0 for what no continuation can mend, else 1. It looks one
+rule at a time, so a beginning that only a search would show to be lost is still rated 1.
+Cost: microseconds a text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trueup import __version__
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.grid import BOXES, Grid, printed_grid
+from trueup.core.types import Problem
+
+FRAME = re.compile(r"[\s\[\](){}|,;:+\-=*]+")
+CELL = re.compile(r"[0-9]{1,2}")
+Row = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintPrefix:
+    """Implements Rater by the puzzle's rules on as many cells as have been written; made by `constraint_prefix`."""
+
+    fingerprint: str
+
+    async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
+        """0 for each text whose last grid, as far as it goes, contradicts the givens or repeats a number, else 1."""
+        givens = _givens(problem)
+        return [float(_holds(_begun(text, len(givens)), givens)) for text in texts]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def constraint_prefix(*, family: str = "sudoku") -> ConstraintPrefix:
+    """Rate beginnings of a puzzle's answer by its rules; the only family so far is `sudoku`, of 4, 6, 9 or 16 rows."""
+    if family != "sudoku":
+        raise UnknownName("family of constraint_prefix", family, ["sudoku"])
+    return ConstraintPrefix(f"constraint_prefix family={family} {__version__}")
+
+
+def _givens(problem: Problem) -> Grid:
+    asked = [message.content for message in problem.prompt if message.role == "user"]
+    grid = printed_grid(asked[-1]) if asked else None
+    if grid is None:
+        raise BadInput(f"item {problem.id!r}: its last user message holds no sudoku; print it as lines like `1 _ 3 4`")
+    return grid
+
+
+def _begun(text: str, size: int) -> list[Row]:
+    """The rows of the last grid that the text has begun; words between rows begin a new one."""
+    blocks: list[list[Row]] = [[]]
+    for line in text.replace("]", "]\n").splitlines():
+        row = _row(line, size)
+        if row is None:
+            blocks.append([])
+        elif row:
+            blocks[-1].append(row)
+    return next((block for block in reversed(blocks) if block), [])
+
+
+def _row(line: str, size: int) -> Row | None:
+    """The numbers of a line, however few; empty for a line of frame, None for one that holds anything else."""
+    cells = FRAME.sub(" ", line).split()
+    if len(cells) == 1 and cells[0].isdecimal() and size < 10:
+        cells = list(cells[0])
+    return tuple(map(int, cells)) if all(CELL.fullmatch(cell) for cell in cells) else None
+
+
+def _holds(rows: Sequence[Row], givens: Grid) -> bool:
+    """Whether rows can be the first of a solution; only the last of them may be incomplete."""
+    size = len(givens)
+    if len(rows) > size or any(len(row) > size for row in rows) or any(len(row) < size for row in rows[:-1]):
+        return False
+    cells = {(r, c): value for r, row in enumerate(rows) for c, value in enumerate(row)}
+    if any(givens[r][c] not in (0, value) or not 1 <= value <= size for (r, c), value in cells.items()):
+        return False
+    known = {(r, c): value for r, row in enumerate(givens) for c, value in enumerate(row) if value} | cells
+    return not any(_repeats([known[cell] for cell in unit if cell in known]) for unit in _units(size))
+
+
+def _units(size: int) -> list[list[tuple[int, int]]]:
+    height, width = BOXES[size]
+    lines = range(size)
+    rows = [[(r, c) for c in lines] for r in lines]
+    columns = [[(r, c) for r in lines] for c in lines]
+    corners = [(top, left) for top in range(0, size, height) for left in range(0, size, width)]
+    return [*rows, *columns, *([(t + r, left + c) for r in range(height) for c in range(width)] for t, left in corners)]
+
+
+def _repeats(values: Sequence[int]) -> bool:
+    return len(set(values)) < len(values)

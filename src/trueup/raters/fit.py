@@ -1,0 +1,108 @@
+"""Fit a head to graded attempts; measure it on other items.
+
+Ridge-penalised logistic regression by Newton's method on standardised features; the loss is convex, so the same
+pools give the same head. Legend: N texts, F features.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trueup.core.errors import BadInput
+from trueup.core.outcome import Pool
+from trueup.raters.features import describe
+from trueup.raters.head import Head
+
+ROUNDS = 50
+ENOUGH = 1e-10
+CONSTANT = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Discrimination:
+    """How well ratings tell right from wrong: the probability that the right one of two is rated higher.
+
+    `overall` compares any two attempts, `within` two at the same item, which is what selection is about; ties count
+    half, None says that there was no pair. `items` is the number that had both right and wrong attempts.
+    """
+
+    overall: float | None
+    within: float | None
+    items: int
+
+
+def fit_head(pools: Sequence[Pool], *, penalty: float = 1.0, about: str = "") -> Head:
+    """The head that makes these grades likeliest, with `penalty` as the weights' prior precision.
+
+    Raises BadInput where the attempts are all right or all wrong, or there is none.
+    """
+    import numpy as np
+
+    rows = [(describe(pool.item.problem, a.text), g.is_right) for pool in pools for a, g in _graded(pool)]
+    if len({is_right for _, is_right in rows}) < 2:
+        raise BadInput(
+            f"a head learns from right and wrong attempts; these {len(rows)} are all of one kind, sample more"
+        )
+    x_NF, y_N = np.array([x for x, _ in rows]), np.array([float(y) for _, y in rows])
+    mean_F, scale_F = x_NF.mean(0), x_NF.std(0)
+    scale_F = np.where(scale_F > CONSTANT, scale_F, np.inf)
+    weight_F = _fitted((x_NF - mean_F) / scale_F, y_N, penalty)
+    plain_F = weight_F[1:] / scale_F
+    bias = float(weight_F[0] - plain_F @ mean_F)
+    return Head(tuple(float(w) for w in plain_F), bias, about)
+
+
+def held_out(pools: Sequence[Pool], *, penalty: float = 1.0) -> Discrimination:
+    """The discrimination of heads fitted to all items but one, each on the item that was left out."""
+    ratings = []
+    for place, pool in enumerate(pools):
+        model = fit_head([*pools[:place], *pools[place + 1 :]], penalty=penalty)
+        ratings.append([model.probability(describe(pool.item.problem, a.text)) for a, _ in _graded(pool)])
+    return discrimination(ratings, [[grade.is_right for _, grade in _graded(pool)] for pool in pools])
+
+
+def discrimination(ratings: Sequence[Sequence[float]], right: Sequence[Sequence[bool]]) -> Discrimination:
+    """The discrimination of ratings, a list per item, given which were right."""
+    flat = [x for row in ratings for x in row], [y for row in right for y in row]
+    inside = [pair for row, truth in zip(ratings, right, strict=True) for pair in [_pairs(row, truth)] if pair[1]]
+    won, met = map(sum, zip(*inside, strict=True)) if inside else (0.0, 0)
+    overall_won, overall_met = _pairs(*flat)
+    return Discrimination(_ratio(overall_won, overall_met), _ratio(won, met), len(inside))
+
+
+def _fitted(x_NF: Any, y_N: Any, penalty: float) -> Any:
+    """The bias, which is not penalised, and the weights."""
+    import numpy as np
+
+    x_NF = np.hstack([np.ones((len(x_NF), 1)), x_NF])
+    ridge_FF = penalty * np.diag([0.0, *[1.0] * (x_NF.shape[1] - 1)])
+    weight_F = np.zeros(x_NF.shape[1])
+    for _ in range(ROUNDS):
+        p_N = 1 / (1 + np.exp(-(x_NF @ weight_F).clip(-500, 500)))
+        slope_F = x_NF.T @ (p_N - y_N) + ridge_FF @ weight_F
+        curve_FF = (x_NF * (p_N * (1 - p_N))[:, None]).T @ x_NF + ridge_FF
+        step_F = np.linalg.solve(curve_FF, slope_F)
+        weight_F = weight_F - step_F
+        if abs(step_F).max() < ENOUGH:
+            return weight_F
+    warnings.warn(f"the head was still moving after {ROUNDS} rounds; raise penalty", stacklevel=3)
+    return weight_F
+
+
+def _graded(pool: Pool) -> list[tuple[Any, Any]]:
+    return list(zip(pool.attempts, pool.grades, strict=True))
+
+
+def _pairs(ratings: Sequence[float], right: Sequence[bool]) -> tuple[float, int]:
+    """Pairs of a right and a wrong one that were won, and that there are."""
+    ups = [x for x, y in zip(ratings, right, strict=True) if y]
+    downs = [x for x, y in zip(ratings, right, strict=True) if not y]
+    won = sum((up > down) + 0.5 * (up == down) for up in ups for down in downs)
+    return won, len(ups) * len(downs)
+
+
+def _ratio(part: float, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,105 @@
+"""Reward models of Hugging Face's form, as they are loaded.
+
+Only safetensors are loaded, and no code that comes with a model is run.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from trueup.core.cache import sha256
+from trueup.core.errors import BadInput, Unavailable
+from trueup.core.types import Message, Problem
+
+LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+
+
+@dataclass(slots=True)
+class Pretrained:
+    """A tokenizer and a network, loaded at the first use; `kind` is the transformers class that loads it."""
+
+    rater: str
+    name: str
+    kind: str
+    device: str
+    _parts: tuple[Any, Any] | None = None
+    _digest: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def digest(self) -> str:
+        """The hex digest of every file that a rating depends on, taken once."""
+        if not self._digest:
+            folder, whole = self._folder(), blake2b(digest_size=8)
+            for path in sorted({path for pattern in LOADED for path in folder.glob(pattern)}):
+                whole.update(f"{path.name}\0{sha256(path)}\0".encode())
+            self._digest = whole.hexdigest()
+        return self._digest
+
+    def parts(self) -> tuple[Any, Any]:
+        """The tokenizer and the network."""
+        with self._lock:
+            self._parts = self._parts or self._load()
+        return self._parts
+
+    def drop(self) -> None:
+        """Free the network's memory."""
+        self._parts = None
+
+    def _load(self) -> tuple[Any, Any]:
+        folder = self._folder()
+        transformers = _transformers()
+        load: Callable[..., Any] = getattr(transformers, self.kind).from_pretrained
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+            network = load(folder, use_safetensors=True, dtype="auto").to(self.device).eval()
+        except (OSError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BadInput(f"rater {self.rater} cannot load {self.name!r} as {self.kind}: {reason}") from error
+        return tokenizer, network
+
+    def _folder(self) -> Path:
+        if not self.name:
+            raise BadInput(f"rater {self.rater} has no model; add name=FOLDER, or name=OWNER/NAME on the hub")
+        folder = Path(self.name).expanduser()
+        if not folder.is_dir():
+            folder = self._snapshot()
+        if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+            raise BadInput(f"rater {self.rater}: {str(folder)!r} holds no config.json with *.safetensors; save it so")
+        return folder
+
+    def _snapshot(self) -> Path:
+        _transformers()
+        from huggingface_hub import snapshot_download
+
+        try:
+            return Path(snapshot_download(self.name, allow_patterns=list(LOADED)))
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise Unavailable(f"rater {self.rater}: no folder {self.name!r}, and the hub says: {reason}") from error
+
+
+def as_read(tokenizer: Any, problem: Problem, text: str) -> str:
+    """The chat with a text of the model's behind it, in the tokenizer's template; line by line where it has none."""
+    *before, last = problem.prompt
+    begun = last.content if last.role == "assistant" else ""
+    chat = [*before, *([] if begun else [last]), Message("assistant", begun + text)]
+    if not tokenizer.chat_template:
+        return "\n".join(message.content for message in chat)
+    turns = [{"role": message.role, "content": message.content} for message in chat]
+    rendered: str = tokenizer.apply_chat_template(turns, tokenize=False)
+    return rendered
+
+
+def _transformers() -> Any:
+    try:
+        import torch
+        import transformers
+    except ImportError:
+        raise Unavailable("a pretrained rater needs torch and transformers; pip install 'trueup[hf]'") from None
+    assert torch
+    return transformers

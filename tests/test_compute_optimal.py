@@ -1,0 +1,333 @@
+"""The best method per bin and budget, and one budget for many problems."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from toys import attempts, finish, problem
+
+from trueup.core.asks import Check, Sample
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.types import Grade
+from trueup.methods.compute_optimal import agreement, compute_optimal
+from trueup.methods.greedy_allocate import greedy_allocate, lead_chance, vote_gain
+from trueup.plan.allocate import allocate, coverage_curve, vote_curve
+from trueup.plan.bins import bin_edges, bin_of, halves_of
+from trueup.plan.compute_optimal import Pilot, best_per_bin, compare_bins
+from trueup.plan.logged import Logged
+
+RIGHT, WRONG = Grade(1.0), Grade(0.0)
+
+
+def population(items, seed, *, crossed):
+    """Two methods at three prices; crossed, each is good on its half of the items, else both are alike on all."""
+    rng = np.random.default_rng(seed)
+    ease = rng.random(items)
+    names, right, cost = [], [], []
+    for level, price in enumerate((1.0, 2.0, 4.0)):
+        for name, is_at_home in (("search", ease < 0.5), ("vote", ease >= 0.5)):
+            chance = 0.3 + 0.1 * level + (0.3 * (2 * is_at_home - 1) if crossed else 0.0)
+            names.append(f"{name} n={int(price)}")
+            right.append((rng.random(items) < chance).astype(float))
+            cost.append(np.full(items, price))
+    logs = Logged(tuple(names), np.array(right), np.array(cost), tuple(map(str, range(items))))
+    seen = np.clip(ease + rng.normal(0, 0.1, items), 0, 1)
+    return logs, Pilot(seen, np.full(items, 0.5)), ease
+
+
+def test_the_cross_validated_choice_finds_a_known_interaction():
+    """Fixed is right .3 at a price of 1 whichever it takes; each at home .6: bins must find most of the 30 points."""
+    logs, pilot, truth = population(800, 1, crossed=True)
+    found = compare_bins(logs, pilot, truth=truth, bins=5, budgets=(1.0, 2.0, 4.0, 4.5))
+    at = {(row.policy, row.budget): row for row in found.contrasts if row.reference == "fixed"}
+    assert at["predicted bins", 4.0].difference_ci95[0] > 0.15
+    assert at["predicted bins", 4.0].difference <= at["oracle bins", 4.0].difference + 0.03
+    assert at["predicted bins", 4.0].factor == pytest.approx(4.0), "a quarter of the budget is as accurate"
+    assert at["predicted bins, pilot charged", 1.0].difference is None, "pilot and cheapest cost more than 1"
+    low, high = at["predicted bins, pilot charged", 4.0].factor_ci95
+    assert 1.5 < low <= at["predicted bins, pilot charged", 4.0].factor <= high < 4.0
+
+
+def test_with_random_bins_the_gain_vanishes():
+    logs, pilot, truth = population(800, 2, crossed=True)
+    found = compare_bins(logs, pilot, truth=truth, bins=5, budgets=(1.0, 4.0))
+    for row in found.contrasts:
+        if row.policy == "random bins":
+            assert abs(row.difference) < 0.05
+            assert row.difference_ci95[0] < 0.01
+
+
+def test_without_an_interaction_only_the_choice_in_sample_looks_better():
+    """Over eight populations the mean gain has a standard error of about one point."""
+    gains = []
+    for seed in range(8):
+        logs, pilot, truth = population(300, seed, crossed=False)
+        found = compare_bins(logs, pilot, truth=truth, bins=5, budgets=(4.0,))
+        gains.append({row.policy: row.difference for row in found.contrasts})
+    honest, optimistic = (np.mean([gain[name] for gain in gains]) for name in ("predicted bins", "in sample"))
+    assert abs(honest) < 0.03
+    assert optimistic > max(0.02, honest)
+
+
+def test_the_pilot_is_charged_in_full():
+    logs, pilot, truth = population(200, 4, crossed=True)
+    found = compare_bins(logs, pilot, truth=truth, bins=3, budgets=(1.5,))
+    (free,), (charged,) = found.curves["predicted bins"], found.curves["predicted bins, pilot charged"]
+    assert (free.cost, charged.cost) == (pytest.approx(1.0), pytest.approx(1.5))
+    assert (charged.accuracy, charged.ci95) == (free.accuracy, free.ci95)
+
+
+def test_a_baseline_is_the_best_of_its_family():
+    logs, pilot, truth = population(400, 5, crossed=True)
+    family = [name for name in logs.names if name.startswith("vote")]
+    found = compare_bins(logs, pilot, truth=truth, budgets=(4.0,), baseline=family)
+    (point,) = found.curves["baseline"]
+    assert point.accuracy == pytest.approx(logs.right[logs.of("vote n=4")].mean())
+    assert {row.reference for row in found.contrasts} == {"fixed", "baseline"}
+
+
+def test_cells_count_every_item_once_a_method():
+    logs, pilot, truth = population(100, 6, crossed=True)
+    found = compare_bins(logs, pilot, truth=truth, bins=4)
+    assert sum(cell.n for cell in found.cells if cell.method == "vote n=1") == 100
+    (easy,) = [cell for cell in found.cells if (cell.bin, cell.method) == (4, "vote n=1")]
+    top = bin_of(pilot.ease, found.edges) == 3
+    assert easy.accuracy == pytest.approx(logs.right[logs.of("vote n=1")][top].mean())
+
+
+def test_bins_are_quantiles_and_equals_stay_together():
+    assert bin_edges(np.array([0.0, 1.0, 2.0, 3.0]), 2) == (1.0,)
+    assert bin_edges(np.array([0.25, 0.25, 0.25, 0.5, 1.0, 1.0]), 5) == (0.5, 1.0)
+    assert bin_of(np.array([0.25, 0.5, 0.9, 1.0]), (0.5, 1.0)).tolist() == [0, 1, 1, 2]
+    assert bin_edges(np.ones(9), 5) == ()
+    with pytest.raises(BadInput, match="bins is 1"):
+        bin_edges(np.ones(9), 1)
+
+
+def test_halves_keep_clusters_whole_and_bins_even():
+    bins = np.repeat([0, 1], 40).astype(np.intp)
+    clusters = (np.arange(80) // 2).astype(np.intp)
+    half = halves_of(bins, clusters, 0)
+    assert (half[::2] == half[1::2]).all()
+    assert [int(half[bins == b].sum()) for b in (0, 1)] == [20, 20]
+
+
+def test_too_few_items_are_refused():
+    logs, pilot, truth = population(3, 0, crossed=True)
+    with pytest.raises(BadInput, match="at least 4 independent items, here are 3"):
+        compare_bins(logs, pilot, truth=truth)
+
+
+def test_the_table_names_the_best_affordable_method_of_each_bin():
+    logs, pilot, _ = population(600, 7, crossed=True)
+    found = best_per_bin(logs, pilot, budget=2.6, bins=2)
+    assert found.methods == ("search n=2", "vote n=2")
+    assert found.edges == pytest.approx((0.5,), abs=0.1)
+    with pytest.raises(BadInput, match=r"pilot and cheapest take 1\.5"):
+        best_per_bin(logs, pilot, budget=1.2, bins=2)
+
+
+# The method that acts on it
+
+
+def table(tmp_path, **changes):
+    path = tmp_path / "bins.json"
+    whole = {"pilot": 4, "signal": "agreement", "edges": [0.6], "methods": ["vote n=6", "once"], "budget": 1.0}
+    path.write_text(json.dumps(whole | changes))
+    return str(path)
+
+
+def test_a_pilot_that_agrees_takes_the_method_of_the_easy_bin(tmp_path):
+    flow = compute_optimal(problem(), table=table(tmp_path))
+    asks, answer = finish(flow, [attempts("4", "4", "4", "5"), attempts("4")])
+    assert asks == [Sample(problem().prompt, 4), Sample(problem().prompt, 1)]
+    assert (answer.value, answer.note) == ("4", "once (bin 2 of 2): ")
+
+
+def test_a_pilot_that_disagrees_takes_the_method_of_the_hard_bin(tmp_path):
+    flow = compute_optimal(problem(), table=table(tmp_path))
+    asks, answer = finish(flow, [attempts("4", "4", None, "5"), attempts("3", "4", "4", "4", "1", "2")])
+    assert asks[1] == Sample(problem().prompt, 6)
+    assert answer.note == "vote n=6 (bin 1 of 2): 3 of 6 votes"
+
+
+def test_a_pilot_can_be_rated(tmp_path):
+    rated = replace(problem(), ratable=True)
+    flow = compute_optimal(rated, table=table(tmp_path, signal="rating"))
+    asks, answer = finish(flow, [attempts("1", "2", "3", "4"), (0.9, 0.8, 0.7, 0.6), attempts("1")])
+    assert asks[1].texts == ("<1>", "<2>", "<3>", "<4>")
+    assert answer.note.startswith("once (bin 2")
+
+
+def test_agreement_counts_what_could_not_be_read_against_it():
+    assert agreement(attempts("4", None, "4", "5")) == 0.5
+    assert agreement(attempts(None, None)) == 0.0
+
+
+@pytest.mark.parametrize("changes", [{"edges": [0.6, 0.7]}, {"pilot": 0}, {"signal": "mood"}])
+def test_a_table_that_does_not_fit_together_is_refused(tmp_path, changes):
+    with pytest.raises(BadInput, match="does not fit together"):
+        next(compute_optimal(problem(), table=table(tmp_path, **changes)))
+
+
+def test_a_table_names_only_methods_that_there_are(tmp_path):
+    flow = compute_optimal(problem(), table=table(tmp_path, methods=["vote n=6", "onec"]))
+    next(flow)
+    with pytest.raises(UnknownName, match="did you mean 'once'"):
+        flow.send(attempts("4", "4", "4", "4"))
+
+
+def test_no_table_says_how_to_get_one():
+    with pytest.raises(BadInput, match="trueup route bins DIR"):
+        next(compute_optimal(problem()))
+
+
+# Allocation
+
+
+def best_total(curves, total):
+    """The best that any allocation reaches, by trying all."""
+    sizes = range(total + 1)
+    return max(
+        sum(curve[k] for curve, k in zip(curves, counts, strict=True))
+        for counts in product(sizes, repeat=len(curves))
+        if sum(counts) <= total
+    )
+
+
+@pytest.mark.parametrize("total", [3, 5, 8])
+def test_greedy_is_exact_where_curves_are_concave(total):
+    curves = np.array([coverage_curve(p, 8) for p in (0.05, 0.3, 0.6, 0.95)])
+    taken = allocate(curves, total)
+    assert taken.sum() == total
+    assert curves[range(4), taken].sum() == pytest.approx(best_total(curves, total))
+
+
+@pytest.mark.parametrize("total", [4, 6, 8, 12])
+def test_greedy_looks_over_the_even_steps_of_a_vote(total):
+    curves = np.array([vote_curve(p, 12) for p in (0.55, 0.7, 0.9)])
+    reached = curves[range(3), allocate(curves, total)].sum()
+    assert reached == pytest.approx(best_total(curves, total), abs=0.02)
+
+
+def test_a_vote_of_two_is_no_better_than_one():
+    curve = vote_curve(0.7, 3)
+    assert curve.tolist() == pytest.approx([0.0, 0.7, 0.7, 0.7**3 + 3 * 0.7**2 * 0.3])
+
+
+def test_what_gains_nothing_is_given_nothing():
+    curves = np.array([coverage_curve(0.0, 4), coverage_curve(1.0, 4)])
+    assert allocate(curves, 4).tolist() == [0, 1]
+
+
+# The batch method
+
+
+def drive(flow, reply):
+    """The asks of a batch flow whose every ask is answered by reply(place, ask), and what it returned."""
+    asked = []
+    try:
+        asks = next(flow)
+        while True:
+            asked.append(asks)
+            asks = flow.send(tuple(reply(place, ask) for place, ask in asks))
+    except StopIteration as end:
+        return asked, end.value
+
+
+def drawn(chances, seed=0):
+    """Attempt i at problem `place` is right by its chance, else one wrong answer; the same number is the same one."""
+    rows = [np.random.default_rng([seed, place]).random(4000) < p for place, p in enumerate(chances)]
+
+    def reply(place, ask):
+        if isinstance(ask, Check):
+            return tuple(RIGHT if a.answer == "right" else WRONG for a in ask.attempts)
+        return attempts("right" if rows[place][ask.start] else "wrong")
+
+    return reply
+
+
+def test_a_lead_is_that_of_the_beta_rule():
+    assert lead_chance(0, 0) == 0.5
+    assert lead_chance(3, 0) == pytest.approx(1 - 0.5**4)
+
+
+def test_the_gain_of_a_vote_by_hand():
+    """Nothing seen: one attempt lifts 1/2 to 3/4. At 1 to 0 one attempt turns nothing; two make it .875 or .5."""
+    assert vote_gain(0, 0) == pytest.approx(0.25)
+    two = (3 / 6 * lead_chance(3, 0) + 2 / 6 * lead_chance(2, 1) + 1 / 6 * lead_chance(1, 2)) - 0.75
+    assert vote_gain(1, 0) >= max(0.0, two / 2) - 1e-12
+    assert vote_gain(1, 1) > vote_gain(4, 0) > vote_gain(9, 0) > 0
+
+
+@pytest.mark.parametrize(("budget", "step"), [(1, 16), (3, 1), (5, 7)])
+def test_the_budget_is_spent_to_the_last_sample_and_no_further(budget, step):
+    asked, answers = drive(greedy_allocate([problem(str(i)) for i in range(9)], budget=budget, step=step),
+                           drawn(np.linspace(0.2, 1, 9)))  # fmt: skip
+    samples = [(place, ask) for asks in asked for place, ask in asks]
+    assert len(samples) == 9 * budget
+    assert all(len(asks) <= step for asks in asked[1:])
+    for place in range(9):
+        numbers = [ask.start for p, ask in samples if p == place]
+        assert numbers == list(range(len(numbers)))
+    assert len(answers) == 9
+
+
+def test_what_is_settled_gets_less_than_what_is_in_doubt():
+    chances = [1.0] * 20 + [0.6] * 20
+    asked, _ = drive(greedy_allocate([problem(str(i)) for i in range(40)], budget=8), drawn(chances))
+    spent = np.bincount([place for asks in asked for place, _ in asks], minlength=40)
+    assert spent[:20].mean() < spent[20:].mean() / 2
+    assert spent.sum() == 320
+
+
+def test_with_a_check_a_passed_problem_is_left_alone_and_the_rest_share_evenly():
+    """All unsolved problems have the same posterior, so that greedy is fair to them: exact for Beta(1, 1)."""
+    problems = [problem(str(i), checkable=True) for i in range(4)]
+    asked, answers = drive(greedy_allocate(problems, budget=4, step=2), drawn([1.0, 0.0, 0.0, 0.0]))
+    samples = [place for asks in asked for place, ask in asks if isinstance(ask, Sample)]
+    assert np.bincount(samples).tolist() == [1, 5, 5, 5]
+    assert [answer.value for answer in answers] == ["right", "wrong", "wrong", "wrong"]
+
+
+def test_it_ends_early_where_all_have_passed():
+    problems = [problem(str(i), checkable=True) for i in range(3)]
+    asked, _ = drive(greedy_allocate(problems, budget=8), drawn([1.0] * 3))
+    assert sum(len(asks) for asks in asked if isinstance(asks[0][1], Sample)) == 3
+
+
+def test_a_failed_ask_closes_its_problem_and_no_other():
+    honest = drawn([0.7, 0.7, 0.7])
+
+    def reply(place, ask):
+        return () if place == 1 and ask.start == 1 else honest(place, ask)
+
+    asked, answers = drive(greedy_allocate([problem(str(i)) for i in range(3)], budget=6, step=3), reply)
+    spent = np.bincount([place for asks in asked for place, _ in asks])
+    assert spent[1] == 2 and spent.sum() == 18
+    assert len(answers) == 3
+
+
+def test_where_every_ask_fails_it_ends():
+    asked, answers = drive(greedy_allocate([problem("a"), problem("b")]), lambda place, ask: ())
+    assert len(asked) == 1
+    assert [answer.value for answer in answers] == [None, None]
+
+
+def test_greedy_beats_an_even_spread_of_the_same_budget():
+    """Where the commonest answer is mostly right; the paired difference has a standard error of one point."""
+    chances = np.random.default_rng(5).beta(8, 2, 600)
+    reply, problems = drawn(chances, seed=9), [problem(str(i)) for i in range(600)]
+    _, answers = drive(greedy_allocate(problems, budget=5, step=64), reply)
+    even = [sum(reply(p, Sample((), start=k))[0].answer == "right" for k in range(5)) > 2 for p in range(600)]
+    assert np.mean([answer.value == "right" for answer in answers]) > np.mean(even) + 0.01
+
+
+@pytest.mark.parametrize("settings", [{"budget": 0}, {"step": 0}])
+def test_a_budget_below_one_is_refused(settings):
+    with pytest.raises(BadInput, match=f"greedy_allocate {next(iter(settings))} is 0"):
+        next(greedy_allocate([problem()], **settings))
