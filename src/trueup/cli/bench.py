@@ -13,7 +13,7 @@ from trueup.cli.screen import screen, table
 from trueup.core.errors import UnknownName
 from trueup.core.types import Json
 
-Name = Annotated[str | None, typer.Argument(help="driver, engine or ledger; none: all of them.")]
+Name = Annotated[str | None, typer.Argument(help="driver, engine, ledger, ledger-truth or equal-budget; none: all of them.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Save = Annotated[Path | None, typer.Option(help="Keep NAME.json in this folder.")]
 
@@ -35,7 +35,7 @@ def bench(name: Name = None, as_json: AsJson = False, save: Save = None) -> None
 
 
 def _print(result: Result) -> None:
-    figures = [key for key in result.results[-1] if key not in ("system", "rounds")]
+    figures = list(dict.fromkeys(key for row in result.results for key in row if key not in ("system", "rounds")))
     rows = table(("system",), tuple(key.replace("_", " ") for key in figures), title=f"bench {result.name}")
     for row in result.results:
         rows.add_row(str(row["system"]), *(_figure(row, key) for key in figures))
@@ -43,5 +43,7 @@ def _print(result: Result) -> None:
 
 
 def _figure(row: Mapping[str, Json], key: str) -> str:
-    value = row.get(key, "")
-    return f"{value:,.3g}" if isinstance(value, float) and value < 1000 else f"{value:,.0f}" if value != "" else ""
+    value = row.get(key)
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,.3g}" if isinstance(value, float) and value < 1000 else f"{value:,.0f}"

@@ -121,10 +121,8 @@ class Sampler:
         self.fresh_calls += 1
         try:
             reply = await order.model.sample(order.ask.prompt, n, start, order.sampling)
-        except asyncio.CancelledError:
-            length = self._lengths.get(order.base)
-            waste = Waste("cancelled", "the caller left before the reply", prompt_tokens=length)
-            self.ledger.post([self._wasted(order, waste, is_estimated=True)])
+        except asyncio.CancelledError as gone:
+            self.ledger.post(self._left(order, gone))
             raise
         charges = [self._sampled(order, attempt) for attempt in reply.attempts]
         charges += self._wastes(order, reply, is_answerable=bool(attempts))
@@ -134,6 +132,21 @@ class Sampler:
             self._lengths[order.base] = reply.attempts[0].usage.prompt_tokens
         return [waste.reason for waste in reply.waste if waste.kind in ("failed", "refused")]
 
+    def _left(self, order: _Order, gone: asyncio.CancelledError) -> list[Charge]:
+        """What a cancelled call owes: as its model tells, who may know that none was made; else one of unknown use.
+
+        A prompt that nobody told is estimated by its siblings'.
+        """
+        unknown = Sampled((), (Waste("cancelled", "the caller left before the reply"),))
+        reply = next((told for told in gone.args if isinstance(told, Sampled)), unknown)
+        charges = [self._sampled(order, attempt) for attempt in reply.attempts]
+        for waste in reply.waste:
+            is_cut = waste.kind == "cancelled"
+            if is_cut and waste.prompt_tokens is None:
+                waste = replace(waste, prompt_tokens=self._lengths.get(order.base))
+            charges.append(self._wasted(order, waste, is_estimated=is_cut))
+        return charges
+
     def _known(self, order: _Order) -> dict[int, Attempt]:
         found = self.ledger.find(list(order.keys.values()))
         return {index: _attempt(index, found[key], order.read) for index, key in order.keys.items() if key in found}
@@ -142,16 +155,17 @@ class Sampler:
         return [row.reply for row in self.ledger.find([refusal_key(order.base)]).values()]
 
     def _cost(self, order: _Order, attempts: Sequence[Attempt]) -> Cost:
-        """The cost of an ask by itself: one call for all, or with `until` one each.
+        """The cost of an ask by itself: one call for all, or one each with `until` or where the engine takes no n.
 
         Calls that a race would have cancelled are billed their prompt and as many tokens as the longest attempt that
         was waited for: none of them can have written more.
         """
-        card, alone = order.model.card, order.ask.until is not None
+        card = order.model.card
+        alone = order.ask.until is not None or all(attempt.usage.leads for attempt in attempts)
         cost = Cost()
         for place, attempt in enumerate(attempts):
             cost += sample_cost(card, self.prices, attempt.usage, with_prompt=alone or place == 0)
-        if alone and order.is_race:
+        if order.ask.until is not None and order.is_race:
             late = _longest([attempt.usage for attempt in attempts])
             for _ in range(order.ask.n - len(attempts)):
                 cost += sample_cost(card, self.prices, late, with_prompt=True)
