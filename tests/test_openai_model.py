@@ -11,12 +11,12 @@ from mock_endpoint import Call, MockEndpoint, error, loopback
 from starlette.responses import PlainTextResponse, Response
 from toys import PRICES, item
 
-from trueup.core.errors import BadInput, Unavailable
+from trueup.core.errors import AskFailed, BadInput, Unavailable, UnknownName
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Sampled
 from trueup.core.stratum import Stratum
 from trueup.core.types import Message, Prompt, Sampling
-from trueup.models.completion import first_seed, read_completion, share
+from trueup.models.completion import first_seed, read_completion, read_next_token, share
 from trueup.models.openai import OpenAI
 from trueup.models.retry import Refusal, may_retry, pause_seconds, read_refusal, retry_after
 from trueup.run.clerk import Clerk
@@ -313,9 +313,79 @@ def test_card_names_url_and_model() -> None:
     assert OpenAI("http://x", "toy", billing="list-price").card.billing == "list-price"
 
 
-def test_grammar_is_refused() -> None:
-    with pytest.raises(BadInput, match="takes no grammar"):
+def test_grammar_is_refused_where_no_server_is_known_to_take_it() -> None:
+    with pytest.raises(BadInput, match=r"takes no grammar unless server=vllm\|sglang\|llamacpp is set"):
         asyncio.run(OpenAI("http://x", "toy").sample(PROMPT, 1, 0, Sampling(grammar="root ::= [0-9]")))
+
+
+@pytest.mark.parametrize(
+    ("server", "fields"),
+    [
+        ("vllm", {"structured_outputs": {"grammar": "root ::= [0-9]"}, "top_k": -1, "repetition_penalty": 1.0}),
+        ("sglang", {"ebnf": "root ::= [0-9]", "top_k": -1, "repetition_penalty": 1.0}),
+        ("llamacpp", {"grammar": "root ::= [0-9]", "top_k": 0, "repeat_penalty": 1.0}),
+    ],
+)
+def test_a_grammar_reaches_a_server_and_its_own_samplers_are_off(server: str, fields: dict[str, Any]) -> None:
+    mock = MockEndpoint()
+    sample(mock, n=1, sampling=Sampling(grammar="root ::= [0-9]"), server=server)
+    body = mock.calls[0].body
+    assert {name: body.get(name) for name in fields} == fields and body["min_p"] == 0
+    sample(mock, n=1, server=server)
+    assert not {"structured_outputs", "ebnf", "grammar"} & set(mock.calls[1].body)
+
+
+def test_an_unknown_endpoint_gets_openai_fields_only() -> None:
+    mock = MockEndpoint()
+    sample(mock, n=1)
+    assert not {"top_k", "min_p", "repetition_penalty", "logprobs"} & set(mock.calls[0].body)
+
+
+def test_a_server_is_part_of_the_fingerprint_and_must_be_known() -> None:
+    assert OpenAI("http://x/v1", "toy", server="vllm").card.fingerprint == "openai:http://x/v1:toy:vllm"
+    with pytest.raises(UnknownName, match="unknown server 'vlm'; did you mean 'vllm'"):
+        OpenAI("http://x/v1", "toy", server="vlm")
+
+
+def test_log_probabilities_are_asked_for_and_averaged() -> None:
+    mock = MockEndpoint()
+    sample(mock, n=1, sampling=Sampling(logprobs=True))
+    assert mock.calls[0].body["logprobs"] is True
+    message = {"role": "assistant", "content": "two words"}
+    tokens = [{"token": "two", "logprob": -0.5}, {"token": " words", "logprob": -1.5}]
+    told = {"index": 0, "message": message, "logprobs": {"content": tokens}}
+    for choice, logprob in (
+        (told, -1.0),
+        (told | {"logprobs": None}, None),
+        (told | {"logprobs": {"content": 3}}, None),
+    ):
+        assert read_completion({"choices": [choice]}, 1, 0, 0.0).attempts[0].logprob == logprob
+
+
+def test_next_tokens_are_read_and_a_reply_without_them_fails() -> None:
+    top = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": -2.5}]
+    message = {"role": "assistant", "content": "a"}
+    choice = {"index": 0, "message": message, "logprobs": {"content": [top[0] | {"top_logprobs": top}]}}
+    assert read_next_token({"choices": [choice]}) == {"a": -0.1, "b": -2.5}
+    mock = MockEndpoint(cut_share=1)
+
+    async def run(root: str) -> None:
+        model = OpenAI(root, "toy")
+        try:
+            await model.next_token(PROMPT, 5)
+        finally:
+            await model.close()
+
+    with loopback(mock.app) as root, pytest.raises(AskFailed, match="a reply without log-probabilities"):
+        asyncio.run(run(root))
+    assert (mock.calls[0].body["top_logprobs"], mock.calls[0].body["max_tokens"]) == (5, 1)
+
+
+def test_a_turn_that_llamacpps_server_says_again_is_cut_to_what_is_new() -> None:
+    turn = (*PROMPT, Message("assistant", "the answer"))
+    for server, text in (("llamacpp", " is 12"), ("vllm", "the answer is 12")):
+        reply = sample(MockEndpoint(reply=lambda body: "the answer is 12"), n=2, prompt=turn, server=server)
+        assert {attempt.text for attempt in reply.attempts} == {text}
 
 
 def test_reasoning_that_only_the_total_counts_is_billed() -> None:

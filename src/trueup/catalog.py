@@ -20,7 +20,7 @@ from trueup.core.roles import Model
 from trueup.core.settings import fit_settings, settings_of, split_words
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Json
-from trueup.models import SMOLLM2, LlamaCpp, OpenAI, Replay, Toy
+from trueup.models import SMOLLM2, HuggingFace, LlamaCpp, OpenAI, Replay, Toy, proxy
 
 Maker = Callable[..., Any]
 
@@ -77,7 +77,14 @@ SOURCES: dict[str, Maker] = {
     "calls": tasks.calls,
     "csp": tasks.csp,
 }
-MODELS: dict[str, Maker] = {"smollm2": LlamaCpp, "openai": OpenAI, "replay": Replay, "toy": Toy}
+MODELS: dict[str, Maker] = {
+    "smollm2": LlamaCpp,
+    "openai": OpenAI,
+    "hf": HuggingFace,
+    "proxy": proxy,
+    "replay": Replay,
+    "toy": Toy,
+}
 KINDS: dict[str, dict[str, Maker]] = {
     "methods": METHODS,
     "verifiers": VERIFIERS,
@@ -111,7 +118,7 @@ COUNTS = (
     "then",
     "budget",
 )
-MODEL_FORMS = "smollm2, openai:URL#NAME, replay:FILE or toy:P"
+MODEL_FORMS = "smollm2, openai:URL#NAME, hf:FOLDER, proxy:BASE,EXPERT,ANTIEXPERT, replay:FILE or toy:P"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +193,7 @@ def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple
 
 
 def open_model(spec: str, sets: Mapping[str, str] | None = None) -> Model:
-    """The model that a user's words name: `smollm2`, `openai:URL#NAME`, `replay:FILE` or `toy:P`.
+    """The model that a user's words name: `smollm2`, `openai:URL#NAME`, `hf:FOLDER` and the other forms.
 
     Raises UnknownName or BadInput for words that name none.
     """
@@ -225,6 +232,13 @@ def _model_words(kind: str, rest: str, spec: str) -> tuple[Any, ...]:
             return (float(rest),)
         except ValueError:
             raise BadInput(f"model {spec!r} has no accuracy; write toy:P with P from 0 to 1") from None
+    if kind == "proxy":
+        words = rest.split(",")
+        if len(words) != 3:
+            raise BadInput(f"model {spec!r} is incomplete; write proxy:BASE,EXPERT,ANTIEXPERT")
+        return tuple(SMOLLM2 if word == "smollm2" else word for word in words)
+    if kind == "hf":
+        return (SMOLLM2 if rest == "smollm2" else rest,)
     return (Path(rest),) if kind == "replay" else (rest,)
 
 

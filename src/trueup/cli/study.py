@@ -21,7 +21,7 @@ STUDY_FILE, REPORT_FILE, POLICY_FILE = "study.json", "report.html", "policy.toml
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]
 TaskPath = Annotated[str, typer.Argument(help="A task: a folder with task.toml, a .toml file or a .jsonl file.")]
-Model = Annotated[str, typer.Option(help="smollm2, openai:URL#NAME or replay:FILE.")]
+Model = Annotated[str, typer.Option(help="smollm2, openai:URL#NAME, hf:FOLDER, proxy:BASE,EXPERT,ANTI or replay:FILE.")]
 With = Annotated[list[str] | None, typer.Option("--with", help="NAME=MODEL that methods may ask; repeatable.")]
 Samples = Annotated[int, typer.Option(help="Attempts per item in the pool that coverage is read from.")]
 Limit = Annotated[int | None, typer.Option(help="Items per stratum, at most.")]

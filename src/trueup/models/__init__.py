@@ -1,10 +1,16 @@
 """Models: engines that sample, and wrappers around them."""
 
+from trueup.models.gate import Agreement, agreement, may_pool, require_poolable
+from trueup.models.huggingface import HuggingFace
 from trueup.models.llamacpp import LlamaCpp
 from trueup.models.openai import OpenAI
+from trueup.models.proxy import ProxyTuned, proxy
 from trueup.models.replay import Recorder, Replay
 from trueup.models.sealed import Sealed
 from trueup.models.toy import Toy
 from trueup.models.weights import SMOLLM2, Weights
 
-__all__ = ["SMOLLM2", "LlamaCpp", "OpenAI", "Recorder", "Replay", "Sealed", "Toy", "Weights"]
+__all__ = [
+    "SMOLLM2", "Agreement", "HuggingFace", "LlamaCpp", "OpenAI", "ProxyTuned", "Recorder", "Replay", "Sealed", "Toy",
+    "Weights", "agreement", "may_pool", "proxy", "require_poolable",
+]  # fmt: skip

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
+from trueup.models.servers import Server, own_fields
 
 SEED_SPAN = 1 << 30
 
@@ -21,8 +22,10 @@ class Completion:
     is_total: bool = True
 
 
-def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampling) -> bytes:
-    """The JSON of a request for attempts `start` to `start + n - 1`.
+def request_body(
+    name: str, prompt: Prompt, n: int, start: int, sampling: Sampling, server: Server | None = None
+) -> bytes:
+    """The JSON of a request for attempts `start` to `start + n - 1`, with what only this server knows.
 
     An assistant's turn that is to be continued is asked for in the words of vLLM and SGLang.
     """
@@ -33,6 +36,7 @@ def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampli
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
         "seed": first_seed(prompt, sampling.seed) + start,
+        **own_fields(server, sampling),
     }
     if prompt and prompt[-1].role == "assistant":
         body |= {"continue_final_message": True, "add_generation_prompt": False}
@@ -40,6 +44,8 @@ def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampli
         body["n"] = n
     if sampling.stop:
         body["stop"] = list(sampling.stop)
+    if sampling.logprobs:
+        body["logprobs"] = True
     if sampling.schema is not None:
         form = {"name": "answer", "schema": json.loads(sampling.schema), "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
@@ -55,8 +61,8 @@ def first_seed(prompt: Prompt, seed: int) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") % SEED_SPAN
 
 
-def read_completion(reply: object, n: int, start: int, seconds: float) -> Completion:
-    """The attempts in a reply to a call for n of them.
+def read_completion(reply: object, n: int, start: int, seconds: float, echo: str = "") -> Completion:
+    """The attempts in a reply to a call for n of them, without what the server said again before them.
 
     `usage.completion_tokens` is the sum over the choices: each attempt gets a share in proportion to the
     length of its text, and the shares add up to the sum. Without usage every count is None. The seconds
@@ -64,9 +70,9 @@ def read_completion(reply: object, n: int, start: int, seconds: float) -> Comple
     """
     choices = _choices(reply)
     usage = reply.get("usage") if isinstance(reply, Mapping) else None
-    prompt, completion, cached = _tokens(usage)
+    prompt, completion, cached = count_tokens(usage)
     is_total = len(choices) == 1 or _covers_all(reply, choices, completion)
-    texts = [_text(choice) for choice in choices]
+    texts = [_text(choice).removeprefix(echo) for choice in choices]
     lengths = [len(text) for text in texts]
     shares = share(completion, lengths) if is_total and completion is not None else [None] * len(choices)
     attempts = [
@@ -75,10 +81,29 @@ def read_completion(reply: object, n: int, start: int, seconds: float) -> Comple
             text=text,
             finish=str(choice.get("finish_reason") or "stop"),
             usage=Usage(prompt, tokens, cached, 0.0, seconds / len(choices), place == 0),
+            logprob=_mean_logprob(choice),
         )
         for place, (choice, text, tokens) in enumerate(zip(choices, texts, shares, strict=True))
     ]
     return Completion(tuple(attempts[:n]), is_total)
+
+
+def next_token_body(name: str, prompt: Prompt, k: int, server: Server | None) -> bytes:
+    """The JSON of a request for the likeliest next tokens; temperature 1 changes nothing on any server."""
+    body = json.loads(request_body(name, prompt, 1, 0, Sampling(1.0, max_tokens=1, logprobs=True), server))
+    return json.dumps(body | {"top_logprobs": k}).encode()
+
+
+def read_next_token(reply: object) -> dict[str, float]:
+    """The likeliest next tokens in a reply, with their log-probabilities.
+
+    Raises ValueError, saying what is wrong, where it tells none.
+    """
+    told = _logprobs(_choices(reply)[0])
+    top = told[0].get("top_logprobs") if told else None
+    if not isinstance(top, list) or not top:
+        raise ValueError("a reply without log-probabilities")
+    return {token["token"]: float(token["logprob"]) for token in top}
 
 
 def share(total: int, weights: Sequence[int]) -> list[int]:
@@ -108,7 +133,7 @@ def _choices(reply: object) -> list[Mapping[str, Any]]:
     return choices
 
 
-def _tokens(usage: object) -> tuple[int | None, int | None, int | None]:
+def count_tokens(usage: object) -> tuple[int | None, int | None, int | None]:
     """Prompt, completion and cached tokens; reasoning that only the total counts is added to the completion."""
     if not isinstance(usage, Mapping):
         return None, None, None
@@ -132,6 +157,20 @@ def _covers_all(reply: object, choices: Sequence[Mapping[str, Any]], completion:
     counted_one = isinstance(timings, Mapping) and timings.get("predicted_n") == completion
     too_few = completion is not None and completion < sum(bool(_text(choice)) for choice in choices)
     return not counted_one and not too_few
+
+
+def _mean_logprob(choice: Mapping[str, Any]) -> float | None:
+    told = [token.get("logprob") for token in _logprobs(choice)]
+    known = [float(one) for one in told if isinstance(one, int | float)]
+    return sum(known) / len(known) if known and len(known) == len(told) else None
+
+
+def _logprobs(choice: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is told of each token of a choice; nothing where it is not told."""
+    logprobs = choice.get("logprobs")
+    content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    tokens = content if isinstance(content, list) else []
+    return [token for token in tokens if isinstance(token, Mapping)]
 
 
 def _text(choice: Mapping[str, Any]) -> str:

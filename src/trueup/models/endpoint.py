@@ -11,6 +11,7 @@ import httpx
 
 from trueup.core.errors import BadInput
 from trueup.models.retry import Refusal, may_retry, retry_after
+from trueup.models.stream import Reception
 
 CONNECT_SECONDS = 10.0
 EXCERPT_CHARACTERS = 300
@@ -37,18 +38,49 @@ class Endpoint:
         self._http: httpx.AsyncClient | None = None
         self.free = asyncio.Semaphore(lanes)
 
-    async def post(self, body: bytes) -> httpx.Response | Refusal:
-        """The endpoint's answer of status 200, or why there is none."""
+    async def post(self, body: bytes, reception: Reception | None = None) -> httpx.Response | Refusal:
+        """The endpoint's answer of status 200, or why there is none; a reception learns whether the call was made."""
         http = self._http or self._open()
+        watch = {"trace": reception.watch} if reception is not None else {}
         try:
-            response = await http.post(f"{self.base}{self._path}", content=body)
+            response = await http.post(f"{self.base}{self._path}", content=body, extensions=watch)
         except httpx.RequestError as error:
             return self._no_answer(error)
         return response if response.status_code == httpx.codes.OK else self._refused(response)
 
+    async def receive(self, body: bytes, reception: Reception) -> httpx.Response | Refusal:
+        """The answer of status 200 once it has been read as it came, or why there is none.
+
+        Whoever is cancelled here hangs up politely, so that the reception knows what had been said by then.
+        """
+        reading = asyncio.create_task(self._read(body, reception))
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            await reception.hang_up(reading)
+            raise
+
+    async def _read(self, body: bytes, reception: Reception) -> httpx.Response | Refusal:
+        http = self._http or self._open()
+        try:
+            watch = {"trace": reception.watch}
+            async with http.stream("POST", f"{self.base}{self._path}", content=body, extensions=watch) as response:
+                if response.status_code != httpx.codes.OK:
+                    await response.aread()
+                    return self._refused(response)
+                await reception.read(response)
+                return response
+        except httpx.RequestError as error:
+            return self._no_answer(error)
+        except (ValueError, RecursionError) as error:
+            return Refusal(self.base, httpx.codes.OK, self._excerpt(str(error)), may_retry=True)
+
     def malformed(self, response: httpx.Response, why: object) -> Refusal:
         """The refusal that an answer amounts to where it cannot be read; another try may bring a better one."""
-        told = self._excerpt(f"{why}: {response.text}")
+        try:
+            told = self._excerpt(f"{why}: {response.text}")
+        except httpx.ResponseNotRead:
+            told = self._excerpt(str(why))
         return Refusal(self.base, response.status_code, told, may_retry=True)
 
     async def close(self) -> None:

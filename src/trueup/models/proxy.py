@@ -1,0 +1,175 @@
+"""Proxy-tuning: a large model steered by what tuning did to a small one.
+
+Liu et al. 2024, arXiv:2401.08565: the next token is drawn from softmax(base + alpha (expert - antiexpert)), where the
+expert is a small model after its tuning and the antiexpert the same one before. Temperature, top-p and a grammar come
+after the arithmetic. Each model reads the prompt in its own template and has a KV cache of its own.
+
+Cost: three passes a token, all of them charged. The card adds up parameters and layers x width, in both of which the
+FLOP formula is linear, and a prompt counts by the longest of its three readings: exact where the templates agree in
+length, an upper bound where they do not. Seconds are measured around all three.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from trueup.core.errors import BadInput
+from trueup.core.roles import ModelCard, Sampled
+from trueup.core.types import Prompt, Sampling
+from trueup.models.huggingface.decode import Ask, Draft, Pace, Stream
+from trueup.models.huggingface.engine import HuggingFace, Worker, answer, likeliest
+from trueup.models.huggingface.network import Network, Text
+from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.models.weights import Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ProxyTuned:
+    """Implements Model over three; the base decides on rows and threads."""
+
+    def __init__(self, base: HuggingFace, expert: HuggingFace, antiexpert: HuggingFace, *, alpha: float = 1.0) -> None:
+        """Raises BadInput for an alpha that is not finite."""
+        if not math.isfinite(alpha):
+            raise BadInput(f"proxy alpha is {alpha}; give a finite number, 1 as in the paper")
+        self._models, self._alpha = (base, expert, antiexpert), alpha
+        self._worker = Worker()
+        self._source: _Trio | None = None
+        self.card = _card(base.card, expert.card, antiexpert.card, alpha)
+
+    async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
+        """n attempts, behind one reading of the prompt by each model.
+
+        Raises BadInput where the three do not share a vocabulary.
+        """
+        ask, base = Ask(prompt, n, start, sampling), self._models[0]
+        return await self._worker.run(lambda has_left: answer(self._load, ask, Pace(base.rows, base.cores, has_left)))
+
+    async def next_token(self, prompt: Prompt, k: int = 20) -> Mapping[str, float]:
+        """The k likeliest tokens behind a prompt, as text, with their natural log-probabilities."""
+        return await self._worker.run(lambda _: likeliest(self._load(), prompt, k))
+
+    async def close(self) -> None:
+        """Free the memory of all three."""
+        self._worker.close()
+        self._source = None
+        for model in self._models:
+            await model.close()
+
+    def _load(self) -> _Trio:
+        antiexpert, expert, base = (model.load().network for model in reversed(self._models))
+        self._source = self._source or _Trio(base, expert, antiexpert, self._alpha)
+        return self._source
+
+
+def proxy(
+    base: str | Weights,
+    expert: str | Weights,
+    antiexpert: str | Weights,
+    *,
+    alpha: float = 1.0,
+    device: str = "cpu",
+    dtype: str = "float32",
+    rows: int = 8,
+    threads: int = 1,
+    template: str = "",
+    expert_template: str = "",
+    billing: str | None = None,
+) -> ProxyTuned:
+    """A base steered by an expert and its antiexpert: three folders, or names on the hub.
+
+    `template` is the base's, `expert_template` that of the two others; a base that was never taught to chat takes
+    `plain`.
+    """
+    models = [
+        HuggingFace(name, device=device, dtype=dtype, rows=rows, threads=threads, template=own, billing=billing)
+        for name, own in ((base, template), (expert, expert_template), (antiexpert, expert_template))
+    ]
+    return ProxyTuned(*models, alpha=alpha)
+
+
+class _Trio:
+    """Implements Source over three networks of one vocabulary."""
+
+    def __init__(self, base: Network, expert: Network, antiexpert: Network, alpha: float) -> None:
+        for role, other in (("expert", expert), ("antiexpert", antiexpert)):
+            _require_same(base.vocabulary, other.vocabulary, role)
+        self._networks, self._alpha = (base, expert, antiexpert), alpha
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self._networks[0].vocabulary
+
+    def begin(self, prompt: Prompt) -> _Chord:
+        base, expert, antiexpert = (network.begin(prompt) for network in self._networks)
+        return _Chord((base, expert, antiexpert), self._alpha)
+
+    def keep(self, stream: Stream, drafts: Sequence[Draft]) -> None:
+        """Nothing is kept."""
+
+
+class _Chord:
+    """Implements Stream: the same text read by three networks, their logits combined."""
+
+    cached_tokens = 0
+
+    def __init__(self, texts: tuple[Text, Text, Text], alpha: float) -> None:
+        self._texts, self._alpha = texts, alpha
+        self.prompt_tokens = max(text.prompt_tokens for text in texts)
+        self.room = min(text.room for text in texts)
+        self.last = texts[0].last
+        self._combine()
+
+    def spread(self, rows: int) -> _Chord:
+        twin = copy.copy(self)
+        base, expert, antiexpert = (text.spread(rows) for text in self._texts)
+        twin._texts = (base, expert, antiexpert)
+        twin._combine()
+        return twin
+
+    def step(self, tokens: Sequence[int]) -> None:
+        for text in self._texts:
+            text.step(tokens)
+        self._combine()
+
+    def _combine(self) -> None:
+        self.logits_BV = steered(*(text.logits_BV for text in self._texts), alpha=self._alpha)
+
+
+def steered(base_BV: Tensor, expert_BV: Tensor, antiexpert_BV: Tensor, *, alpha: float) -> Tensor:
+    """base + alpha (expert - antiexpert), in the width that all three have.
+
+    What lies beyond it is padding that no token names, and that not every model could read if it were drawn.
+    """
+    width = min(logits.shape[-1] for logits in (base_BV, expert_BV, antiexpert_BV))
+    base_BV, expert_BV, antiexpert_BV = (logits[:, :width] for logits in (base_BV, expert_BV, antiexpert_BV))
+    return base_BV + alpha * (expert_BV - antiexpert_BV)
+
+
+def _require_same(base: Vocabulary, other: Vocabulary, role: str) -> None:
+    """Raise BadInput unless every token of the base is the other's too, under the same id."""
+    ours, theirs = base.tokenizer.get_vocab(), other.tokenizer.get_vocab()
+    strayed = [token for token, place in ours.items() if theirs.get(token) != place or place >= other.width]
+    if strayed:
+        raise BadInput(
+            f"proxy-tuning needs token ids that agree: the base has {len(ours):,} tokens, its {role} {len(theirs):,}, "
+            f"and {len(strayed):,} differ ({min(strayed)!r} is one); take models of one family"
+        )
+
+
+def _card(base: ModelCard, expert: ModelCard, antiexpert: ModelCard, alpha: float) -> ModelCard:
+    cards = (base, expert, antiexpert)
+    parameters = [card.parameters for card in cards if card.parameters]
+    reaches = [card.layers * card.width for card in cards if card.layers and card.width]
+    return ModelCard(
+        name=f"{base.name}+{alpha:g}({expert.name}-{antiexpert.name})",
+        fingerprint=f"proxy:{alpha!r}:" + "|".join(card.fingerprint for card in cards),
+        billing=base.billing,
+        parameters=sum(parameters) if len(parameters) == 3 else None,
+        layers=1 if len(reaches) == 3 else None,
+        width=sum(reaches) if len(reaches) == 3 else None,
+    )

@@ -1,0 +1,137 @@
+"""A completion that comes in pieces, and what it has used so far.
+
+A single attempt that is asked for as a stream can be broken off at a known price: vLLM and SGLang tell the usage with
+every piece (`continuous_usage_stats`), and a client that hangs up by half still hears what had been said by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from trueup.core.types import Json
+
+FIELDS = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+LAST_WORDS_SECONDS = 2.0
+
+
+class Pieces:
+    """Puts the events of a stream together as the reply that would have come in one piece."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.is_whole = False
+        self.usage: Json = None
+        self._text: list[str] = []
+        self._logprobs: list[Json] = []
+        self._finish: str | None = None
+        self._error: Json = None
+        self._reply: Json = None
+
+    def take(self, line: str) -> None:
+        """One line of the stream.
+
+        Raises ValueError for an event that is no JSON object.
+        """
+        if not line.startswith("data:"):
+            return
+        data = line.removeprefix("data:").strip()
+        if data == "[DONE]":
+            self.is_whole = True
+            return
+        event = json.loads(data)
+        if not isinstance(event, Mapping):
+            raise ValueError("an event that is no JSON object")
+        self.usage = event.get("usage") or self.usage
+        self._error = event.get("error") or self._error
+        for choice in event.get("choices") or ():
+            self._add(choice)
+
+    def take_whole(self, reply: Json) -> None:
+        """The reply of an endpoint that does not stream."""
+        self._reply, self.is_whole = reply, True
+
+    def reply(self) -> Json:
+        """The reply.
+
+        Raises ValueError where the stream ended before it was whole.
+        """
+        if self._reply is not None:
+            return self._reply
+        if self._error is not None:
+            return {"error": self._error}
+        if not self.is_whole and self._finish is None:
+            raise ValueError("the stream broke off")
+        message = {"role": "assistant", "content": "".join(self._text)}
+        choice = {"index": 0, "message": message, "finish_reason": self._finish}
+        logprobs = {"logprobs": {"content": self._logprobs}} if self._logprobs else {}
+        return {"choices": [choice | logprobs], "usage": self.usage}
+
+    def _add(self, choice: Mapping[str, Any]) -> None:
+        content = (choice.get("delta") or {}).get("content")
+        self._text += [content] if isinstance(content, str) else []
+        self._logprobs += (choice.get("logprobs") or {}).get("content") or []
+        self._finish = choice.get("finish_reason") or self._finish
+
+
+class Reception:
+    """One call under way: whether it has been made, and what has come of it.
+
+    `has_last_words` once the endpoint has ended what it had to say after a hang-up.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has been sent or has come yet."""
+        self.pieces = Pieces()
+        self.is_sent = False
+        self.has_last_words = False
+        self._response: httpx.Response | None = None
+
+    async def watch(self, event: str, about: Mapping[str, Any]) -> None:
+        """Be told by the HTTP client how far it has got; before its body is out no endpoint acts on a request."""
+        self.is_sent = self.is_sent or event.endswith("send_request_body.complete")
+
+    async def read(self, response: httpx.Response) -> None:
+        """Read a response of status 200 to its end; behind that the connection is no longer ours."""
+        self._response = response
+        try:
+            if "event-stream" not in response.headers.get("content-type", ""):
+                await response.aread()
+                self.pieces.take_whole(response.json())
+                return
+            async for line in response.aiter_lines():
+                self.pieces.take(line)
+        finally:
+            self._response = None
+
+    async def hang_up(self, reading: asyncio.Task[Any]) -> None:
+        """Say that nobody listens for more, and hear the last words that were on their way."""
+        line = None if self.pieces.is_whole or reading.done() else self._half_close()
+        try:
+            if line is not None or self.pieces.is_whole or reading.done():
+                await asyncio.wait({reading}, timeout=LAST_WORDS_SECONDS)
+                self.has_last_words = reading.done()
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            if line is not None:
+                await line.aclose()
+
+    def _half_close(self) -> Any:
+        """Close our direction of the connection and return it, never to be used again.
+
+        Not possible under TLS, where it breaks the other direction too.
+        """
+        line = self._response.extensions.get("network_stream") if self._response is not None else None
+        if line is None or line.get_extra_info("ssl_object") is not None:
+            return None
+        try:
+            line.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        except (OSError, AttributeError):
+            return None
+        return line

@@ -1,0 +1,148 @@
+"""Proxy-tuning: its three identities, its three costs, and models that do not fit together."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trueup.core.cost import sample_flops
+from trueup.core.errors import BadInput
+from trueup.core.types import Message, Sampling, Usage
+
+pytest.importorskip("torch", reason="the hf engine: pip install 'trueup[hf]'")
+pytest.importorskip("transformers", reason="the hf engine: pip install 'trueup[hf]'")
+
+import torch
+from tiny import CHAT, save_tiny
+
+from trueup.models.huggingface import HuggingFace
+from trueup.models.proxy import ProxyTuned, proxy, steered
+
+HELLO = (Message("user", "hello"),)
+SAMPLING = Sampling(max_tokens=16, logprobs=True)
+LONGER = CHAT.replace("<s>{{", "<s>a word before {{", 1)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four models of one vocabulary: `big` is wider and longer, `chatty` has a longer template."""
+    home = tmp_path_factory.mktemp("family")
+    save_tiny(home / "big", 1, hidden_size=32, num_hidden_layers=3)
+    save_tiny(home / "expert", 2)
+    save_tiny(home / "plain", 3)
+    save_tiny(home / "chatty", 2, template=LONGER)
+    return home
+
+
+def mixed(home: Path, base: str, expert: str, antiexpert: str, alpha: float) -> ProxyTuned:
+    return ProxyTuned(*(HuggingFace(home / name) for name in (base, expert, antiexpert)), alpha=alpha)
+
+
+def ask(model: Any, sampling: Sampling = SAMPLING) -> tuple[Any, Any]:
+    """Eight attempts, and the likeliest next tokens."""
+
+    async def go() -> tuple[Any, Any]:
+        return await model.sample(HELLO, 8, 0, sampling), await model.next_token(HELLO, 300)
+
+    return asyncio.run(go())
+
+
+def told(reply: Any) -> list[tuple[Any, ...]]:
+    return [(a.index, a.text, a.finish, a.logprob) for a in reply.attempts]
+
+
+def test_alpha_zero_is_the_base_to_the_last_bit(home: Path) -> None:
+    (steered_reply, steered_next), (reply, following) = (
+        ask(mixed(home, "big", "expert", "plain", 0)),
+        ask(HuggingFace(home / "big")),
+    )
+    assert told(steered_reply) == told(reply) and steered_next == following
+
+
+def test_an_expert_that_is_its_antiexpert_leaves_the_base_to_the_last_bit(home: Path) -> None:
+    (steered_reply, steered_next), (reply, following) = (
+        ask(mixed(home, "big", "expert", "expert", 2.5)),
+        ask(HuggingFace(home / "big")),
+    )
+    assert told(steered_reply) == told(reply) and steered_next == following
+
+
+def test_a_base_that_is_the_antiexpert_gives_the_expert(home: Path) -> None:
+    """Up to the rounding of b + (e - b): the same tokens, log-probabilities to a hundred-thousandth."""
+    (steered_reply, steered_next), (reply, following) = (
+        ask(mixed(home, "plain", "expert", "plain", 1)),
+        ask(HuggingFace(home / "expert")),
+    )
+    assert [a.text for a in steered_reply.attempts] == [a.text for a in reply.attempts]
+    assert steered_next == pytest.approx(following, abs=1e-5)
+
+
+def test_steering_steers(home: Path) -> None:
+    steered_reply, reply = ask(mixed(home, "big", "expert", "plain", 1))[0], ask(HuggingFace(home / "big"))[0]
+    assert {a.text for a in steered_reply.attempts}.isdisjoint({a.text for a in reply.attempts})
+
+
+def test_each_model_reads_the_prompt_in_its_own_template(home: Path) -> None:
+    """The identity with the expert holds although its prompt is longer than the base's."""
+    steered_reply, following = ask(mixed(home, "chatty", "chatty", "plain", 0))
+    assert (
+        steered_reply.attempts[0].usage.prompt_tokens
+        > ask(HuggingFace(home / "plain"))[0].attempts[0].usage.prompt_tokens
+    )
+    both = ask(mixed(home, "plain", "chatty", "plain", 1))[1]
+    assert both == pytest.approx(following, abs=1e-5)
+
+
+def test_logits_are_combined_in_the_width_that_all_have() -> None:
+    base, wide, narrow = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 5.0, 100.0]]), torch.tensor([[1.0]])
+    assert steered(base, wide, wide * 2, alpha=1).tolist() == [[-2.0, -3.0]]
+    assert steered(wide, base, narrow, alpha=0.5).tolist() == [[3.0]]
+
+
+def test_padding_of_the_vocabulary_may_differ_and_is_never_drawn(home: Path, tmp_path: Path) -> None:
+    save_tiny(tmp_path / "wide", 2, padding=6)
+    wide = HuggingFace(tmp_path / "wide")
+    model = ProxyTuned(HuggingFace(home / "big"), wide, wide, alpha=1)
+    assert told(ask(model)[0]) == told(ask(HuggingFace(home / "big"))[0])
+    expert = HuggingFace(home / "expert")
+    reply, following = ask(ProxyTuned(wide, expert, expert, alpha=1))
+    assert len(reply.attempts) == 8 and len(following) <= 258
+
+
+def test_vocabularies_that_differ_are_refused_with_both_sizes(home: Path, tmp_path: Path) -> None:
+    save_tiny(tmp_path / "more", 2, extra=("<think>",))
+    model = ProxyTuned(*(HuggingFace(folder) for folder in (tmp_path / "more", home / "expert", home / "plain")))
+    with pytest.raises(BadInput, match=r"has 259 tokens, its expert 258, and 1 differ \('<think>' is one\)"):
+        ask(model)
+
+
+@pytest.mark.parametrize("alpha", [float("nan"), float("inf")])
+def test_alpha_must_be_finite(home: Path, alpha: float) -> None:
+    with pytest.raises(BadInput, match="give a finite number"):
+        mixed(home, "big", "expert", "plain", alpha)
+
+
+def test_a_pass_of_each_model_is_charged(home: Path) -> None:
+    """The FLOPs of the three at one length add up to those of the card."""
+    cards = [HuggingFace(home / name).card for name in ("big", "expert", "plain")]
+    whole = mixed(home, "big", "expert", "plain", 1).card
+    usage = Usage(24, 16)
+    for with_prompt in (True, False):
+        parts = [sample_flops(card, usage, with_prompt=with_prompt) for card in cards]
+        assert sample_flops(whole, usage, with_prompt=with_prompt) == sum(parts)
+    assert whole.parameters == sum(card.parameters for card in cards)
+
+
+def test_a_grammar_holds_after_the_arithmetic(home: Path) -> None:
+    reply, _ = ask(mixed(home, "big", "expert", "plain", 3), Sampling(temperature=1, grammar="start: /[ab]{4}/"))
+    assert all(len(a.text) == 4 and set(a.text) <= {"a", "b"} for a in reply.attempts)
+
+
+def test_proxy_makes_the_three_from_their_names(home: Path) -> None:
+    model = proxy(str(home / "big"), str(home / "expert"), str(home / "plain"), alpha=0.5, rows=4)
+    assert model.card.name == "big+0.5(expert-plain)"
+    other = proxy(str(home / "big"), str(home / "expert"), str(home / "plain"), alpha=0.25, rows=4)
+    assert model.card.fingerprint != other.card.fingerprint
