@@ -1,0 +1,202 @@
+"""Every method, and those of the peers, on the same recorded attempts.
+
+Tokens are those a provider bills: the prompt of every call begun, and what was generated, cancelled calls included.
+The bar: the default adaptive method is as accurate as a peer's vote of the whole budget, the first peer's that ran (it
+loses less than half a point), for at most half the tokens of the cheapest fixed-budget peer that is as accurate, and
+80 % of those of the cheapest adaptive one; and nowhere does a peer lie above its curve. The best of several votes of
+the same attempts is no reference: they differ by how their ties fall, and the best would be the luckiest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trueup.bench.frontier import MARGIN, Band, Rival, cheapest, difference, intervals, lead
+from trueup.bench.peers.install import Peer
+from trueup.bench.peers.recorded import ADAPTIVE, FIXED, RUNS, run_peer
+from trueup.bench.population import POPULATIONS, SIMULATED, record_population
+from trueup.bench.recorded import SAMPLES, Recording, read_recordings
+from trueup.bench.spent import Spent, joined, spend
+from trueup.catalog import make_arm, names
+from trueup.core.errors import BadInput, Unavailable
+from trueup.core.settings import settings_of
+from trueup.core.stratum import Arm
+from trueup.core.types import Json
+from trueup.plan import Resampler
+
+ITEMS = 4000
+ORDERS = 20
+"""In how many orders the attempts on record are drawn; those of one item are one cluster."""
+RECORDED = Path("results/equal-budget/recorded.json.gz")
+MAKE = f"python -m trueup.bench.record examples/votes {RECORDED}"
+BARS = {FIXED: 0.5, ADAPTIVE: 0.8}
+METHOD = "adaptive_vote"
+CURVE = (
+    f"{METHOD} n=1",
+    f"{METHOD} n=4 confidence=0.8",
+    f"{METHOD} n=8 confidence=0.7",
+    f"{METHOD} n=16 confidence=0.7",
+    f"{METHOD} n=24 confidence=0.7",
+    f"{METHOD} n=24 confidence=0.9",
+    f"{METHOD} n={SAMPLES} confidence=0.9",
+    f"{METHOD} n={SAMPLES}",
+)
+"""The default adaptive method from the least budget to the greatest, where it has its default confidence.
+
+Less to spend goes with less certainty. The steps were chosen on populations of seed 1; they are judged on seed 0.
+"""
+VOTES = (2, 3, 4, 6, 8, 12, 16, 24, 32, SAMPLES)
+OURS = "ours"
+POOLED = "all tasks"
+OTHER_BUDGETS = (8, SAMPLES)
+MET, MISSED, OPEN = "met", "missed", "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """All systems on one population or task; `clusters` says which cases hang together, `skipped` who stayed out."""
+
+    name: str
+    model: str
+    clusters: Sequence[str]
+    systems: Sequence[Spent]
+    skipped: Mapping[str, str]
+
+    @property
+    def curve(self) -> list[Spent]:
+        """The default adaptive method, the smallest budget first."""
+        known = {system.system: system for system in self.systems}
+        return [known[f"trueup {arm}"] for arm in CURVE]
+
+
+def equal_budget(
+    *, items: int = ITEMS, peers: Sequence[Peer] = tuple(RUNS), recorded: Path = RECORDED, seed: int = 0
+) -> list[dict[str, Json]]:
+    """A summary row per population and task, then a row per system on each."""
+    fields = [field(recording, peers) for recording in _recordings(items, recorded, seed)]
+    tasks = [one for one in fields if one.model != SIMULATED]
+    judged = [judge(one, seed) for one in [*fields, *([pooled(tasks)] if tasks else [])]]
+    missing = {"system": "embedded model", "skipped": f"no {recorded}; make it with `{MAKE}`"}
+    return [
+        *(summary for summary, _ in judged),
+        *([] if tasks else [missing]),
+        *(row for _, rows in judged for row in rows),
+    ]
+
+
+def field(recording: Recording, peers: Sequence[Peer]) -> Field:
+    """Run every system on a recording."""
+    curve = [spend(make_arm(arm), OURS, recording.cases) for arm in CURVE]
+    systems, skipped = [*curve, *_others(recording)], {}
+    for peer in peers:
+        try:
+            systems += run_peer(peer, recording)
+        except Unavailable as error:
+            skipped[peer.name] = str(error)
+    return Field(recording.name, recording.model, [case.cluster for case in recording.cases], systems, skipped)
+
+
+def pooled(fields: Sequence[Field]) -> Field:
+    """Several tasks as one, of the systems that ran on them all."""
+    known = [{system.system: system for system in one.systems} for one in fields]
+    common = [name for name in known[0] if all(name in one for one in known)]
+    clusters = [f"{one.name} {cluster}" for one in fields for cluster in one.clusters]
+    skipped = {name: why for one in fields for name, why in one.skipped.items()}
+    return Field(POOLED, fields[0].model, clusters, [joined([one[name] for one in known]) for name in common], skipped)
+
+
+def judge(field: Field, seed: int = 0) -> tuple[dict[str, Json], list[dict[str, Json]]]:
+    """The bar's verdicts on a field, and a row per system."""
+    draws = Resampler.of(field.clusters, seed=seed, name=field.name)
+    rivals = [system for system in field.systems if system.family in BARS]
+    leads = dict(zip((rival.system for rival in rivals), lead(field.curve, rivals, draws), strict=True))
+    about = {"population": field.name, "model": field.model, "n": len(field.clusters), "items": draws.weights.shape[1]}
+    summary = about | {"skipped": list(field.skipped)} | _verdicts(field.curve[-1], rivals, leads, draws)
+    skipped = [{"system": name, "skipped": why} for name, why in field.skipped.items()]
+    rows = [
+        _row(system, *bands, leads.get(system.system))
+        for system, bands in zip(field.systems, intervals(field.systems, draws), strict=True)
+    ]
+    return summary, [about | row for row in [*skipped, *rows]]
+
+
+def _recordings(items: int, recorded: Path, seed: int) -> Iterator[Recording]:
+    for population in POPULATIONS:
+        yield record_population(population, items, seed)
+    if recorded.exists():
+        for recording in read_recordings(recorded):
+            yield recording.reordered(ORDERS, seed)
+
+
+def _others(recording: Recording) -> Iterator[Spent]:
+    """Every other method that needs nothing but attempts, or grades of them, at two budgets; the vote at all."""
+    yield spend(make_arm("once"), OURS, recording.cases)
+    for name, maker in names("methods").items():
+        budget = next((key for key in ("n", "budget") if key in settings_of(maker)), None)
+        if name == METHOD or budget is None:
+            continue
+        for n in VOTES if name == "vote" else OTHER_BUDGETS:
+            found = _replayed(make_arm(f"{name} {budget}={n}"), recording)
+            if found is None:
+                break
+            yield found
+
+
+def _replayed(arm: Arm, recording: Recording) -> Spent | None:
+    """An arm on a recording; None where it asks for what is not on record."""
+    try:
+        return spend(arm, OURS, recording.cases)
+    except BadInput:
+        return None
+
+
+def _verdicts(ours: Spent, rivals: Sequence[Spent], leads: dict[str, Band], draws: Resampler) -> dict[str, Json]:
+    told: dict[str, Json] = {"system": ours.system, "family": "summary"}
+    whole = [r for r in rivals if r.family == FIXED and r.system.endswith(f" {SAMPLES}")]
+    if not whole:
+        return told | {"verdict": OPEN, "why": "no peer was run"}
+    reference = whole[0]
+    loss = difference(ours, reference, draws)
+    calls = {"accuracy": MET if loss.low > -MARGIN else MISSED if loss.high < -MARGIN else OPEN}
+    told |= {"reference": reference.system, **_figures("difference", loss)}
+    for family, bar in BARS.items():
+        rival = cheapest(ours, [r for r in rivals if r.family == family], reference, draws)
+        calls[family] = _call(rival, bar)
+        if rival is not None:
+            told |= {f"best_{family}": rival.system, **_figures(f"ratio_{family}", rival.ratio)}
+    calls["curve"] = _curve_call(list(leads.values()))
+    above = [{"system": name, **_figures("lead", band)} for name, band in leads.items() if band.value < 0]
+    verdict = next((call for call in (MISSED, OPEN) if call in calls.values()), MET)
+    return told | {f"bar_{name}": call for name, call in calls.items()} | {"above": above, "verdict": verdict}
+
+
+def _call(rival: Rival | None, bar: float) -> str:
+    if rival is None:
+        return OPEN
+    return MET if rival.ratio.high <= bar else MISSED if rival.ratio.low > bar else OPEN
+
+
+def _curve_call(leads: Sequence[Band]) -> str:
+    """Met where every peer is shown to be less than the margin above, missed where one is shown to be above."""
+    if any(band.high < 0 for band in leads):
+        return MISSED
+    return MET if all(band.low > -MARGIN for band in leads) else OPEN
+
+
+def _row(spent: Spent, accuracy: Band, tokens: Band, ahead: Band | None) -> dict[str, Json]:
+    return {
+        "system": spent.system,
+        "family": spent.family,
+        **_figures("accuracy", accuracy),
+        **_figures("tokens", tokens),
+        "prompt_tokens": float(spent.prompt_tokens.mean()),
+        "completion_tokens": float(spent.completion_tokens.mean()),
+        "calls": float(spent.calls.mean()),
+        **({} if ahead is None else _figures("lead", ahead)),
+    }
+
+
+def _figures(name: str, band: Band) -> dict[str, float]:
+    return {name: band.value, f"{name}_low": band.low, f"{name}_high": band.high}

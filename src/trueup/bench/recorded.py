@@ -1,0 +1,79 @@
+"""Attempts that were recorded once, for every method to be replayed on.
+
+A file is gzipped JSON, as `trueup.bench.record` makes it: per stratum the pattern of an answer, and per item the texts,
+answers, lengths in tokens and grades of its attempts.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trueup.core.errors import BadInput
+from trueup.core.types import Attempt, Json, Message, Problem, Usage
+
+SAMPLES = 40
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A problem with its attempts in the order in which they are drawn, and which of them are right."""
+
+    problem: Problem
+    attempts: tuple[Attempt, ...]
+    right: tuple[bool, ...]
+    prompt_tokens: int
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Cases of one kind; `pattern` finds the answer in a text, as one who sets up a voting system would write it."""
+
+    name: str
+    model: str
+    pattern: str
+    cases: tuple[Case, ...]
+
+    def reordered(self, orders: int, seed: int) -> Recording:
+        """Every case in so many orders of its attempts, all of them in its own cluster."""
+        return replace(
+            self, cases=tuple(_shuffled(case, order, seed) for case in self.cases for order in range(orders))
+        )
+
+
+def read_recordings(path: Path) -> list[Recording]:
+    """The recordings in a file, one a stratum.
+
+    Raises BadInput where it is of another version.
+    """
+    kept = json.loads(gzip.decompress(path.read_bytes()))
+    if kept.get("version") != VERSION:
+        raise BadInput(f"{path}: a recording of version {kept.get('version')!r}, not {VERSION}; record it anew")
+    return [
+        Recording(s["name"], kept["model"], s["pattern"], tuple(_case(s["name"], row) for row in s["items"]))
+        for s in kept["strata"]
+    ]
+
+
+def _case(stratum: str, row: Json) -> Case:
+    problem = Problem(row["id"], stratum, (Message("user", row["id"]),))
+    attempts = tuple(
+        Attempt(number, text, finish, Usage(row["prompt_tokens"], tokens), answer)
+        for number, (text, answer, tokens, _, finish) in enumerate(row["attempts"])
+    )
+    right = tuple(bool(attempt[3]) for attempt in row["attempts"])
+    return Case(problem, attempts, right, row["prompt_tokens"], row["cluster"])
+
+
+def _shuffled(case: Case, order: int, seed: int) -> Case:
+    places = list(range(len(case.attempts)))
+    random.Random(f"{seed}:{case.problem.id}:{order}").shuffle(places)
+    name = f"{case.problem.id}#{order}"
+    problem = replace(case.problem, id=name, prompt=(Message("user", name),))
+    attempts = tuple(replace(case.attempts[place], index=number) for number, place in enumerate(places))
+    return replace(case, problem=problem, attempts=attempts, right=tuple(case.right[place] for place in places))

@@ -1,0 +1,407 @@
+import asyncio
+import gzip
+import json
+import re
+import runpy
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trueup.bench import record as recorder
+from trueup.bench.equal_budget import CURVE, Field, equal_budget, field, judge, pooled
+from trueup.bench.frontier import MARGIN, cheapest, difference, intervals, is_as_good, lead
+from trueup.bench.peers import Truth, ask_optillm, install
+from trueup.bench.peers.install import ITS_HUB, OPTILLM, peers_folder
+from trueup.bench.peers.optillm import optillm_serving
+from trueup.bench.peers.recorded import BESTOFN, CRUCIBLE, RUNS, ZEN, Run, run_peer
+from trueup.bench.peers.recorded_child import Tape, VirtualLoop
+from trueup.bench.peers.words import Recorded as Text
+from trueup.bench.population import BOXED, POPULATIONS, PROMPT_TOKENS, record_population
+from trueup.bench.recorded import SAMPLES, Case, Recording, read_recordings
+from trueup.bench.spent import Spent, spend
+from trueup.catalog import make_arm
+from trueup.core.asks import check, sample
+from trueup.core.errors import BadInput
+from trueup.core.stratum import Arm
+from trueup.core.types import Answer, Attempt, Message, Problem, Sampling, Usage
+from trueup.models import Toy
+from trueup.plan import Resampler
+
+MIDDLING = POPULATIONS[1]
+EXAMPLE = Path(__file__).parent.parent / "examples" / "votes"
+
+
+def case(*answers: str, lengths: tuple[int, ...] = (), right: str = "a", name: str = "p", prompt: int = 100) -> Case:
+    """Attempts that answer so, of these lengths (10 tokens if none are given)."""
+    attempts = tuple(
+        Attempt(i, f"t{i}: the answer is {a}", "stop", Usage(prompt, (lengths or (10,) * len(answers))[i]), a)
+        for i, a in enumerate(answers)
+    )
+    rights = tuple(a == right for a in answers)
+    return Case(Problem(name, "s", (Message("user", name),)), attempts, rights, prompt, name)
+
+
+def spent(name: str, right: list[float], tokens: float, family: str = "fixed") -> Spent:
+    """A system that was right so often and used as many tokens on every case."""
+    return Spent.of(name, family, [(value, 1, 0, tokens) for value in right])
+
+
+def draws(n: int) -> Resampler:
+    return Resampler.of([str(place) for place in range(n)], seed=0)
+
+
+def test_a_population_is_the_same_for_the_same_seed_and_another_for_another():
+    first, again, other = (record_population(MIDDLING, 5, seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first.cases[0].attempts != other.cases[0].attempts
+
+
+@pytest.mark.parametrize("population", POPULATIONS)
+def test_a_population_is_right_as_often_as_its_beta_says(population):
+    cases = record_population(population, 600, 0, attempts=8).cases
+    share = np.mean([case.right for case in cases])
+    assert share == pytest.approx(population.a / (population.a + population.b), abs=0.05)
+
+
+def test_right_attempts_share_an_answer_and_no_two_texts_are_alike():
+    for one in record_population(MIDDLING, 20, 0).cases:
+        assert len({a.answer for a, right in zip(one.attempts, one.right, strict=True) if right}) <= 1
+        assert len({a.text for a in one.attempts}) == SAMPLES
+
+
+def test_reordering_keeps_the_attempts_and_the_cluster():
+    recording = Recording("r", "m", "", (case("a", "b", "c", lengths=(1, 2, 3)),))
+    cases = recording.reordered(6, seed=0).cases
+    assert [len(one.attempts) for one in cases] == [3] * 6
+    assert {one.cluster for one in cases} == {"p"}
+    assert len({one.problem.id for one in cases}) == 6
+    assert len({tuple(a.answer for a in one.attempts) for one in cases}) > 1
+    for one in cases:
+        assert sorted(a.usage.completion_tokens for a in one.attempts) == [1, 2, 3]
+        assert [a.index for a in one.attempts] == [0, 1, 2]
+        assert one.right == tuple(a.answer == "a" for a in one.attempts)
+
+
+def test_a_call_of_n_has_one_prompt():
+    told = spend(make_arm("vote n=3"), "ours", [case("a", "b", "a", "b", lengths=(5, 6, 7, 8))])
+    assert (told.right[0], told.calls[0], told.prompt_tokens[0], told.completion_tokens[0]) == (1, 1, 100, 18)
+
+
+def test_attempts_that_race_pay_every_prompt_and_what_was_generated_by_then():
+    def race(problem):
+        attempts = yield from sample(problem.prompt, 4, until=lambda known: len(known) >= 2)
+        return Answer.of(attempts[-1])
+
+    told = spend(Arm("race", {}, race), "ours", [case("b", "a", "b", "b", lengths=(5, 9, 4, 30))])
+    assert (told.right[0], told.calls[0], told.prompt_tokens[0]) == (1, 4, 400)
+    assert told.completion_tokens[0] == 5 + 9 + 4 + 9
+
+
+def test_a_race_that_nothing_ends_takes_all():
+    def race(problem):
+        attempts = yield from sample(problem.prompt, 2, until=lambda known: False)
+        return Answer.of(attempts[-1])
+
+    told = spend(Arm("race", {}, race), "ours", [case("b", "a", lengths=(5, 9))])
+    assert (told.right[0], told.completion_tokens[0]) == (1, 14)
+
+
+def test_what_asks_for_grades_is_of_the_family_verified():
+    def graded(problem):
+        attempts = yield from sample(problem.prompt, 3)
+        grades = yield from check(problem, attempts)
+        return Answer.best(attempts, grades)
+
+    told = spend(Arm("graded", {}, graded), "ours", [case("b", "b", "a")])
+    assert (told.family, told.right[0]) == ("verified", 1)
+
+
+def test_a_batch_is_billed_to_each_of_its_problems():
+    def batch(problems):
+        first = yield tuple((place, next(sample(problem.prompt, 1))) for place, problem in enumerate(problems))
+        ((second,),) = yield ((1, next(sample(problems[1].prompt, 1, start=1))),)
+        return [Answer.of(first[0][0]), Answer.of(second)]
+
+    told = spend(Arm("batch", {}, batch, is_batch=True), "ours", [case("a", "b"), case("b", "a")])
+    assert (list(told.right), list(told.calls), list(told.tokens)) == ([1, 1], [1, 2], [110, 220])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda problem: sample((Message("user", "other words"),), 1),
+        lambda problem: sample(problem.prompt, 1, sampling=Sampling(temperature=0.0)),
+        lambda problem: sample(problem.prompt, 1, model="other"),
+        lambda problem: sample(problem.prompt, 3),
+    ],
+)
+def test_an_ask_that_nothing_is_on_record_for_is_refused(ask):
+    with pytest.raises(BadInput, match=r"replayed|fewer"):
+        spend(Arm("odd", {}, ask), "ours", [case("a", "b")])
+
+
+def test_the_lead_of_a_curve_is_read_between_its_points():
+    curve = [spent("one", [1, 0, 0, 0], 10), spent("two", [1, 1, 1, 0], 30)]
+    rivals = [spent("mid", [1, 0, 0, 0], 20), spent("far", [1, 1, 1, 1], 90), spent("less", [0, 0, 0, 0], 5)]
+    values = [band.value for band in lead(curve, rivals, draws(4))]
+    assert values == pytest.approx([0.5 - 0.25, 0.75 - 1.0, 0.125])
+
+
+def test_a_rival_that_is_a_point_of_the_curve_has_no_lead_and_no_doubt():
+    right = [1.0, 0.0] * 50
+    curve = [spent("one", right, 10), spent("two", [1.0] * 100, 20)]
+    (band,) = lead(curve, [spent("same", right, 10)], draws(100))
+    assert (band.value, band.low, band.high) == pytest.approx((0, 0, 0))
+
+
+def test_bands_over_many_rivals_are_wider_than_the_interval_of_one():
+    rng = np.random.default_rng(0)
+    columns = [list(rng.integers(0, 2, 400).astype(float)) for _ in range(12)]
+    ours, rivals = spent("ours", columns[0], 10), [spent(f"r{i}", c, 10) for i, c in enumerate(columns[1:])]
+    many = lead([ours], rivals, draws(400))[0]
+    alone = difference(ours, rivals[0], draws(400))
+    assert many.value == pytest.approx(alone.value)
+    assert many.high - many.low > alone.high - alone.low
+
+
+def test_the_cheapest_rival_is_sought_among_those_as_good_as_the_reference():
+    right = [1.0, 0.0] * 500
+    whole = spent("whole", right, 100)
+    worse = spent("worse", [0.0] * 1000, 1)
+    alike = spent("alike", right, 60)
+    found = cheapest(spent("ours", right, 30), [whole, worse, alike], whole, draws(1000))
+    assert found is not None
+    assert (found.system, found.ratio.value) == ("alike", 0.5)
+    assert cheapest(whole, [worse], whole, draws(1000)) is None
+
+
+def test_being_as_good_takes_more_than_no_difference_seen():
+    few, many = ([1.0] * 19 + [0.0], [1.0] * 20), ([1.0] * 1999 + [0.0], [1.0] * 2000)
+    for (lost, whole), wanted in ((few, False), (many, True)):
+        said = is_as_good(spent("one", lost, 1), spent("whole", whole, 1), draws(len(whole)))
+        assert said is wanted
+    assert MARGIN == 0.005
+
+
+def test_intervals_hold_the_figures():
+    ((accuracy, tokens),) = intervals([spent("one", [1.0, 0.0, 1.0, 1.0] * 50, 7)], draws(200))
+    assert accuracy.low < accuracy.value == 0.75 < accuracy.high
+    assert (tokens.low, tokens.value, tokens.high) == pytest.approx((7, 7, 7))
+
+
+def test_without_peers_nothing_is_decided_and_every_row_is_there(tmp_path):
+    rows = equal_budget(items=40, peers=(), recorded=tmp_path / "none")
+    summaries = [row for row in rows if row.get("family") == "summary"]
+    assert [row["verdict"] for row in summaries] == ["open"] * 3
+    assert any("trueup.bench.record" in str(row.get("skipped")) for row in rows)
+    own = [row for row in rows if row["system"] == f"trueup {CURVE[-1]}" and "accuracy" in row]
+    assert len(own) == 3
+    assert all(row["tokens"] == pytest.approx(row["prompt_tokens"] + row["completion_tokens"]) for row in own)
+    json.dumps(rows, allow_nan=False)
+
+
+def test_a_peer_that_cannot_be_had_is_a_skipped_row(tmp_path, monkeypatch):
+    occupied = tmp_path / "file"
+    occupied.write_text("")
+    monkeypatch.setenv("TRUEUP_PEERS", str(occupied))
+    summary, rows = judge(field(record_population(MIDDLING, 20, 0), [ITS_HUB]))
+    assert summary["skipped"] == ["its_hub"]
+    assert next(row for row in rows if row["system"] == "its_hub")["skipped"].startswith("its_hub 1.2.0 cannot be")
+
+
+def judged(ours: list[float], tokens: float, *peers: Spent):
+    """The summary where ours has these results for so many tokens, whatever its settings."""
+    curve = [spent(f"trueup {arm}", ours, tokens, "ours") for arm in CURVE]
+    return judge(Field("f", "simulated", [str(i) for i in range(len(ours))], [*curve, *peers], {}))[0]
+
+
+def test_the_bar_is_met_by_half_the_tokens_at_equal_accuracy():
+    right = [1.0, 1.0, 0.0, 1.0] * 500
+    fixed, adaptive = spent("hub vote 40", right, 100), spent("hub adaptive 40", right, 50, "adaptive")
+    summary = judged(right, 39, fixed, adaptive)
+    assert (summary["reference"], summary["ratio_fixed"], summary["ratio_adaptive"]) == ("hub vote 40", 0.39, 0.78)
+    assert {summary[f"bar_{name}"] for name in ("accuracy", "fixed", "adaptive", "curve")} == {"met"}
+    assert summary["verdict"] == "met"
+
+
+def test_the_bar_is_missed_where_a_peer_is_above_or_cheaper_and_the_row_names_it():
+    right = [1.0, 1.0, 0.0, 1.0] * 500
+    better = [1.0] * 2000
+    fixed, adaptive = spent("hub vote 40", right, 100), spent("hub adaptive 40", right, 45, "adaptive")
+    summary = judged(right, 40, fixed, adaptive, spent("router", better, 40, "adaptive"))
+    assert (summary["bar_adaptive"], summary["bar_curve"], summary["verdict"]) == ("missed", "missed", "missed")
+    assert [row["system"] for row in summary["above"]] == ["router"]
+
+
+def test_tasks_are_pooled_with_their_clusters_apart():
+    one, two = (
+        Field(name, "m", ["x", "y"], [spent(f"trueup {arm}", right, 1, "ours") for arm in CURVE], {})
+        for name, right in (("a", [1.0, 0.0]), ("b", [1.0, 1.0]))
+    )
+    both = pooled([one, two])
+    assert len(set(both.clusters)) == 4
+    assert list(both.curve[0].right) == [1, 0, 1, 1]
+
+
+def test_the_virtual_clock_waits_for_nothing():
+    async def both():
+        order = []
+
+        async def nap(ticks):
+            await asyncio.sleep(ticks)
+            order.append(ticks)
+
+        await asyncio.gather(nap(5_000_000), nap(1_000_000))
+        return order, asyncio.get_running_loop().time()
+
+    loop = VirtualLoop()
+    try:
+        assert loop.run_until_complete(both()) == ([1_000_000, 5_000_000], 5_000_000.0)
+    finally:
+        loop.close()
+
+
+def test_a_tape_hands_out_each_attempt_once():
+    tape = Tape({"texts": ["x", "y", "x"], "tokens": [3, 4, 5], "prompt_tokens": 10})
+    assert (tape.begin(2), tape.begin()) == ([0, 1], [2])
+    assert tape.finish(1) == "y"
+    assert tape.number_of("x") == 0
+    assert tape.bill(0) == [0, 2, 20, 4]
+
+
+def test_a_recording_is_read_back(tmp_path):
+    rows = [{"id": name, "prompt": f"say {name}", "reference": "right"} for name in ("x", "y")]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    kept = tmp_path / "kept" / "recorded.json.gz"
+    asyncio.run(recorder.record(Toy(0.5), str(tmp_path / "t.jsonl"), kept, ledger=tmp_path / "l.sqlite", samples=6))
+    (recording,) = read_recordings(kept)
+    assert (recording.name, recording.model, len(recording.cases)) == ("t", "toy", 2)
+    for one in recording.cases:
+        assert len(one.attempts) == 6
+        assert one.right == tuple(attempt.text == "right" for attempt in one.attempts)
+        assert {attempt.usage.completion_tokens for attempt in one.attempts} == {one.prompt_tokens} == {8}
+    first = kept.read_bytes()
+    asyncio.run(recorder.record(Toy(0.5), str(tmp_path / "t.jsonl"), kept, ledger=tmp_path / "l.sqlite", samples=6))
+    assert kept.read_bytes() == first
+
+
+def test_a_recording_of_another_version_is_refused(tmp_path):
+    kept = tmp_path / "recorded.json.gz"
+    kept.write_bytes(gzip.compress(b'{"version": 0}'))
+    with pytest.raises(BadInput, match="record it anew"):
+        read_recordings(kept)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "answer"),
+    [
+        (recorder.NUMBER, "38 + 25 = 63. The answer is 63.", "63"),
+        (recorder.NUMBER, "It is -7", "-7"),
+        (recorder.WORD, "The capital of Peru is Lima. The answer is Lima.", "Lima"),
+        (BOXED, "words.\nThe answer is \\boxed{12}.", "12"),
+    ],
+)
+def test_the_pattern_that_peers_are_given_finds_the_answer(pattern, text, answer):
+    found = re.search(pattern, text)
+    assert found is not None
+    assert found[1] == answer
+
+
+@pytest.mark.parametrize("kind", ["sums", "largest", "capitals"])
+def test_the_questions_are_what_make_writes_and_none_is_shown_in_the_prompt(kind):
+    text = (EXAMPLE / f"{kind}.jsonl").read_text()
+    assert text == runpy.run_path(str(EXAMPLE / "make.py"))["rows"](kind)
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert len({row["prompt"] for row in rows}) == 80
+    prompt = (EXAMPLE / "task.toml").read_text()
+    assert not [row for row in rows if row["prompt"] in prompt]
+
+
+def test_runs_name_each_system_once():
+    labels = [f"{peer.name} {run.label}" for peer, runs in RUNS.items() for run in runs]
+    assert len(set(labels)) == len(labels)
+    assert {run.n for runs in RUNS.values() for run in runs} <= set(range(SAMPLES + 1))
+
+
+def ready(peer):
+    """Skip the test unless the peer is installed already."""
+    if not (peers_folder() / f"{peer.name}-{peer.version}" / "finished").exists():
+        pytest.skip(f"{peer.name} is not installed")
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("peer", "run", "calls"),
+    [
+        (ITS_HUB, Run("fixed", "SelfConsistency", 8), 8),
+        (OPTILLM, Run("fixed", "majority_voting", 8), 1),
+        (BESTOFN, Run("fixed", "majority", 8), 1),
+        (CRUCIBLE, Run("fixed", "majority", 8), 8),
+    ],
+)
+def test_a_peers_vote_is_ours_but_for_ties_and_is_billed_by_its_calls(peer, run, calls):
+    ready(peer)
+    recording = record_population(MIDDLING, 60, 0)
+    (theirs,) = run_peer(peer, recording, [run])
+    ours = spend(make_arm("vote n=8"), "ours", recording.cases)
+    clear = [_leads(one.attempts[:8]) for one in recording.cases]
+    assert list(theirs.right[clear]) == list(ours.right[clear])
+    assert sum(clear) > 30
+    assert set(theirs.calls) == {calls}
+    assert list(theirs.completion_tokens) == list(ours.completion_tokens)
+    assert set(theirs.prompt_tokens) == {calls * PROMPT_TOKENS}
+
+
+@pytest.mark.network
+def test_its_hubs_race_is_billed_until_it_is_called_off():
+    ready(ITS_HUB)
+    recording = Recording("r", "m", "answer is (.)", (case(*"aaaaaaaa", lengths=(1, 2, 3, 4, 5, 60, 70, 80)),))
+    (raced,) = run_peer(ITS_HUB, recording, [Run("adaptive", "BetaSelfConsistency", 8)])
+    assert (raced.right[0], raced.calls[0], raced.prompt_tokens[0]) == (1, 8, 800)
+    assert raced.completion_tokens[0] == 1 + 2 + 3 + 4 + 4 * 4
+
+
+@pytest.mark.network
+def test_zen_router_stops_at_two_that_agree_and_goes_on_where_they_do_not():
+    ready(ZEN)
+    cases = (case("7", "7", "8", "8", name="p", right="7"), case("7", "8", "7", "8", name="q", right="8"))
+    (routed,) = run_peer(ZEN, Recording("r", "m", r"(\d)", cases), [Run("adaptive", "vote")])
+    assert list(routed.calls) == [2, 4]
+    assert list(routed.tokens) == [220, 440]
+    assert routed.right[0] == 1
+
+
+@pytest.mark.network
+def test_optillms_judge_is_on_the_bill():
+    ready(OPTILLM)
+    (judged,) = run_peer(OPTILLM, Recording("r", "m", "", (case("b", "b", "a"),)), [Run("verified", "bon", 3)])
+    assert (judged.right[0], judged.calls[0]) == (1, 4)
+    assert judged.completion_tokens[0] == 30 + 3
+    assert judged.prompt_tokens[0] > 100 + 3 * 110
+
+
+@pytest.mark.network
+def test_optillms_code_answers_and_spends_as_its_proxy_does():
+    ready(OPTILLM)
+    recording = record_population(MIDDLING, 6, 0)
+    texts = {
+        one.problem.id + "?": [Text(a.text, a.usage.completion_tokens) for a in one.attempts] for one in recording.cases
+    }
+    (driven,) = run_peer(OPTILLM, recording, [Run("fixed", "majority_voting", 8)])
+    truth = Truth(recorded=texts)
+    with truth.serving() as root, optillm_serving(install(OPTILLM), root) as proxy:
+        for number, one in enumerate(recording.cases):
+            told = ask_optillm(proxy, "majority_voting", f"m@run{number}.", f"{one.problem.id}?")
+            (call,) = truth.of(f"run{number}.")
+            chosen = next(i for i, a in enumerate(one.attempts) if a.text.strip() == told.text.strip())
+            assert (one.right[chosen], call.completion_tokens) == (
+                driven.right[number], driven.completion_tokens[number],
+            )  # fmt: skip
+
+
+def _leads(attempts):
+    """Whether one answer has more votes than any other."""
+    votes = Counter(attempt.answer for attempt in attempts).most_common(2)
+    return len(votes) == 1 or votes[0][1] > votes[1][1]
