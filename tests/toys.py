@@ -15,7 +15,7 @@ PRICES = Prices("2026-01-01", Decimal("0.05"))
 
 def attempts(*answers: str | None) -> tuple[Attempt, ...]:
     """One attempt per answer; None could not be read."""
-    return tuple(Attempt(i, f"<{a}>", "stop", Usage(5, 1), a) for i, a in enumerate(answers))
+    return tuple(Attempt(i, f"<{a}>", "stop", Usage(5, 8), a) for i, a in enumerate(answers))
 
 
 def problem(name: str = "p", *, checkable: bool = False, schema: str | None = None, seed: int = 0) -> Problem:

@@ -2,18 +2,24 @@
 
 from trueup.methods.ab_mcts import ab_mcts
 from trueup.methods.adaptive_vote import adaptive_vote
+from trueup.methods.bayes_vote import bayes_vote
 from trueup.methods.beam_search import beam_search
 from trueup.methods.best_of_majority import best_of_majority
 from trueup.methods.best_of_n import best_of_n
+from trueup.methods.beta_vote import beta_vote
+from trueup.methods.blend_asc import blend_asc
 from trueup.methods.budget_forcing import budget_forcing
 from trueup.methods.cascade import cascade
 from trueup.methods.chain_of_verification import chain_of_verification
 from trueup.methods.compute_optimal import compute_optimal
+from trueup.methods.confidence_vote import confidence_vote
 from trueup.methods.constrained import constrained
+from trueup.methods.early_stop_vote import early_stop_vote
 from trueup.methods.generative_verify import generative_verify
 from trueup.methods.greedy_allocate import greedy_allocate
 from trueup.methods.judge_best import judge_best
 from trueup.methods.judge_pairwise import judge_pairwise
+from trueup.methods.lookahead_vote import lookahead_vote
 from trueup.methods.mixture_of_agents import mixture_of_agents
 from trueup.methods.once import once
 from trueup.methods.parallel_revise import parallel_revise
@@ -21,6 +27,7 @@ from trueup.methods.particle_filter import particle_filter
 from trueup.methods.plan_then_solve import plan_then_solve
 from trueup.methods.reason_then_constrain import reason_then_constrain
 from trueup.methods.reread import reread
+from trueup.methods.reset_and_discard import reset_and_discard
 from trueup.methods.retract import retract
 from trueup.methods.revise import revise
 from trueup.methods.route import route
@@ -33,18 +40,24 @@ from trueup.methods.weighted_best_of_n import weighted_best_of_n
 __all__ = [
     "ab_mcts",
     "adaptive_vote",
+    "bayes_vote",
     "beam_search",
     "best_of_majority",
     "best_of_n",
+    "beta_vote",
+    "blend_asc",
     "budget_forcing",
     "cascade",
     "chain_of_verification",
     "compute_optimal",
+    "confidence_vote",
     "constrained",
+    "early_stop_vote",
     "generative_verify",
     "greedy_allocate",
     "judge_best",
     "judge_pairwise",
+    "lookahead_vote",
     "mixture_of_agents",
     "once",
     "parallel_revise",
@@ -52,6 +65,7 @@ __all__ = [
     "plan_then_solve",
     "reason_then_constrain",
     "reread",
+    "reset_and_discard",
     "retract",
     "revise",
     "route",

@@ -2,38 +2,41 @@
 
 Aggarwal et al. 2023, arXiv:2305.11860 (Adaptive-Consistency, the Beta stopping rule): stop when
 P(p1 > p2) = 1 - I_1/2(n1 + 1, n2 + 1) >= confidence, n1 and n2 the votes of the two leading answers.
-The confidence is nominal: it speaks of the vote's outcome, not of correctness.
-Cost: between `step` and n samples.
+The confidence is nominal: it speaks of the vote's outcome, not of correctness. Departing from the paper, which asks
+one by one, a call asks for as many attempts as the leader needs at the least, so that the prompt is paid for seldom,
+and sampling ends once the leader cannot be overtaken within n.
+Cost: n samples at most.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 
-from trueup.core.asks import Flow, sample
+from trueup.core.asks import Flow
 from trueup.core.types import Answer, Attempt, Problem
-from trueup.methods.tally import count, elect
+from trueup.methods.stopping import Votes, sample_until
+from trueup.methods.tally import elect
 
 
 def adaptive_vote(problem: Problem, *, n: int = 16, confidence: float = 0.95, step: int = 2) -> Flow[Answer]:
-    """Sample `step` attempts at a time until the posterior is sure of the leader, n at most."""
-    attempts: list[Attempt] = []
-    while len(attempts) < n:
-        size = min(step, n - len(attempts))
-        more = yield from sample(problem.prompt, size, start=len(attempts))
-        attempts += more
-        if len(more) < size or lead_probability(attempts) >= confidence:
-            break
+    """Sample in calls of at least `step` attempts until the posterior is sure of the leader, n at most."""
+
+    def is_safe(votes: Votes) -> bool:
+        return beta_lead(votes.first, votes.second) >= confidence
+
+    attempts = yield from sample_until(problem, is_safe, n=n, step=step)
     return elect(problem, attempts)
 
 
-def lead_probability(attempts: list[Attempt]) -> float:
-    """P(p1 > p2) under a uniform prior over the two leading answers; 1/2 while there is no vote.
+def lead_probability(attempts: Sequence[Attempt]) -> float:
+    """P(p1 > p2) under a uniform prior over the two leading answers; 1/2 while there is no vote."""
+    votes = Votes.of(attempts, len(attempts))
+    return beta_lead(votes.first, votes.second)
 
-    For whole numbers I_1/2 is a binomial tail: P(p1 > p2) = P(Bin(n1 + n2 + 1, 1/2) <= n1).
-    """
-    votes = sorted(count(attempts).values(), reverse=True)
-    first, second = (*votes, 0, 0)[:2]
+
+def beta_lead(first: int, second: int) -> float:
+    """1 - I_1/2(first + 1, second + 1), for whole numbers a binomial tail: P(Bin(first + second + 1, 1/2) <= first)."""
     trials = first + second + 1
     ways: int = sum(comb(trials, successes) for successes in range(first + 1))
     return ways / float(2**trials)

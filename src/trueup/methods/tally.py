@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trueup.core.types import Answer, Attempt, Problem
 
@@ -22,8 +22,17 @@ def elect(problem: Problem, attempts: Sequence[Attempt]) -> Answer:
     votes = count(attempts)
     if not votes:
         return Answer.of(attempts[0], "no attempt could be read")
-    most = max(votes.values())
-    tied = sorted(answer for answer, n in votes.items() if n == most)
-    winner = random.Random(f"{problem.sampling.seed}:{problem.id}").choice(tied)
-    voice = next(attempt for attempt in attempts if attempt.answer == winner)
-    return Answer.of(voice, f"{most} of {len(attempts)} votes")
+    winner = favourite(problem, votes)
+    return Answer.of(voice_of(winner, attempts), f"{votes[winner]} of {len(attempts)} votes")
+
+
+def favourite(problem: Problem, weights: Mapping[str, float]) -> str:
+    """The answer of the greatest weight; ties fall by the problem's seed."""
+    most = max(weights.values())
+    tied = sorted(answer for answer, weight in weights.items() if weight == most)
+    return random.Random(f"{problem.sampling.seed}:{problem.id}").choice(tied)
+
+
+def voice_of(answer: str, attempts: Sequence[Attempt]) -> Attempt:
+    """The first attempt that gave this answer."""
+    return next(attempt for attempt in attempts if attempt.answer == answer)

@@ -6,10 +6,13 @@ from trueup.plan.certify import certify, halves
 from trueup.plan.choose import choose
 from trueup.plan.diagnose import diagnose
 from trueup.plan.estimate import exact_interval, pass_at_k
+from trueup.plan.frequencies import frequencies, save_frequencies
+from trueup.plan.judge import correct_judged, measure_judge
 from trueup.plan.measure import coverage, measure
 from trueup.plan.policy import Policy, PolicyStratum, read_policy, write_policy
 from trueup.plan.replay import Replayed, replay
 from trueup.plan.resample import Resampler, cluster_bootstrap, paired_bootstrap
+from trueup.plan.rightness import Rightness, fit_rightness
 from trueup.plan.sheet import lay_out
 from trueup.plan.wish import Wish
 
@@ -19,21 +22,27 @@ __all__ = [
     "PolicyStratum",
     "Replayed",
     "Resampler",
+    "Rightness",
     "Wish",
     "assess",
     "calibrate",
     "certify",
     "choose",
     "cluster_bootstrap",
+    "correct_judged",
     "coverage",
     "diagnose",
     "exact_interval",
     "halves",
     "lay_out",
+    "fit_rightness",
+    "frequencies",
     "measure",
+    "measure_judge",
     "paired_bootstrap",
     "pass_at_k",
     "read_policy",
     "replay",
+    "save_frequencies",
     "write_policy",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from trueup.core.asks import Flow, Sample
+from trueup.core.asks import Flow, Sample, Until
 from trueup.core.errors import BadInput
 from trueup.core.types import Attempt
 
@@ -33,9 +33,17 @@ def replay(flow: Flow[T], attempts: Sequence[Attempt]) -> Replayed[T]:
         while True:
             if not isinstance(ask, Sample) or ask.sampling is not None or ask.kind != "sampled":
                 raise BadInput("only methods that ask for nothing but attempts at the problem can be replayed")
-            taken, calls = max(taken, ask.start + ask.n), calls + 1
-            if taken > len(attempts):
-                raise BadInput(f"the method asks for {taken} attempts, the pool holds {len(attempts)}; lower its n")
-            ask = flow.send(tuple(attempts[ask.start : ask.start + ask.n]))
+            reach, calls = ask.start + ask.n, calls + 1
+            if reach > len(attempts):
+                raise BadInput(f"the method asks for {reach} attempts, the pool holds {len(attempts)}; lower its n")
+            reply = _enough(attempts[ask.start : reach], ask.until)
+            taken = max(taken, ask.start + len(reply))
+            ask = flow.send(reply)
     except StopIteration as end:
         return Replayed(end.value, taken, calls)
+
+
+def _enough(attempts: Sequence[Attempt], until: Until | None) -> tuple[Attempt, ...]:
+    """The shortest beginning that suffices; all of them where none does, or nothing was said of it."""
+    ends = range(1, len(attempts) + 1) if until else ()
+    return next((tuple(attempts[:end]) for end in ends if until and until(attempts[:end])), tuple(attempts))

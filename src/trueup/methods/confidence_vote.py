@@ -1,0 +1,75 @@
+"""n attempts, each votes with its own confidence (CISC).
+
+Taubenfeld et al. 2025, arXiv:2502.06233 (Confidence-Informed Self-Consistency): weights are the softmax over the
+attempts of confidence / temperature. The confidence is the geometric mean of the token probabilities where the engine
+tells them for every attempt, else what the model says of its own attempt, 0 to 100, when asked. An attempt of
+which it says nothing that can be read counts as much as the mean of the others, and where nothing can be read all
+count alike. A great temperature makes it `vote`, a small one the most confident attempt.
+Cost: n samples; without token probabilities n judge's texts besides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from math import exp
+from statistics import fmean
+
+from trueup.core.asks import Flow, judge, sample
+from trueup.core.errors import BadInput
+from trueup.core.types import Answer, Attempt, Problem
+from trueup.methods.revise import ask_again
+from trueup.methods.tally import favourite, voice_of
+
+ASK = "How sure are you that this answer is right? Reply with one number from 0 (surely wrong) to 100 (surely right)."
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def confidence_vote(problem: Problem, *, n: int = 8, temperature: float = 0.5) -> Flow[Answer]:
+    """The answer of the greatest sum of weights; what could not be read has none.
+
+    Raises BadInput for a temperature that is not positive.
+    """
+    if temperature <= 0:
+        raise BadInput(f"confidence_vote temperature is {temperature}; give a number above 0")
+    attempts = yield from sample(problem.prompt, n, sampling=replace(problem.sampling, logprobs=True))
+    readable = [attempt for attempt in attempts if attempt.answer is not None]
+    if not readable:
+        return Answer.of(attempts[0], "no attempt could be read")
+    logprobs = [attempt.logprob for attempt in readable if attempt.logprob is not None]
+    if len(logprobs) == len(readable):
+        confidences = [exp(logprob) for logprob in logprobs]
+    else:
+        confidences = yield from _said(problem, readable)
+    weights: dict[str, float] = defaultdict(float)
+    for attempt, weight in zip(readable, softmax(confidences, temperature), strict=True):
+        weights[attempt.answer or ""] += weight
+    winner = favourite(problem, weights)
+    return Answer.of(voice_of(winner, readable), f"{weights[winner]:.0%} of the weight of {len(attempts)} attempts")
+
+
+def softmax(confidences: Sequence[float], temperature: float) -> list[float]:
+    """Weights that sum to 1, as exp(confidence / temperature)."""
+    top = max(confidences)
+    raw = [exp((confidence - top) / temperature) for confidence in confidences]
+    return [weight / sum(raw) for weight in raw]
+
+
+def read_confidence(text: str) -> float | None:
+    """The first number from 0 to 100 in a text, as a share; None where there is none."""
+    numbers = (float(found) for found in NUMBER.findall(text))
+    return next((number / 100 for number in numbers if 0 <= number <= 100), None)
+
+
+def _said(problem: Problem, attempts: Sequence[Attempt]) -> Flow[list[float]]:
+    free = replace(problem.sampling, schema=None, grammar=None)
+    said: list[float | None] = []
+    for attempt in attempts:
+        prompt = ask_again(problem.prompt, attempt.text, ASK)
+        (reply, *_) = yield from judge(prompt, start=attempt.index, sampling=free)
+        said.append(read_confidence(reply.text))
+    known = [confidence for confidence in said if confidence is not None]
+    usual = fmean(known) if known else 0.0
+    return [usual if confidence is None else confidence for confidence in said]

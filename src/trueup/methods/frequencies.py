@@ -1,0 +1,156 @@
+"""P(the leader is the true mode), exactly, over a library of answer frequencies.
+
+Huang, Ma and Zhou 2026, arXiv:2602.05395, L = 3: of the votes only the two greatest counts n1 >= n2 and the sum T of
+the others are kept. Given a vector of frequencies p the chance of that, with answer i leading and j second, is
+p_i^n1 p_j^n2 times the coefficient of x^T in the product over the other answers of the truncated exponentials
+sum_{r <= n2} (p_k x)^r / r!: no other answer has more votes than the second. Where m of them have just as many, the
+second was drawn among them by lot, which weighs 1 / C(c + m, c), c = 2 where the leader is tied too, else 1.
+A weight is the integral of c (1 - u)^(c - 1) u^m over [0, 1], a polynomial, so that Gauss nodes u give it exactly and
+ties need no axis of their own. One pass over the answers sums over all i and j, and takes all vectors along.
+Shapes: S vectors, U nodes, T + 1 powers of x.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import lru_cache
+from math import factorial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trueup.core.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Column = NDArray[np.float64]
+
+Library = tuple[tuple[float, ...], ...]
+ANSWERS = 48
+CONCENTRATIONS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+DRAWS = 20
+LEAST = 1e-4
+SEED = 20260205
+
+
+@lru_cache(maxsize=1)
+def usual_library() -> Library:
+    """Frequencies where nothing was logged: a mixture of sparse Dirichlet priors, drawn once and for all.
+
+    20 vectors of 48 answers from each symmetric Dirichlet of total concentration 1/4 to 8, from models that nearly
+    always say the same to models that hardly ever do; answers rarer than 1 in 10,000 are left out.
+    """
+    dice = random.Random(SEED)
+    return tuple(_draw(dice, total / ANSWERS) for total in CONCENTRATIONS for _ in range(DRAWS))
+
+
+@lru_cache(maxsize=16)
+def read_library(path: str) -> Library:
+    """The vectors of a file {"frequencies": [[...], ...]}, each falling; the usual ones where no file is named.
+
+    Raises BadInput for a file that holds none.
+    """
+    if not path:
+        return usual_library()
+    try:
+        rows = [sorted(map(float, row), reverse=True) for row in json.loads(Path(path).read_text())["frequencies"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"library {path!r} cannot be read ({error}); give a file that save_frequencies wrote") from error
+    if not rows or any(not row or row[-1] < 0 or not abs(sum(row) - 1) < 1e-6 for row in rows):
+        raise BadInput(f"library {path!r} holds a vector that is no distribution; make it again")
+    width = max(map(len, rows))
+    return tuple(tuple(row) + (0.0,) * (width - len(row)) for row in rows)
+
+
+@lru_cache(maxsize=1 << 16)
+def mode_probability(first: int, second: int, rest: int, library: Library) -> float:
+    """The posterior chance that the leader is the most frequent answer, every vector equally likely before.
+
+    0 where there is no vote, or where no vector of the library allows such counts.
+    """
+
+    if first == 0:
+        return 0.0
+    p = _falling_widths(library)
+    if second == 0:
+        right, total = p[:, 0] ** first, (p**first).sum(axis=1)
+    else:
+        counts, (nodes, weights) = (first, second, rest), _nodes(first, second, rest)
+        right = _with_leader(p, counts, nodes) @ weights
+        total = _likelihood(p, counts, nodes) @ weights
+    return float(right.sum() / total.sum()) if total.sum() > 0 else 0.0
+
+
+@lru_cache(maxsize=16)
+def _falling_widths(library: Library) -> Column:
+    """The vectors as rows, those with the most answers first, so that few are left when it comes to the rarest."""
+    import numpy as np
+
+    p = np.array(library)
+    return p[np.argsort(-(p > 0).sum(axis=1), kind="stable")]
+
+
+def _likelihood(p: Column, counts: tuple[int, int, int], nodes: Column) -> Column:
+    """SU: the chance of the counts, whoever leads; `grown[l, s]` is the series with l leaders and s seconds chosen."""
+    import numpy as np
+
+    first, second, rest = counts
+    grown = np.zeros((2, 2, len(p), len(nodes), rest + 1))
+    grown[0, 0, :, :, 0] = 1.0
+    for q in p.T:
+        live = grown[:, :, : np.count_nonzero(q)]
+        q = q[q > 0][:, None, None]
+        led, runner = live[0] * q**first, live[:, 0] * q**second
+        live[...] = _passed(live, q, second, nodes)
+        live[1] += led
+        live[:, 1] += runner
+    likelihood: Column = grown[1, 1, :, :, rest]
+    return likelihood
+
+
+def _with_leader(p: Column, counts: tuple[int, int, int], nodes: Column) -> Column:
+    """SU: the chance of the counts where the most frequent answer leads; `grown[s]` has s seconds chosen."""
+    import numpy as np
+
+    first, second, rest = counts
+    grown = np.zeros((2, len(p), len(nodes), rest + 1))
+    grown[0, :, :, 0] = p[:, :1] ** first
+    for q in p.T[1:]:
+        live = grown[:, : np.count_nonzero(q)]
+        q = q[q > 0][:, None, None]
+        runner = live[0] * q**second
+        live[...] = _passed(live, q, second, nodes)
+        live[1] += runner
+    likelihood: Column = grown[1, :, :, rest]
+    return likelihood
+
+
+def _passed(grown: Column, q: Column, second: int, nodes: Column) -> Column:
+    """The series times that of one answer which is neither leader nor second."""
+    out = grown.copy()
+    size = grown.shape[-1]
+    for r in range(1, min(second, size - 1) + 1):
+        factor = q**r / factorial(r) * (nodes[:, None] if r == second else 1.0)
+        out[..., r:] += grown[..., : size - r] * factor
+    return out
+
+
+def _nodes(first: int, second: int, rest: int) -> tuple[Column, Column]:
+    """Gauss nodes and weights on [0, 1] that weigh ties; one will do where all others have a vote and so are tied."""
+    import numpy as np
+
+    if second == 1:
+        return np.ones(1), np.ones(1)
+    tied = 2 if first == second else 1
+    at, weights = np.polynomial.legendre.leggauss((rest // second + tied) // 2 + 1)
+    u = (at + 1) / 2
+    return u, weights / 2 * tied * (1 - u) ** (tied - 1)
+
+
+def _draw(dice: random.Random, concentration: float) -> tuple[float, ...]:
+    """A Dirichlet draw, its greatest first; powers of uniforms keep tiny concentrations from all being nought."""
+    raw = [dice.gammavariate(concentration + 1, 1.0) * dice.random() ** (1 / concentration) for _ in range(ANSWERS)]
+    kept = [x if x >= LEAST * sum(raw) else 0.0 for x in raw]
+    return tuple(sorted((x / sum(kept) for x in kept), reverse=True))

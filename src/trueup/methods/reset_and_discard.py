@@ -1,0 +1,78 @@
+"""Try afresh until the check passes, as often as it pays.
+
+Meir et al. 2026, arXiv:2601.21522 (Reset-and-Discard): every try starts from the problem alone, and a solved one takes
+no more. The cap is that of Stroebl et al. 2024, arXiv:2411.17501: a check that passes wrong answers makes the accepted
+ones worse with every try, for the easy problems leave first. With p, the model's chance on a problem, Beta(prior_right,
+prior_wrong) over problems, a right answer worth 1 and a wrong one -cost_of_wrong, try k adds
+E[r^(k-1) (p TPR - cost_of_wrong (1 - p) FPR)], where r = p (1 - TPR) + (1 - p) (1 - FPR) is the chance of a rejection.
+The cap is where the sum of these is greatest, at most n. Cost: a sample and a check per try.
+"""
+
+from __future__ import annotations
+
+from math import comb, exp, lgamma
+
+from trueup.core.asks import Flow, check, sample
+from trueup.core.errors import BadInput
+from trueup.core.types import Answer, Problem
+
+
+def reset_and_discard(
+    problem: Problem,
+    *,
+    n: int = 16,
+    true_positive_rate: float = 1.0,
+    false_positive_rate: float = 0.0,
+    cost_of_wrong: float = 1.0,
+    prior_right: float = 1.0,
+    prior_wrong: float = 1.0,
+) -> Flow[Answer]:
+    """The first attempt that passes; abstains where none does within the tries that pay.
+
+    Raises BadInput for rates outside [0, 1], a negative cost, or a prior that is not positive.
+    """
+    _demand(true_positive_rate, false_positive_rate, cost_of_wrong, prior_right, prior_wrong)
+    cap = tries_that_pay(n, true_positive_rate, false_positive_rate, cost_of_wrong, (prior_right, prior_wrong))
+    for number in range(cap):
+        attempts = yield from sample(problem.prompt, start=number)
+        grades = yield from check(problem, attempts)
+        if grades[0].is_right:
+            return Answer.of(attempts[0], f"passed at try {number + 1}")
+    return Answer("", None, f"none of {cap} tries passed; {n} are allowed, {cap} pay")
+
+
+def tries_that_pay(n: int, tpr: float, fpr: float, cost: float, prior: tuple[float, float]) -> int:
+    """The number of tries, at most n, with the greatest expected value."""
+    best = total = 0.0
+    cap = 0
+    for k in range(1, n + 1):
+        total += gain_of_try(k, tpr, fpr, cost, prior)
+        if total > best + 1e-12:
+            best, cap = total, k
+    return cap
+
+
+def gain_of_try(k: int, tpr: float, fpr: float, cost: float, prior: tuple[float, float]) -> float:
+    """What try k adds: by the binomial theorem on r, every term a quotient of Beta functions."""
+    a, b = prior
+    return sum(
+        comb(k - 1, j) * (1 - tpr) ** j * (1 - fpr) ** (k - 1 - j)
+        * (tpr * _moment(a, b, j + 1, k - 1 - j) - cost * fpr * _moment(a, b, j, k - j))
+        for j in range(k)
+    )  # fmt: skip
+
+
+def _moment(a: float, b: float, right: int, wrong: int) -> float:
+    """E[p^right (1 - p)^wrong] for p ~ Beta(a, b)."""
+    top = lgamma(a + right) + lgamma(b + wrong) - lgamma(a + b + right + wrong)
+    return exp(top - lgamma(a) - lgamma(b) + lgamma(a + b))
+
+
+def _demand(tpr: float, fpr: float, cost: float, a: float, b: float) -> None:
+    for name, rate in (("true_positive_rate", tpr), ("false_positive_rate", fpr)):
+        if not 0 <= rate <= 1:
+            raise BadInput(f"reset_and_discard {name} is {rate}; give a share from 0 to 1")
+    if cost < 0:
+        raise BadInput(f"reset_and_discard cost_of_wrong is {cost}; give 0 or more, in right answers")
+    if a <= 0 or b <= 0:
+        raise BadInput(f"reset_and_discard prior is Beta({a}, {b}); give numbers above 0")

@@ -1,0 +1,90 @@
+"""Sample in blocks until a rule about the votes says stop.
+
+A block is as large as the rule needs at the very least: the fewest attempts after which it could stop if all of them
+join the leader or, for a rule that gives up, if none does. So blocks take hardly an attempt that asking one by one
+would not have taken, and pay the prompt less often; with `step` above 1 a block may be larger than that, and so it may
+where attempts are short beside their prompt: no call pays more for its prompt than for what it writes. Where the leader
+can no longer be overtaken sampling ends in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+from trueup.core.asks import Flow, sample
+from trueup.core.types import Attempt, Problem
+from trueup.methods.tally import count
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """Votes of the leader, of the runner-up, of all others, attempts that could not be read, attempts still allowed."""
+
+    first: int
+    second: int
+    rest: int
+    unread: int
+    left: int
+
+    @classmethod
+    def of(cls, attempts: Sequence[Attempt], n: int) -> Votes:
+        """The votes of these attempts out of n at most."""
+        votes = count(attempts)
+        first, second = (*sorted(votes.values(), reverse=True), 0, 0)[:2]
+        cast = votes.total()
+        return cls(first, second, cast - first - second, len(attempts) - cast, n - len(attempts))
+
+    @property
+    def taken(self) -> int:
+        """Attempts so far."""
+        return self.first + self.second + self.rest + self.unread
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether what is still allowed cannot change the leader, or nothing is."""
+        return self.left <= 0 or self.first - self.second > self.left
+
+    def for_leader(self, k: int) -> Votes:
+        """The same with k more attempts, all for the leader."""
+        return replace(self, first=self.first + k, left=self.left - k)
+
+    def for_others(self, k: int) -> Votes:
+        """The same with k more attempts, all for answers that were not among the first two."""
+        return replace(self, rest=self.rest + k, left=self.left - k)
+
+
+Rule = Callable[[Votes], bool]
+
+
+def sample_until(problem: Problem, rule: Rule, *, n: int, step: int, gives_up: bool = False) -> Flow[list[Attempt]]:
+    """Attempts up to the first block after which the rule is satisfied; n at most, fewer where some failed."""
+    attempts: list[Attempt] = []
+    while len(attempts) < n:
+        size = block(Votes.of(attempts, n), rule, max(step, worth_a_prompt(attempts)), gives_up=gives_up)
+        more = yield from sample(problem.prompt, size, start=len(attempts))
+        attempts += more
+        votes = Votes.of(attempts, n)
+        if len(more) < size or votes.is_decided or rule(votes):
+            break
+    return attempts
+
+
+def worth_a_prompt(attempts: Sequence[Attempt]) -> int:
+    """How many attempts of their mean length make up for their prompt; 1 where nobody counted."""
+    usages = [attempt.usage for attempt in attempts]
+    lengths = [usage.completion_tokens for usage in usages if usage.completion_tokens is not None]
+    prompt = usages[0].prompt_tokens if usages else None
+    if prompt is None or not sum(lengths):
+        return 1
+    return ceil(prompt * len(lengths) / sum(lengths))
+
+
+def block(votes: Votes, rule: Rule, step: int, *, gives_up: bool = False) -> int:
+    """How many attempts to ask for now: the fewest that could satisfy the rule, at least `step`."""
+    for k in range(max(1, min(step, votes.left)), votes.left):
+        ahead, behind = votes.for_leader(k), votes.for_others(k)
+        if ahead.is_decided or rule(ahead) or (gives_up and votes.first and rule(behind)):
+            return k
+    return votes.left
