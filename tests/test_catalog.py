@@ -56,7 +56,7 @@ def test_every_kind_offers_the_nearest_name():
 
 def test_usual_arms_are_those_that_apply():
     bare = Stratum("s", (item(),), Whole())
-    assert [arm.method for arm in catalog.arms_of(bare, 8)] == ["once", "vote", "vote", "adaptive_vote", "revise"]
+    assert [arm.method for arm in catalog.arms_of(bare, 8)] == ["once", "vote", "vote", *ADAPTIVE, "revise"]
     with pytest.raises(BadInput, match="none of the methods solve"):
         catalog.arms_of(bare, 8, ["solve"])
     with pytest.raises(BadInput, match="it has no solver"):
@@ -67,6 +67,7 @@ def test_an_arm_named_twice_runs_once():
     assert len(catalog.arms_of(Stratum("s", (item(),), Whole()), 8, ["vote n=4", "vote n=4"])) == 1
 
 
+ADAPTIVE = ("adaptive_vote", "lookahead_vote")
 APART = {
     "solve",
     "constrained",

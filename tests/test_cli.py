@@ -307,3 +307,26 @@ def test_a_router_and_a_table_are_learned_from_a_study_and_say_what_they_are_wor
     assert "does not beat" in run("route", "fit", "o", "--cheap", "once", "--costly", "vote n=4").out
     binned = run("route", "bins", "o", "--pilot", "2", "--bins", "2")
     assert "random" in binned.out
+
+
+def test_what_is_learned_from_a_study_is_a_file_that_a_setting_names(run, words, tmp_path):
+    run("study", words, "--model", "toy:0.6", "--out", "o", "--samples", "8", "--methods", "once")
+    told = {kind: run("learn", kind, "o").out for kind in ("rightness", "library", "head")}
+    assert "lookahead_vote table=o/words.rightness.json" in " ".join(told["rightness"].split())
+    assert "AUC" in told["head"]
+    arms = "lookahead_vote n=8 table=o/words.rightness.json,bayes_vote n=8 library=o/words.library.json"
+    run("study", words, "--model", "toy:0.6", "--out", "o", "--samples", "8", "--methods", arms)
+    points = json.loads(run("measure", "o", "--json").out)["words"]["points"]
+    assert [point["method"] for point in points] == ["lookahead_vote", "bayes_vote"]
+
+
+def test_learning_from_a_stratum_that_is_not_there_names_the_nearest(run, words):
+    run("study", words, "--model", "toy:0.6", "--out", "o", "--samples", "2", "--methods", "once")
+    assert "did you mean 'words'" in run("learn", "head", "o", "--stratum", "word", code=2).err
+
+
+def test_a_price_is_a_threshold_that_can_be_calibrated(run, words):
+    run("study", words, "--model", "toy:0.6", "--out", "o", "--samples", "8", "--methods", "once")
+    steps = ("--method", "lookahead_vote", "--setting", "price", "--values", "0.0001,0.01")
+    found = json.loads(run("calibrate", "o", *steps, "--json").out)
+    assert [trial["label"].split()[-1] for trial in found["words"]["trials"]] == ["price=0.0001", "price=0.01"]

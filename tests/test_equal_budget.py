@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from trueup.bench import record as recorder
-from trueup.bench.equal_budget import CURVE, Field, equal_budget, field, judge, pooled
+from trueup.bench.equal_budget import METHOD, Field, curve_of, equal_budget, field, judge, pooled
 from trueup.bench.frontier import MARGIN, cheapest, difference, intervals, is_as_good, lead
 from trueup.bench.peers import Truth, ask_optillm, install
 from trueup.bench.peers.install import ITS_HUB, OPTILLM, peers_folder
@@ -196,7 +196,7 @@ def test_without_peers_nothing_is_decided_and_every_row_is_there(tmp_path):
     summaries = [row for row in rows if row.get("family") == "summary"]
     assert [row["verdict"] for row in summaries] == ["open"] * 3
     assert any("trueup.bench.record" in str(row.get("skipped")) for row in rows)
-    own = [row for row in rows if row["system"] == f"trueup {CURVE[-1]}" and "accuracy" in row]
+    own = [row for row in rows if row["system"] == f"trueup {METHOD} n=128" and "accuracy" in row]
     assert len(own) == 3
     assert all(row["tokens"] == pytest.approx(row["prompt_tokens"] + row["completion_tokens"]) for row in own)
     json.dumps(rows, allow_nan=False)
@@ -213,7 +213,7 @@ def test_a_peer_that_cannot_be_had_is_a_skipped_row(tmp_path, monkeypatch):
 
 def judged(ours: list[float], tokens: float, *peers: Spent):
     """The summary where ours has these results for so many tokens, whatever its settings."""
-    curve = [spent(f"trueup {arm}", ours, tokens, "ours") for arm in CURVE]
+    curve = [spent(f"trueup {arm}", ours, tokens, "ours") for arm in curve_of(40)]
     return judge(Field("f", "simulated", [str(i) for i in range(len(ours))], [*curve, *peers], {}))[0]
 
 
@@ -237,7 +237,7 @@ def test_the_bar_is_missed_where_a_peer_is_above_or_cheaper_and_the_row_names_it
 
 def test_tasks_are_pooled_with_their_clusters_apart():
     one, two = (
-        Field(name, "m", ["x", "y"], [spent(f"trueup {arm}", right, 1, "ours") for arm in CURVE], {})
+        Field(name, "m", ["x", "y"], [spent(f"trueup {arm}", right, 1, "ours") for arm in curve_of(40)], {})
         for name, right in (("a", [1.0, 0.0]), ("b", [1.0, 1.0]))
     )
     both = pooled([one, two])

@@ -257,8 +257,12 @@ def _usual(stratum: Stratum, samples: int) -> Iterator[str]:
     yield f"vote n={few}"
     yield f"vote n={samples}"
     yield f"adaptive_vote n={samples}"
+    yield f"lookahead_vote n={samples}"
     if stratum.check is not None:
         yield f"best_of_n n={samples}"
+        yield f"reset_and_discard n={samples}"
+    if stratum.check is not None or stratum.rater is not None:
+        yield f"best_of_majority n={samples}"
     yield "revise rounds=2"
     if not lacks("constrained", stratum):
         yield "constrained"

@@ -27,26 +27,18 @@ from trueup.core.types import Json
 from trueup.plan import Resampler
 
 ITEMS = 4000
+SEED = 101
+"""None of those that the methods' defaults were chosen on."""
 ORDERS = 20
 """In how many orders the attempts on record are drawn; those of one item are one cluster."""
 RECORDED = Path("results/equal-budget/recorded.json.gz")
 MAKE = f"python -m trueup.bench.record examples/votes {RECORDED}"
 BARS = {FIXED: 0.5, ADAPTIVE: 0.8}
-METHOD = "adaptive_vote"
-CURVE = (
-    f"{METHOD} n=1",
-    f"{METHOD} n=4 confidence=0.8",
-    f"{METHOD} n=8 confidence=0.7",
-    f"{METHOD} n=16 confidence=0.7",
-    f"{METHOD} n=24 confidence=0.7",
-    f"{METHOD} n=24 confidence=0.9",
-    f"{METHOD} n={SAMPLES} confidence=0.9",
-    f"{METHOD} n={SAMPLES}",
-)
-"""The default adaptive method from the least budget to the greatest, where it has its default confidence.
-
-Less to spend goes with less certainty. The steps were chosen on populations of seed 1; they are judged on seed 0.
-"""
+METHOD = "lookahead_vote"
+MOST = 128
+"""Attempts that ours may take of a simulated problem: it stops by what they are worth, not by their number."""
+PRICES = ("0.003 step=1", "0.002 step=2", "0.001 step=2", "0.001", "0.0006")
+"""What a sample may cost, from the least budget up to the default price."""
 VOTES = (2, 3, 4, 6, 8, 12, 16, 24, 32, SAMPLES)
 OURS = "ours"
 POOLED = "all tasks"
@@ -67,12 +59,17 @@ class Field:
     @property
     def curve(self) -> list[Spent]:
         """The default adaptive method, the smallest budget first."""
-        known = {system.system: system for system in self.systems}
-        return [known[f"trueup {arm}"] for arm in CURVE]
+        return [system for system in self.systems if system.system.startswith(f"trueup {METHOD} ")]
+
+
+def curve_of(depth: int) -> list[str]:
+    """The default adaptive method from the least budget to the greatest, where it is as it ships but for its n."""
+    n = min(MOST, depth)
+    return [f"{METHOD} n=1", *(f"{METHOD} n={n} price={price}" for price in PRICES), f"{METHOD} n={n}"]
 
 
 def equal_budget(
-    *, items: int = ITEMS, peers: Sequence[Peer] = tuple(RUNS), recorded: Path = RECORDED, seed: int = 0
+    *, items: int = ITEMS, peers: Sequence[Peer] = tuple(RUNS), recorded: Path = RECORDED, seed: int = SEED
 ) -> list[dict[str, Json]]:
     """A summary row per population and task, then a row per system on each."""
     fields = [field(recording, peers) for recording in _recordings(items, recorded, seed)]
@@ -88,11 +85,11 @@ def equal_budget(
 
 def field(recording: Recording, peers: Sequence[Peer]) -> Field:
     """Run every system on a recording."""
-    curve = [spend(make_arm(arm), OURS, recording.cases) for arm in CURVE]
-    systems, skipped = [*curve, *_others(recording)], {}
+    curve = [spend(make_arm(arm), OURS, recording.cases) for arm in curve_of(recording.depth)]
+    systems, skipped = [*curve, *_others(recording.first(SAMPLES))], {}
     for peer in peers:
         try:
-            systems += run_peer(peer, recording)
+            systems += run_peer(peer, recording.first(SAMPLES))
         except Unavailable as error:
             skipped[peer.name] = str(error)
     return Field(recording.name, recording.model, [case.cluster for case in recording.cases], systems, skipped)
@@ -107,7 +104,7 @@ def pooled(fields: Sequence[Field]) -> Field:
     return Field(POOLED, fields[0].model, clusters, [joined([one[name] for one in known]) for name in common], skipped)
 
 
-def judge(field: Field, seed: int = 0) -> tuple[dict[str, Json], list[dict[str, Json]]]:
+def judge(field: Field, seed: int = SEED) -> tuple[dict[str, Json], list[dict[str, Json]]]:
     """The bar's verdicts on a field, and a row per system."""
     draws = Resampler.of(field.clusters, seed=seed, name=field.name)
     rivals = [system for system in field.systems if system.family in BARS]
@@ -124,7 +121,7 @@ def judge(field: Field, seed: int = 0) -> tuple[dict[str, Json], list[dict[str, 
 
 def _recordings(items: int, recorded: Path, seed: int) -> Iterator[Recording]:
     for population in POPULATIONS:
-        yield record_population(population, items, seed)
+        yield record_population(population, items, seed, MOST)
     if recorded.exists():
         for recording in read_recordings(recorded):
             yield recording.reordered(ORDERS, seed)

@@ -39,6 +39,16 @@ class Recording:
     pattern: str
     cases: tuple[Case, ...]
 
+    @property
+    def depth(self) -> int:
+        """How many attempts every case has at least."""
+        return min(len(case.attempts) for case in self.cases)
+
+    def first(self, n: int) -> Recording:
+        """The same with the first n attempts of every case."""
+        kept = (replace(case, attempts=case.attempts[:n], right=case.right[:n]) for case in self.cases)
+        return replace(self, cases=tuple(kept))
+
     def reordered(self, orders: int, seed: int) -> Recording:
         """Every case in so many orders of its attempts, all of them in its own cluster."""
         return replace(

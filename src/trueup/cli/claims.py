@@ -1,0 +1,103 @@
+"""Claims on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trueup.claims import CLAIMS, SCALES, Pieces, Verdict
+from trueup.cli.screen import aside, screen, table
+from trueup.core.errors import BadInput, UnknownName
+
+RESULTS = Path("results/claims")
+WORK = Path("out/claims")
+
+Name = Annotated[str, typer.Argument(help="A claim; `trueup claims list` names all.")]
+Scale = Annotated[str, typer.Option(help="smoke (two minutes), cpu (two hours at most) or gpu.")]
+Seed = Annotated[int, typer.Option(help="The first of the seeds.")]
+Out = Annotated[Path, typer.Option(help="Where finished parts are kept; a run resumes what it finds there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Save = Annotated[Path | None, typer.Option(help="Keep NAME/SCALE.json in this folder.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Folder = Annotated[Path, typer.Argument(help="Where results are kept.", metavar="DIR")]
+
+rooms = typer.Typer(no_args_is_help=True, help="Findings of the literature, put to the test.")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put `trueup claims` on the command line."""
+    rooms.command("list", epilog="Example: trueup claims list")(list_claims)
+    rooms.command("run", epilog="Example: trueup claims run internal-external --scale smoke")(run_claim)
+    rooms.command("show", epilog="Example: trueup claims show results/claims")(show_claims)
+    app.add_typer(rooms, name="claims")
+
+
+def list_claims() -> None:
+    """The claims, and what each says."""
+    rows = table(("claim", "what it says"))
+    for name, claim in CLAIMS.items():
+        rows.add_row(name, (claim.__doc__ or "").partition("\n")[0])
+    screen().print(rows)
+
+
+def run_claim(
+    name: Name,
+    scale: Scale = "smoke",
+    seed: Seed = 0,
+    out: Out = WORK,
+    as_json: AsJson = False,
+    save: Save = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a claim and say whether its criterion, fixed before, is met; a killed run goes on where it was."""
+    if name not in CLAIMS:
+        raise UnknownName("claim", name, CLAIMS, hint="(`trueup claims list` names all)")
+    if scale not in SCALES:
+        raise UnknownName("scale", scale, SCALES)
+    pieces = Pieces(out / name / f"{scale}-{seed}", [name, scale, seed], (lambda *_: None) if quiet else _say)
+    verdict = CLAIMS[name](scale, seed, pieces)
+    if save is not None:
+        verdict.save(save)
+    print(verdict.text(), end="") if as_json else _print(verdict)
+
+
+def show_claims(folder: Folder = RESULTS, as_json: AsJson = False) -> None:
+    """The verdicts kept in a folder."""
+    kept = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*.json"))]
+    if not kept:
+        raise BadInput(f"no verdict in {str(folder)!r}; run `trueup claims run NAME --save {folder}`")
+    if as_json:
+        print(json.dumps(kept, indent=1))
+        return
+    rows = table(("claim", "scale", "verdict", "date"), ("n",))
+    for row in kept:
+        rows.add_row(row["claim"], row["scale"], row["verdict"], row["date"], f"{row['n']:,}")
+    screen().print(rows)
+
+
+def _say(name: str, seconds: float) -> None:
+    told = f"done in {seconds:.0f} s" if seconds else "done before"
+    aside().print(f"  {name}: {told}")
+
+
+def _print(verdict: Verdict) -> None:
+    figures = list(dict.fromkeys(key for arm in verdict.arms for key in arm if key != "name"))
+    rows = table(("arm",), tuple(key.replace("_", " ") for key in figures), title=f"{verdict.claim} at {verdict.scale}")
+    for arm in verdict.arms:
+        rows.add_row(str(arm["name"]), *(_figure(arm.get(key)) for key in figures))
+    screen().print(rows)
+    for note in verdict.notes:
+        screen().print(f"  {note}", soft_wrap=True)
+    screen().print(f"criterion: {verdict.criterion}", soft_wrap=True)
+    screen().print(f"verdict: [bold]{verdict.verdict}[/]")
+
+
+def _figure(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+    return str(value)
