@@ -15,11 +15,11 @@ from pathlib import Path
 from trueup.core.cost import Cost
 from trueup.core.outcome import Pool
 from trueup.core.types import Attempt, Grade, Item, Message, Problem, Usage
-from trueup.raters import fit_head, held_out
+from trueup.raters import learn_head
 from trueup.verifiers import number
 
 ROOT = Path(__file__).parent.parent
-STRATUM, ATTEMPTS = "arithmetic", 16
+STRATUM, ATTEMPTS, MODEL = "arithmetic", 16, "smollm2"
 
 
 def pools(rows: Path, items: Path) -> list[Pool]:
@@ -65,15 +65,9 @@ def main() -> None:
     asks.add_argument("--items", type=Path, default=ROOT / "examples" / "mixed" / "arithmetic.jsonl")
     asks.add_argument("--out", type=Path, default=ROOT / "src" / "trueup" / "raters" / "head.json")
     given = asks.parse_args()
-    found = pools(given.rows, given.items)
-    worth = held_out(found)
-    about = (
-        f"fitted to {sum(len(pool.attempts) for pool in found)} attempts of smollm2 at {len(found)} sums of "
-        f"examples/mixed; on items left out AUC {worth.overall:.2f} over all attempts, {worth.within:.2f} between "
-        f"attempts at the same item ({worth.items} items with both kinds)"
-    )
-    fit_head(found, about=about).save(given.out)
-    print(about)
+    made = learn_head(pools(given.rows, given.items), f"the sums of examples/mixed, sampled from {MODEL}")
+    made.save(given.out)
+    print(made.about)
 
 
 if __name__ == "__main__":

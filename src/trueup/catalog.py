@@ -178,6 +178,8 @@ def make_arm(text: str) -> Arm:
     counts = [key for key in COUNTS if settings.get(key, 1) < 1]
     if counts:
         raise BadInput(f"{name} {counts[0]} is {settings[counts[0]]}; give at least 1")
+    if not 0 < settings.get("confidence", 0.5) < 1:
+        raise BadInput(f"{name} confidence is {settings['confidence']}; give a probability between 0 and 1")
     is_batch = next(iter(signature(known[name]).parameters)) == BATCH
     return Arm(name, settings, partial(known[name], **settings), is_batch)
 
@@ -196,7 +198,8 @@ def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple
         if need := lacks(arm.method, stratum):
             raise BadInput(f"stratum {stratum.name!r} cannot be answered by {arm.method!r}: it has no {need}")
     if not arms:
-        raise BadInput(f"none of the methods {', '.join(chosen)} applies to stratum {stratum.name!r}")
+        need = lacks(make_arm(chosen[0]).method, stratum) if chosen else None
+        raise BadInput(f"none of the methods {', '.join(chosen)} applies to stratum {stratum.name!r}: it has no {need}")
     return tuple({arm.label: arm for arm in arms}.values())
 
 

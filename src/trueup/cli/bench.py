@@ -13,7 +13,9 @@ from trueup.cli.screen import screen, table
 from trueup.core.errors import UnknownName
 from trueup.core.types import Json
 
-Name = Annotated[str | None, typer.Argument(help="driver, engine, ledger, ledger-truth or equal-budget; none: all of them.")]
+Name = Annotated[
+    str | None, typer.Argument(help="driver, engine, ledger, ledger-truth or equal-budget; none: all of them.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Save = Annotated[Path | None, typer.Option(help="Keep NAME.json in this folder.")]
 

@@ -15,7 +15,7 @@ from trueup.core.errors import BadInput, UnknownName
 from trueup.core.outcome import Measured
 from trueup.methods.rightness import leader_frequency
 from trueup.plan import fit_rightness, frequencies, save_frequencies
-from trueup.raters import fit_head, held_out
+from trueup.raters import learn_head
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]
 Only = Annotated[str | None, typer.Option("--stratum", help="The stratum to learn from, where there are several.")]
@@ -51,15 +51,9 @@ def library(folder: Folder, stratum: Only = None, out: Out = None) -> None:
 def head(folder: Folder, stratum: Only = None, out: Out = None) -> None:
     """A small reward model of the texts: `rater = "head file=FILE"` in the task."""
     measured, path, _ = _open(folder, stratum, out, "head")
-    pools = [pool for pool in measured.pools if pool.attempts]
-    worth = held_out(pools)
-    about = (
-        f"fitted to {sum(len(pool.attempts) for pool in pools)} attempts at {len(pools)} items of {folder.name}; "
-        f"on items left out AUC {worth.overall:.2f} over all attempts, {worth.within:.2f} between attempts at the same item "
-        f"({worth.items} items with both kinds)"
-    )
-    _keep(path, fit_head(pools, about=about).save)
-    _say(path, f'{about}; use it as rater = "head file={path}"')
+    found = learn_head([pool for pool in measured.pools if pool.attempts], folder.name)
+    _keep(path, found.save)
+    _say(path, f'{found.about}; use it as rater = "head file={path}"')
 
 
 def _open(folder: Path, name: str | None, out: Path | None, kind: str) -> tuple[Measured, Path, int]:

@@ -57,7 +57,7 @@ def read_library(path: str) -> Library:
     try:
         rows = [sorted(map(float, row), reverse=True) for row in json.loads(Path(path).read_text())["frequencies"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"library {path!r} cannot be read ({error}); give a file that save_frequencies wrote") from error
+        raise BadInput(f"library {path!r} cannot be read ({error}); write one with `trueup learn library`") from error
     if not rows or any(not row or row[-1] < 0 or not abs(sum(row) - 1) < 1e-6 for row in rows):
         raise BadInput(f"library {path!r} holds a vector that is no distribution; make it again")
     width = max(map(len, rows))

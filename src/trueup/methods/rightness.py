@@ -57,7 +57,7 @@ def read_table(path: str) -> Points:
         table = json.loads(Path(path).read_text())
         points = tuple(map(float, table["frequency"])), tuple(map(float, table["right"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"table {path!r} cannot be read ({error}); give a file that fit_rightness wrote") from error
+        raise BadInput(f"table {path!r} cannot be read ({error}); write one with `trueup learn rightness`") from error
     if not points[0] or len(points[0]) != len(points[1]) or not all(map(_rises, points)):
         raise BadInput(f"table {path!r} is not rising points of frequency and right; fit it again")
     return points

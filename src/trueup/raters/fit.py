@@ -55,6 +55,17 @@ def fit_head(pools: Sequence[Pool], *, penalty: float = 1.0, about: str = "") ->
     return Head(tuple(float(w) for w in plain_F), bias, about)
 
 
+def learn_head(pools: Sequence[Pool], source: str) -> Head:
+    """A head fitted to these pools of a source, which says what one like it is worth on items left out."""
+    worth = held_out(pools)
+    about = (
+        f"fitted to {sum(len(pool.attempts) for pool in pools)} attempts at {len(pools)} items of {source}; on items "
+        f"left out AUC {_told(worth.overall)} over all attempts, {_told(worth.within)} between attempts at the same "
+        f"item ({worth.items} items with both kinds)"
+    )
+    return fit_head(pools, about=about)
+
+
 def held_out(pools: Sequence[Pool], *, penalty: float = 1.0) -> Discrimination:
     """The discrimination of heads fitted to all items but one, each on the item that was left out."""
     ratings = []
@@ -102,6 +113,10 @@ def _pairs(ratings: Sequence[float], right: Sequence[bool]) -> tuple[float, int]
     downs = [x for x, y in zip(ratings, right, strict=True) if not y]
     won = sum((up > down) + 0.5 * (up == down) for up in ups for down in downs)
     return won, len(ups) * len(downs)
+
+
+def _told(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.2f}"
 
 
 def _ratio(part: float, whole: int) -> float | None:

@@ -3,7 +3,7 @@
 Cobbe et al. 2021, arXiv:2110.14168, train a verifier on graded attempts; this is the least of such verifiers:
 logistic regression, a vector of weights on what `features.py` says of a text. It rates whole texts.
 The one that ships was fitted to the sums of examples/mixed, as an example; fit your
-own with `fit_head` on the pools of a study.
+own with `trueup learn head` on the samples of a study.
 Cost: microseconds a text.
 """
 
@@ -63,9 +63,11 @@ def head(*, file: str = "") -> Head:
     try:
         table = json.loads(source.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadInput(f"rater head cannot read {file!r}: {error.strerror}; fit one with fit_head") from None
+        raise BadInput(
+            f"rater head cannot read {file!r}: {error.strerror}; write one with `trueup learn head`"
+        ) from None
     except ValueError as error:
-        raise BadInput(f"rater head: {file!r} is no JSON ({error}); fit one with fit_head") from None
+        raise BadInput(f"rater head: {file!r} is no JSON ({error}); write one with `trueup learn head`") from None
     return _read(table, file)
 
 

@@ -32,7 +32,7 @@ class Stream(Protocol):
     cached_tokens: int
     room: int
     last: int
-    logits_BV: Tensor  # noqa: N815
+    logits_BV: Tensor
 
     def spread(self, rows: int) -> Stream:
         """The same text in so many rows; this one stays as it is."""
