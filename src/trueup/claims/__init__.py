@@ -1,0 +1,20 @@
+"""Findings of the literature, each with its criterion in code, put to the test."""
+
+from collections.abc import Callable
+
+from trueup.claims.compute_optimal import compute_optimal
+from trueup.claims.internal_external import internal_external
+from trueup.claims.nonreasoning_gap import nonreasoning_gap
+from trueup.claims.pieces import Pieces
+from trueup.claims.proxy_tuning import proxy_tuning
+from trueup.claims.verdict import SCALES, Verdict
+
+CLAIMS: dict[str, Callable[[str, int, Pieces], Verdict]] = {
+    "internal-external": internal_external,
+    "nonreasoning-gap": nonreasoning_gap,
+    "proxy-tuning": proxy_tuning,
+    "compute-optimal": compute_optimal,
+}
+"""A claim takes its scale, its first seed, and where to keep the parts that are done."""
+
+__all__ = ["CLAIMS", "SCALES", "Pieces", "Verdict"]

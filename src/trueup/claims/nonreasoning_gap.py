@@ -1,0 +1,127 @@
+"""A model without reasoning does not catch up by more samples, unless something selects.
+
+Wang et al. 2025, arXiv:2504.14047; counter-evidence in arXiv:2504.07052 and 2502.06703. Tiny models of one shape,
+from scratch: one on worked steps; two on direct answers, one for as many learned tokens, one for as many FLOPs.
+Accuracy against generated tokens for 1, 2, 4, ... samples: majority, a verifier's choice, any right one among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from trueup.claims.chains import (
+    Size,
+    Stage,
+    cut_short,
+    laboratory,
+    learned_per_row,
+    measure_model,
+    read_per_row,
+    train_stages,
+    trial_items,
+)  # fmt: skip
+from trueup.claims.curves import Curves
+from trueup.claims.gap import FLAT, Gap, Measured, gap
+from trueup.claims.gap_rows import arms_of, cut_note, note_of, statement
+from trueup.claims.pieces import Pieces
+from trueup.claims.verdict import INCONCLUSIVE, REFUTED, REPRODUCED, Verdict, size_of
+from trueup.core.types import Json
+
+NAME = "nonreasoning-gap"
+SEEDS = 3
+PAIRS = ("tokens", "flops")
+CUT_SAMPLES = 4
+CRITERION = (
+    f"In each of {SEEDS} seeds and for both pairs (direct answers matched on learned tokens, on training FLOPs): "
+    "majority@N(direct) - pass@1(steps) at the largest N has a 95 % interval below 0 (paired bootstrap over items), "
+    f"the last doubling adds less than {FLAT:.1%} to majority, and the verifier's choice does not cross pass@1(steps). "
+    "Refuted where in each seed, for one pair at least, majority or the verifier's choice crosses: a lower 95 % limit "
+    "above 0 at some N. Inconclusive where pass@1(direct) is not below pass@1(steps) to begin with. Coverage says "
+    "whether the limit is selection; cutting the steps short is a control."
+)
+SIZES = {
+    "smoke": Size(
+        modulus=5, most=3, width=48, direct=(Stage(1, 150), Stage(2, 250), Stage(3, 200)), worked=(Stage(3, 500),),
+        items=300, attempts=32, verifier_items=256, verifier_samples=4, verifier_steps=80,
+    ),
+    "cpu": Size(
+        modulus=7, most=4, width=64, direct=(Stage(1, 300), Stage(2, 500), Stage(4, 800)), worked=(Stage(4, 1500),),
+        items=1500, attempts=256, verifier_items=3000, verifier_samples=8, verifier_steps=1000, rows=128, lr=3e-3,
+    ),
+}  # fmt: skip
+
+
+def nonreasoning_gap(scale: str, seed: int, pieces: Pieces) -> Verdict:
+    """Without a verifier no number of samples lets a direct model catch up with one that reasons."""
+    size_of(NAME, scale, {name: size.items for name, size in SIZES.items()})
+    return put_to_test(scale, SIZES[scale], range(seed, seed + SEEDS), pieces)
+
+
+def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
+    """The claim at any size."""
+    laboratory()
+    models = [_measure_seed(size, seed, seeds[0], pieces) for seed in seeds]
+    gaps = [
+        [gap(of[pair].curves, of["steps"].curves, seed) for pair in PAIRS]
+        for seed, of in zip(seeds, models, strict=True)
+    ]
+    notes = [statement(gaps)]
+    for seed, of, row in zip(seeds, models, gaps, strict=True):
+        notes += [
+            note_of(f"seed {seed}, matched on {pair}", size.modulus, of[pair], of["steps"], g)
+            for pair, g in zip(PAIRS, row, strict=True)
+        ]
+        notes.append(cut_note(seed, of["steps"], of[PAIRS[-1]], seeds[0]))
+    return Verdict(NAME, scale, decide(gaps), CRITERION, size.items, tuple(seeds), arms_of(models, seeds[0]), notes)
+
+
+def decide(gaps: Sequence[Sequence[Gap]]) -> str:
+    """The verdict over seeds and pairs, by the criterion alone."""
+    every = [pair for seed in gaps for pair in seed]
+    if not all(pair.once.ci95[1] < 0 for pair in every):
+        return INCONCLUSIVE
+    if all(any(pair.majority_crosses or pair.verifier_crosses for pair in seed) for seed in gaps):
+        return REFUTED
+    holds = all(pair.stays_behind and not pair.majority_crosses and not pair.verifier_crosses for pair in every)
+    return REPRODUCED if holds else INCONCLUSIVE
+
+
+def matched(size: Size, pair: str) -> tuple[Stage, ...]:
+    """The direct model's stages, stretched to as many learned tokens, or FLOPs, as the worked ones take."""
+
+    def total(stages: Sequence[Stage], *, worked: bool) -> float:
+        if pair == "tokens":
+            return sum(stage.steps * learned_per_row(stage, worked=worked) for stage in stages)
+        return sum(stage.steps * read_per_row(size, stage, worked=worked) for stage in stages)
+
+    stretch = total(size.worked, worked=True) / total(size.direct, worked=False)
+    return tuple(replace(stage, steps=round(stage.steps * stretch)) for stage in size.direct)
+
+
+def _measure_seed(size: Size, seed: int, first: int, pieces: Pieces) -> Mapping[str, Measured]:
+    stages = {"steps": size.worked, **{pair: matched(size, pair) for pair in PAIRS}}
+    found = {}
+    for name, plan in stages.items():
+        part = f"seed{seed}-{name}"
+        found[name] = _read(pieces.get(part, lambda plan=plan, part=part: _make(size, plan, part, seed, first, pieces)))  # type: ignore[misc]
+    return found
+
+
+def _make(size: Size, stages: Sequence[Stage], part: str, seed: int, first: int, pieces: Pieces) -> Json:
+    worked, items = part.endswith("-steps"), trial_items(size, first)
+    trained = train_stages(size, stages, worked=worked, seed=seed, files=pieces.file(part))
+    cut_KM = cut_short(size, trained.model, items, n=CUT_SAMPLES, seed=seed) if worked else None
+    return {
+        "curves": measure_model(size, trained.model, items, worked=worked, seed=seed).to_json(),
+        "learned_tokens": trained.learned_tokens,
+        "training_flops": trained.flops,
+        "cut": None if cut_KM is None else cut_KM.tolist(),
+    }
+
+
+def _read(table: Mapping[str, Json]) -> Measured:
+    cut_KM = None if table["cut"] is None else np.array(table["cut"], float)
+    return Measured(Curves.of_json(table["curves"]), table["learned_tokens"], table["training_flops"], cut_KM)

@@ -1,0 +1,55 @@
+"""What a claim came to: its criterion, fixed before the run, and the numbers."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from trueup.core.errors import BadInput
+from trueup.core.types import Json
+from trueup.core.versions import machine, versions
+
+SCALES = ("smoke", "cpu", "gpu")
+REPRODUCED, REFUTED, INCONCLUSIVE = "reproduced", "refuted", "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`verdict` is reproduced, refuted or inconclusive by `criterion`; `arms` hold the figures, each with its n."""
+
+    claim: str
+    scale: str
+    verdict: str
+    criterion: str
+    n: int
+    seeds: Sequence[int]
+    arms: Sequence[Mapping[str, Json]]
+    notes: Sequence[str] = ()
+    date: str = field(default_factory=lambda: datetime.date.today().isoformat())
+    machine: Mapping[str, Json] = field(default_factory=machine)
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+    def text(self) -> str:
+        """This verdict as JSON."""
+        command = f"trueup claims run {self.claim} --scale {self.scale}"
+        return json.dumps({**asdict(self), "command": command}, indent=1) + "\n"
+
+    def save(self, folder: Path) -> Path:
+        """Write it to NAME/SCALE.json in a folder."""
+        path = folder / self.claim / f"{self.scale}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.text())
+        return path
+
+
+def size_of(claim: str, scale: str, sizes: Mapping[str, int]) -> int:
+    """How large a claim is at a scale.
+
+    Raises BadInput for a scale that the claim has none of.
+    """
+    if scale not in sizes:
+        raise BadInput(f"claim {claim!r} has no scale {scale!r}; it has {', '.join(sizes)}")
+    return sizes[scale]

@@ -1,0 +1,145 @@
+"""The claim nonreasoning-gap: its criterion on made-up figures, matched training, and a run of seconds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trueup.claims import Pieces
+from trueup.claims.chains import Size, Stage, learned_per_row, read_per_row
+from trueup.claims.curves import Curves
+from trueup.claims.gap import Difference, Gap, gap
+from trueup.claims.gap_rows import blind_guesses, limit
+from trueup.claims.nonreasoning_gap import decide, matched
+from trueup.claims.nonreasoning_gap import put_to_test as run
+from trueup.claims.verdict import INCONCLUSIVE, REFUTED, REPRODUCED
+
+
+def at(value, width=0.02):
+    return Difference(value, (value - width, value + width))
+
+
+BEHIND = Gap(at(-0.4), (at(-0.4), at(-0.3)), (at(-0.4), at(-0.2)), (at(-0.4), at(0.1)), at(0.004))
+
+
+def test_behind_and_flat_in_every_seed_and_pair_reproduces():
+    assert decide([[BEHIND, BEHIND]] * 3) == REPRODUCED
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"last_doubling": at(0.005)}, {"majority": (at(-0.4), at(-0.02))}, {"weighted": (at(-0.4), at(0.03))}],
+    ids=["still gaining", "not clearly behind", "a verifier crosses"],
+)
+def test_one_comparison_that_does_not_hold_keeps_it_open(change):
+    assert decide([[BEHIND, BEHIND], [BEHIND, BEHIND], [BEHIND, replace(BEHIND, **change)]]) == INCONCLUSIVE
+
+
+def test_a_crossing_of_either_curve_at_any_n_in_every_seed_refutes():
+    votes = replace(BEHIND, majority=(at(0.03), at(-0.3)))
+    chosen = replace(BEHIND, weighted=(at(-0.4), at(0.03)))
+    assert decide([[votes, BEHIND], [BEHIND, chosen], [chosen, chosen]]) == REFUTED
+    assert decide([[votes, BEHIND], [BEHIND, chosen], [BEHIND, BEHIND]]) == INCONCLUSIVE
+
+
+def test_touching_is_no_crossing():
+    touches = replace(BEHIND, weighted=(at(-0.4), at(0.02)))
+    assert decide([[touches, touches]] * 3) == REPRODUCED
+
+
+def test_without_a_gap_to_begin_with_nothing_is_shown():
+    level = replace(BEHIND, once=at(0.0), weighted=(at(0.1), at(0.1)))
+    assert decide([[level, level]] * 3) == INCONCLUSIVE
+
+
+def test_coverage_tells_selection_from_capability_unless_guessing_is_as_quick():
+    assert (
+        limit((1, 2), BEHIND, 3) == "the limit is selection: coverage gets there at N = 2, a blind guesser's at N = 3"
+    )
+    assert limit((1, 2), BEHIND, 2).startswith("coverage tells nothing")
+    assert limit((1, 2), replace(BEHIND, covered=(at(-0.4), at(-0.1))), 9).startswith("the limit is capability")
+    assert limit((1, 2), replace(BEHIND, covered=(at(-0.4), at(0.01))), 9).startswith("coverage does not tell")
+
+
+def test_blind_guesses_have_a_closed_form():
+    assert blind_guesses(5, 1 - 0.8**7 - 1e-9) == 7
+    assert blind_guesses(5, 0.0) == 1
+
+
+def made_up(shares, pass1):
+    """Curves over 1, 2, 4 samples with these shares of right answers."""
+    flags = np.stack([np.arange(200) < round(share * 200) for share in shares])
+    costs = np.ones((3, 200))
+    return Curves((1, 2, 4), flags[0], np.full(200, pass1), flags, flags, flags, costs, costs, costs, 0.0)
+
+
+def test_differences_are_against_one_sample_with_steps():
+    found = gap(made_up((0.3, 0.4, 0.45), 0.3), made_up((0.8, 0.8, 0.8), 0.8), seed=0)
+    assert [x.value for x in found.majority] == pytest.approx([-0.5, -0.4, -0.35])
+    assert (found.once.value, found.last_doubling.value) == pytest.approx((-0.5, 0.05))
+    assert found.last_doubling.ci95[0] < 0.05 < found.last_doubling.ci95[1]
+    assert not found.majority_crosses and not found.verifier_crosses and not found.stays_behind
+
+
+def test_direct_training_is_stretched_to_the_same_tokens_or_flops():
+    size = Size(
+        modulus=5, most=4, width=8, direct=(Stage(1, 100), Stage(4, 300)), worked=(Stage(4, 400),), items=1, attempts=1,
+        verifier_items=1, verifier_samples=1, verifier_steps=1,
+    )  # fmt: skip
+    steps = [stage.steps for stage in matched(size, "tokens")]
+    assert steps == [round(100 * 8 / 3), round(300 * 8 / 3)]
+    assert [stage.steps for stage in matched(size, "flops")] == [round(100 * 18 / 13), round(300 * 18 / 13)]
+
+
+def test_the_means_that_training_is_matched_by_are_those_of_the_task():
+    pytest.importorskip("torch")
+    from tiny_chain import MINI
+
+    from trueup.train.laboratory.tasks import Chain, source_of
+
+    for worked in (False, True):
+        drawn = source_of(Chain(MINI.modulus, worked, MINI.most), (1, 2))(np.random.default_rng(0), 4000)
+        stage = Stage(2, 1)
+        assert drawn.learned_BT.sum() / 4000 == pytest.approx(learned_per_row(stage, worked=worked), rel=0.02)
+        assert (drawn.tokens_BT != 0).sum() / 4000 == pytest.approx(read_per_row(MINI, stage, worked=worked), rel=0.01)
+
+
+def test_a_tiny_run_gives_the_same_figures_again_and_from_its_parts(tmp_path):
+    pytest.importorskip("torch")
+    from tiny_chain import MINI
+
+    first = run("smoke", MINI, (0, 1, 2), Pieces(tmp_path / "a", "x"))
+    again = run("smoke", MINI, (0, 1, 2), Pieces(tmp_path / "b", "x"))
+    seen = []
+    kept = run("smoke", MINI, (0, 1, 2), Pieces(tmp_path / "a", "x", lambda name, seconds: seen.append(seconds)))
+    assert first.text() == again.text() == kept.text()
+    assert seen == [0.0] * 9
+    names = {row["name"] for row in first.arms}
+    assert {"steps, N = 4", "direct, matched on tokens, N = 1", "steps, cut behind 0", "steps, cut behind 2"} <= names
+    assert sum("steps cut behind" in note for note in first.notes) == 3
+    by_name = {row["name"]: row for row in first.arms}
+    tokens, flops, steps = (
+        by_name[f"{x}, N = 1"] for x in ("direct, matched on tokens", "direct, matched on flops", "steps")
+    )
+    assert tokens["learned_tokens"] == pytest.approx(steps["learned_tokens"], rel=0.05)
+    assert flops["training_flops"] == pytest.approx(steps["training_flops"], rel=0.1)
+
+
+def test_cutting_behind_the_last_step_changes_nothing():
+    pytest.importorskip("torch")
+    from tiny_chain import MINI
+
+    from trueup.claims.chains import TEMPERATURE, cut_short, task_of, trial_items
+    from trueup.train.laboratory import Shape, Transformer, generate
+    from trueup.train.laboratory.vocabulary import STEP
+
+    model = Transformer(Shape(width=8, layers=1, heads=2, context=24), seed=0).eval()
+    prompts, task = trial_items(MINI, 0), task_of(MINI, worked=True)
+    cut_KM = cut_short(MINI, model, prompts, n=2, seed=3)
+    whole = generate(model, prompts, most=task.longest(2), n=2, temperature=TEMPERATURE, seed=3)
+    ended_M = ((whole.tokens_BT == STEP).sum(1) <= 2).reshape(-1, 2).all(1)
+    right_M = task.check(prompts.repeat(2, 0), whole.tokens_BT).reshape(-1, 2).mean(1)
+    assert cut_KM.shape == (3, len(prompts)) and ended_M.any()
+    assert cut_KM[2][ended_M].tolist() == right_M[ended_M].tolist()
