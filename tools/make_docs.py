@@ -27,9 +27,13 @@ def page() -> str:
 def _names(kind: str) -> str:
     rows = [f"## {kind.capitalize()}\n", "| name | settings | what it does |", "|---|---|---|"]
     for row in describe(kind):
-        settings = ", ".join(f"`{key}={value}`" for key, value in row.settings.items())
+        settings = ", ".join(f"`{key}={_visible(value)}`" for key, value in row.settings.items())
         rows.append(f"| `{row.name}` | {settings} | {row.about.replace('|', chr(92) + '|')} |")
     return "\n".join(rows) + "\n"
+
+
+def _visible(value: object) -> str:
+    return str(value).replace("\n", "\\n")
 
 
 def _commands() -> str:

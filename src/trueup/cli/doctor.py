@@ -74,7 +74,7 @@ def _disk() -> Finding:
 
 
 def _extras() -> Finding:
-    extras = {"gym": "reasoning_gym", "serve": "uvicorn"}
+    extras = {"gym": "reasoning_gym", "hf": "transformers", "search": "treequest", "serve": "uvicorn"}
     here = [name for name, module in extras.items() if importlib.util.find_spec(module)]
     missing = sorted(extras.keys() - set(here))
     detail = f"installed: {', '.join(here) or 'none'}"
