@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +13,11 @@ import typer
 from trueup.claims import CLAIMS, SCALES, Pieces, Verdict
 from trueup.cli.screen import aside, screen, table
 from trueup.core.errors import BadInput, UnknownName
+from trueup.core.types import Json
 
 RESULTS = Path("results/claims")
 WORK = Path("out/claims")
+COLUMNS = 7
 
 Name = Annotated[str, typer.Argument(help="A claim; `trueup claims list` names all.")]
 Scale = Annotated[str, typer.Option(help="smoke (two minutes), cpu (two hours at most) or gpu.")]
@@ -84,20 +88,29 @@ def _say(name: str, seconds: float) -> None:
 
 
 def _print(verdict: Verdict) -> None:
-    figures = list(dict.fromkeys(key for arm in verdict.arms for key in arm if key != "name"))
+    figures = _columns(verdict.arms)
     rows = table(("arm",), tuple(key.replace("_", " ") for key in figures), title=f"{verdict.claim} at {verdict.scale}")
     for arm in verdict.arms:
         rows.add_row(str(arm["name"]), *(_figure(arm.get(key)) for key in figures))
     screen().print(rows)
+    screen().print("  more figures of every arm: --json")
     for note in verdict.notes:
         screen().print(f"  {note}", soft_wrap=True)
     screen().print(f"criterion: {verdict.criterion}", soft_wrap=True)
     screen().print(f"verdict: [bold]{verdict.verdict}[/]")
 
 
+def _columns(arms: Sequence[Mapping[str, Json]]) -> list[str]:
+    """The figures that most arms have, as many as a screen is wide for."""
+    common = Counter(key for arm in arms for key in arm if key != "name")
+    return [key for key, times in common.items() if 2 * times >= len(arms)][:COLUMNS]
+
+
 def _figure(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, list | tuple):
+        return "-".join(map(_figure, value))
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
     return str(value)
