@@ -48,4 +48,6 @@ def _figure(row: Mapping[str, Json], key: str) -> str:
     value = row.get(key)
     if value is None or isinstance(value, str):
         return value or ""
+    if isinstance(value, list):
+        return str(len(value))
     return f"{value:,.3g}" if isinstance(value, float) and value < 1000 else f"{value:,.0f}"
