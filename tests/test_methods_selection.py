@@ -286,7 +286,7 @@ def test_reasoning_is_free_and_the_answer_is_held():
     wish = Message("user", "2?\n\n" + THINK.format(cue="So:"))
     assert asks[0] == Sample((wish,), 3, 0, Sampling(max_tokens=40, stop=("So:",)))
     turn = Message("assistant", "It is\nfour.\n\nSo:\n")
-    assert asks[1] == Sample((wish, turn), 1, 0, Sampling(stop=("\n",), schema="{}"))
+    assert asks[1] == Sample((wish, turn), 1, 0, Sampling(stop=("\n",), schema="{}"), reads_turn=False)
     assert asks[2].start == 2
     assert (answer.text, answer.value) == ("<4>", "4")
 

@@ -13,7 +13,7 @@ from trueup import methods
 from trueup.bench.toy import Whole, toy_item
 from trueup.core.asks import Sample, judge, rate, sample
 from trueup.core.cost import Prices, sample_cost
-from trueup.core.errors import BadInput
+from trueup.core.errors import AskFailed, BadInput
 from trueup.core.ledger import Ledger, read_charges, verify
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.stratum import Arm, Stratum
@@ -427,3 +427,69 @@ def test_an_ask_that_fails_in_a_batch_fails_its_own_item_only(tmp_path):
 
     measured, _ = run_all(tmp_path, Picky(1.0), (item("a"), item("b"), item("c")), [EVERY_OTHER])
     assert [(o.grade.is_right, o.failure) for o in measured.outcomes] == [(False, "500"), (False, None), (True, None)]
+
+
+def test_what_was_added_to_a_turn_can_be_read_alone(tmp_path):
+    """Behind a thought that holds an answer of its own, the block behind the cue is what counts."""
+    thought = Message("assistant", "right\n\nFinal answer:\n")
+
+    class Says(Paced):
+        async def sample(self, prompt, n, start, sampling):
+            return Sampled((Attempt(0, "wrong", "stop", Usage(7, 3)),))
+
+    def both(clerk):
+        async def go():
+            tab = Tab(Stratum("s", (), Whole()), item())
+            prompt = (*item().problem.prompt, thought)
+            (turn,) = await answer(sample(prompt), tab, clerk)
+            (alone,) = await answer(sample(prompt, reads_turn=False), tab, clerk)
+            return turn.answer, alone.answer
+
+        return go()
+
+    (turn, alone), _ = run(tmp_path, Says(), both)
+    assert (turn, alone) == (f"{thought.content}wrong", "wrong")
+
+
+def test_a_price_does_not_depend_on_how_the_attempts_were_bought(tmp_path):
+    """One by one before or in one call: a sample of four pays one prompt, unless the engine takes no n."""
+
+    def cost(clerk, *sizes):
+        async def go():
+            for start, n in sizes:
+                tab = Tab(Stratum("s", (), Whole()), item())
+                await answer(sample(item().problem.prompt, n, start=start), tab, clerk)
+            return tab.cost.calls, tab.cost.prompt_tokens
+
+        return go()
+
+    whole, _ = run(tmp_path, Paced(0), lambda clerk: cost(clerk, (0, 4)), name="a")
+    pieces, _ = run(tmp_path, Paced(0, 0, 0, 0), lambda c: cost(c, (0, 1), (1, 1), (2, 1), (3, 1), (0, 4)), name="b")
+    assert whole == pieces == (1, 7)
+
+
+def test_a_refusal_of_one_attempt_does_not_silence_a_prompt_that_was_answered(tmp_path):
+    class Strict(Paced):
+        async def sample(self, prompt, n, start, sampling):
+            if start == 2:
+                return Sampled((), (Waste("refused", "400"),))
+            return Sampled(tuple(Attempt(start + i, f"{start + i}", "stop", Usage(7, 3)) for i in range(n)))
+
+    def asked(clerk):
+        async def go():
+            tab = Tab(Stratum("s", (), Whole()), item())
+            await answer(sample(item().problem.prompt, 2), tab, clerk)
+            with pytest.raises(AskFailed):
+                await answer(sample(item().problem.prompt, start=2), tab, clerk)
+            return await answer(sample(item().problem.prompt, 5), tab, clerk)
+
+        return go()
+
+    found, _ = run(tmp_path, Strict(), asked)
+    assert [attempt.index for attempt in found] == [0, 1]
+    again, _ = run(
+        tmp_path,
+        Paced(0, 0, 0, 0, 0),
+        lambda c: answer(sample(item().problem.prompt, 5), Tab(Stratum("s", (), Whole()), item()), c),
+    )
+    assert [attempt.index for attempt in again] == [0, 1, 2, 3, 4]

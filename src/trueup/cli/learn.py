@@ -14,14 +14,14 @@ from trueup.cli.screen import screen
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.outcome import Measured
 from trueup.methods.rightness import leader_frequency
-from trueup.plan import fit_rightness, frequencies, save_frequencies
+from trueup.plan import fit_rightness, frequencies, halves, save_frequencies
 from trueup.raters import learn_head
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]
 Only = Annotated[str | None, typer.Option("--stratum", help="The stratum to learn from, where there are several.")]
 Out = Annotated[Path | None, typer.Option(help="The file to write; default: in DIR, by stratum and kind.")]
 
-rooms = typer.Typer(no_args_is_help=True, help="Files that methods and raters learn from the samples of a study.")
+rooms = typer.Typer(no_args_is_help=True, help="Files that methods and raters learn from the choosing half of a study.")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -57,7 +57,10 @@ def head(folder: Folder, stratum: Only = None, out: Out = None) -> None:
 
 
 def _open(folder: Path, name: str | None, out: Path | None, kind: str) -> tuple[Measured, Path, int]:
-    """The stratum to learn from, where to write, and the study's seed."""
+    """The stratum to learn from, where to write, and the study's seed.
+
+    Of its items the half that a plan is chosen on; the other half is what it is certified on.
+    """
     findings = gather(Request.load(folder), folder, sealed=True, quiet=True)
     known = {measured.stratum.name: measured for measured in findings.measured}
     if name is None and len(known) > 1:
@@ -65,7 +68,8 @@ def _open(folder: Path, name: str | None, out: Path | None, kind: str) -> tuple[
     chosen = name or next(iter(known))
     if chosen not in known:
         raise UnknownName("stratum", chosen, known)
-    return known[chosen], out or folder / f"{chosen}.{kind}.json", findings.task["seed"]
+    seed = findings.task["seed"]
+    return halves(known[chosen], seed=seed)[0], out or folder / f"{chosen}.{kind}.json", seed
 
 
 def _keep(path: Path, save: Callable[[Path], None]) -> None:

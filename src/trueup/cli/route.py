@@ -19,6 +19,7 @@ from trueup.core.outcome import Measured
 from trueup.core.types import Json
 from trueup.methods.compute_optimal import AGREEMENT, agreement
 from trueup.methods.prompt_features import LENGTH, features
+from trueup.plan.certify import halves
 from trueup.plan.compute_optimal import Comparison, Pilot, best_per_bin, compare_bins
 from trueup.plan.logged import Logged, logged, pilot_cost
 from trueup.plan.router import fit_chance
@@ -107,10 +108,12 @@ def bins(
 
 
 def _strata(findings: Findings, only: str | None) -> Sequence[Measured]:
+    """The strata, each with the half of its items that a plan is chosen on; the other half certifies."""
     names = [measured.stratum.name for measured in findings.measured]
     if only is not None and only not in names:
         raise UnknownName("stratum", only, names)
-    return [measured for measured in findings.measured if only in (None, measured.stratum.name)]
+    wanted = [measured for measured in findings.measured if only in (None, measured.stratum.name)]
+    return [halves(measured, seed=findings.task["seed"])[0] for measured in wanted]
 
 
 def _pilot(measured: Measured, findings: Findings, size: int) -> tuple[Logged, Pilot]:

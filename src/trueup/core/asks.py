@@ -18,7 +18,8 @@ class Sample:
     """n attempts at a prompt, numbered from `start`; the same number is always the same attempt.
 
     `sampling` None means the problem's own settings. A prompt whose last message is the assistant's is continued:
-    the attempt's text goes on from there, and its answer is read out of the whole turn. `kind` is the ledger's word
+    the attempt's text goes on from there, and its answer is read out of the whole turn, or without `reads_turn` out of
+    what was added alone. `kind` is the ledger's word
     for it: `sampled`, or `judge` for a text about an attempt, out of which no answer is read. `model` names one of the
     further models that the user gave, `` the study's own.
 
@@ -33,6 +34,7 @@ class Sample:
     kind: str = "sampled"
     model: str = ""
     until: Until | None = None
+    reads_turn: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,12 @@ def sample(
     sampling: Sampling | None = None,
     model: str = "",
     until: Until | None = None,
+    reads_turn: bool = True,
 ) -> Flow[tuple[Attempt, ...]]:
     """Ask for n attempts; fewer come back where some failed or `until` was satisfied, never none."""
-    attempts: tuple[Attempt, ...] = yield Sample(prompt, n, start, sampling, model=model, until=until)
+    attempts: tuple[Attempt, ...] = yield Sample(
+        prompt, n, start, sampling, model=model, until=until, reads_turn=reads_turn
+    )
     return attempts
 
 

@@ -20,7 +20,8 @@ CREATE TABLE charges (
     prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER,
     prefill_micros INTEGER NOT NULL, decode_micros INTEGER NOT NULL,
     megaflops INTEGER, picodollars INTEGER,
-    finish TEXT NOT NULL, reply TEXT NOT NULL, logprob REAL, estimated INTEGER NOT NULL, at REAL NOT NULL
+    finish TEXT NOT NULL, reply TEXT NOT NULL, logprob REAL, takes_n INTEGER NOT NULL,
+    estimated INTEGER NOT NULL, at REAL NOT NULL
 ) STRICT;
 CREATE TABLE totals (
     kind TEXT PRIMARY KEY, charges INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,
@@ -30,7 +31,7 @@ CREATE TABLE totals (
 ) STRICT;
 """
 
-INSERT = f"INSERT INTO charges VALUES ({','.join('?' * 17)})"
+INSERT = f"INSERT INTO charges VALUES ({','.join('?' * 18)})"
 COLUMNS = (
     "charges", "prompt_tokens", "cached_tokens", "completion_tokens", "micros", "megaflops",
     "picodollars", "unknown_tokens", "unpriced",
@@ -72,6 +73,7 @@ class Charge:
     finish: str = ""
     reply: str = ""
     logprob: float | None = None
+    takes_n: bool = True
     is_estimated: bool = False
 
 
@@ -98,7 +100,7 @@ def to_row(charge: Charge, source: int, now: float) -> tuple[object, ...]:
         round(charge.prefill_seconds * MICRO), round(charge.decode_seconds * MICRO),
         None if charge.flops is None else round(charge.flops / MICRO),
         None if charge.usd is None else round(charge.usd * PICO),
-        charge.finish, charge.reply, charge.logprob, int(charge.is_estimated), now,
+        charge.finish, charge.reply, charge.logprob, int(charge.takes_n), int(charge.is_estimated), now,
     )  # fmt: skip
 
 
@@ -106,12 +108,12 @@ def from_row(row: Sequence[Any]) -> Charge:
     """The charge that a row of `charges`, followed by its source's name, holds."""
     (
         key, kind, _, stratum, leads, prompt, cached, completion, prefill, decode, flops, usd, finish, reply,
-        logprob, estimated, _, source,
+        logprob, takes_n, estimated, _, source,
     ) = row  # fmt: skip
     return Charge(
         key, kind, source, stratum, bool(leads), prompt, cached, completion, prefill / MICRO, decode / MICRO,
         None if flops is None else flops * MICRO, None if usd is None else Decimal(usd) / PICO, finish, reply,
-        logprob, bool(estimated),
+        logprob, bool(takes_n), bool(estimated),
     )  # fmt: skip
 
 

@@ -72,7 +72,8 @@ class Usage:
     """What one sample used; None is unknown, never 0.
 
     `prompt_tokens` is the length of the context and stands on every sample of a call, so that any subset
-    can be priced as if it had been asked for alone; `leads` marks the one sample that the ledger charges it to.
+    can be priced as if it had been asked for alone; `leads` marks the one sample that the ledger charges it to, and
+    without `takes_n` the engine makes a call for every sample, so that each of them pays the prompt.
     Seconds are core-seconds where the engine runs here, waiting time where it is bought.
     """
 
@@ -82,6 +83,7 @@ class Usage:
     prefill_seconds: float = 0.0
     decode_seconds: float = 0.0
     leads: bool = True
+    takes_n: bool = True
 
 
 @dataclass(frozen=True, slots=True)

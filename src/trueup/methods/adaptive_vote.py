@@ -3,8 +3,8 @@
 Aggarwal et al. 2023, arXiv:2305.11860 (Adaptive-Consistency, the Beta stopping rule): stop when
 P(p1 > p2) = 1 - I_1/2(n1 + 1, n2 + 1) >= confidence, n1 and n2 the votes of the two leading answers.
 The confidence is nominal: it speaks of the vote's outcome, not of correctness. Departing from the paper, which asks
-one by one, a call asks for as many attempts as the leader needs at the least, so that the prompt is paid for seldom,
-and sampling ends once the leader cannot be overtaken within n.
+one by one, a call asks for as many attempts as the leader needs at the least, and as make up for their prompt
+(`stopping`), and sampling ends once the leader cannot be overtaken within n.
 Cost: n samples at most.
 """
 

@@ -4,8 +4,9 @@ Snell et al. 2024, arXiv:2408.03314, section 5.2: of n beams the best n / width 
 continued `width` times; `lookahead` rates a beginning after so many more greedy steps. With `subtrees` the beams
 are parted for good (diverse verifier tree search, Beeching et al. 2024, HF search-and-learn): subtrees = n / width
 keeps the best of each alone. The turns left at the end vote by their ratings. What a step, an end and a worth are:
-`steps.py`; without a rater the check grades what each beginning comes to. Write \n for a line break.
-Cost: up to n * depth samples of one step, times 1 + lookahead, and a rating of each.
+`steps.py`. Write \n for a line break.
+Cost: up to n * depth samples of one step, times 1 + lookahead, and a rating of each; with only a check, a whole greedy
+turn and a grade for each beginning instead.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def budget_forcing(
     is_forced = part.finish == "length" or waited < waits or part.answer is None
     if is_forced:
         prompt = continued(prompt, _closing(prompt) + cue)
-        (part, *_) = yield from sample(prompt)
+        (part, *_) = yield from sample(prompt, reads_turn=False)
         prompt = continued(prompt, part.text)
     note = f"waited {waited} times, {'answer forced' if is_forced else 'answered by itself'}"
     return Answer(prompt[-1].content, part.answer, note, part.finish)

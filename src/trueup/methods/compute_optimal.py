@@ -63,7 +63,11 @@ def read_bins(path: str) -> Table:
     Raises BadInput where it is missing or malformed.
     """
     guide = Table(**read_table("table", path, Table, MEND))
-    is_whole = len(guide.methods) == len(guide.edges) + 1 and list(guide.edges) == sorted(guide.edges)
+    try:
+        is_whole = len(guide.methods) == len(guide.edges) + 1 and list(guide.edges) == sorted(map(float, guide.edges))
+        is_whole = is_whole and all(isinstance(method, str) for method in guide.methods)
+    except (TypeError, ValueError):
+        is_whole = False
     if not is_whole or not isinstance(guide.pilot, int) or guide.pilot < 1 or guide.signal not in (AGREEMENT, RATING):
         raise BadInput(f"table {path!r} does not fit together; {MEND}")
     return guide

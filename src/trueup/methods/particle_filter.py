@@ -5,7 +5,8 @@ reward model's scores. Its scores are logits, ours are probabilities r, so the w
 temperature). Resampling is systematic: without bias as the paper's multinomial draw, with less noise, and with
 equal weights every particle lives. Turns that are over are drawn with the others. The last particles vote by weight.
 What a step, an end and a worth are: `steps.py`. Write \n for a line break.
-Cost: up to n * depth samples of one step, and a rating of each beginning.
+Cost: up to n * depth samples of one step, times 1 + lookahead, and a rating of each beginning; with only a check, a
+whole greedy turn and a grade for each instead.
 """
 
 from __future__ import annotations

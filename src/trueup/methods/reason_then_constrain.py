@@ -42,5 +42,5 @@ def reason_then_constrain(
     blocks: list[Attempt] = []
     for thought in thoughts:
         turn = continued(wish, f"{thought.text.rstrip()}\n\n{cue}\n")
-        blocks += yield from sample(turn, sampling=held, start=thought.index)
+        blocks += yield from sample(turn, sampling=held, start=thought.index, reads_turn=False)
     return elect(problem, blocks)

@@ -73,8 +73,12 @@ def read_router(path: str) -> Router:
     """
     table = read_table("router", path, Router, MEND)
     router = Router(**table)
-    numbers = (router.threshold, router.bias, *router.weights.values(), *router.logits, *router.shares)
-    if len(router.logits) != len(router.shares) or not all(isinstance(number, (int, float)) for number in numbers):
+    try:
+        numbers = [router.threshold, router.bias, *router.weights.values(), *router.logits, *router.shares]
+        is_whole = len(router.logits) == len(router.shares) and all(isinstance(n, (int, float)) for n in numbers)
+    except (TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
         raise BadInput(f"router {path!r} has knots or weights that are no numbers; {MEND}")
     return router
 

@@ -181,6 +181,10 @@ def begin(owner: str, problem: Problem, separator: str, tokens: int, lookahead: 
         raise BadInput(f"{owner} has separator={separator!r} and tokens={tokens}; give a separator, or tokens a step")
     if lookahead < 0:
         raise BadInput(f"{owner} lookahead is {lookahead}; give 0 or more")
+    if lookahead and not problem.ratable:
+        raise BadInput(
+            f"{owner} lookahead is {lookahead}, but a check grades whole turns; leave it out, or name a rater"
+        )
     return Steps(problem, separator, tokens, lookahead, grammar)
 
 

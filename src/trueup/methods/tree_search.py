@@ -5,7 +5,8 @@ the child with the highest mean + c * sqrt(ln visits / own visits) is followed t
 fewer than `width` next steps; it is given one more, whose worth is added to every beginning on the way. A step that
 was drawn before leads into the same child. The turns that are over vote by their worth; where none is, the best
 beginning is written to its end. What a step, an end and a worth are: `steps.py`. Write \n for a line break.
-Cost: n samples of one step, times 1 + lookahead, a rating of each, and 1 sample where no turn was over.
+Cost: n samples of one step, times 1 + lookahead, a rating of each, and 1 sample where no turn was over; with only a
+check, a whole greedy turn and a grade for each beginning instead.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from trueup.core.errors import AskFailed, BadInput, Unavailable
@@ -119,7 +120,11 @@ class OpenAI:
                 reply.add(await self._singly(ask, [i for i in range(first, first + ask.n) if i not in came]))
         except asyncio.CancelledError as gone:
             raise reply.left(gone) from None
-        return reply.sampled()
+        found = reply.sampled()
+        if self._takes_n is False:
+            alone = tuple(replace(a, usage=replace(a.usage, takes_n=False)) for a in found.attempts)
+            return replace(found, attempts=alone)
+        return found
 
     async def next_token(self, prompt: Prompt, k: int = 20) -> Mapping[str, float]:
         """The k likeliest tokens behind a prompt, as text, with their natural log-probabilities.
@@ -211,7 +216,10 @@ class OpenAI:
                 if not self._should_repeat(outcome, tries):
                     return self._give_up(reply, outcome, seconds)
                 reply.waste.append(Waste("retried", str(outcome), seconds=seconds))
-                await asyncio.sleep(pause_seconds(tries, outcome.retry_after, jitter))
+                try:
+                    await asyncio.sleep(pause_seconds(tries, outcome.retry_after, jitter))
+                except asyncio.CancelledError as gone:
+                    raise reply.left(gone) from None
 
     async def _try(self, body: bytes, n: int, start: int, said: str) -> Completion | Refusal:
         began = time.perf_counter()
@@ -259,7 +267,8 @@ def _broken_off(reception: Reception, start: int, seconds: float, said: str) -> 
     if not reception.is_sent:
         return Sampled(())
     if reception.pieces.is_whole:
-        return Sampled(read_completion(reception.pieces.reply(), 1, start, seconds, said).attempts)
+        with suppress(ValueError, RecursionError):
+            return Sampled(read_completion(reception.pieces.reply(), 1, start, seconds, said).attempts)
     prompt, completion, _ = count_tokens(reception.pieces.usage if reception.has_last_words else None)
     return Sampled((), (Waste("cancelled", "the caller left before the reply", prompt, completion, seconds),))
 

@@ -36,7 +36,7 @@ class Pieces:
     def take(self, line: str) -> None:
         """One line of the stream.
 
-        Raises ValueError for an event that is no JSON object.
+        Raises ValueError for an event that is no JSON object, or has a choice that is none.
         """
         if not line.startswith("data:"):
             return
@@ -50,6 +50,8 @@ class Pieces:
         self.usage = event.get("usage") or self.usage
         self._error = event.get("error") or self._error
         for choice in event.get("choices") or ():
+            if not isinstance(choice, Mapping) or not isinstance(choice.get("delta") or {}, Mapping):
+                raise ValueError("a choice without a delta")
             self._add(choice)
 
     def take_whole(self, reply: Json) -> None:

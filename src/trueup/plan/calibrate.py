@@ -104,7 +104,9 @@ def _replay_all(
     rights, taken, losses = [], [], dict[str, list[float]]()
     for place, entry in enumerate(logs):
         grades = {a.answer: g.is_right for a, g in zip(entry.pool.attempts, entry.pool.grades, strict=True)}
-        results = [replay(arm.start(entry.pool.item.problem), order) for order in entry.orders]
+        results = [
+            replay(arm.start(entry.pool.item.problem), order, entry.pool.item.problem.prompt) for order in entry.orders
+        ]
         good = [_is_right(result.value, grades) for result in results]
         full = good if whole is None else whole[place]
         rights.append(good)

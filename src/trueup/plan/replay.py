@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from trueup.core.asks import Flow, Sample, Until
 from trueup.core.errors import BadInput
-from trueup.core.types import Attempt
+from trueup.core.types import Attempt, Prompt
 
 T = TypeVar("T")
 
@@ -22,8 +22,8 @@ class Replayed(Generic[T]):
     calls: int
 
 
-def replay(flow: Flow[T], attempts: Sequence[Attempt]) -> Replayed[T]:
-    """Run a flow where attempt i at its problem is the i-th of these.
+def replay(flow: Flow[T], attempts: Sequence[Attempt], prompt: Prompt | None = None) -> Replayed[T]:
+    """Run a flow where attempt i at its problem is the i-th of these; `prompt` is the problem's, or its first ask's.
 
     Raises BadInput where it asks for more of them, or for anything else.
     """
@@ -31,7 +31,10 @@ def replay(flow: Flow[T], attempts: Sequence[Attempt]) -> Replayed[T]:
     try:
         ask = next(flow)
         while True:
-            if not isinstance(ask, Sample) or ask.sampling is not None or ask.kind != "sampled":
+            if not isinstance(ask, Sample) or (ask.sampling, ask.kind, ask.model) != (None, "sampled", ""):
+                raise BadInput("only methods that ask for nothing but attempts at the problem can be replayed")
+            prompt = prompt or ask.prompt
+            if ask.prompt != prompt:
                 raise BadInput("only methods that ask for nothing but attempts at the problem can be replayed")
             reach, calls = ask.start + ask.n, calls + 1
             if reach > len(attempts):

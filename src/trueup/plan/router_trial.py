@@ -75,7 +75,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Operating:
-    """A threshold on the chance that the cheap method is right, and what it brings on items not seen in learning."""
+    """A threshold on the chance that the cheap method is right, and what it brings.
+
+    The chances are of items not seen in learning, the threshold is chosen on the same ones: its figures flatter it.
+    """
 
     threshold: float
     share: float

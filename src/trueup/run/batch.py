@@ -29,13 +29,24 @@ async def _finish(flow: BatchFlow, tabs: Sequence[Tab], failures: dict[int, str]
     try:
         asks = next(flow)
         while True:
-            replies = [_reply(ask, place, tabs[place], failures, clerk) for place, ask in asks]
-            asks = flow.send(tuple(await asyncio.gather(*replies)))
+            asks = flow.send(await _replies(asks, tabs, failures, clerk))
     except StopIteration as end:
         answers: list[Answer] = end.value
         return answers
     finally:
         flow.close()
+
+
+async def _replies(
+    asks: Sequence[tuple[int, Ask]], tabs: Sequence[Tab], failures: dict[int, str], clerk: Clerk
+) -> tuple[Any, ...]:
+    """The replies in the order of their asks; where one cannot go on, the others are stopped first."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_reply(ask, place, tabs[place], failures, clerk)) for place, ask in asks]
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return tuple(task.result() for task in tasks)
 
 
 async def _reply(ask: Ask, place: int, tab: Tab, failures: dict[int, str], clerk: Clerk) -> Any:

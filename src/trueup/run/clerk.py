@@ -47,6 +47,7 @@ class Clerk:
     prices: Prices
     models: Mapping[str, Model] = field(default_factory=dict)
     _busy: dict[bytes, asyncio.Event] = field(default_factory=dict)
+    _rating: asyncio.Lock = field(default_factory=asyncio.Lock)
     _sampler: Sampler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,9 +132,10 @@ class Clerk:
         async with Turn(self._busy, key):
             charge = self.ledger.find([key]).get(key)
             if charge is None:
-                started = time.process_time()
-                reply = json.dumps(list(await rater.rate(ask.problem, ask.texts)))
-                seconds = time.process_time() - started
+                async with self._rating:
+                    started = time.process_time()
+                    reply = json.dumps(list(await rater.rate(ask.problem, ask.texts)))
+                    seconds = time.process_time() - started
                 charge = self._computed(key, "rated", rater.fingerprint, tab, seconds, reply)
                 await self.ledger.commit([charge])
         tab.cost += compute_cost(self.prices, charge.decode_seconds)
@@ -166,7 +168,8 @@ def _reader(ask: Sample, tab: Tab) -> Read:
     """What reads an answer out of an attempt's text, with the part of the turn that the prompt has begun before it."""
     if ask.kind == "judge":
         return lambda text: None
-    begun = ask.prompt[-1].content if ask.prompt and ask.prompt[-1].role == "assistant" else ""
+    is_begun = ask.reads_turn and ask.prompt and ask.prompt[-1].role == "assistant"
+    begun = ask.prompt[-1].content if is_begun else ""
     return lambda text: _read(tab.stratum.verifier, begun + text)
 
 

@@ -62,6 +62,7 @@ class Sampler:
     _tries: int = 0
     _lengths: dict[bytes, int | None] = field(default_factory=dict)
     _refused: set[bytes] = field(default_factory=set)
+    _answered: set[bytes] = field(default_factory=set)
 
     async def buy(self, ask: Sample, model: Model, sampling: Sampling, stratum: str, read: Read) -> Bought:
         """The attempts that an ask wants, paid for once, each with the answer that `read` finds in its text.
@@ -111,7 +112,7 @@ class Sampler:
             for call in calls:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
-        return kept or [], failures
+        return kept if kept is not None else [attempts[index] for index in sorted(attempts)], failures
 
     async def _call(self, order: _Order, start: int, n: int, attempts: dict[int, Attempt]) -> list[str]:
         """One call of the model, committed; adds its attempts to those there are and returns what failed.
@@ -125,8 +126,10 @@ class Sampler:
             self.ledger.post(self._left(order, gone))
             raise
         charges = [self._sampled(order, attempt) for attempt in reply.attempts]
-        charges += self._wastes(order, reply, is_answerable=bool(attempts))
+        charges += self._wastes(order, reply, is_answerable=bool(attempts) or order.base in self._answered)
         await self.ledger.commit(charges)
+        if reply.attempts:
+            self._answered.add(order.base)
         attempts.update({a.index: replace(a, answer=order.read(a.text)) for a in reply.attempts})
         if order.ask.until is not None and reply.attempts:
             self._lengths[order.base] = reply.attempts[0].usage.prompt_tokens
@@ -148,7 +151,9 @@ class Sampler:
         return charges
 
     def _known(self, order: _Order) -> dict[int, Attempt]:
-        found = self.ledger.find(list(order.keys.values()))
+        found = self.ledger.find([*order.keys.values(), attempt_key(order.base, 0)])
+        if found:
+            self._answered.add(order.base)
         return {index: _attempt(index, found[key], order.read) for index, key in order.keys.items() if key in found}
 
     def _refusals(self, order: _Order) -> list[str]:
@@ -157,11 +162,11 @@ class Sampler:
     def _cost(self, order: _Order, attempts: Sequence[Attempt]) -> Cost:
         """The cost of an ask by itself: one call for all, or one each with `until` or where the engine takes no n.
 
-        Calls that a race would have cancelled are billed their prompt and as many tokens as the longest attempt that
-        was waited for: none of them can have written more.
+        Calls that a race would have cancelled are estimated: their prompt, and as many tokens as the longest attempt
+        that was waited for.
         """
         card = order.model.card
-        alone = order.ask.until is not None or all(attempt.usage.leads for attempt in attempts)
+        alone = order.ask.until is not None or not all(attempt.usage.takes_n for attempt in attempts)
         cost = Cost()
         for place, attempt in enumerate(attempts):
             cost += sample_cost(card, self.prices, attempt.usage, with_prompt=alone or place == 0)
@@ -178,6 +183,7 @@ class Sampler:
             usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.prefill_seconds,
             usage.decode_seconds, sample_flops(card, usage, with_prompt=usage.leads),
             self.prices.usage(card, usage, with_prompt=usage.leads), attempt.finish, attempt.text, attempt.logprob,
+            usage.takes_n,
         )  # fmt: skip
 
     def _wastes(self, order: _Order, reply: Sampled, *, is_answerable: bool) -> list[Charge]:
@@ -226,6 +232,6 @@ def _longest(usages: Sequence[Usage]) -> Usage:
 def _attempt(index: int, charge: Charge, read: Read) -> Attempt:
     usage = Usage(
         charge.prompt_tokens, charge.completion_tokens, charge.cached_tokens,
-        charge.prefill_seconds, charge.decode_seconds, charge.leads,
+        charge.prefill_seconds, charge.decode_seconds, charge.leads, charge.takes_n,
     )  # fmt: skip
     return Attempt(index, charge.reply, charge.finish, usage, read(charge.reply), charge.logprob)
