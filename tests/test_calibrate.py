@@ -80,6 +80,9 @@ def test_replay_refuses_what_a_pool_cannot_answer():
         replay(methods.vote(problem(), n=8), attempts("a", "b"))
     with pytest.raises(BadInput, match="nothing but attempts"):
         replay(methods.best_of_n(problem(), n=2), attempts("a", "b"))
+    for other in (methods.revise(problem()), methods.cascade(problem(), n=2), methods.reread(problem())):
+        with pytest.raises(BadInput, match="nothing but attempts"):
+            replay(other, attempts("a", "b", "a", "b"), problem().prompt)
 
 
 def test_unanimous_items_accept_every_threshold_and_save_attempts():

@@ -299,6 +299,27 @@ def test_cancelled_sample_leaves_nothing_running() -> None:
         assert asyncio.run(run(root)) == 0
 
 
+def test_tries_are_told_also_when_the_caller_leaves_during_the_pause_before_the_next() -> None:
+    mock = MockEndpoint(refuse=lambda place, body: error(500, "broken") if place == 0 else None)
+
+    async def run(root: str) -> Sampled:
+        model = OpenAI(root, "toy")
+        task = asyncio.create_task(model.sample(PROMPT, 1, 0, SAMPLING))
+        while not mock.calls:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as left:
+            await task
+        await model.close()
+        told = left.value.args[0]
+        assert isinstance(told, Sampled)
+        return told
+
+    with loopback(mock.app) as root:
+        assert [waste.kind for waste in asyncio.run(run(root)).waste] == ["retried"]
+
+
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "http://", "http://u:p@x/v1", "http://x/v1?key=1", "::"])
 def test_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(BadInput, match="no base URL") as caught:

@@ -184,7 +184,9 @@ def test_a_threshold_of_the_users_overrules_the_fitted_one(tmp_path):
     assert asks[0].n == 3
 
 
-@pytest.mark.parametrize("changes", [{"shares": [0.5]}, {"weights": {"length": "long"}}])
+@pytest.mark.parametrize(
+    "changes", [{"shares": [0.5]}, {"weights": {"length": "long"}}, {"weights": [1]}, {"logits": 1}]
+)
 def test_a_malformed_router_is_refused(tmp_path, changes):
     with pytest.raises(BadInput, match="trueup route fit DIR"):
         next(route(problem(), router=write_router(tmp_path, **changes)))

@@ -122,3 +122,9 @@ def test_a_call_that_was_never_sent_is_none() -> None:
         made, waiting = asyncio.run(leave(root))
         assert len(truth.of("")) == 1
     assert [waste.kind for waste in made.waste] == ["cancelled"] and waiting == Sampled(())
+
+
+@pytest.mark.parametrize("event", ['{"choices": [null]}', '{"choices": [{"delta": "x"}]}', "[]", "{"])
+def test_an_event_that_is_none_is_refused(event: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Pieces().take(f"data: {event}")
