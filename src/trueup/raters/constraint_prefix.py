@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trueup import __version__
-from trueup.core.errors import BadInput, UnknownName
-from trueup.core.grid import BOXES, Grid, printed_grid
+from trueup.core.errors import UnknownName
+from trueup.core.grid import BOXES, Grid, givens_of
 from trueup.core.types import Problem
 
 FRAME = re.compile(r"[\s\[\](){}|,;:+\-=*]+")
@@ -29,7 +29,7 @@ class ConstraintPrefix:
 
     async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
         """0 for each text whose last grid, as far as it goes, contradicts the givens or repeats a number, else 1."""
-        givens = _givens(problem)
+        givens = givens_of(problem)
         return [float(_holds(_begun(text, len(givens)), givens)) for text in texts]
 
     async def close(self) -> None:
@@ -41,14 +41,6 @@ def constraint_prefix(*, family: str = "sudoku") -> ConstraintPrefix:
     if family != "sudoku":
         raise UnknownName("family of constraint_prefix", family, ["sudoku"])
     return ConstraintPrefix(f"constraint_prefix family={family} {__version__}")
-
-
-def _givens(problem: Problem) -> Grid:
-    asked = [message.content for message in problem.prompt if message.role == "user"]
-    grid = printed_grid(asked[-1]) if asked else None
-    if grid is None:
-        raise BadInput(f"item {problem.id!r}: its last user message holds no sudoku; print it as lines like `1 _ 3 4`")
-    return grid
 
 
 def _begun(text: str, size: int) -> list[Row]:

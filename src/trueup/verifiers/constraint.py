@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trueup.core.errors import BadInput, UnknownName
-from trueup.core.grid import BOXES, Grid, printed_grid
+from trueup.core.errors import UnknownName
+from trueup.core.grid import BOXES, Grid, givens_of
 from trueup.core.types import Grade, Json, Problem
 from trueup.verifiers.grid import filled_grid
 from trueup.verifiers.marks import spoken
@@ -26,7 +26,7 @@ class Constraint:
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
         """1 where the givens stand and no row, column or box repeats a number; the note says what is broken first."""
-        givens = _givens(problem)
+        givens = givens_of(problem)
         grid = tuple(tuple(map(int, line.split())) for line in answer.splitlines())
         broken = _broken(grid, givens)
         return Grade(1.0) if broken is None else Grade(0.0, note=broken)
@@ -37,14 +37,6 @@ def constraint(*, family: str = "sudoku") -> Constraint:
     if family != "sudoku":
         raise UnknownName("family of constraint", family, ["sudoku"])
     return Constraint(f"constraint family={family}")
-
-
-def _givens(problem: Problem) -> Grid:
-    asked = [message.content for message in problem.prompt if message.role == "user"]
-    grid = printed_grid(asked[-1]) if asked else None
-    if grid is None:
-        raise BadInput(f"item {problem.id!r}: its last user message holds no sudoku; print it as lines like `1 _ 3 4`")
-    return grid
 
 
 def _broken(grid: Grid, givens: Grid) -> str | None:
