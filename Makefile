@@ -41,9 +41,9 @@ browser:
 	@touch $@
 
 .venv/test: .venv/core
-	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,hf,test]'
+	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,train,test]'
 	@touch $@
 
 .venv/check: .venv/test
-	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,hf,test,check]'
+	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,train,test,check]'
 	@touch $@

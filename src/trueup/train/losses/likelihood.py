@@ -1,4 +1,4 @@
-"""Losses of training: pure functions of tensors.
+"""Losses of likelihood and of distance to a reference.
 
 Axes: B batch, T token, V vocabulary.
 """
