@@ -10,10 +10,12 @@ import time
 
 import pytest
 
+from trueup.core.csp import parse
+from trueup.core.csp.wire import to_json
 from trueup.core.errors import BadInput
 from trueup.core.types import Message, Problem
 from trueup.solvers import sudoku
-from trueup.solvers.sudoku import read_grid
+from trueup.solvers.sudoku import program_of, read_grid
 from trueup.solvers.worker import Worker
 from trueup.verifiers import constraint
 
@@ -61,70 +63,71 @@ def test_a_nine_by_nine_comes_back_in_the_words_of_the_verifier(solve):
 
 @pytest.mark.parametrize("blank", ["_", ".", "0"])
 def test_a_blank_may_be_written_three_ways(blank):
-    assert read_grid(PUZZLE.replace("_", blank)) == [[1, 0, 3, 0], [0, 4, 0, 2], [2, 0, 4, 0], [0, 3, 0, 1]]
+    assert read_grid(PUZZLE.replace("_", blank)) == ((1, 0, 3, 0), (0, 4, 0, 2), (2, 0, 4, 0), (0, 3, 0, 1))
 
 
 def test_an_attempt_that_takes_too_long_times_out_and_the_next_one_is_served():
     async def story():
         worker = Worker(limit_seconds=0.2, memory_megabytes=1024)
-        grid = {"grid": read_grid(PUZZLE)}
-        assert (await worker.run(grid)).status == "solved"
+        job = {"program": to_json(program_of(read_grid(PUZZLE)))}
+        assert (await worker.run(job))["status"] == "solved"
         os.kill(worker._child.pid, signal.SIGSTOP)
         started = time.monotonic()
-        stuck = await worker.run(grid)
+        stuck = await worker.run(job)
         waited = time.monotonic() - started
-        again = await worker.run(grid)
+        again = await worker.run(job)
         await worker.close()
         return stuck, waited, again
 
     stuck, waited, again = asyncio.run(story())
-    assert stuck.status == "timeout"
-    assert stuck.seconds == pytest.approx(waited, abs=0.2)
+    assert stuck["status"] == "timeout"
+    assert stuck["seconds"] == pytest.approx(waited, abs=0.2)
     assert 1.0 < waited < 5.0
-    assert again.status == "solved"
+    assert again["status"] == "solved"
 
 
 def test_a_child_killed_while_it_solves_is_a_crash_on_record_and_leaves_no_zombie():
     async def story():
         worker = Worker(limit_seconds=10, memory_megabytes=1024)
-        grid = {"grid": read_grid(PUZZLE)}
-        await worker.run(grid)
+        job = {"program": to_json(program_of(read_grid(PUZZLE)))}
+        await worker.run(job)
         pid = worker._child.pid
         os.kill(pid, signal.SIGSTOP)
         threading.Timer(0.2, os.kill, (pid, signal.SIGKILL)).start()
-        lost = await worker.run(grid)
-        again = await worker.run(grid)
+        lost = await worker.run(job)
+        again = await worker.run(job)
         await worker.close()
         return pid, lost, again
 
     pid, lost, again = asyncio.run(story())
-    assert (lost.status, again.status) == ("crashed", "solved")
+    assert (lost["status"], again["status"]) == ("crashed", "solved")
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
 
 def test_too_little_memory_is_a_crash_and_never_a_hang():
     async def story():
-        solver = sudoku(memory_megabytes=64)
-        solution = await solver.solve(problem(PUZZLE))
-        await solver.close()
-        return solution
+        worker = Worker(limit_seconds=20, memory_megabytes=64)
+        job = {"program": to_json(parse("int a[2000] in 1..2000\ncon alldifferent(a)"))}
+        reply = await worker.run(job)
+        await worker.close()
+        return reply
 
-    assert asyncio.run(story()).status == "crashed"
+    assert asyncio.run(story())["status"] == "crashed"
 
 
 def test_close_kills_a_solver_at_work():
     async def story():
         worker = Worker(limit_seconds=60, memory_megabytes=1024)
-        grid = {"grid": read_grid(PUZZLE)}
-        await worker.run(grid)
+        job = {"program": to_json(program_of(read_grid(PUZZLE)))}
+        await worker.run(job)
         pid = worker._child.pid
         os.kill(pid, signal.SIGSTOP)
-        task = asyncio.create_task(worker.run(grid))
+        task = asyncio.create_task(worker.run(job))
         await asyncio.sleep(0.1)
         started = time.monotonic()
         await worker.close()
-        return pid, (await task).status, time.monotonic() - started
+        return pid, (await task)["status"], time.monotonic() - started
 
     pid, status, seconds = asyncio.run(story())
     assert status == "crashed"

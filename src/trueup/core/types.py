@@ -90,8 +90,9 @@ class Usage:
 class Attempt:
     """One model output; `answer` is its canonical form, None where nothing could be read out of it.
 
-    `finish` is `stop` (the model ended), `length` (cut at the token limit) or `cancelled`. `logprob` is the mean
-    natural log-probability of its tokens, None unless it was asked for and the engine tells.
+    `finish` is `eos` (the model ended, or its schema or grammar did), `stop:X` (cut at the stop string X), `stop` (one
+    of these, and the engine does not tell which), `length` (cut at the token limit) or `cancelled`. `logprob` is the
+    mean natural log-probability of its tokens, None unless it was asked for and the engine tells.
     """
 
     index: int
@@ -120,14 +121,17 @@ class Grade:
 class Solution:
     """What a solver says of a problem.
 
-    `status` is `solved`, `unsatisfiable`, `not_unique`, `unreadable` or `timeout`; `text` is the answer in
-    the words a model would use, empty unless solved.
+    `status` is `solved`, `unsatisfiable`, `not_unique`, `undecided`, `unreadable`, `timeout` or `crashed`; `text` is
+    the answer in the words a model would use, empty unless solved. `conflict` names the clues that contradict each
+    other where there is no solution, `reason` says why a statement could not be read.
     """
 
     status: str
     text: str = ""
     answer: str | None = None
     seconds: float = 0.0
+    conflict: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,13 +151,13 @@ class Clerk:
             charge = self.ledger.find([key]).get(key)
             if charge is None:
                 solution = await solver.solve(ask.problem)
-                reply = json.dumps([solution.status, solution.text])
+                reply = json.dumps([solution.status, solution.text, solution.conflict, solution.reason])
                 charge = self._computed(key, "solve", solver.fingerprint, tab, solution.seconds, reply)
                 await self.ledger.commit([charge])
         tab.cost += compute_cost(self.prices, charge.decode_seconds)
-        status, text = json.loads(charge.reply)
+        status, text, conflict, reason = json.loads(charge.reply)
         answer = _read(tab.stratum.verifier, text) if status == "solved" else None
-        return Solution(status, text, answer, charge.decode_seconds)
+        return Solution(status, text, answer, charge.decode_seconds, tuple(conflict), reason)
 
     def _computed(self, key: bytes, kind: str, source: str, tab: Tab, seconds: float, reply: str) -> Charge:
         usd = self.prices.compute(seconds)

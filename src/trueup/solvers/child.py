@@ -1,6 +1,7 @@
 """The child process: reads jobs as JSON lines, solves them, writes one line each.
 
-Started as `python -m trueup.solvers.child MEGABYTES SECONDS`; the only process that loads OR-Tools.
+Started as `python -m trueup.solvers.child MEGABYTES SECONDS`; the only process that loads
+OR-Tools, HiGHS or Z3.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import resource
 import sys
 import time
 
-from trueup.solvers.sudoku_model import complete
+from trueup.solvers.decide import decide
 
 
 def main(memory_megabytes: int, limit_seconds: float) -> None:
@@ -23,9 +24,8 @@ def main(memory_megabytes: int, limit_seconds: float) -> None:
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for line in sys.stdin:
         started = time.process_time()
-        status, text = complete(json.loads(line)["grid"], limit_seconds)
-        reply = {"status": status, "text": text, "seconds": time.process_time() - started}
-        print(json.dumps(reply), file=replies, flush=True)
+        reply = decide(json.loads(line), limit_seconds)
+        print(json.dumps(reply | {"seconds": time.process_time() - started}), file=replies, flush=True)
 
 
 if __name__ == "__main__":

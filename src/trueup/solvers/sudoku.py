@@ -1,16 +1,17 @@
-"""Solves the sudoku that a problem states, by CP-SAT in a process of its own.
+"""Solves the sudoku that a problem states.
 
 Reads nothing but the last user message, so it solves what a client sends as well as what a task holds.
 """
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from itertools import product
 
-from trueup.core.errors import BadInput
-from trueup.core.grid import printed_grid
+from trueup.core.csp.program import INT, Constraint, Node, Program, Ref, Variable
+from trueup.core.csp.wire import to_json
+from trueup.core.grid import BOXES, Grid, printed_grid
 from trueup.core.types import Problem, Solution
-from trueup.solvers.worker import Worker
+from trueup.solvers.worker import Worker, open_worker, solver_version
 
 
 class Sudoku:
@@ -19,13 +20,21 @@ class Sudoku:
     def __init__(self, worker: Worker) -> None:
         """Solve in this worker."""
         self._worker = worker
-        self.fingerprint = f"sudoku:ortools-{version('ortools')}"
+        self.fingerprint = f"sudoku:{solver_version()}"
 
     async def solve(self, problem: Problem) -> Solution:
         """The one completion of the last grid in the last user message, or the reason why there is none."""
         asked = [message.content for message in problem.prompt if message.role == "user"]
         grid = read_grid(asked[-1]) if asked else None
-        return Solution("unreadable") if grid is None else await self._worker.run({"grid": grid})
+        if grid is None:
+            return Solution("unreadable", reason="the last message prints no grid; write its rows as `1 _ 3 4`")
+        reply = await self._worker.run({"program": to_json(program_of(grid))})
+        if reply["status"] != "solved":
+            return Solution(reply["status"], seconds=reply["seconds"])
+        size = len(grid)
+        rows = (" ".join(str(reply["values"][cell_name(r, c)]) for c in range(size)) for r in range(size))
+        text = "\n".join(rows)
+        return Solution("solved", text, text, reply["seconds"])
 
     async def close(self) -> None:
         """Kill the worker's process."""
@@ -34,14 +43,36 @@ class Sudoku:
 
 def sudoku(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> Sudoku:
     """Solve grids of 4, 6, 9 or 16 rows, each within a limit of wall-clock time and of address space."""
-    if not limit_seconds > 0 or memory_megabytes < 1:
-        raise BadInput(f"solver limits are {limit_seconds} s and {memory_megabytes} MB; both must be above 0")
-    return Sudoku(Worker(limit_seconds=limit_seconds, memory_megabytes=memory_megabytes))
+    return Sudoku(open_worker(limit_seconds, memory_megabytes))
 
 
-def read_grid(text: str) -> list[list[int]] | None:
+def read_grid(text: str) -> Grid | None:
     """The last printed grid with no number beyond its size; a blank comes back as 0."""
     grid = printed_grid(text)
-    if grid is None or any(cell > len(grid) for row in grid for cell in row):
-        return None
-    return [list(row) for row in grid]
+    return None if grid is None or any(cell > len(grid) for row in grid for cell in row) else grid
+
+
+def program_of(grid: Grid) -> Program:
+    """A sudoku as a constraint program; a given is a variable of one value."""
+    size = len(grid)
+    height, width = BOXES[size]
+    places = list(product(range(size), range(size)))
+    variables = tuple(Variable(cell_name(r, c), INT, grid[r][c] or 1, grid[r][c] or size) for r, c in places)
+    rows = [[(i, c) for c in range(size)] for i in range(size)]
+    columns = [[(r, i) for r in range(size)] for i in range(size)]
+    corners = product(range(0, size, height), range(0, size, width))
+    boxes = [list(product(range(top, top + height), range(left, left + width))) for top, left in corners]
+    units = [("row", rows), ("column", columns), ("box", boxes)]
+    return Program(
+        variables,
+        tuple(
+            Constraint(Node("alldifferent", tuple(Ref(cell_name(r, c)) for r, c in cells)), f"{name} {i}")
+            for name, group in units
+            for i, cells in enumerate(group, 1)
+        ),
+    )
+
+
+def cell_name(row: int, column: int) -> str:
+    """The variable of a cell, both counted from 0."""
+    return f"r{row + 1}c{column + 1}"

@@ -11,13 +11,18 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from typing import Any
 
-from trueup.core.types import Json, Solution
+from trueup import __version__
+from trueup.core.errors import BadInput
+from trueup.core.types import Json
 
 START_SECONDS = 60.0
 GRACE_SECONDS = 1.0
 CHUNK_BYTES = 65_536
+Reply = dict[str, Any]
+"""What the child says of a job: its `status`, the `text` of a solution, the `seconds` that it took, and more."""
 
 
 class Worker:
@@ -32,8 +37,8 @@ class Worker:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="solver")
         self._is_closed = False
 
-    async def run(self, job: Mapping[str, Json]) -> Solution:
-        """The child's reply to a job; `timeout` or `crashed` where there is none."""
+    async def run(self, job: Mapping[str, Json]) -> Reply:
+        """The child's reply to a job; its status is `timeout` or `crashed` where there is none."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, job)
 
     async def close(self) -> None:
@@ -45,21 +50,21 @@ class Worker:
         await asyncio.to_thread(self._thread.shutdown)
         self._drop()
 
-    def _run(self, job: Mapping[str, Json]) -> Solution:
+    def _run(self, job: Mapping[str, Json]) -> Reply:
         started = time.monotonic()
         try:
             child = self._ready_child()
             if child is None:
-                return Solution("crashed", seconds=time.monotonic() - started)
+                return _without_reply("crashed", started)
             started = time.monotonic()
             reply = self._exchange(child, job)
         except TimeoutError:
             self._drop()
-            return Solution("timeout", seconds=time.monotonic() - started)
+            return _without_reply("timeout", started)
         if reply is None:
             self._drop()
-            return Solution("crashed", seconds=time.monotonic() - started)
-        return Solution(reply["status"], reply["text"], reply["text"] or None, reply["seconds"])
+            return _without_reply("crashed", started)
+        return reply
 
     def _ready_child(self) -> subprocess.Popen[bytes] | None:
         """A child that has loaded its solvers; None where it died of that."""
@@ -79,7 +84,7 @@ class Worker:
             self._drop()
         return self._child
 
-    def _exchange(self, child: subprocess.Popen[bytes], job: Mapping[str, Json]) -> dict[str, Any] | None:
+    def _exchange(self, child: subprocess.Popen[bytes], job: Mapping[str, Json]) -> Reply | None:
         assert child.stdin is not None
         try:
             child.stdin.write(json.dumps(job).encode() + b"\n")
@@ -96,6 +101,25 @@ class Worker:
             child.kill()
             with child:
                 child.wait()
+
+
+def open_worker(limit_seconds: float, memory_megabytes: int) -> Worker:
+    """A worker with these limits.
+
+    Raises BadInput where one of them is nothing.
+    """
+    if not limit_seconds > 0 or memory_megabytes < 1:
+        raise BadInput(f"solver limits are {limit_seconds} s and {memory_megabytes} MB; both must be above 0")
+    return Worker(limit_seconds=limit_seconds, memory_megabytes=memory_megabytes)
+
+
+def solver_version() -> str:
+    """What a solver's fingerprint says of the libraries beneath it."""
+    return f"ortools-{version('ortools')} scipy-{version('scipy')} trueup-{__version__}"
+
+
+def _without_reply(status: str, started: float) -> Reply:
+    return {"status": status, "text": "", "seconds": time.monotonic() - started}
 
 
 def _read_line(child: subprocess.Popen[bytes], seconds: float) -> bytes | None:

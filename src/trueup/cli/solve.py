@@ -1,0 +1,98 @@
+"""The constraint solver on the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trueup.cli.screen import screen
+from trueup.core.csp import Program
+from trueup.core.errors import BadInput
+from trueup.solvers import program
+from trueup.solvers.backends import AUTO
+from trueup.solvers.program import read_program
+
+STDIN = Path("-")
+EPILOG = "Example: printf 'int a, b in 1..3\\ncon a > b #1\\ncon b > 1 #2\\n' | trueup solve"
+
+File = Annotated[Path, typer.Argument(help="A program in the constraint language or its JSON; - reads standard input.")]
+Backend = Annotated[str, typer.Option(help="auto, cp-sat, highs, scipy or z3.")]
+Seconds = Annotated[float, typer.Option(help="Wall-clock limit.")]
+Memory = Annotated[int, typer.Option(help="Limit of address space in MB.")]
+Any_ = Annotated[bool, typer.Option("--any", help="Take the first solution; do not ask whether it is the only one.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put `trueup solve` on the command line."""
+    app.command("solve", epilog=EPILOG)(solve)
+
+
+def solve(
+    file: File = STDIN,
+    backend: Backend = AUTO,
+    seconds: Seconds = 10.0,
+    memory_mb: Memory = 1024,
+    any_solution: Any_ = False,
+    as_json: AsJson = False,
+) -> None:
+    """Solve a constraint program: a solution, whether it is the only one, or the clues that contradict each other."""
+    stated = read_program(_text(file))
+    reply = asyncio.run(_decide(stated, backend, seconds, memory_mb, unique=not any_solution))
+    if reply["status"] == "unreadable":
+        raise BadInput(reply["reason"])
+    print(json.dumps(_result(stated, reply), indent=1)) if as_json else _print(stated, reply)
+
+
+async def _decide(stated: Program, backend: str, seconds: float, memory_mb: int, *, unique: bool) -> dict[str, Any]:
+    solver = program(backend=backend, limit_seconds=seconds, memory_megabytes=memory_mb)
+    try:
+        return await solver.decide(stated, unique=unique)
+    finally:
+        await solver.close()
+
+
+def _text(file: Path) -> str:
+    try:
+        return sys.stdin.read() if file == STDIN else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read {str(file)!r}: {error}") from None
+
+
+def _result(stated: Program, reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply with every value in the words of the program."""
+    shown = {variable.name: variable for variable in stated.variables}
+    found = {key: reply[key] for key in ("status", "conflict", "objective", "seconds") if key in reply}
+    for key in ("values", "other"):
+        if key in reply:
+            found[key] = {name: _value(shown[name], value) for name, value in reply[key].items()}
+    return found
+
+
+def _value(variable: Any, value: Any) -> Any:
+    if variable.labels or variable.kind == "bool":
+        return variable.shown(value) if variable.labels else bool(value)
+    return value
+
+
+def _print(stated: Program, reply: dict[str, Any]) -> None:
+    out = screen()
+    if reply["text"]:
+        print(reply["text"])
+    variables = {variable.name: variable for variable in stated.variables}
+    others = ", ".join(f"{name} = {variables[name].shown(value)}" for name, value in reply.get("other", {}).items())
+    said = {
+        "solved": "the least or greatest value" if stated.objective else "solved",
+        "not_unique": f"not the only solution: also {others}",
+        "unsatisfiable": f"no solution: {', '.join(reply.get('conflict', ()))} contradict each other",
+        "timeout": "not decided in time; give more --seconds",
+        "undecided": "no solution was found, which proves nothing",
+        "crashed": "the solver ran out of memory or was killed; give more --memory-mb",
+    }[reply["status"]]
+    worth = f", objective {reply['objective']:.10g}" if "objective" in reply else ""
+    out.print(f"{said}{worth} ({reply['seconds']:.3f} s)", soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,52 @@
+"""Expressions that both syntaxes build alike: words in a lexicon, tables, cells chosen by a variable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trueup.core.csp.program import Const, Expr, Node, Ref, Table
+from trueup.core.csp.scope import LETTER, LETTERS, Scope
+from trueup.core.errors import BadInput, UnknownName
+
+
+def spells(scope: Scope, lexicon: str, letters: Sequence[Expr]) -> Table:
+    """The letters make one of a lexicon's words of their number."""
+    if lexicon not in scope.lexicons:
+        raise UnknownName("lexicon", lexicon, scope.lexicons)
+    odd = next((one for one in letters if not _is_letter(scope, one)), None)
+    if odd is not None:
+        raise BadInput("spells takes variables declared as letter, behind the lexicon's name")
+    words = [word for word in scope.lexicons[lexicon] if len(word) == len(letters)]
+    return Table(tuple(letters), tuple(tuple(map(LETTERS.index, word)) for word in dict.fromkeys(words)))
+
+
+def table(columns: Sequence[Expr], rows: Sequence[Sequence[Expr]]) -> Table:
+    """The columns together are one of the rows."""
+    if any(not isinstance(one, Const) or not isinstance(one.value, int) for row in rows for one in row):
+        raise BadInput("a row of a table holds whole numbers or labels")
+    numbers = tuple(tuple(int(one.value) for one in row if isinstance(one, Const)) for row in rows)
+    return Table(tuple(columns), numbers)
+
+
+def element(scope: Scope, name: str, places: Sequence[Expr]) -> Node:
+    """A cell whose places are expressions: the one at the number that they come to, row after row."""
+    sizes = [len(scope.along(name, axis)) for axis in range(len(places))]
+    cells = scope.cells(name, [range(1, size + 1) for size in sizes])
+    place: Expr = places[0]
+    for size, further in zip(sizes[1:], places[1:], strict=True):
+        before = Node("*", (Node("-", (place, Const(1))), Const(size)))
+        place = Node("sum", (before, further))
+    return Node("element", (place, *cells))
+
+
+def total(terms: Sequence[Expr]) -> Expr:
+    """Terms added up."""
+    if len(terms) > 2:
+        return Node("sum", tuple(terms))
+    return Node("+", (terms[0], terms[1])) if len(terms) == 2 else terms[0]
+
+
+def _is_letter(scope: Scope, one: Expr) -> bool:
+    return (isinstance(one, Ref) and scope.variables[one.name].enum == LETTER) or (
+        isinstance(one, Const) and one.enum == LETTER
+    )

@@ -1,0 +1,253 @@
+"""Reads one expression of the line language, by binding powers (Pratt 1973)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trueup.core.csp import build
+from trueup.core.csp.lexer import Token
+from trueup.core.csp.operators import OPERATORS
+from trueup.core.csp.program import Const, Expr, Node
+from trueup.core.csp.scope import Scope
+from trueup.core.errors import BadInput
+
+SPELLINGS = {"=": "==", "->": "implies", "<->": "iff"}
+COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
+CALLS = frozenset(name for name, operator in OPERATORS.items() if not operator.power and name != "neg")
+NOT, NEG = OPERATORS["not"].power, 9
+ANYTHING = 0
+
+
+@dataclass(slots=True)
+class Reader:
+    """The tokens of a line, and how far they have been read."""
+
+    tokens: Sequence[Token]
+    scope: Scope
+    place: int = 0
+    depth: int = 0
+
+    @property
+    def here(self) -> Token:
+        """The next token."""
+        return self.tokens[self.place]
+
+    def take(self) -> Token:
+        """The next token, which is then behind us."""
+        token = self.here
+        self.place += token.sort != "end"
+        return token
+
+    def skip(self, mark: str) -> bool:
+        """Whether this mark came next; if so it is behind us."""
+        is_next = self.here.sort in ("mark", "name") and self.here.text == mark
+        self.place += is_next
+        return is_next
+
+    def want(self, mark: str) -> None:
+        """Raise BadInput unless this mark comes next."""
+        if not self.skip(mark):
+            raise self.error(f"{mark!r} is wanted here, not {self.shown()}")
+
+    def error(self, message: str) -> BadInput:
+        """An error at the next token."""
+        return BadInput(f"column {self.here.column}: {message}")
+
+    def shown(self) -> str:
+        """The next token in an error's words."""
+        return "the end of the line" if self.here.sort in ("end", "clue") else repr(self.here.text)
+
+
+def read_expression(reader: Reader, power: int = ANYTHING) -> Expr:
+    """The longest expression from here whose operations bind tighter than `power`."""
+    reader.depth += 1
+    reader.scope.limits.hold("depth", reader.depth)
+    left = _operand(reader)
+    while (op := _infix(reader)) and OPERATORS[op].power > power:
+        left = _behind(reader, left, op)
+    reader.depth -= 1
+    return left
+
+
+def read_list(reader: Reader, end: str) -> list[Expr]:
+    """Expressions up to a closing mark, commas between them; a slice of an array gives all its cells."""
+    found: list[Expr] = []
+    while not reader.skip(end):
+        found.extend(_several(reader))
+        if not reader.skip(","):
+            reader.want(end)
+            break
+    return found
+
+
+def _infix(reader: Reader) -> str | None:
+    token = reader.here
+    op = SPELLINGS.get(token.text, token.text)
+    return op if token.sort in ("mark", "name") and op in OPERATORS and OPERATORS[op].power and op != "not" else None
+
+
+def _behind(reader: Reader, left: Expr, op: str) -> Expr:
+    """The operation that begins with `left`; runs of one operation and chains of comparisons become one."""
+    if op in COMPARISONS:
+        return _comparison(reader, left)
+    if op in ("and", "or"):
+        return Node(op, (left, *_run(reader, op)))
+    if op in ("+", "-"):
+        return _sum(reader, left)
+    reader.take()
+    power = OPERATORS[op].power
+    return Node(op, (left, read_expression(reader, power - 1 if op in ("^", "implies") else power)))
+
+
+def _run(reader: Reader, op: str) -> list[Expr]:
+    found = []
+    while reader.skip(op):
+        found.append(read_expression(reader, OPERATORS[op].power))
+    return found
+
+
+def _sum(reader: Reader, left: Expr) -> Expr:
+    terms: list[tuple[str, Expr]] = []
+    while reader.here.sort == "mark" and reader.here.text in ("+", "-"):
+        sign = reader.take().text
+        terms.append((sign, read_expression(reader, OPERATORS[sign].power)))
+    if len(terms) == 1:
+        return Node(terms[0][0], (left, terms[0][1]))
+    return build.total([left, *(one if sign == "+" else Node("neg", (one,)) for sign, one in terms)])
+
+
+def _comparison(reader: Reader, left: Expr) -> Expr:
+    links: list[Expr] = []
+    while (op := _infix(reader)) in COMPARISONS:
+        reader.take()
+        right = read_expression(reader, OPERATORS["=="].power)
+        links.append(Node(str(op), (left, right)))
+        left = right
+    return links[0] if len(links) == 1 else Node("and", tuple(links))
+
+
+def _operand(reader: Reader) -> Expr:
+    token = reader.here
+    if token.sort == "number":
+        return Const(number(reader.take().text))
+    if reader.skip("("):
+        inner = read_expression(reader)
+        reader.want(")")
+        return inner
+    if reader.skip("-"):
+        inner = read_expression(reader, NEG)
+        return Const(-inner.value) if isinstance(inner, Const) and not inner.enum else Node("neg", (inner,))
+    if reader.skip("not"):
+        return Node("not", (read_expression(reader, NOT),))
+    if token.sort in ("name", "quoted"):
+        return _named(reader)
+    raise reader.error(f"a number, a name or a bracket is wanted here, not {reader.shown()}")
+
+
+def _named(reader: Reader) -> Expr:
+    token = reader.take()
+    if token.sort == "name" and token.text in ("true", "false"):
+        return Node("==", (Const(0), Const(0 if token.text == "true" else 1)))
+    if token.sort == "name" and reader.here.text == "(" and reader.here.sort == "mark":
+        return _call(reader, token)
+    if reader.skip("["):
+        cells = _cells(reader, token.text)
+        if len(cells) != 1:
+            raise reader.error(f"these are {len(cells)} cells of {token.text!r}; one is wanted here")
+        return cells[0]
+    try:
+        if reader.skip("."):
+            return reader.scope.label(token.text, reader.take().text)
+        return reader.scope.expr(token.text)
+    except BadInput as error:
+        raise BadInput(f"column {token.column}: {error}") from None
+
+
+def _call(reader: Reader, token: Token) -> Expr:
+    reader.want("(")
+    if token.text == "spells":
+        lexicon = reader.take().text
+        reader.want(",")
+        return build.spells(reader.scope, lexicon, read_list(reader, ")"))
+    if token.text == "table":
+        return _table(reader)
+    if token.text not in CALLS:
+        offered = ", ".join(sorted(CALLS | {"spells", "table"}))
+        raise BadInput(f"column {token.column}: there is no {token.text!r}; known: {offered}")
+    return Node(token.text, tuple(read_list(reader, ")")))
+
+
+def _table(reader: Reader) -> Expr:
+    reader.want("(")
+    columns, rows = read_list(reader, ")"), []
+    while reader.skip(","):
+        reader.want("(")
+        rows.append(read_list(reader, ")"))
+    reader.want(")")
+    return build.table(columns, rows)
+
+
+def _several(reader: Reader) -> list[Expr]:
+    """One argument: an expression, a list in brackets, or the cells of a slice."""
+    if reader.skip("["):
+        return read_list(reader, "]")
+    ahead = reader.tokens[reader.place + 1] if reader.here.sort != "end" else reader.here
+    if reader.here.sort == "name" and ahead.text == "[" and (slice_ := _slice(reader)) is not None:
+        return slice_
+    if (
+        reader.here.sort in ("name", "quoted")
+        and reader.here.text in reader.scope.arrays
+        and ahead.text in (",", ")", "]")
+    ):
+        name = reader.take().text
+        sizes = reader.scope.arrays[name]
+        return [*reader.scope.cells(name, [range(1, size + 1) for size in sizes])]
+    return [read_expression(reader)]
+
+
+def _slice(reader: Reader) -> list[Expr] | None:
+    """The cells of a slice that is a whole argument; None, and nothing read, where more follows."""
+    before = reader.place
+    name = reader.take().text
+    reader.want("[")
+    cells = _cells(reader, name)
+    if reader.here.text in (",", ")", "]"):
+        return cells
+    reader.place = before
+    return None
+
+
+def _cells(reader: Reader, name: str) -> list[Expr]:
+    """The cells that places in brackets name: numbers, `*`, ranges, or expressions, which choose one cell."""
+    places: list[Sequence[int] | Expr] = []
+    while True:
+        places.append(_place(reader, name, len(places)))
+        if not reader.skip(","):
+            reader.want("]")
+            break
+    if all(isinstance(place, Sequence) for place in places):
+        return [*reader.scope.cells(name, [place for place in places if isinstance(place, Sequence)])]
+    chosen = [Const(place[0]) if isinstance(place, Sequence) else place for place in places]
+    if any(isinstance(place, Sequence) and len(place) != 1 for place in places):
+        raise reader.error(f"a slice of {name!r} and a place that is not a number cannot go together")
+    return [build.element(reader.scope, name, chosen)]
+
+
+def _place(reader: Reader, name: str, axis: int) -> Sequence[int] | Expr:
+    if reader.skip("*"):
+        return reader.scope.along(name, axis)
+    place = read_expression(reader)
+    if not isinstance(place, Const):
+        return place
+    if reader.skip(".."):
+        last = read_expression(reader)
+        if not isinstance(last, Const):
+            raise reader.error("a range of cells runs between numbers")
+        return range(int(place.value), int(last.value) + 1)
+    return (int(place.value),)
+
+
+def number(text: str) -> int | float:
+    """The number that digits stand for, whole where they have no point."""
+    return int(text) if text.isdecimal() else float(text)

@@ -1,0 +1,192 @@
+"""The line language: text to program, with positions in its errors.
+
+    enum Colour: red, green, "dark blue"
+    int a, b in 1..4              bool p              float v in 0.9..1.1
+    Colour front, back            letter x, y         int grid[9,9] in 1..9
+    lexicon animals: cat, dog
+    con a < b and front != red #3
+    con alldifferent(grid[1,*])
+    minimize a + 2 * b
+
+A line that begins with # is a remark; behind a constraint # names its clue. Nothing is ever run or evaluated as a
+language of somebody else's, and everything is bounded by `Limits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trueup.core.csp.expressions import Reader, number, read_expression
+from trueup.core.csp.lexer import tokens
+from trueup.core.csp.limits import LIMITS, Limits
+from trueup.core.csp.program import FLOAT, INT, MAXIMIZE, MINIMIZE, Constraint, Objective, Program
+from trueup.core.csp.scope import LETTER, Domain, Scope, bool_domain, range_domain, set_domain
+from trueup.core.csp.types import verified
+from trueup.core.errors import BadInput
+
+DIGITS = 9
+
+
+class Draft:
+    """What has been read of a program so far."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Nothing yet."""
+        self.scope = Scope(limits)
+        self.constraints: list[Constraint] = []
+        self.objective: Objective | None = None
+
+    def program(self) -> Program:
+        """The program so far, not yet verified."""
+        return Program(tuple(self.scope.variables.values()), tuple(self.constraints), self.objective)
+
+
+def parse(text: str, limits: Limits = LIMITS) -> Program:
+    """The program that a text in the line language states.
+
+    Raises BadInput, with line and column, for what the language does not allow or the limits exceed.
+    """
+    limits.hold("characters", len(text))
+    draft = Draft(limits)
+    for number_, line in enumerate(text.splitlines(), 1):
+        try:
+            read_line(draft, line, number_)
+        except BadInput as error:
+            raise BadInput(
+                f"line {number_}, {error}" if "column" in str(error)[:6] else f"line {number_}: {error}"
+            ) from None
+    if not draft.scope.variables:
+        raise BadInput("the program declares no variable; begin with a line such as `int a, b in 1..4`")
+    return verified(draft.program(), limits)
+
+
+def read_line(draft: Draft, line: str, number_: int = 0) -> None:
+    """Take one line up into the draft.
+
+    Raises BadInput for what the language does not allow.
+    """
+    reader = Reader(tokens(line), draft.scope)
+    if reader.here.sort in ("end", "clue"):
+        return
+    word = reader.take().text
+    statement = _STATEMENTS.get(word)
+    if statement is not None:
+        statement(draft, reader, word, number_)
+    elif word in draft.scope.enums:
+        _variables(draft, reader, draft.scope.domain_of(word))
+    else:
+        raise BadInput(f"column 1: a line begins with {', '.join(_STATEMENTS)} or an enum's name, not {word!r}")
+    if reader.here.sort not in ("end", "clue"):
+        raise reader.error(f"{reader.shown()} does not belong here")
+
+
+def _constraint(draft: Draft, reader: Reader, word: str, number_: int) -> None:
+    expr = read_expression(reader)
+    clue = reader.take().text[1:].strip() if reader.here.sort == "clue" else ""
+    draft.scope.limits.hold("constraints", len(draft.constraints) + 1)
+    draft.constraints.append(Constraint(expr, clue, number_))
+
+
+def _objective(draft: Draft, reader: Reader, word: str, number_: int) -> None:
+    if draft.objective is not None:
+        raise BadInput("there is an objective already; a program has one")
+    draft.objective = Objective(word, read_expression(reader))
+
+
+def _number_variables(draft: Draft, reader: Reader, word: str, number_: int) -> None:
+    _variables(draft, reader, None, word)
+
+
+def _bool_variables(draft: Draft, reader: Reader, word: str, number_: int) -> None:
+    _variables(draft, reader, bool_domain())
+
+
+def _letter_variables(draft: Draft, reader: Reader, word: str, number_: int) -> None:
+    _variables(draft, reader, draft.scope.domain_of(LETTER))
+
+
+def _variables(draft: Draft, reader: Reader, domain: Domain | None, kind: str = "") -> None:
+    """Names, each with its sizes if it is an array, and behind them the bounds of numbers."""
+    named = [_declared(reader)]
+    while reader.skip(","):
+        named.append(_declared(reader))
+    if domain is None:
+        reader.want("in")
+        domain = _bounds(reader, kind, draft.scope.limits)
+    for name, sizes in named:
+        draft.scope.declare(name, sizes, domain)
+
+
+def _declared(reader: Reader) -> tuple[str, list[int]]:
+    if reader.here.sort not in ("name", "quoted"):
+        raise reader.error(f"a name is wanted here, not {reader.shown()}")
+    name, sizes = reader.take().text, []
+    if reader.skip("["):
+        sizes.append(_whole(reader))
+        while reader.skip(","):
+            sizes.append(_whole(reader))
+        reader.want("]")
+        if not all(sizes):
+            raise reader.error(f"array {name!r} has a size of 0; give at least 1")
+    return name, sizes
+
+
+def _bounds(reader: Reader, kind: str, limits: Limits) -> Domain:
+    if kind == INT and reader.skip("{"):
+        values = [_signed(reader)]
+        while reader.skip(","):
+            values.append(_signed(reader))
+        reader.want("}")
+        return set_domain([int(value) for value in values], limits)
+    low = _signed(reader)
+    reader.want("..")
+    return range_domain(kind, low, _signed(reader), limits)
+
+
+def _enum(draft: Draft, reader: Reader, word: str, number_: int) -> None:
+    name = _declared(reader)[0]
+    reader.want(":")
+    draft.scope.enumerate(name, _words(reader))
+
+
+def _lexicon(draft: Draft, reader: Reader, word: str, number_: int) -> None:
+    name = _declared(reader)[0]
+    reader.want(":")
+    draft.scope.list_words(name, _words(reader))
+
+
+def _words(reader: Reader) -> list[str]:
+    found = []
+    while True:
+        if reader.here.sort not in ("name", "quoted", "number"):
+            raise reader.error(f"a label is wanted here, not {reader.shown()}")
+        found.append(reader.take().text)
+        if not reader.skip(","):
+            return found
+
+
+def _signed(reader: Reader) -> int | float:
+    sign = -1 if reader.skip("-") else 1
+    if reader.here.sort != "number":
+        raise reader.error(f"a number is wanted here, not {reader.shown()}")
+    return sign * number(reader.take().text)
+
+
+def _whole(reader: Reader) -> int:
+    value = _signed(reader)
+    if not isinstance(value, int) or value < 0 or len(str(value)) > DIGITS:
+        raise reader.error(f"a whole number is wanted, not {value}")
+    return value
+
+
+_STATEMENTS: dict[str, Callable[[Draft, Reader, str, int], None]] = {
+    "con": _constraint,
+    "int": _number_variables,
+    FLOAT: _number_variables,
+    "bool": _bool_variables,
+    "letter": _letter_variables,
+    "enum": _enum,
+    "lexicon": _lexicon,
+    MINIMIZE: _objective,
+    MAXIMIZE: _objective,
+}

@@ -1,0 +1,166 @@
+"""The names that a program has declared so far, and what each stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+
+from trueup.core.csp.limits import LIMITS, Limits
+from trueup.core.csp.program import BOOL, FLOAT, INT, Const, Expr, Ref, Variable
+from trueup.core.errors import BadInput, UnknownName
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTER = "letter"
+RESERVED = frozenset(
+    {"and", "or", "not", "implies", "iff", "true", "false", "in", "con", "int", "bool", "float", "enum", "lexicon",
+     "letter", "minimize", "maximize"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What the variables of one declaration may be."""
+
+    kind: str
+    low: int | float = 0
+    high: int | float = 1
+    values: tuple[int, ...] = ()
+    enum: str = ""
+
+
+@dataclass(slots=True)
+class Scope:
+    """Variables, arrays by their sizes, enumerations by their labels, lexicons by their words."""
+
+    limits: Limits = LIMITS
+    variables: dict[str, Variable] = field(default_factory=dict)
+    arrays: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    enums: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    lexicons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def declare(self, name: str, sizes: Sequence[int], domain: Domain) -> None:
+        """A variable, or with sizes an array of them."""
+        self._claim(name)
+        self.limits.hold("variables", len(self.variables) + prod(sizes))
+        labels = self._labels_of(domain.enum)
+        if sizes:
+            self.arrays[name] = tuple(sizes)
+        for place in product(*(range(1, size + 1) for size in sizes)):
+            full = cell(name, place) if sizes else name
+            self.variables[full] = Variable(
+                full, domain.kind, domain.low, domain.high, domain.values, domain.enum, labels
+            )
+
+    def enumerate(self, name: str, labels: Sequence[str]) -> None:
+        """An enumeration, which is from now on a domain too."""
+        self._claim(name)
+        if len(labels) < 1 or len(set(labels)) < len(labels):
+            raise BadInput(f"enum {name!r} needs at least one label, and each only once")
+        self.enums[name] = tuple(labels)
+
+    def list_words(self, name: str, words: Sequence[str]) -> None:
+        """A lexicon; words are taken in capital letters."""
+        self._claim(name)
+        capitals = tuple(word.upper() for word in words)
+        odd = next((word for word in capitals if not word or set(word) - set(LETTERS)), None)
+        if odd is not None:
+            raise BadInput(f"lexicon {name!r} has the word {odd!r}; only letters A to Z are taken")
+        self.lexicons[name] = capitals
+
+    def domain_of(self, enum: str) -> Domain:
+        """The values of an enumeration, or the letters."""
+        return Domain(INT, 0, len(self._labels_of(enum)) - 1, (), enum)
+
+    def expr(self, name: str) -> Expr:
+        """The variable or the label that a name stands for.
+
+        Raises UnknownName for neither, BadInput for a label of several enumerations or an array without a place.
+        """
+        if name in self.variables:
+            return Ref(name)
+        if name in self.arrays:
+            raise BadInput(
+                f"{name!r} is an array; say which cell, as in {name}[{','.join('1' * len(self.arrays[name]))}]"
+            )
+        owners = [enum for enum, labels in self.enums.items() if name in labels]
+        if len(owners) > 1:
+            raise BadInput(f"{name!r} is a label of {' and of '.join(owners)}; write {owners[0]}.{name}")
+        if owners:
+            return self.label(owners[0], name)
+        if len(name) == 1 and name.upper() in LETTERS and any(v.enum == LETTER for v in self.variables.values()):
+            return Const(LETTERS.index(name.upper()), LETTER)
+        raise UnknownName("name", name, [*self.variables, *self.arrays, *(x for xs in self.enums.values() for x in xs)])
+
+    def label(self, enum: str, label: str) -> Const:
+        """A label of an enumeration that is named with it."""
+        labels = self._labels_of(enum)
+        if label not in labels:
+            raise UnknownName(f"label of {enum}", label, labels)
+        return Const(labels.index(label), enum)
+
+    def cells(self, name: str, places: Sequence[Sequence[int]]) -> list[Ref]:
+        """The cells of an array at all combinations of places, the last place fastest."""
+        sizes = self._sizes(name)
+        if len(places) != len(sizes):
+            raise BadInput(f"{name!r} has {len(sizes)} dimensions, not {len(places)}")
+        for place, size in zip(places, sizes, strict=True):
+            outside = next((i for i in place if not 1 <= i <= size), None)
+            if outside is not None:
+                raise BadInput(f"{name!r} has places 1 to {size}, not {outside}")
+        return [Ref(cell(name, place)) for place in product(*places)]
+
+    def along(self, name: str, axis: int) -> range:
+        """All places of an array along one of its dimensions."""
+        sizes = self._sizes(name)
+        if axis >= len(sizes):
+            raise BadInput(f"{name!r} has {len(sizes)} dimensions; one place too many is given")
+        return range(1, sizes[axis] + 1)
+
+    def _sizes(self, name: str) -> tuple[int, ...]:
+        if name not in self.arrays:
+            raise UnknownName("array", name, self.arrays)
+        return self.arrays[name]
+
+    def _labels_of(self, enum: str) -> tuple[str, ...]:
+        if enum in ("", LETTER):
+            return tuple(LETTERS) if enum else ()
+        if enum not in self.enums:
+            raise UnknownName("enum", enum, self.enums)
+        return self.enums[enum]
+
+    def _claim(self, name: str) -> None:
+        if name in RESERVED:
+            raise BadInput(f"{name!r} is a word of the language; choose another name")
+        if any(name in names for names in (self.variables, self.arrays, self.enums, self.lexicons)):
+            raise BadInput(f"{name!r} is declared twice; choose another name for one of them")
+
+
+def cell(name: str, place: Sequence[int]) -> str:
+    """The name of an array's cell."""
+    return f"{name}[{','.join(map(str, place))}]"
+
+
+def bool_domain() -> Domain:
+    """True or false."""
+    return Domain(BOOL)
+
+
+def range_domain(kind: str, low: int | float, high: int | float, limits: Limits = LIMITS) -> Domain:
+    """Everything from low to high, both included."""
+    if kind == INT and not (isinstance(low, int) and isinstance(high, int)):
+        raise BadInput(f"bounds {low} and {high} of an int must be whole numbers; declare it as float")
+    if not low <= high:
+        raise BadInput(f"bounds run from {low} to {high}; the first must not be above the second")
+    if max(abs(low), abs(high)) > limits.span:
+        raise BadInput(f"bounds {low} and {high} go beyond {limits.span:,}; take a smaller range")
+    return Domain(FLOAT, float(low), float(high)) if kind == FLOAT else Domain(INT, low, high)
+
+
+def set_domain(values: Sequence[int], limits: Limits = LIMITS) -> Domain:
+    """The numbers named, and no other."""
+    if not values or max(map(abs, values)) > limits.span:
+        raise BadInput(f"a set of values needs some, none beyond {limits.span:,}")
+    ordered = tuple(sorted(set(values)))
+    return Domain(INT, ordered[0], ordered[-1], ordered)

@@ -1,0 +1,94 @@
+"""Solves a program of whole numbers: a solution, whether it is the only one, or the clues in conflict.
+
+Runs in the child process only. CP-SAT with one worker and a fixed seed, so that the same program takes the same path.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ortools.sat.python import cp_model
+
+from trueup.core.csp.program import BOOL, Constraint, Program
+from trueup.core.csp.values import named
+from trueup.solvers.conflict import smallest_conflict
+from trueup.solvers.cp_sat import CpSat
+
+FOUND = (cp_model.OPTIMAL, cp_model.FEASIBLE)
+Reply = dict[str, Any]
+
+
+def solve_finite(program: Program, limit_seconds: float, *, unique: bool = True) -> Reply:
+    """The status, the values of a solution, and what the status rests on; within so many seconds of wall clock."""
+    clock = Clock(limit_seconds)
+    model = _model(program, program.constraints)
+    if program.objective is not None:
+        model.optimise(program.objective.sense, program.objective.expr)
+    found, solver = _run(model, clock)
+    if found == cp_model.INFEASIBLE:
+        return {"status": "unsatisfiable", "conflict": _conflict(program, clock)}
+    if found not in FOUND:
+        return {"status": "timeout"}
+    first = _values(model, solver)
+    if program.objective is not None:
+        status = "solved" if found == cp_model.OPTIMAL else "timeout"
+        return {"status": status, "values": first, "objective": round(solver.objective_value)}
+    if not unique:
+        return {"status": "solved", "values": first}
+    model.forbid({name: int(value) for name, value in first.items()})
+    again, solver = _run(model, clock)
+    if again in FOUND:
+        other = _values(model, solver)
+        return {"status": "not_unique", "values": first, "other": {n: v for n, v in other.items() if v != first[n]}}
+    return {"status": "solved" if again == cp_model.INFEASIBLE else "timeout", "values": first}
+
+
+class Clock:
+    """How many seconds are left."""
+
+    def __init__(self, seconds: float) -> None:
+        """Begin now."""
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end, never below 0."""
+        return max(0.0, self._end - time.monotonic())
+
+
+def _conflict(program: Program, clock: Clock) -> list[str]:
+    """The names of clues that contradict each other, none of which can be left out; as few as there is time to find."""
+    groups: dict[str, list[Constraint]] = {}
+    for constraint in program.constraints:
+        groups.setdefault(named(constraint), []).append(constraint)
+
+    def contradicts(names: Sequence[str]) -> bool:
+        found, _ = _run(_model(program, [one for name in names for one in groups[name]]), clock)
+        return bool(found == cp_model.INFEASIBLE)
+
+    return smallest_conflict(list(groups), contradicts, lambda: clock.left > 0)
+
+
+def _model(program: Program, constraints: Sequence[Constraint]) -> CpSat:
+    model = CpSat(program)
+    for constraint in constraints:
+        model.post(constraint.expr)
+    return model
+
+
+def _run(model: CpSat, clock: Clock) -> tuple[Any, cp_model.CpSolver]:
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = 0
+    solver.parameters.max_time_in_seconds = clock.left
+    return solver.solve(model.model), solver
+
+
+def _values(model: CpSat, solver: cp_model.CpSolver) -> dict[str, int]:
+    value: Callable[[Any], int] = solver.value
+    return {
+        name: int(value(var)) if model.variables[name].kind != BOOL else int(solver.boolean_value(var))
+        for name, var in model.vars.items()
+    }

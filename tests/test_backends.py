@@ -1,0 +1,176 @@
+"""The back-ends against counting every assignment, and against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import random
+from itertools import product
+from math import sqrt
+
+import pytest
+
+from trueup.core.csp import parse
+from trueup.core.csp.values import broken, holds, value_of
+from trueup.core.csp.wire import to_json
+from trueup.core.types import Message, Problem
+from trueup.solvers import program
+from trueup.solvers.conflict import smallest_conflict
+from trueup.solvers.decide import decide
+
+HAS_Z3 = importlib.util.find_spec("z3") is not None
+DECLARED = "int a, b, c in -2..3\nbool p, q\nint g[3] in {1, 2, 4}"
+
+
+def solved(text, **settings):
+    return decide({"program": to_json(parse(text)), **settings}, 10.0)
+
+
+def assignments(parsed):
+    domains = [v.values or range(int(v.low), int(v.high) + 1) for v in parsed.variables]
+    names = [v.name for v in parsed.variables]
+    return (dict(zip(names, values, strict=True)) for values in product(*domains))
+
+
+def number(rng, depth=0):
+    if depth > 1 or rng.random() < 0.4:
+        return rng.choice(["a", "b", "c", "g[1]", "g[2]", str(rng.randint(-2, 4))])
+    x, y = number(rng, depth + 1), number(rng, depth + 1)
+    return rng.choice(
+        [f"({x} + {y})", f"({x} - {y})", f"({x} * {y})", f"abs({x})", f"min({x}, {y})", f"max({x}, {y})", f"-{x}",
+         f"sum({x}, {y}, 1)", f"count({truth(rng, 2)}, p)", f"{x} ^ 2"]
+    )  # fmt: skip
+
+
+def truth(rng, depth=0):
+    if depth > 1 or rng.random() < 0.35:
+        op = rng.choice(["==", "!=", "<", "<=", ">", ">="])
+        return rng.choice(["p", "q", f"{number(rng, depth)} {op} {number(rng, depth)}"])
+    x, y = truth(rng, depth + 1), truth(rng, depth + 1)
+    m, n = number(rng, depth + 1), number(rng, depth + 1)
+    return rng.choice(
+        [f"({x} and {y})", f"({x} or {y})", f"(not {x})", f"({x} implies {y})", f"({x} iff {y})",
+         f"alldifferent({m}, {n}, a)", f"increasing({m}, {n})", f"adjacent({m}, {n})", f"oneof({m}, {n}, 2)",
+         f"table(({m}, b), (1, 2), (0, 0), (3, 1))"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_cp_sat_says_what_counting_says(seed):
+    rng = random.Random(seed)
+    text = DECLARED + "".join(f"\ncon {truth(rng)} #{i}" for i in range(5))
+    parsed = parse(text)
+    right = [one for one in assignments(parsed) if all(holds(c, one) for c in parsed.constraints)]
+    reply = solved(text)
+    assert reply["status"] == ["unsatisfiable", "solved", "not_unique"][min(2, len(right))]
+    if right:
+        assert reply["values"] in right
+        assert not list(broken(parsed, reply["values"]))
+    else:
+        blamed = [c for c in parsed.constraints if c.clue in reply["conflict"]]
+        every = list(assignments(parsed))
+        assert not any(all(holds(c, one) for c in blamed) for one in every)
+        for spared in blamed:
+            assert any(all(holds(c, one) for c in blamed if c is not spared) for one in every)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_cp_sat_finds_the_least_value(seed):
+    rng = random.Random(1000 + seed)
+    goal = number(rng)
+    text = f"{DECLARED}\ncon {truth(rng)}\nminimize {goal}"
+    parsed = parse(text)
+    worth = parse(f"{DECLARED}\ncon {goal} == 0").constraints[0].expr.args[0]
+    right = [value_of(worth, one) for one in assignments(parsed) if holds(parsed.constraints[0], one)]
+    reply = solved(text)
+    assert reply.get("objective") == (min(right) if right else None)
+
+
+@pytest.mark.skipif(not HAS_Z3, reason="z3-solver is not installed")
+@pytest.mark.parametrize("seed", range(10))
+def test_z3_agrees_with_cp_sat(seed):
+    rng = random.Random(2000 + seed)
+    text = DECLARED + "".join(f"\ncon {truth(rng)} #{i}" for i in range(5))
+    ours, theirs = solved(text, unique=False), solved(text, backend="z3")
+    assert theirs["status"] == ours["status"]
+    if theirs["status"] == "solved":
+        assert not list(broken(parse(text), theirs["values"]))
+
+
+def test_highs_solves_a_mixed_linear_program():
+    text = "float x, y in 0..10\nint n in 0..5\ncon x + 2*y + n <= 14\ncon 3*x - y >= 0 and x - y <= 2"
+    text += "\nmaximize 3*x + 4*y + n"
+    reply = solved(text)
+    assert (reply["status"], reply["objective"]) == ("solved", pytest.approx(34))
+    assert (reply["values"]["x"], reply["values"]["y"]) == (pytest.approx(6), pytest.approx(4))
+
+
+def test_highs_names_the_rows_in_conflict():
+    reply = solved("float x in 0..10\ncon x >= 5 #a\ncon x <= 4 #b\ncon x <= 9 #c")
+    assert (reply["status"], reply["conflict"]) == ("unsatisfiable", ["a", "b"])
+
+
+def test_scipy_solves_equations_and_finds_a_least_value():
+    reply = solved("float x, y in -3..3\ncon x^2 + y^2 == 4\ncon x * y == 1 and x > 0")
+    x, y = reply["values"]["x"], reply["values"]["y"]
+    assert {round(x, 6), round(y, 6)} == {round((sqrt(6) + sqrt(2)) / 2, 6), round((sqrt(6) - sqrt(2)) / 2, 6)}
+    least = solved("float x, y in -3..3\ncon x^2 + y^2 <= 4\nminimize x + y")
+    assert least["objective"] == pytest.approx(-2 * sqrt(2))
+
+
+def test_what_no_start_solves_is_undecided_and_not_called_unsatisfiable():
+    assert solved("float x in -3..3\ncon x^2 == -1")["status"] == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "reason"),
+    [
+        ("float x in 0..1\ncon x == 1 or x == 0", {}, "the back-end z3 takes logic"),
+        ("float x in 0..1", {"backend": "cp-sat"}, "'x' is a fraction"),
+        ("float x in 0..1\ncon x * x == 1", {"backend": "highs"}, "not linear"),
+        ("int a in 0..3\ncon a / 2 == 1", {}, "'/' gives fractions"),
+        ("int a in 0..3\ncon a ^ a == 1", {}, "an exponent"),
+        ("int a in 0..1000000000\ncon a * a * a * a == 1", {}, "give its variables smaller bounds"),
+        ("int a in 0..3", {"backend": "abacus"}, "there is no back-end 'abacus'"),
+    ],
+)  # fmt: skip
+def test_what_a_backend_does_not_take_is_said(text, settings, reason):
+    reply = solved(text, **settings)
+    assert reply["status"] == "unreadable"
+    assert reason in reply["reason"]
+
+
+def test_the_smallest_conflict_is_found_with_few_questions():
+    asked = []
+
+    def contradicts(names):
+        asked.append(names)
+        return {"k7", "k40"} <= set(names)
+
+    assert smallest_conflict([f"k{i}" for i in range(64)], contradicts, lambda: True) == ["k7", "k40"]
+    assert len(asked) < 30
+
+
+def test_a_written_program_is_solved_in_its_own_words():
+    async def story():
+        solver = program()
+        texts = [
+            "So:\n```\nenum Pet: cat, dog\nPet a, b\ncon a != b\ncon a == dog\n```\nThat is all.",
+            "int a in 1..3\ncon a < 1 #1\ncon a > 0 #2",
+            "int a in 1..3",
+            "int a in",
+            '{"variables": [{"name": "a", "type": "bool"}], "constraints": [{"expr": "a"}]}',
+        ]
+        found = [await solver.solve(Problem("p", "s", (Message("user", text),))) for text in texts]
+        await solver.close()
+        return found
+
+    one, none, many, wrong, wired = asyncio.run(story())
+    assert (one.status, one.answer) == ("solved", "a = dog\nb = cat")
+    assert (none.status, none.conflict) == ("unsatisfiable", ("1",))
+    assert many.status == "not_unique"
+    assert (wrong.status, wrong.reason) == (
+        "unreadable",
+        "line 1, column 9: a number is wanted here, not the end of the line",
+    )
+    assert wired.text == "a = true"

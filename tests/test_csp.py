@@ -1,0 +1,169 @@
+"""The constraint language: what it reads, what it refuses and where, and its JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from trueup.core.csp import Const, Limits, Node, Ref, Table, parse
+from trueup.core.csp.values import broken, interval_of, value_of
+from trueup.core.csp.wire import from_json, to_json
+from trueup.core.errors import BadInput
+
+EVERYTHING = """
+# houses
+enum Colour: red, green, "dark blue"
+Colour front, back
+int a, b in 1..4
+int few in {2, 3, 5}
+int grid[2,3] in 1..9
+bool p
+float v in -0.5..1.5
+letter x, y, z
+lexicon animals: cat, dog
+con spells(animals, x, y, z) #w
+con x == c
+con a < b <= 4 and front != red #3
+con front == "dark blue" or p
+con alldifferent(grid[1,*])
+con grid[a, 2] == 3
+con sum(grid) <= 40 + 2 * a - b
+con p implies count(grid[1,1] == 2, grid[1,2] == 2) >= 1
+con table((a, b), (1, 2), (2, 3))
+con v * v >= 0.25
+minimize a + 2 * b
+"""
+
+
+def expr(text, declared="int a, b, c in 1..9\nbool p, q\nint g[2,2] in 1..9"):
+    return parse(f"{declared}\ncon {text}").constraints[-1].expr
+
+
+def test_json_gives_the_same_program_back():
+    program = parse(EVERYTHING)
+    assert from_json(json.loads(json.dumps(to_json(program)))) == program
+
+
+def test_operations_bind_as_in_arithmetic_and_logic():
+    a, b, c = Ref("a"), Ref("b"), Ref("c")
+    assert expr("a + b * c == 7") == Node("==", (Node("+", (a, Node("*", (b, c)))), Const(7)))
+    assert expr("a - b - c == 0") == Node("==", (Node("sum", (a, Node("neg", (b,)), Node("neg", (c,)))), Const(0)))
+    assert expr("2 ^ a ^ b == -a ^ b").args[0] == Node("^", (Const(2), Node("^", (a, b))))
+    assert expr("2 ^ a ^ b == -a ^ b").args[1] == Node("neg", (Node("^", (a, b)),))
+    assert expr("not p and q or p") == Node("or", (Node("and", (Node("not", (Ref("p"),)), Ref("q"))), Ref("p")))
+    assert expr("p -> q -> p") == Node("implies", (Ref("p"), Node("implies", (Ref("q"), Ref("p")))))
+    assert expr("a = b <-> p") == Node("iff", (Node("==", (a, b)), Ref("p")))
+
+
+def test_comparisons_chain():
+    a, b, c = Ref("a"), Ref("b"), Ref("c")
+    assert expr("a < b <= c") == Node("and", (Node("<", (a, b)), Node("<=", (b, c))))
+
+
+def test_slices_are_their_cells():
+    assert expr("alldifferent(g[1,*], a)").args == (Ref("g[1,1]"), Ref("g[1,2]"), Ref("a"))
+    assert expr("sum(g[1..2,2]) == 3").args[0].args == (Ref("g[1,2]"), Ref("g[2,2]"))
+    assert expr("sum(g) == 3").args[0].args == (Ref("g[1,1]"), Ref("g[1,2]"), Ref("g[2,1]"), Ref("g[2,2]"))
+    assert expr("g[a,2] == 1").args[0].op == "element"
+
+
+def test_an_element_is_the_cell_that_its_places_name():
+    chosen = expr("g[a,b] == 1").args[0]
+    values = {f"g[{r},{c}]": 10 * r + c for r in (1, 2) for c in (1, 2)}
+    assert [value_of(chosen, values | {"a": r, "b": c}) for r in (1, 2) for c in (1, 2)] == [11, 12, 21, 22]
+
+
+def test_words_become_a_table_of_letters():
+    program = parse("lexicon l: cat, dog, horse\nletter x, y\nletter z\ncon spells(l, x, y, z)")
+    assert program.constraints[0].expr == Table((Ref("x"), Ref("y"), Ref("z")), ((2, 0, 19), (3, 14, 6)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("con a < b", "line 1, column 5: unknown name 'a'"),
+        ("int a in 1..4\ncon a <", "line 2, column 8: a number, a name or a bracket is wanted here, not the end"),
+        ("int a in 4..1", "line 1: bounds run from 4 to 1"),
+        ("int a in 1..4\ncon a + 1", "line 2: this is a number"),
+        ("int a in 1..4\ncon a == 1 and a", "line 2: 'and' takes what holds"),
+        ("enum C: r, g\nC x\ncon x == 2", "line 3: '==' compares a value of C with a number"),
+        ("enum C: r\nenum D: r\nC x\ncon x == r", "line 4, column 10: 'r' is a label of C and of D; write C.r"),
+        ("int a in 1..3\ncon a ? 3", r"line 2, column 7: '\?' does not belong here"),
+        ("int a in 1..3\ncon open(a)", "line 2, column 5: there is no 'open'"),
+        ("int a in 1..3\ncon a == 1 b", "line 2, column 12: 'b' does not belong here"),
+        ("int a in 1..3\nint a in 1..3", "line 2: 'a' is declared twice"),
+        ("int in in 1..3", "line 1: 'in' is a word of the language"),
+        ("int a in 0.5..3", "line 1: bounds 0.5 and 3 of an int must be whole"),
+        ("int g[2] in 1..3\ncon g[3] == 1", "line 2: 'g' has places 1 to 2, not 3"),
+        ("int g[2] in 1..3\ncon g == 1", "line 2, column 5: 'g' is an array"),
+        ("variables a", "line 1, column 1: a line begins with con, int"),
+        ("", "the program declares no variable"),
+        ("int a in 1..3\ncon table((a), (1, 2))", "line 2: a row of the table has 2 values for 1 columns"),
+        ("int a in 1..3\nminimize a\nmaximize a", "line 3: there is an objective already"),
+        ("int a in 1..3\ncon abs(a, a) == 1", "line 2: 'abs' takes 1 arguments, not 2"),
+    ],
+)  # fmt: skip
+def test_errors_say_where_and_what(text, message):
+    with pytest.raises(BadInput, match=message) as caught:
+        parse(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "the program is"),
+        ({"variables": []}, "there are none"),
+        ({"variables": [{"name": "a", "type": "int", "low": 1}]}, r"variables\[0\].high is None; write a number"),
+        ({"variables": [{"name": "a", "type": "hue"}]}, r"variables\[0\]: unknown enum 'hue'"),
+        ({"variables": [{"name": "a", "type": "bool"}], "constraints": [{"expr": ["zap", "a"]}]}, "operation 'zap'"),
+        ({"variables": [{"name": "a", "type": "bool"}], "constraints": [{"expr": ["not", True]}]}, "is True"),
+        ({"variables": [{"name": "a", "type": "bool"}], "constraints": [{"expr": "b"}]}, "unknown variable 'b'"),
+    ],
+)
+def test_json_errors_say_where_and_what(value, message):
+    with pytest.raises(BadInput, match=message):
+        from_json(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits", "what"),
+    [
+        ("int a[20] in 1..3", Limits(variables=10), "variables 20"),
+        ("int a in 1..3\ncon " + "(" * 80 + "a == 1" + ")" * 80, Limits(), "depth 51"),
+        ("int a in 1..3\ncon " + "-" * 500 + "a == 1", Limits(), "depth 51"),
+        ("int a in 1..3\ncon a == 1\ncon a == 1", Limits(constraints=1), "constraints 2"),
+        ("int a in 1..3\ncon a + a + a == 1", Limits(nodes=4), "nodes 6"),
+        ("int a in 1..3\n" + "#" * 100, Limits(characters=50), "characters"),
+        ("int a in 1..3\ncon table((a), (1), (2), (3))", Limits(table_cells=2), "table cells 3"),
+    ],
+)
+def test_everything_is_bounded(text, limits, what):
+    with pytest.raises(BadInput, match=what):
+        parse(text, limits)
+
+
+def test_deep_json_is_refused_before_it_is_walked():
+    deep = "a"
+    for _ in range(60):
+        deep = ["not", deep]
+    with pytest.raises(BadInput, match="depth 51"):
+        from_json({"variables": [{"name": "a", "type": "bool"}], "constraints": [{"expr": deep}]})
+
+
+def test_a_bound_is_never_below_what_an_expression_can_come_to():
+    declared = "int a in -3..2\nint b in 1..3\nint g[2] in {1, 5}"
+    program = parse(declared + "\ncon abs(a * b) + a ^ 2 - min(a, b) * max(a, 2) + g[b] + count(a < b, a == 1) >= 0")
+    target = program.constraints[0].expr.args[0]
+    low, high = interval_of(target, {v.name: v for v in program.variables})
+    reached = [value_of(target, {"a": a, "b": b, "g[1]": 1, "g[2]": 5}) for a in range(-3, 3) for b in (1, 2)]
+    assert low <= min(reached) <= max(reached) <= high
+
+
+def test_what_is_broken_is_told_by_its_clue():
+    program = parse("int a, b in 1..3\ncon a < b #first\ncon a + b == 9\ncon b <= 3 #last")
+    assert list(broken(program, {"a": 2, "b": 1})) == ["first", "line 3"]
+    assert list(broken(program, {"a": 4, "b": 5})) == [
+        "a = 4 is outside its domain", "b = 5 is outside its domain", "last",
+    ]  # fmt: skip
