@@ -1,0 +1,1 @@
+"""Word and logic puzzles as their prompts print them."""

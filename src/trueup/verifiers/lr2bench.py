@@ -1,0 +1,45 @@
+"""LR²Bench replies, all or nothing; the note says how many sub-answers are right and which rule is broken."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from trueup.core.errors import BadInput
+from trueup.core.types import Grade, Json, Problem
+from trueup.verifiers.lr2bench_rules import broken_rule
+from trueup.verifiers.lr2bench_score import SHAPE_OF, extract, score
+
+ALMOST = 0.98
+"""The most that a reply gets which is not right altogether."""
+SHAPES = ("cryptogram", "sudoku", "logic", "crossword")
+"""A family of each way to write an answer: what is also one of the later ones comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lr2Bench:
+    """Implements Verifier by exact match, as the benchmark defines it; made by `lr2bench`."""
+
+    name: str = "lr2bench"
+    needs_reference: bool = True
+
+    def read(self, text: str) -> str | None:
+        """The last answer of any family's shape, as JSON."""
+        answers = (extract(text, family) for family in SHAPES)
+        return next((json.dumps(answer, sort_keys=True) for answer in answers if answer is not None), None)
+
+    def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
+        """1 where every sub-answer is right, else the share that is."""
+        if not isinstance(reference, dict) or reference.get("family") not in SHAPE_OF:
+            raise BadInput(f"item {problem.id!r}: the reference is not one of LR²Bench; take the source lr2bench")
+        family, gold, said = reference["family"], reference["answer"], json.loads(answer)
+        found = score(said, family, gold)
+        asked = [message.content for message in problem.prompt if message.role == "user"]
+        rule = broken_rule(said, family, gold, asked[-1] if asked else "")
+        note = f"{found.right} of {found.total} sub-answers right{f', {rule}' if rule else ''}"
+        return Grade(1.0 if found.is_exact else min(ALMOST, found.right / found.total), note=note)
+
+
+def lr2bench() -> Lr2Bench:
+    """Grade replies to LR²Bench's puzzles by its own exact match."""
+    return Lr2Bench()
