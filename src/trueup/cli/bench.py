@@ -13,10 +13,9 @@ from trueup.cli.screen import screen, table
 from trueup.core.errors import UnknownName
 from trueup.core.types import Json
 
-Name = Annotated[
-    str | None, typer.Argument(help="driver, engine, ledger, ledger-truth or equal-budget; none: all of them.")
-]
+Name = Annotated[str | None, typer.Argument(help=f"{', '.join(BENCHMARKS)}; none: all of them.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Lr2Bench = Annotated[Path | None, typer.Option(help="LR²Bench's data folder, for `solve`.", metavar="DIR")]
 Save = Annotated[Path | None, typer.Option(help="Keep NAME.json in this folder.")]
 
 
@@ -25,22 +24,24 @@ def add_commands(app: typer.Typer) -> None:
     app.command(epilog="Example: trueup bench engine --save results/bench")(bench)
 
 
-def bench(name: Name = None, as_json: AsJson = False, save: Save = None) -> None:
+def bench(name: Name = None, lr2bench: Lr2Bench = None, as_json: AsJson = False, save: Save = None) -> None:
     """Measure trueup beside what it is built on, in one run; ratios are what to quote."""
     if name is not None and name not in BENCHMARKS:
         raise UnknownName("benchmark", name, BENCHMARKS)
     for chosen in [name] if name else BENCHMARKS:
-        result = Result.now(chosen, BENCHMARKS[chosen]())
+        settings = {"lr2bench": lr2bench} if chosen == "solve" else {}
+        result = Result.now(chosen, BENCHMARKS[chosen](**settings))
         if save is not None:
             result.save(save)
         print(result.text(), end="") if as_json else _print(result)
 
 
 def _print(result: Result) -> None:
-    figures = list(dict.fromkeys(key for row in result.results for key in row if key not in ("system", "rounds")))
-    rows = table(("system",), tuple(key.replace("_", " ") for key in figures), title=f"bench {result.name}")
+    names = [key for key in ("system", "family") if any(key in row for row in result.results)]
+    figures = list(dict.fromkeys(key for row in result.results for key in row if key not in (*names, "rounds")))
+    rows = table(tuple(names), tuple(key.replace("_", " ") for key in figures), title=f"bench {result.name}")
     for row in result.results:
-        rows.add_row(str(row["system"]), *(_figure(row, key) for key in figures))
+        rows.add_row(*(str(row.get(name, "")) for name in names), *(_figure(row, key) for key in figures))
     screen().print(rows)
 
 

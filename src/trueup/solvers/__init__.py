@@ -1,6 +1,7 @@
 """What solves a problem from its statement alone."""
 
+from trueup.solvers.lr2bench import lr2bench
 from trueup.solvers.program import program
 from trueup.solvers.sudoku import sudoku
 
-__all__ = ["program", "sudoku"]
+__all__ = ["lr2bench", "program", "sudoku"]

@@ -13,6 +13,7 @@ import sys
 import time
 
 from trueup.solvers.decide import decide
+from trueup.solvers.puzzle import solve_puzzle
 
 
 def main(memory_megabytes: int, limit_seconds: float) -> None:
@@ -24,7 +25,8 @@ def main(memory_megabytes: int, limit_seconds: float) -> None:
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for line in sys.stdin:
         started = time.process_time()
-        reply = decide(json.loads(line), limit_seconds)
+        job = json.loads(line)
+        reply = solve_puzzle(job["puzzle"], limit_seconds) if "puzzle" in job else decide(job, limit_seconds)
         print(json.dumps(reply | {"seconds": time.process_time() - started}), file=replies, flush=True)
 
 

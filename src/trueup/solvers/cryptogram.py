@@ -8,22 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import permutations
-from math import log
+from itertools import pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trueup.core.puzzles.cryptogram import Cryptogram
-from trueup.solvers.lexicon import ALPHABET, Lexicon, load_lexicon
+from trueup.solvers.lexicon import ALPHABET, Lexicon, letter_pairs, load_lexicon
 from trueup.solvers.word_beam import Letters, Search, fill
 
 WORD = re.compile(r"[A-Z]+(?:'[A-Z]+)*'?")
 WIDTH, BRANCH = 200, 60
 APOSTROPHE = ALPHABET.index("'")
 TRIED = 50_000
-COMMON = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ def solve_cryptogram(puzzle: Cryptogram, *, width: int = WIDTH, branch: int = BR
     if not found:
         return {}
     slots = tuple(np.array([ALPHABET.index(letter) for letter in word], np.int8) for word, _, _ in found)
-    gaps = [puzzle.text[end:start] for (_, _, end), (_, start, _) in zip(found, found[1:], strict=False)]
+    gaps = [puzzle.text[end:start] for (_, _, end), (_, start, _) in pairwise(found)]
     follows = [False, *(gap.isspace() for gap in gaps)]
     cipher = Cipher(slots, tuple(_pattern(lexicon, slot) for slot in slots))
     best = fill(Search(cipher, lexicon, [len(slot) for slot in slots], follows, width=width, branch=branch))[0]
@@ -93,7 +90,7 @@ def _pattern(lexicon: Lexicon, slot: Letters) -> NDArray[np.bool_]:
 
 def _completed(key: Key, slots: Sequence[Letters], lexicon: Lexicon) -> list[int]:
     """The key with every letter of the text known."""
-    plain = key.plain.astype(int).tolist()
+    plain: list[int] = key.plain.astype(int).tolist()
     wanted = sorted({int(letter) for slot in slots for letter in slot if plain[letter] < 0})
     free = [i for i in range(APOSTROPHE) if not key.taken[i]]
     touched = [slot.tolist() for slot in slots if any(letter in wanted for letter in slot)]
@@ -112,22 +109,15 @@ def _ways(free: int, wanted: int) -> int:
 
 
 def _likely(
-    slots: Sequence[Sequence[int]], plain: Sequence[int], letters: Sequence[int], values: Sequence[int], lexicon: Lexicon
+    slots: Sequence[Sequence[int]],
+    plain: Sequence[int],
+    letters: Sequence[int],
+    values: Sequence[int],
+    lexicon: Lexicon,
 ) -> float:
     pairs, trial = letter_pairs(lexicon), dict(zip(letters, values, strict=True))
     total = 0.0
     for slot in slots:
         read = [trial.get(letter, plain[letter]) for letter in slot]
-        total += sum(pairs[a, b] for a, b in zip(read, read[1:], strict=False) if a >= 0 and b >= 0)
+        total += sum(pairs[a, b] for a, b in pairwise(read) if a >= 0 and b >= 0)
     return total
-
-
-@cache
-def letter_pairs(lexicon: Lexicon) -> NDArray[np.float64]:
-    """Natural log-frequencies of one letter behind another in common words, axes (left, right)."""
-    counts = np.ones((len(ALPHABET), len(ALPHABET)))
-    for words in lexicon.by_length.values():
-        common = words.letters[:COMMON]
-        for place in range(common.shape[1] - 1):
-            np.add.at(counts, (common[:, place], common[:, place + 1]), np.exp(words.logp[:COMMON] / 2))
-    return np.log(counts / counts.sum())

@@ -6,7 +6,6 @@ else in the order that common letter pairs suggest. Runs in the child process on
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueup.core.puzzles.drop import DropQuote
-from trueup.solvers.lexicon import ALPHABET, Lexicon, load_lexicon
+from trueup.solvers.lexicon import ALPHABET, Lexicon, letter_pairs, load_lexicon
 from trueup.solvers.word_beam import Filled, Letters, Search, fill
 
 Cell = tuple[int, int]
@@ -46,7 +45,9 @@ class Columns:
         columns = self.slots[slot].columns
         found = np.ones(len(letters), bool)
         for place, column in enumerate(columns):
-            found &= letters[:, place] == ALPHABET.index(APOSTROPHE) if column < 0 else _left(state, column, letters, place)
+            found &= (
+                letters[:, place] == ALPHABET.index(APOSTROPHE) if column < 0 else _left(state, column, letters, place)
+            )
         for column in {one for one in columns if one >= 0 and columns.count(one) > 1}:
             found &= self._suffices(state[column], letters[:, [i for i, one in enumerate(columns) if one == column]])
         return found
@@ -119,7 +120,9 @@ def _written(
                 open_cells.setdefault(c, []).append((r, c))
     for column, cells in open_cells.items():
         left = [ALPHABET[i] for i, count in enumerate(found.state[column]) for _ in range(count)]
-        best = max(sorted(set(permutations(left, len(cells)))), key=lambda letters: _worth(grid, cells, letters, lexicon))
+        best = max(
+            sorted(set(permutations(left, len(cells)))), key=lambda letters: _worth(grid, cells, letters, lexicon)
+        )
         for (r, c), letter in zip(cells, best, strict=True):
             grid[r][c] = letter
     return grid
@@ -127,11 +130,10 @@ def _written(
 
 def _worth(grid: list[list[str]], cells: list[Cell], letters: tuple[str, ...], lexicon: Lexicon) -> float:
     """How common the letter pairs to the left of some cells are."""
-    pairs = _letter_pairs(lexicon)
+    pairs = letter_pairs(lexicon)
+    lefts = [grid[r][c - 1] if c else "" for r, c in cells]
     return sum(
-        pairs[grid[r][c - 1] + letter] for (r, c), letter in zip(cells, letters, strict=True) if c > 0
+        float(pairs[ALPHABET.index(left), ALPHABET.index(letter)])
+        for left, letter in zip(lefts, letters, strict=True)
+        if left and left in ALPHABET
     )
-
-
-def _letter_pairs(lexicon: Lexicon) -> Counter[str]:
-    return Counter(word[i : i + 2] for words in lexicon.by_length.values() for word in words.texts[:2000] for i in range(len(word) - 1))

@@ -25,6 +25,8 @@ PAIRS = "frequency_bigramdictionary_en_243_342.txt"
 POSSESSIVE = log(0.02)
 """How much rarer a word is with 's than without, where the list has it only without."""
 POSSESSED = 60_000
+COMMON = 3_000
+"""Words of each length that letter pairs are counted in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,17 @@ def load_lexicon(words: int = WORDS) -> Lexicon:
 def numbers(word: str) -> NDArray[np.int8]:
     """A word's letters as numbers."""
     return np.array([ALPHABET.index(letter) for letter in word], np.int8)
+
+
+@cache
+def letter_pairs(lexicon: Lexicon) -> NDArray[np.float64]:
+    """Natural log-frequencies of one letter behind another in common words, axes (left, right)."""
+    counts = np.ones((len(ALPHABET), len(ALPHABET)))
+    for words in lexicon.by_length.values():
+        common = words.letters[:COMMON]
+        for place in range(common.shape[1] - 1):
+            np.add.at(counts, (common[:, place], common[:, place + 1]), np.exp(words.logp[:COMMON] / 2))
+    return np.asarray(np.log(counts / counts.sum()))
 
 
 def _by_length(logp: Mapping[str, float]) -> dict[int, Words]:

@@ -94,9 +94,7 @@ def _extended(search: Search[S], hypothesis: Filled[S], slot: int) -> list[Fille
     if words is None:
         return found
     places = np.flatnonzero(search.board.fits(hypothesis.state, slot, words.letters))[: search.branch]
-    for place in places.tolist():
-        found.append(_placed(search, hypothesis, slot, words, place))
-    return found
+    return [*found, *(_placed(search, hypothesis, slot, words, place) for place in places.tolist())]
 
 
 def _placed(search: Search[S], hypothesis: Filled[S], slot: int, words: Words, place: int) -> Filled[S]:

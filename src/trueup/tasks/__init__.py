@@ -4,11 +4,12 @@ from trueup.tasks.calls import calls
 from trueup.tasks.csp import csp
 from trueup.tasks.gym import gym
 from trueup.tasks.jsonl import jsonl
+from trueup.tasks.lr2bench import lr2bench
 from trueup.tasks.prompting import build_chat, build_prompt
 from trueup.tasks.strata import Source, build_strata, equip, sampling_of
 from trueup.tasks.taskfile import StratumSpec, TaskFile, read_task
 
 __all__ = [
     "Source", "StratumSpec", "TaskFile", "build_chat", "build_prompt", "build_strata", "calls", "csp", "equip", "gym",
-    "jsonl", "read_task", "sampling_of",
+    "jsonl", "lr2bench", "read_task", "sampling_of",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from trueup.core.types import Item, Json, Sampling
 from trueup.tasks.prompting import build_chat
 from trueup.tasks.taskfile import StratumSpec, TaskFile
 
-USUAL_VERIFIER = {"jsonl": "exact", "gym": "gym", "calls": "function_call", "csp": "constraint"}
+USUAL_VERIFIER = {"jsonl": "exact", "gym": "gym", "calls": "function_call", "csp": "constraint", "lr2bench": "lr2bench"}
 SAMPLING_KEYS = ("temperature", "top_p", "max_tokens")
 
 Source = Callable[..., Sequence[Item]]

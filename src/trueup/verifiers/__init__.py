@@ -5,7 +5,8 @@ from trueup.verifiers.exact import exact
 from trueup.verifiers.function_call import function_call
 from trueup.verifiers.gym import gym
 from trueup.verifiers.json_schema import json_schema
+from trueup.verifiers.lr2bench import lr2bench
 from trueup.verifiers.math import math
 from trueup.verifiers.number import number
 
-__all__ = ["constraint", "exact", "function_call", "gym", "json_schema", "math", "number"]
+__all__ = ["constraint", "exact", "function_call", "gym", "json_schema", "lr2bench", "math", "number"]
