@@ -244,7 +244,7 @@ def _forms(value: Value, every: Sequence[Value]) -> list[str]:
     if len(words) > 1 and not number:
         for part in (words[0], words[-1]):
             owners = [other for other in every if part in other.text.lower().split()]
-            if len(owners) == 1 and len(part) > 3:
+            if len(owners) == 1 and (len(part) > 3 or (len(part) == 3 and part.title() in value.text.split())):
                 forms.append(part)
     return list(dict.fromkeys(forms))
 

@@ -1,0 +1,274 @@
+"""LR²Bench: what is read of it, how replies are scored, and what is solved without a model."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+from itertools import permutations
+
+import lr2bench_folder as made
+import pytest
+
+from trueup.bench.solve import solve
+from trueup.core.csp.values import holds
+from trueup.core.errors import BadInput
+from trueup.core.puzzles.acrostic import read_acrostic
+from trueup.core.puzzles.crossword import read_crossword
+from trueup.core.puzzles.logic import LogicPuzzle
+from trueup.solvers import lr2bench as solver_of
+from trueup.solvers.logic_clues import Reader
+from trueup.solvers.magnitudes import magnitudes
+from trueup.tasks import lr2bench
+from trueup.verifiers import lr2bench as verifier_of
+from trueup.verifiers.lr2bench_score import extract, score
+
+HAS_WORDS = all(importlib.util.find_spec(name) for name in ("wordfreq", "symspellpy"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return made.write_folder(tmp_path)
+
+
+@pytest.fixture
+def items(folder):
+    return {item.reference["family"]: item for item in lr2bench(str(folder), stratum="s")}
+
+
+def answer_of(item):
+    gold = item.reference["answer"]
+    return gold["answer"] if item.reference["family"] == "sudoku" else gold
+
+
+def reply(item, answer):
+    tag = "Mapping" if item.reference["family"] == "cryptogram" else "Answer"
+    return f"I think that <{tag}>[1]</{tag}> was wrong.\n<{tag}>\n{json.dumps(answer)}\n</{tag}>"
+
+
+def test_nothing_of_a_row_but_the_printed_text_reaches_a_problem(items):
+    assert len(items) == 6
+    for item in items.values():
+        assert made.SECRET not in repr(item.problem)
+        assert "<example>" not in repr(item.problem)
+        assert json.dumps(answer_of(item)) not in repr(item.problem)
+
+
+def test_a_part_of_the_folder_and_its_two_shot_prompts_can_be_read(folder):
+    (item,) = lr2bench(f"{folder / '4-sudoku'} shots=2", stratum="s")
+    assert [message.role for message in item.problem.prompt] == ["user", "assistant", "user"]
+    assert item.problem.id == "sudoku/4_4_easy/7"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("{} shots=1", "shots=0 or shots=2"),
+        ("{}/nowhere", "no data.jsonl below"),
+        ("{}/2-logic extra", "no data.jsonl"),
+    ],
+)
+def test_what_cannot_be_read_is_said(folder, argument, message):
+    with pytest.raises(BadInput, match=message):
+        lr2bench(argument.format(folder), stratum="s")
+
+
+def test_missing_gold_is_said(folder):
+    (folder / "answer.json").unlink()
+    with pytest.raises(BadInput, match=r"no answer\.json"):
+        lr2bench(str(folder), stratum="s")
+
+
+def test_gold_is_an_exact_match_that_breaks_no_rule(items):
+    verifier = verifier_of()
+    for item in items.values():
+        grade = verifier.check(verifier.read(reply(item, answer_of(item))), item.problem, item.reference)
+        assert grade.is_right
+        assert grade.note.endswith("sub-answers right")
+
+
+def one_wrong(family, answer):
+    """The gold answer with one sub-answer wrong, and how many there are."""
+    if family in ("crossword", "acrostic", "cryptogram"):
+        key = next(iter(answer))
+        return answer | {key: "Q"}, len(answer)
+    if family == "logic":
+        return [answer[0] | {"hats": "fez"}, *answer[1:]], 6
+    if family == "sudoku":
+        return [[*answer[0][:3], 9], *answer[1:]], 10
+    return [["O", *answer[0][1:]], *answer[1:]], 7
+
+
+@pytest.mark.parametrize("family", ["crossword", "acrostic", "logic", "cryptogram", "sudoku", "drop"])
+def test_one_wrong_sub_answer_costs_exactly_one(items, family):
+    item = items[family]
+    answer, total = one_wrong(family, answer_of(item))
+    found = score(extract(reply(item, answer), family), family, item.reference["answer"])
+    assert (found.answered, found.right, found.total) == (True, total - 1, total)
+    assert found.is_half and not found.is_exact
+    verifier = verifier_of()
+    grade = verifier.check(verifier.read(reply(item, answer)), item.problem, item.reference)
+    assert not grade.is_right
+    assert f"{total - 1} of {total} sub-answers" in grade.note
+
+
+def test_no_answer_is_none_of_its_sub_answers():
+    for text in (
+        "",
+        "<Answer></Answer>",
+        "<Answer>{'a': __import__('os')}</Answer>",
+        "<Answer>" + "[" * 5000 + "</Answer>",
+    ):
+        assert extract(text, "crossword") is None
+    assert (score(None, "crossword", {"a": "x"}).answered, score(None, "crossword", {"a": "x"}).right) == (False, 0)
+
+
+def test_case_and_spaces_count_as_published():
+    gold = {"1-ACROSS": "ICE CREAM"}
+    assert score({"1-across": "iceCream", "9-DOWN": "X"}, "crossword", gold).is_exact
+    assert not score([["i"]], "drop", [["I"]]).is_exact
+
+
+def test_an_altered_given_is_an_exact_match_as_published_and_noted_here(items):
+    item = items["sudoku"]
+    answer = [list(row) for row in made.SUDOKU[1]]
+    answer[0][0] = 1
+    verifier = verifier_of()
+    grade = verifier.check(verifier.read(reply(item, answer)), item.problem, item.reference)
+    assert (grade.is_right, grade.note) == (True, "10 of 10 sub-answers right, changes a given")
+
+
+@pytest.mark.parametrize(
+    ("family", "answer", "note"),
+    [
+        ("sudoku", [[4, 4, 3, 1], *made.SUDOKU[1][1:]], "repeats a number"),
+        ("drop", [["I", "T", "#", "I", "S"], ["C", "A", "C", "#", "#"]], "uses other letters than a column has"),
+        ("crossword", made.CROSSWORD_GOLD | {"1-DOWN": "COW"}, "1-DOWN does not cross"),
+        ("cryptogram", made.CRYPTOGRAM_GOLD | {"X": "A"}, "two letters stand for one"),
+        ("logic", [row | {"owners": "Ada"} for row in made.LOGIC_GOLD], "does not use each of owners once"),
+    ],
+)
+def test_a_broken_rule_is_named(items, family, answer, note):
+    verifier = verifier_of()
+    grade = verifier.check(verifier.read(reply(items[family], answer)), items[family].problem, items[family].reference)
+    assert note in grade.note
+
+
+def solutions(items, families):
+    async def story():
+        solver = solver_of()
+        found = {family: await solver.solve(items[family].problem) for family in families}
+        await solver.close()
+        return found
+
+    return asyncio.run(story())
+
+
+def test_sudoku_and_logic_are_solved_without_a_model_and_a_crossword_is_not(items):
+    found = solutions(items, ["sudoku", "logic", "crossword"])
+    for family in ("sudoku", "logic"):
+        assert extract(found[family].text, family) == answer_of(items[family])
+    assert (found["crossword"].status, found["crossword"].text) == ("unreadable", "")
+
+
+@pytest.mark.skipif(not HAS_WORDS, reason="the extra words is not installed")
+def test_drop_quotes_and_cryptograms_are_solved_from_a_lexicon(items):
+    found = solutions(items, ["drop", "cryptogram"])
+    assert extract(found["drop"].text, "drop") == answer_of(items["drop"])
+    assert extract(found["cryptogram"].text, "cryptogram") == answer_of(items["cryptogram"])
+
+
+def test_the_benchmark_tells_what_it_solved(folder):
+    for name in ("0-crossword", "1-acrostic", "3-cryptogram", "5-drop"):
+        (folder / name / "data.jsonl").parent.rename(folder.parent / name)
+    rows = {row["family"]: row for row in solve(lr2bench=folder)}
+    assert (rows["sudoku"]["exact_match"], rows["logic"]["decided"], rows["logic"]["wrong_decided"]) == (1, 1, 0)
+    assert rows["mean of families"]["exact_match"] == 1
+    assert rows["sudoku"]["median_ms"] <= rows["sudoku"]["p99_ms"]
+
+
+def test_crosswords_and_acrostics_are_read_as_they_are_printed():
+    slots = {slot.name: slot for slot in read_crossword(made.CROSSWORD).slots}
+    assert slots["4-ACROSS"].cells == ((1, 0), (1, 1), (1, 2))
+    assert slots["2-DOWN"].cells == ((0, 1), (1, 1), (2, 1))
+    acrostic = read_acrostic(made.ACROSTIC)
+    assert acrostic.words == ((1, 2), (3, 4, "."))
+    assert [(clue.cells, clue.clue) for clue in acrostic.clues] == [((4, 1), "A note"), ((2, 3), "To the left")]
+
+
+CATEGORIES = {
+    "times": ("8:30am", "9:30am", "12 noon"),
+    "people": ("Mr. Drew", "Ms. Eve", "Mx. Fox"),
+    "colors": ("pink - white", "red", "blue"),
+    "grades": ("A", "B+", "C"),
+}
+
+
+def says(clue):
+    """Assignments of people and colours that a clue allows, as the times of Drew, Eve, Fox, pink, red, blue."""
+    reader = Reader(LogicPuzzle(CATEGORIES, {"1": clue}))
+    program, unread = reader.program()
+    if unread:
+        return None
+    (constraint,) = [one for one in program.constraints if one.clue == "1"]
+    grades = {"grades: A": 1, "grades: B+": 2, "grades: C": 3}
+    allowed = set()
+    for people in permutations((1, 2, 3)):
+        for colors in permutations((1, 2, 3)):
+            values = dict(zip(["people: Mr. Drew", "people: Ms. Eve", "people: Mx. Fox"], people, strict=True))
+            values |= dict(zip(["colors: pink - white", "colors: red", "colors: blue"], colors, strict=True)) | grades
+            if holds(constraint, values):
+                allowed.add((*people, *colors))
+    return allowed
+
+
+def where(test):
+    pairs = [(*p, *c) for p in permutations((1, 2, 3)) for c in permutations((1, 2, 3))]
+    return {one for one in pairs if test(*one)}
+
+
+@pytest.mark.parametrize(
+    ("clue", "test"),
+    [
+        ("Drew wore red.", lambda d, e, f, p, r, b: d == r),
+        ("Drew didnt wear the white and pink scarf..", lambda d, e, f, p, r, b: d != p),
+        ("Eve isn't the one in red or blue.", lambda d, e, f, p, r, b: e not in (r, b)),
+        ("Eve is not the one in red and left at 12 noon.", lambda d, e, f, p, r, b: e != r and e == 3),
+        ("Neither Drew nor the one in blue left at 9:30am.", lambda d, e, f, p, r, b: d != b and d != 2 != b),
+        ("Fox is either the person in red or the one at 8:30am.",
+         lambda d, e, f, p, r, b: (f == r) + (f == 1) == 1 and r != 1),
+        ("Either Drew or Eve wore blue.", lambda d, e, f, p, r, b: b in (d, e)),
+        ("Of Drew and Eve, one wore red and the other left at 12 noon.",
+         lambda d, e, f, p, r, b: (d == r and e == 3) or (e == r and d == 3)),
+        ("The three people are Drew, the one in red and the one at 9:30am.",
+         lambda d, e, f, p, r, b: len({d, r, 2}) == 3),
+        ("Drew left sometime after Eve.", lambda d, e, f, p, r, b: d > e),
+        ("Drew left earlier than the person in red.", lambda d, e, f, p, r, b: d < r),
+        ("Drew left an hour before Eve.", lambda d, e, f, p, r, b: (d, e) == (1, 2)),
+        ("Drew left 150 minutes after Eve.", lambda d, e, f, p, r, b: (d, e) == (3, 2)),
+        ("The student who got a B+ wore red.", lambda d, e, f, p, r, b: r == 2),
+    ],
+)  # fmt: skip
+def test_a_clue_says_what_a_reader_would_say(clue, test):
+    assert says(clue) == where(test)
+
+
+def test_a_clue_that_no_rule_reads_is_left_out():
+    assert says("Drew loves the sea.") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers"),
+    [
+        (["$1,200", "$900"], (1200, 900)),
+        (["8:30am", "12 noon", "1:00pm"], (510, 720, 780)),
+        (["January 28", "March 6"], (28, 66)),
+        (["2 min, 30 sec", "3 min, 0 sec"], (2.5, 3)),
+        (["third", "sixteenth"], (2, 15)),
+        (["May 2012", "January 2013"], (4 + 12 * 2012, 12 * 2013)),
+        (["red", "2 blue"], None),
+        (["2 pm", "2:00pm"], None),
+    ],
+)
+def test_the_numbers_of_a_category(values, numbers):
+    assert magnitudes(values) == (None if numbers is None else pytest.approx(numbers))
