@@ -11,11 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from trueup.cli.screen import screen
-from trueup.core.csp import Program
+from trueup.core.csp import Program, read_program
 from trueup.core.errors import BadInput
 from trueup.solvers import program
 from trueup.solvers.backends import AUTO
-from trueup.solvers.program import read_program
 
 STDIN = Path("-")
 EPILOG = "Example: printf 'int a, b in 1..3\\ncon a > b #1\\ncon b > 1 #2\\n' | trueup solve"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from trueup.core.csp.program import FLOAT, Program
+from trueup.core.csp.read import read_program
 from trueup.core.csp.wire import from_json
 from trueup.core.errors import BadInput, TrueupError
 from trueup.core.types import Json
@@ -19,9 +20,9 @@ from trueup.solvers.smt import solve_smt
 
 
 def decide(job: dict[str, Json], limit_seconds: float) -> dict[str, Any]:
-    """Solve the program in a job; what cannot be solved by its back-end comes back as `unreadable`, with the reason."""
+    """Solve the `program`, or the one that a `stated` text holds; what cannot be solved by its back-end comes back as `unreadable`, with the reason."""
     try:
-        program = from_json(job["program"])
+        program = from_json(job["program"]) if "program" in job else read_program(str(job["stated"]))
         reply = _solve(program, str(job.get("backend", AUTO)), limit_seconds, unique=bool(job.get("unique", True)))
     except TrueupError as error:
         return {"status": "unreadable", "text": "", "reason": str(error)}

@@ -1,24 +1,18 @@
 """Solves the constraint program that a text states.
 
-The program is the last fenced block of the last user message, or that message whole: lines of the language of
-`core/csp/parse.py`, or its JSON.
+It is read in the worker, whose time and memory are bounded, since a stranger may have written it.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Any
 
-from trueup.core.csp.parse import parse
 from trueup.core.csp.program import Program
-from trueup.core.csp.wire import from_json, to_json
+from trueup.core.csp.wire import to_json
 from trueup.core.errors import BadInput
 from trueup.core.types import Problem, Solution
 from trueup.solvers.backends import AUTO, BACKENDS
 from trueup.solvers.worker import Worker, open_worker, solver_version
-
-FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 class ProgramSolver:
@@ -32,10 +26,7 @@ class ProgramSolver:
     async def solve(self, problem: Problem) -> Solution:
         """The one solution of the stated program; else whether there are others, or which clues are in conflict."""
         asked = [message.content for message in problem.prompt if message.role == "user"]
-        try:
-            reply = await self.decide(read_program(asked[-1] if asked else ""))
-        except BadInput as error:
-            return Solution("unreadable", reason=str(error))
+        reply = await self._worker.run({"stated": asked[-1] if asked else "", "backend": self._backend})
         text = reply["text"] if reply["status"] == "solved" else ""
         conflict = tuple(reply.get("conflict", ()))
         return Solution(reply["status"], text, text or None, reply["seconds"], conflict, reply.get("reason", ""))
@@ -54,18 +45,3 @@ def program(*, backend: str = AUTO, limit_seconds: float = 10.0, memory_megabyte
     if backend not in BACKENDS:
         raise BadInput(f"there is no back-end {backend!r}; known: {', '.join(BACKENDS)}")
     return ProgramSolver(open_worker(limit_seconds, memory_megabytes), backend)
-
-
-def read_program(text: str) -> Program:
-    """The program in a text.
-
-    Raises BadInput, with its place, for the first thing that is not one.
-    """
-    blocks = FENCED.findall(text)
-    stated = (blocks[-1] if blocks else text).strip()
-    if not stated.startswith("{"):
-        return parse(stated)
-    try:
-        return from_json(json.loads(stated))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise BadInput(f"the program is not valid JSON: {error}") from None

@@ -3,8 +3,9 @@
 from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.parse import parse
 from trueup.core.csp.program import Const, Constraint, Expr, Node, Objective, Program, Ref, Table, Variable
+from trueup.core.csp.read import read_program
 
 __all__ = [
     "LIMITS", "Const", "Constraint", "Expr", "Limits", "Node", "Objective", "Program", "Ref", "Table", "Variable",
-    "parse",
+    "parse", "read_program",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 CALLS = frozenset(name for name, operator in OPERATORS.items() if not operator.power and name != "neg")
 NOT, NEG = OPERATORS["not"].power, 9
 ANYTHING = 0
+LARGEST, DIGITS, SHOWN = 10**15, 18, 20
 
 
 @dataclass(slots=True)
@@ -249,5 +250,11 @@ def _place(reader: Reader, name: str, axis: int) -> Sequence[int] | Expr:
 
 
 def number(text: str) -> int | float:
-    """The number that digits stand for, whole where they have no point."""
-    return int(text) if text.isdecimal() else float(text)
+    """The number that digits stand for, whole where they have no point.
+
+    Raises BadInput for one that no solver holds exactly.
+    """
+    value = int(text) if text.isdecimal() and len(text) <= DIGITS else float(text)
+    if abs(value) > LARGEST:
+        raise BadInput(f"{text[:SHOWN]} is beyond {LARGEST:,}; scale the program")
+    return value

@@ -11,6 +11,9 @@ NUMBER, TRUTH = "number", "truth"
 SLACK = 1e-6
 """How far two fractions may lie apart and still be called equal, beside their size."""
 
+EXACT_POWER = 64
+"""Beyond this exponent a power is a fraction, so that none takes long."""
+
 Number = int | float
 Values = Sequence[Number]
 
@@ -72,6 +75,8 @@ def _real(function: Callable[[float], float]) -> Callable[[Values], Number]:
 
 
 def _power(a: Number, b: Number) -> Number:
+    if abs(b) > EXACT_POWER:
+        a = float(a)
     try:
         value = a**b
     except (ZeroDivisionError, OverflowError):

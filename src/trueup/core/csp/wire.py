@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trueup.core.csp.expressions import LARGEST
 from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.program import (
     BOOL,
@@ -34,6 +35,8 @@ from trueup.core.csp.scope import LETTER, Domain, Scope, bool_domain, range_doma
 from trueup.core.csp.types import verified
 from trueup.core.errors import BadInput
 from trueup.core.types import Json
+
+SHOWN_CHARS = 60
 
 
 def from_json(value: Json, limits: Limits = LIMITS) -> Program:
@@ -156,8 +159,8 @@ def _table(scope: Scope, args: Sequence[Json], where: str, depth: int) -> Table:
 
 
 def _number(value: Json, where: str) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == float("inf"):
-        raise BadInput(f"{where} is {value!r}; write a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        raise BadInput(f"{where} is {_short(value)}; write a number of at most {LARGEST:,}")
     number: int | float = value
     return number
 
@@ -165,5 +168,12 @@ def _number(value: Json, where: str) -> int | float:
 def _is(kind: type, value: Json, where: str) -> Any:
     names = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise BadInput(f"{where} is {value!r}; write {names[kind]}")
+        raise BadInput(f"{where} is {_short(value)}; write {names[kind]}")
     return value
+
+
+def _short(value: Json) -> str:
+    shown = (
+        repr(value) if not isinstance(value, int) or isinstance(value, bool) or abs(value) <= LARGEST else "too large"
+    )
+    return shown if len(shown) <= SHOWN_CHARS else f"{shown[:SHOWN_CHARS]}..."

@@ -1,0 +1,38 @@
+"""The constraint program in a text: its last fenced block, or all of it; lines of the language, or JSON."""
+
+from __future__ import annotations
+
+import json
+
+from trueup.core.csp.limits import LIMITS, Limits
+from trueup.core.csp.parse import parse
+from trueup.core.csp.program import Program
+from trueup.core.csp.wire import from_json
+from trueup.core.errors import BadInput
+
+FENCE = "```"
+
+
+def read_program(text: str, limits: Limits = LIMITS) -> Program:
+    """The program in a text.
+
+    Raises BadInput, with its place, for the first thing that is not one.
+    """
+    limits.hold("characters", len(text))
+    stated = _block(text).strip()
+    if not stated.startswith("{"):
+        return parse(stated, limits)
+    try:
+        value = json.loads(stated)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"the program is not valid JSON: {error}") from None
+    return from_json(value, limits)
+
+
+def _block(text: str) -> str:
+    """What stands in the last pair of fences; the text where there is none."""
+    parts = text.split(FENCE)
+    if len(parts) < 3:
+        return text
+    block = parts[-2] if len(parts) % 2 else parts[-3]
+    return block.partition("\n")[2]

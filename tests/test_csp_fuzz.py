@@ -1,0 +1,173 @@
+"""100,000 texts that no program was meant to be: each is read, or refused in one line."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+
+import pytest
+from test_csp import EVERYTHING
+
+from trueup.core.csp import parse, read_program
+from trueup.core.csp.values import interval_of
+from trueup.core.csp.wire import to_json
+from trueup.core.errors import BadInput
+from trueup.solvers.decide import decide
+
+TIMES = 20
+BATCH = 5_000
+SECONDS_EACH = 1.0
+SOUP = [
+    "con",
+    "int",
+    "float",
+    "bool",
+    "letter",
+    "enum",
+    "lexicon",
+    "minimize",
+    "maximize",
+    "in",
+    "and",
+    "or",
+    "not",
+    "implies",
+    "iff",
+    "true",
+    "false",
+    "a",
+    "b",
+    "c",
+    "g",
+    "p",
+    "red",
+    "alldifferent",
+    "table",
+    "spells",
+    "element",
+    "sum",
+    "abs",
+    "count",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    ".",
+    "..",
+    "==",
+    "!=",
+    "<=",
+    ">=",
+    "<",
+    ">",
+    "=",
+    "+",
+    "-",
+    "*",
+    "/",
+    "^",
+    "#",
+    "->",
+    "<->",
+    "0",
+    "1",
+    "2",
+    "99",
+    "1e9",
+    "1e999",
+    "0.5",
+    "999999999999999999999999",
+    '"',
+    "\n",
+    "\n",
+    "\t",
+    "`",
+    "é",
+    "__import__('os').system('x')",
+    "#include",
+    "</x>",
+    "${x}",
+    "'''",
+    "\\",
+    "\x00",
+]
+
+
+def soup(rng):
+    return " ".join(rng.choice(SOUP) for _ in range(rng.randint(1, 60)))
+
+
+def mutated(rng):
+    text = list(EVERYTHING)
+    for _ in range(rng.randint(1, 6)):
+        place = rng.randrange(len(text))
+        match rng.randrange(4):
+            case 0:
+                del text[place]
+            case 1:
+                text.insert(place, rng.choice(SOUP))
+            case 2:
+                text[place] = chr(rng.randrange(1, 300))
+            case _:
+                other = rng.randrange(len(text))
+                text[place], text[other] = text[other], text[place]
+    return "".join(text)
+
+
+def wired(rng):
+    value = to_json(parse(EVERYTHING))
+    for _ in range(rng.randint(1, 4)):
+        key = rng.choice(list(value))
+        if isinstance(value[key], list) and value[key]:
+            row = rng.choice(value[key])
+            row[rng.choice(list(row))] = rng.choice([None, [], {}, -1, 1e300, "a", ["+"], [["+"]], True, "☃", 10**400])
+        else:
+            value[key] = rng.choice([None, [], {}, 3, "x"])
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize("seed", range(TIMES))
+def test_any_text_is_read_or_refused_in_one_line(seed):
+    rng = random.Random(seed)
+    makers = [soup] * 8 + [mutated] * 11 + [wired]
+    read = 0
+    for _ in range(BATCH):
+        text = rng.choice(makers)(rng)
+        started = time.process_time()
+        try:
+            program = read_program(text)
+            read += 1
+            for constraint in program.constraints:
+                interval_of(constraint.expr, {v.name: v for v in program.variables})
+        except BadInput as error:
+            assert "\n" not in str(error)
+            assert len(str(error)) < 1000
+        assert time.process_time() - started < SECONDS_EACH
+    assert read > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("int a in 1..3\ncon " + "a" * 10_000_000, "characters 10,000"),
+        ("int a[1000000] in 1..3", "variables 1,000,000"),
+        ("int a[1000000000] in 1..3", "variables 1,000,000,000"),
+        ("int a[9,9,9,9,9,9,9,9,9] in 1..3", "variables"),
+        ("float a in 0..1e999", "1e999 is beyond"),
+        ("int a in 0..3\ncon a == " + "9" * 5000, "is beyond"),
+        ("int a in 0..1000000000\ncon a ^ 999999999 == 1", "exponent"),
+        ("int a in 0..3\ncon " + "not " * 200 + "a == 1", "depth 51"),
+        ('{"variables": ' + "[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_hostile_texts_are_refused_at_once(text, message):
+    started = time.process_time()
+    reply = decide({"stated": text}, 5.0)
+    assert reply["status"] == "unreadable"
+    assert message in reply["reason"]
+    assert time.process_time() - started < 5
