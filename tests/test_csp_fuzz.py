@@ -18,84 +18,10 @@ from trueup.solvers.decide import decide
 TIMES = 20
 BATCH = 5_000
 SECONDS_EACH = 1.0
-SOUP = [
-    "con",
-    "int",
-    "float",
-    "bool",
-    "letter",
-    "enum",
-    "lexicon",
-    "minimize",
-    "maximize",
-    "in",
-    "and",
-    "or",
-    "not",
-    "implies",
-    "iff",
-    "true",
-    "false",
-    "a",
-    "b",
-    "c",
-    "g",
-    "p",
-    "red",
-    "alldifferent",
-    "table",
-    "spells",
-    "element",
-    "sum",
-    "abs",
-    "count",
-    "(",
-    ")",
-    "[",
-    "]",
-    "{",
-    "}",
-    ",",
-    ":",
-    ".",
-    "..",
-    "==",
-    "!=",
-    "<=",
-    ">=",
-    "<",
-    ">",
-    "=",
-    "+",
-    "-",
-    "*",
-    "/",
-    "^",
-    "#",
-    "->",
-    "<->",
-    "0",
-    "1",
-    "2",
-    "99",
-    "1e9",
-    "1e999",
-    "0.5",
-    "999999999999999999999999",
-    '"',
-    "\n",
-    "\n",
-    "\t",
-    "`",
-    "é",
-    "__import__('os').system('x')",
-    "#include",
-    "</x>",
-    "${x}",
-    "'''",
-    "\\",
-    "\x00",
-]
+WORDS = """con int float bool letter enum lexicon minimize maximize in and or not implies iff true false a b c g p red
+alldifferent table spells element sum abs count ( ) [ ] { } , : . .. == != <= >= < > = + - * / ^ # -> <-> 0 1 2 99 1e9
+1e999 0.5 999999999999999999999999 " ` é __import__('os').system('x') #include </x> ${x} \\"""
+SOUP = [*WORDS.split(), "\n", "\n", "\t", "\0"]
 
 
 def soup(rng):
@@ -131,6 +57,17 @@ def wired(rng):
     return json.dumps(value)
 
 
+def read_and_bounded(text):
+    """Why a text is refused; None where it is read, and every expression in it has its bounds."""
+    try:
+        program = read_program(text)
+        for constraint in program.constraints:
+            interval_of(constraint.expr, {v.name: v for v in program.variables})
+    except BadInput as error:
+        return str(error)
+    return None
+
+
 @pytest.mark.parametrize("seed", range(TIMES))
 def test_any_text_is_read_or_refused_in_one_line(seed):
     rng = random.Random(seed)
@@ -139,14 +76,9 @@ def test_any_text_is_read_or_refused_in_one_line(seed):
     for _ in range(BATCH):
         text = rng.choice(makers)(rng)
         started = time.process_time()
-        try:
-            program = read_program(text)
-            read += 1
-            for constraint in program.constraints:
-                interval_of(constraint.expr, {v.name: v for v in program.variables})
-        except BadInput as error:
-            assert "\n" not in str(error)
-            assert len(str(error)) < 1000
+        refusal = read_and_bounded(text)
+        read += refusal is None
+        assert refusal is None or ("\n" not in refusal and len(refusal) < 1000)
         assert time.process_time() - started < SECONDS_EACH
     assert read > 0
 
@@ -156,7 +88,7 @@ def test_any_text_is_read_or_refused_in_one_line(seed):
     [
         ("int a in 1..3\ncon " + "a" * 10_000_000, "characters 10,000"),
         ("int a[1000000] in 1..3", "variables 1,000,000"),
-        ("int a[1000000000] in 1..3", "variables 1,000,000,000"),
+        ("int a[1000000000] in 1..3", "a size has at most 9 digits"),
         ("int a[9,9,9,9,9,9,9,9,9] in 1..3", "variables"),
         ("float a in 0..1e999", "1e999 is beyond"),
         ("int a in 0..3\ncon a == " + "9" * 5000, "is beyond"),

@@ -20,7 +20,10 @@ from trueup.solvers.smt import solve_smt
 
 
 def decide(job: dict[str, Json], limit_seconds: float) -> dict[str, Any]:
-    """Solve the `program`, or the one that a `stated` text holds; what cannot be solved by its back-end comes back as `unreadable`, with the reason."""
+    """Solve the `program`, or the one that a `stated` text holds.
+
+    What cannot be read, or not be solved by its back-end, comes back as `unreadable` with the reason.
+    """
     try:
         program = from_json(job["program"]) if "program" in job else read_program(str(job["stated"]))
         reply = _solve(program, str(job.get("backend", AUTO)), limit_seconds, unique=bool(job.get("unique", True)))

@@ -175,7 +175,7 @@ def _signed(reader: Reader) -> int | float:
 def _whole(reader: Reader) -> int:
     value = _signed(reader)
     if not isinstance(value, int) or value < 0 or len(str(value)) > DIGITS:
-        raise reader.error(f"a whole number is wanted, not {value}")
+        raise reader.error(f"a size is a whole number, not {value}; a size has at most {DIGITS} digits")
     return value
 
 
