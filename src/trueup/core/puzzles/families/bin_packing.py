@@ -1,0 +1,107 @@
+"""How to pack things into as few bins as possible."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from trueup.core.puzzles.families.goods import Good, printed, read_goods
+from trueup.core.puzzles.families.puzzle import Values
+from trueup.core.puzzles.families.words import pairs, items, rows_of
+
+HEAD = re.compile(r"Pack these things into as few bins as possible; a bin holds at most (\d+) kg\.")
+BIN = re.compile(r"bin \d+")
+
+
+@dataclass(frozen=True, slots=True)
+class BinPacking:
+    """A bin holds `capacity` of the goods' weight."""
+
+    goods: tuple[Good, ...]
+    capacity: int
+
+    def statement(self) -> str:
+        """The capacity, then the things."""
+        return (
+            f"Pack these things into as few bins as possible; a bin holds at most {self.capacity} kg.\n\n"
+            f"{printed(self.goods)}\n\nAnswer with a line per bin that names what it holds, as `Bin 1: name, name`."
+        )
+
+    def constraints(self) -> str:
+        """The number of a bin per thing; the first thing lies in bin 1, and no bin is begun before the last one was."""
+        names, bins = [good.name for good in self.goods], range(1, first_fit(self.goods, self.capacity) + 1)
+        lines = [f"int {', '.join(names)} in 1..{len(bins)}"]
+        for one in bins:
+            load = " + ".join(f"{good.weight} * count({good.name} == {one})" for good in self.goods)
+            lines.append(f"con {load} <= {self.capacity} #bin {one} is not too heavy")
+        lines.append(f"con {names[0]} == 1 #bins are numbered as they are begun: {names[0]}")
+        lines += [
+            f"con {name} <= 1 + max({', '.join(names[:i])}) #bins are numbered as they are begun: {name}"
+            for i, name in enumerate(names)
+            if i
+        ]
+        return "\n".join([*lines, f"minimize max({', '.join(names)})"])
+
+    def answer(self, values: Values) -> str:
+        """A line per bin."""
+        bins = range(1, max(values[good.name] for good in self.goods) + 1)
+        held = ([good.name for good in self.goods if values[good.name] == one] for one in bins)
+        return "\n".join(f"Bin {i}: {', '.join(names)}" for i, names in enumerate(held, 1))
+
+    def values(self, answer: str) -> Values | None:
+        """The bin of each thing, where each is named once; bins are numbered as their first things stand in the list."""
+        rows = [row for name, row in rows_of(answer).items() if BIN.fullmatch(name)]
+        named = [(name, place) for place, row in enumerate(rows) for name in row]
+        places = dict(named)
+        if len(named) != len(self.goods) or any(good.name not in places for good in self.goods):
+            return None
+        order = list(dict.fromkeys(places[good.name] for good in self.goods))
+        return {good.name: 1 + order.index(places[good.name]) for good in self.goods}
+
+    def optimum(self) -> int | None:
+        """The fewest bins."""
+        return fewest_bins(self.goods, self.capacity)
+
+
+def first_fit(goods: tuple[Good, ...], capacity: int) -> int:
+    """The bins that are used where each thing, the heaviest first, goes into the first that still holds it."""
+    room: list[int] = []
+    for good in sorted(goods, key=lambda one: -one.weight):
+        place = next((i for i, left in enumerate(room) if left >= good.weight), None)
+        if place is None:
+            room.append(capacity - good.weight)
+        else:
+            room[place] -= good.weight
+    return len(room)
+
+
+def fewest_bins(goods: tuple[Good, ...], capacity: int) -> int:
+    """The fewest bins, by trying one number after another."""
+    weights = sorted((good.weight for good in goods), reverse=True)
+    least = -(-sum(weights) // capacity)
+    most = first_fit(goods, capacity)
+    return next((bins for bins in range(least, most) if _fits(weights, [capacity] * bins)), most)
+
+
+def stated_bin_packing(text: str) -> BinPacking | None:
+    """The last packing that a text states."""
+    heads = list(HEAD.finditer(text))
+    goods = read_goods(text[heads[-1].end() :]) if heads else ()
+    return BinPacking(goods, int(heads[-1][1])) if goods else None
+
+
+def said_bins(text: str) -> str | None:
+    """What each bin of the last list of bins holds, in order; their numbers say nothing."""
+    held = sorted(tuple(sorted(items(value))) for name, value in pairs(text).items() if BIN.fullmatch(name))
+    return "\n".join(f"bin {i}: {', '.join(names)}" for i, names in enumerate(held, 1)) or None
+
+
+def _fits(weights: list[int], room: list[int]) -> bool:
+    """Whether things, the heaviest first, fit into what room bins have left; of bins with equal room one is tried."""
+    if not weights:
+        return True
+    heaviest, *rest = weights
+    for place in {left: i for i, left in enumerate(room) if left >= heaviest}.values():
+        if _fits(rest, [left - heaviest * (i == place) for i, left in enumerate(room)]):
+            return True
+    return False

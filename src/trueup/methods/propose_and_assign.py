@@ -1,0 +1,53 @@
+"""A crossword by candidates for every clue, and the one filling that they agree on.
+
+The model proposes answers clue by clue, knowing only the clue and its length; belief propagation picks those that cross
+(Wallace et al. 2022, arXiv:2205.09665, with a language model in the place of the question-answering index). The whole
+grid is never asked for, so no answer has to be taken back. Cost: n samples a clue, of a short prompt each.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from trueup.core.asks import Flow, sample
+from trueup.core.puzzles.assign import Candidates, assign
+from trueup.core.puzzles.crossword import Slot, read_crossword
+from trueup.core.types import Answer, Attempt, Message, Problem, Prompt
+
+ASKED = "Crossword clue: {clue}\nThe answer has {length} letters. Reply with the answer alone, in capital letters."
+WORD = re.compile(r"[A-Z][A-Z' -]*")
+
+
+def propose_and_assign(problem: Problem, *, n: int = 8, trust: float = 0.9) -> Flow[Answer]:
+    """The filling of the crossword that the problem states; none where it states no crossword.
+
+    `trust` is the chance that a clue's answer is among n proposals, where any has the right length.
+    """
+    asked = [message.content for message in problem.prompt if message.role == "user"]
+    crossword = read_crossword(asked[-1]) if asked else None
+    if crossword is None:
+        return Answer("", None, "states no crossword")
+    candidates = {}
+    for slot in crossword.slots:
+        attempts = yield from sample(_prompt(slot), n)
+        candidates[slot.name] = _candidates(slot, attempts, trust)
+    filled = json.dumps(assign(candidates), sort_keys=True)
+    proposed = sum(bool(one.words) for one in candidates.values())
+    note = f"{proposed} of {len(candidates)} clues had a proposal of the right length"
+    return Answer(f"<Answer>\n{filled}\n</Answer>", filled, note)
+
+
+def _prompt(slot: Slot) -> Prompt:
+    return (Message("user", ASKED.format(clue=slot.clue, length=len(slot.cells))),)
+
+
+def _candidates(slot: Slot, attempts: Sequence[Attempt], trust: float) -> Candidates:
+    """Proposals of a slot's length, each weighted by how often it was made."""
+    said = [match[0] for attempt in attempts if (match := WORD.search(attempt.text.upper()))]
+    words = Counter("".join(letter for letter in word if letter.isalpha()) for word in said)
+    fitting = {word: count for word, count in words.items() if len(word) == len(slot.cells)}
+    total = sum(fitting.values())
+    return Candidates(slot.cells, tuple(fitting), tuple(trust * count / total for count in fitting.values()))

@@ -1,0 +1,79 @@
+"""Crossing slots: what belief propagation picks, and the method that proposes to it."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import lr2bench_folder as made
+from toys import attempts, finish
+
+from trueup.core.puzzles.assign import Candidates, assign
+from trueup.core.types import Message, Problem
+from trueup.methods import propose_and_assign
+from trueup.verifiers import lr2bench
+
+SQUARE = ("HEART", "EMBER", "ABUSE", "RESIN", "TREND")
+"""A word square: its rows are its columns."""
+NOISE = ("STONE", "PLANT", "HOUSE", "MUSIC", "TRAIN", "WATER", "EARTH", "RIVER", "LIGHT", "NIGHT", "BREAD", "CHAIR")
+
+
+def square(seed, missing=()):
+    """The square's ten slots, each with its word among noise and no likelier than the rest."""
+    rng = random.Random(seed)
+    slots = {}
+    for way in ("ACROSS", "DOWN"):
+        for i, word in enumerate(SQUARE):
+            words = rng.sample(NOISE, 6)
+            if (way, i) not in missing:
+                words.insert(rng.randrange(7), word)
+            cells = tuple((i, k) if way == "ACROSS" else (k, i) for k in range(5))
+            slots[f"{i}-{way}"] = Candidates(cells, tuple(words), (0.9 / len(words),) * len(words))
+    return slots
+
+
+def test_crossings_pick_the_words_that_weights_cannot():
+    for seed in range(10):
+        assert assign(square(seed)) == {
+            f"{i}-{way}": word for way in ("ACROSS", "DOWN") for i, word in enumerate(SQUARE)
+        }
+
+
+def test_a_word_that_nobody_proposed_is_spelled_by_its_crossings():
+    for seed in range(10):
+        found = assign(square(seed, missing={("ACROSS", 2), ("DOWN", 4)}))
+        assert (found["2-ACROSS"], found["4-DOWN"]) == (SQUARE[2], SQUARE[4])
+
+
+def test_every_cell_has_one_letter_whatever_is_proposed():
+    rng = random.Random(1)
+    slots = {
+        name: Candidates(one.cells, tuple(rng.sample(NOISE, rng.randint(0, 4))), ()) for name, one in square(0).items()
+    }
+    slots = {name: Candidates(s.cells, s.words, (0.2,) * len(s.words)) for name, s in slots.items()}
+    letters = {}
+    for name, word in assign(slots).items():
+        for cell, letter in zip(slots[name].cells, word, strict=True):
+            assert letters.setdefault(cell, letter) == letter
+
+
+def test_a_crossword_is_asked_clue_by_clue_and_filled_by_what_crosses():
+    problem = Problem("c", "s", (Message("user", f"Solve:\n{made.CROSSWORD}"),))
+    said = [
+        ["PET", "CAT"], ["AGE", "OLD"], ["TEN", "TEN"], ["The answer: cat.", "CAT"], ["AGE", "AGO"], ["A number", "TEN"],
+    ]  # fmt: skip
+    replies = [attempts(*texts) for texts in said]
+    asks, answer = finish(propose_and_assign(problem, n=2), replies)
+    assert [ask.prompt[-1].content.splitlines()[0] for ask in asks][:2] == [
+        "Crossword clue: Pet",
+        "Crossword clue: Gone by",
+    ]
+    assert "3 letters" in asks[0].prompt[-1].content
+    assert json.loads(answer.value) == made.CROSSWORD_GOLD
+    assert lr2bench().read(answer.text) == answer.value
+    assert answer.note == "6 of 6 clues had a proposal of the right length"
+
+
+def test_what_is_no_crossword_is_not_answered():
+    asks, answer = finish(propose_and_assign(Problem("p", "s", (Message("user", "2 + 2?"),))), [])
+    assert (asks, answer.value, answer.note) == ([], None, "states no crossword")
