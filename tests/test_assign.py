@@ -60,7 +60,8 @@ def test_every_cell_has_one_letter_whatever_is_proposed():
 def test_a_crossword_is_asked_clue_by_clue_and_filled_by_what_crosses():
     problem = Problem("c", "s", (Message("user", f"Solve:\n{made.CROSSWORD}"),))
     said = [
-        ["PET", "CAT"], ["AGE", "OLD"], ["TEN", "TEN"], ["The answer: cat.", "CAT"], ["AGE", "AGO"], ["A number", "TEN"],
+        ["PET", "CAT"], ["AGE", "OLD"], ["TEN", "TEN"],
+        ["The answer: cat.", "CAT"], ["AGE", "AGO"], ["A number", "TEN"],
     ]  # fmt: skip
     replies = [attempts(*texts) for texts in said]
     asks, answer = finish(propose_and_assign(problem, n=2), replies)

@@ -155,7 +155,7 @@ def test_a_written_program_is_solved_in_its_own_words():
     async def story():
         solver = program()
         texts = [
-            "So:\n```\nenum Pet: cat, dog\nPet a, b\ncon a != b\ncon a == dog\n```\nThat is all.",
+            "So:\n```\nenum Pet: cat, dog\nvar a, b in Pet\ncon a != b\ncon a == dog\n```\nThat is all.",
             "int a in 1..3\ncon a < 1 #1\ncon a > 0 #2",
             "int a in 1..3",
             "int a in",

@@ -14,7 +14,7 @@ from trueup.core.errors import BadInput
 EVERYTHING = """
 # houses
 enum Colour: red, green, "dark blue"
-Colour front, back
+var front, back in Colour
 int a, b in 1..4
 int few in {2, 3, 5}
 int grid[2,3] in 1..9
@@ -87,8 +87,8 @@ def test_words_become_a_table_of_letters():
         ("int a in 4..1", "line 1: bounds run from 4 to 1"),
         ("int a in 1..4\ncon a + 1", "line 2: this is a number"),
         ("int a in 1..4\ncon a == 1 and a", "line 2: 'and' takes what holds"),
-        ("enum C: r, g\nC x\ncon x == 2", "line 3: '==' compares a value of C with a number"),
-        ("enum C: r\nenum D: r\nC x\ncon x == r", "line 4, column 10: 'r' is a label of C and of D; write C.r"),
+        ("enum C: r, g\nvar x in C\ncon x == 2", "line 3: '==' compares a value of C with a number"),
+        ("enum C: r\nenum D: r\nvar x in C\ncon x == r", "line 4, column 10: 'r' is a label of C and of D; write C.r"),
         ("int a in 1..3\ncon a ? 3", r"line 2, column 7: '\?' does not belong here"),
         ("int a in 1..3\ncon open(a)", "line 2, column 5: there is no 'open'"),
         ("int a in 1..3\ncon a == 1 b", "line 2, column 12: 'b' does not belong here"),
@@ -97,7 +97,7 @@ def test_words_become_a_table_of_letters():
         ("int a in 0.5..3", "line 1: bounds 0.5 and 3 of an int must be whole"),
         ("int g[2] in 1..3\ncon g[3] == 1", "line 2: 'g' has places 1 to 2, not 3"),
         ("int g[2] in 1..3\ncon g == 1", "line 2, column 5: 'g' is an array"),
-        ("variables a", "line 1, column 1: a line begins with con, int"),
+        ("variables a", "line 1, column 1: a line begins with con, var"),
         ("", "the program declares no variable"),
         ("int a in 1..3\ncon table((a), (1, 2))", "line 2: a row of the table has 2 values for 1 columns"),
         ("int a in 1..3\nminimize a\nmaximize a", "line 3: there is an objective already"),

@@ -2,7 +2,7 @@
 
     enum Colour: red, green, "dark blue"
     int a, b in 1..4              bool p              float v in 0.9..1.1
-    Colour front, back            letter x, y         int grid[9,9] in 1..9
+    var front, back in Colour     letter x, y         int grid[9,9] in 1..9
     lexicon animals: cat, dog
     con a < b and front != red #3
     con alldifferent(grid[1,*])
@@ -25,6 +25,7 @@ from trueup.core.csp.types import verified
 from trueup.core.errors import BadInput
 
 DIGITS = 9
+VAR = "var"
 
 
 class Draft:
@@ -72,10 +73,8 @@ def read_line(draft: Draft, line: str, number_: int = 0) -> None:
     statement = _STATEMENTS.get(word)
     if statement is not None:
         statement(draft, reader, word, number_)
-    elif word in draft.scope.enums:
-        _variables(draft, reader, draft.scope.domain_of(word))
     else:
-        raise BadInput(f"column 1: a line begins with {', '.join(_STATEMENTS)} or an enum's name, not {word!r}")
+        raise BadInput(f"column 1: a line begins with {', '.join(_STATEMENTS)}, not {word!r}")
     if reader.here.sort not in ("end", "clue"):
         raise reader.error(f"{reader.shown()} does not belong here")
 
@@ -106,13 +105,13 @@ def _letter_variables(draft: Draft, reader: Reader, word: str, number_: int) -> 
 
 
 def _variables(draft: Draft, reader: Reader, domain: Domain | None, kind: str = "") -> None:
-    """Names, each with its sizes if it is an array, and behind them the bounds of numbers."""
+    """Names, each with its sizes if it is an array, and behind them the domain, unless the first word gave it."""
     named = [_declared(reader)]
     while reader.skip(","):
         named.append(_declared(reader))
     if domain is None:
         reader.want("in")
-        domain = _bounds(reader, kind, draft.scope.limits)
+        domain = _domain(draft, reader, kind)
     for name, sizes in named:
         draft.scope.declare(name, sizes, domain)
 
@@ -129,6 +128,13 @@ def _declared(reader: Reader) -> tuple[str, list[int]]:
         if not all(sizes):
             raise reader.error(f"array {name!r} has a size of 0; give at least 1")
     return name, sizes
+
+
+def _domain(draft: Draft, reader: Reader, kind: str) -> Domain:
+    """The bounds of numbers, or for `var` an enumeration too."""
+    if kind == VAR and reader.here.sort in ("name", "quoted"):
+        return draft.scope.domain_of(reader.take().text)
+    return _bounds(reader, INT if kind == VAR else kind, draft.scope.limits)
 
 
 def _bounds(reader: Reader, kind: str, limits: Limits) -> Domain:
@@ -181,7 +187,8 @@ def _whole(reader: Reader) -> int:
 
 _STATEMENTS: dict[str, Callable[[Draft, Reader, str, int], None]] = {
     "con": _constraint,
-    "int": _number_variables,
+    VAR: _number_variables,
+    INT: _number_variables,
     FLOAT: _number_variables,
     "bool": _bool_variables,
     "letter": _letter_variables,

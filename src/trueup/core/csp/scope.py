@@ -15,7 +15,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LETTER = "letter"
 RESERVED = frozenset(
     {"and", "or", "not", "implies", "iff", "true", "false", "in", "con", "int", "bool", "float", "enum", "lexicon",
-     "letter", "minimize", "maximize"}
+     "letter", "var", "minimize", "maximize"}
 )  # fmt: skip
 
 
