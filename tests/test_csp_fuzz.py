@@ -19,8 +19,8 @@ TIMES = 20
 BATCH = 5_000
 SECONDS_EACH = 1.0
 WORDS = """con var int float bool letter enum lexicon minimize maximize in and or not implies iff true false a b c g p
-red alldifferent table spells element sum abs count ( ) [ ] { } , : . .. == != <= >= < > = + - * / ^ # -> <-> 0 1 2 99 1e9
-1e999 0.5 999999999999999999999999 " ` é __import__('os').system('x') #include </x> ${x} \\"""
+red alldifferent table spells element sum abs ( ) [ ] { } , : . .. == != <= >= < > = + - * / ^ # -> <-> 0 1 2 99 1e9
+count 1e999 0.5 999999999999999999999999 " ` é __import__('os').system('x') #include </x> ${x} \\"""
 SOUP = [*WORDS.split(), "\n", "\n", "\t", "\0"]
 
 

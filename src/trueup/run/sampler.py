@@ -16,7 +16,7 @@ from trueup.core.roles import Model, ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Sampling, Usage
 from trueup.run.keys import Turn, attempt_key, digest, prompt_text, refusal_key, runs
 
-Read = Callable[[str], str | None]
+Read = Callable[[Sequence[str]], list[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Bought:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """An ask with its model, its keys, and what reads an answer out of a text."""
+    """An ask with its model, its keys, and what reads answers out of texts."""
 
     ask: Sample
     model: Model
@@ -130,7 +130,8 @@ class Sampler:
         await self.ledger.commit(charges)
         if reply.attempts:
             self._answered.add(order.base)
-        attempts.update({a.index: replace(a, answer=order.read(a.text)) for a in reply.attempts})
+        answers = order.read([attempt.text for attempt in reply.attempts])
+        attempts.update({a.index: replace(a, answer=read) for a, read in zip(reply.attempts, answers, strict=True)})
         if order.ask.until is not None and reply.attempts:
             self._lengths[order.base] = reply.attempts[0].usage.prompt_tokens
         return [waste.reason for waste in reply.waste if waste.kind in ("failed", "refused")]
@@ -154,7 +155,9 @@ class Sampler:
         found = self.ledger.find([*order.keys.values(), attempt_key(order.base, 0)])
         if found:
             self._answered.add(order.base)
-        return {index: _attempt(index, found[key], order.read) for index, key in order.keys.items() if key in found}
+        charges = {index: found[key] for index, key in order.keys.items() if key in found}
+        answers = order.read([charge.reply for charge in charges.values()]) if charges else []
+        return {i: _attempt(i, charge, read) for (i, charge), read in zip(charges.items(), answers, strict=True)}
 
     def _refusals(self, order: _Order) -> list[str]:
         return [row.reply for row in self.ledger.find([refusal_key(order.base)]).values()]
@@ -229,9 +232,9 @@ def _longest(usages: Sequence[Usage]) -> Usage:
     return Usage(usages[0].prompt_tokens, max(known) if len(known) == len(lengths) else None)
 
 
-def _attempt(index: int, charge: Charge, read: Read) -> Attempt:
+def _attempt(index: int, charge: Charge, answer: str | None) -> Attempt:
     usage = Usage(
         charge.prompt_tokens, charge.completion_tokens, charge.cached_tokens,
         charge.prefill_seconds, charge.decode_seconds, charge.leads, charge.takes_n,
     )  # fmt: skip
-    return Attempt(index, charge.reply, charge.finish, usage, read(charge.reply), charge.logprob)
+    return Attempt(index, charge.reply, charge.finish, usage, answer, charge.logprob)
