@@ -133,8 +133,8 @@ def test_logs_survive_being_kept():
 
 
 def test_a_claim_has_no_scale_that_it_was_not_written_for(tmp_path):
-    with pytest.raises(BadInput, match="it has smoke, cpu"):
-        compute_optimal("gpu", 0, Pieces(tmp_path, "x"))
+    with pytest.raises(BadInput, match="it has smoke, cpu, gpu"):
+        compute_optimal("tpu", 0, Pieces(tmp_path, "x"))
 
 
 def test_beams_part_into_the_width_at_every_scale():

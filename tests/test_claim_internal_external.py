@@ -143,8 +143,8 @@ def test_curves_come_back_from_json_as_they_went():
 
 
 def test_a_scale_that_it_has_none_of_is_named(tmp_path):
-    with pytest.raises(BadInput, match=f"claim '{NAME}' has no scale 'gpu'; it has smoke, cpu"):
-        internal_external("gpu", 0, Pieces(tmp_path, "x"))
+    with pytest.raises(BadInput, match=f"claim '{NAME}' has no scale 'tpu'; it has smoke, cpu, gpu"):
+        internal_external("tpu", 0, Pieces(tmp_path, "x"))
 
 
 def test_without_torch_it_says_what_to_install(tmp_path, monkeypatch):

@@ -11,11 +11,12 @@ from trueup.claims.equal_skill import SLACK, Found, Match, at_equal_skill, compa
 from trueup.claims.gap import Difference
 from trueup.claims.pieces import Pieces
 from trueup.claims.proxy_tuning import EQUAL, decide, gap_verdict, knowledge_verdict, proxy_tuning, put_to_test
-from trueup.claims.steered_models import ARMS, FULL, REPLAY, Seen, Size, Trial, watched
+from trueup.claims.steered_models import ARMS, FULL, REPLAY, Seen, Trial, watched
+from trueup.claims.steered_size import Pace, Size
 from trueup.core.errors import BadInput
 
 MINI = Size(
-    modulus=3, most=2, facts=20, small=8, large=16, learn_steps=4, habit_steps=2, tuning_steps=4, held=16, items=24,
+    modulus=3, most=2, facts=20, small=8, large=16, pace=Pace(4, 2), tuning_steps=4, held=16, items=24,
     alphas=(0.0, 1.0), rows=8, stop_ratio=2.0,
 )  # fmt: skip
 
@@ -128,8 +129,8 @@ def test_stops_rise_to_the_end_of_tuning():
 
 
 def test_a_claim_has_no_scale_that_it_was_not_written_for(tmp_path):
-    with pytest.raises(BadInput, match="it has smoke, cpu"):
-        proxy_tuning("gpu", 0, Pieces(tmp_path, "x"))
+    with pytest.raises(BadInput, match="it has smoke, cpu, gpu"):
+        proxy_tuning("tpu", 0, Pieces(tmp_path, "x"))
 
 
 def test_a_whole_run_is_the_same_twice_and_exact_at_alpha_0(tmp_path):

@@ -637,6 +637,13 @@ def test_a_preset_is_taken_up_where_its_checkpoint_left_it(tmp_path):
     assert same(again.model, whole.model) and again.spent.tokens == whole.spent.tokens and whole.spent.steps == 24
 
 
+def test_a_preset_goes_on_from_a_model_that_it_begins_as():
+    stages, begin = (Stage(QUICK, (Part(CHAIN, (1,)),)),), tiny(3)
+    trained = Transformer(TINY, seed=3)
+    train(trained, stages[0].source, QUICK)
+    assert build(Preset(TINY, stages), begin=begin).model is begin and same(begin, trained)
+
+
 def test_stacked_examples_are_padded_on_the_right():
     a, b = Examples(np.array([[2, 3]]), np.array([[False, True]])), Examples(np.array([[4]]), np.array([[True]]))
     assert stack([a, b]).tokens_BT.tolist() == [[2, 3], [4, PAD]]

@@ -1,7 +1,7 @@
-"""Tiny models of chain arithmetic: trained in stages, sampled, their samples rated.
+"""Models of chain arithmetic: trained in stages, sampled, their samples rated.
 
 Chains of up to k operations are learned only after shorter ones, so training goes through stages of growing length;
-a stage has a checkpoint of its own. Axes: B row, P prompt token, T token, M item, N attempt.
+from scratch a stage has a checkpoint of its own. Axes: B row, P prompt token, T token, M item, N attempt.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trueup.claims.curves import Curves, doublings
-from trueup.core.errors import Unavailable
+from trueup.claims.start import SCRATCH, Start, Trained, kept
+from trueup.claims.start import laboratory as laboratory
 from trueup.plan.estimate import Column
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ HELD_OUT = 7_000_000
 """Added to a seed for problems that are drawn apart from training; short chains are few, and so come up in both."""
 BLOCK_ITEMS = 64
 PILOT_ITEMS = 300
-ROUND_STEPS = 50
 
 Tokens = NDArray[np.int64]
 
@@ -47,7 +47,8 @@ class Size:
 
     `direct` and `worked` are the stages of training on plain answers and on worked steps; the verifier learns from
     `verifier_samples` samples of each of `verifier_items` problems, and the claim is tried on `items` others with up
-    to `attempts` samples of each.
+    to `attempts` samples of each. Training up to a goal looks every `round_steps`; `direct_goal` is that of plain
+    answers, where they have one. `width` is that of models from scratch.
     """
 
     modulus: int
@@ -62,26 +63,14 @@ class Size:
     verifier_steps: int
     rows: int = 64
     lr: float = 5e-3
+    round_steps: int = 50
+    direct_goal: float | None = None
+    start: Start = SCRATCH
 
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A model and what training took; `learned_tokens` are those of answers and steps, prompts left out."""
-
-    model: Transformer
-    flops: float
-    learned_tokens: float
-
-
-def laboratory() -> Any:
-    """The laboratory, where torch is installed."""
-    try:
-        from trueup.train import laboratory as room
-    except ModuleNotFoundError as error:
-        raise Unavailable(
-            f"this claim trains tiny models, and {error.name} is missing; pip install 'trueup[hf]'"
-        ) from error
-    return room
+    @property
+    def context(self) -> int:
+        """The longest row in tokens."""
+        return 4 * self.most + 8
 
 
 def task_of(size: Size, *, worked: bool) -> Chain:
@@ -103,41 +92,53 @@ def read_per_row(size: Size, stage: Stage, *, worked: bool) -> float:
 
 
 def train_stages(size: Size, stages: Sequence[Stage], *, worked: bool, seed: int, files: Path) -> Trained:
-    """Train from scratch through the stages; a killed run goes on at its checkpoint."""
-    room, task = laboratory(), task_of(size, worked=worked)
-    model = room.Transformer(room.Shape(width=size.width, context=4 * size.most + 8), seed=seed)
-    flops = learned = 0.0
-    for number, stage in enumerate(stages):
-        recipe = room.Recipe(stage.steps, size.rows, size.lr, seed=seed + 1000 * number)
-        flops += _train(task, model, stage, recipe, files, number)
-        learned += stage.steps * size.rows * learned_per_row(stage, worked=worked)
-    return Trained(model, flops, learned)
+    """Train from the start through the stages; a killed run goes on where it was."""
+
+    def make() -> Trained:
+        room, task = laboratory(), task_of(size, worked=worked)
+        model = size.start.model(width=size.width, context=size.context, seed=seed)
+        flops = learned = 0.0
+        for number, stage in enumerate(stages):
+            recipe = room.Recipe(stage.steps, size.rows, size.lr, seed=seed + 1000 * number)
+            flops += _train(size, task, model, stage, recipe, files, number)
+            learned += stage.steps * size.rows * learned_per_row(stage, worked=worked)
+        return Trained(model, flops, learned)
+
+    return kept(size.start, files, make)
 
 
-def train_until(size: Size, begin: Transformer, goal: float, *, seed: int, files: Path) -> Trained:
-    """Train a copy on worked steps, round by round, until a pilot is right as often as `goal`; the pilot is charged.
+def train_until(size: Size, begin: Transformer, goal: float, *, seed: int, files: Path, worked: bool = True) -> Trained:
+    """Train a copy, round by round, until a pilot is right as often as `goal`; the pilot is charged.
 
-    At most through the steps of `size.worked`. The optimizer begins each round anew.
+    At most through the steps of `size.worked`, or of `size.direct`. The optimizer begins each round anew.
     """
-    room, task, model = laboratory(), task_of(size, worked=True), deepcopy(begin)
-    pilot_BP = _problems(size, PILOT_ITEMS, np.random.default_rng(3 * HELD_OUT + seed))
-    flops = learned = 0.0
-    rounds = [stage for stage in size.worked for _ in range(0, stage.steps, ROUND_STEPS)]
-    for number, stage in enumerate(rounds):
-        recipe = room.Recipe(ROUND_STEPS, size.rows, size.lr, "constant", 10, seed=seed + 1000 * number)
-        flops += _train(task, model, stage, recipe, files, number)
-        learned += ROUND_STEPS * size.rows * learned_per_row(stage, worked=True)
-        out = room.generate(model, pilot_BP, most=task.longest(size.most), temperature=TEMPERATURE, seed=seed)
-        flops += room.sampling_flops(model, pilot_BP.shape[1], out.lengths, prompts=len(pilot_BP))
-        if task.check(pilot_BP, out.tokens_BT).mean() >= goal:
-            break
-    return Trained(model, flops, learned)
+
+    def make() -> Trained:
+        room, task, model = laboratory(), task_of(size, worked=worked), deepcopy(begin)
+        pilot_BP = _problems(size, PILOT_ITEMS, np.random.default_rng(3 * HELD_OUT + seed))
+        flops = learned = 0.0
+        stages, steps = size.worked if worked else size.direct, size.round_steps
+        rounds = [stage for stage in stages for _ in range(0, stage.steps, steps)]
+        for number, stage in enumerate(rounds):
+            recipe = room.Recipe(steps, size.rows, size.lr, "constant", 10, seed=seed + 1000 * number)
+            flops += _train(size, task, model, stage, recipe, files, number)
+            learned += steps * size.rows * learned_per_row(stage, worked=worked)
+            out = room.generate(model, pilot_BP, most=task.longest(size.most), temperature=TEMPERATURE, seed=seed)
+            flops += room.sampling_flops(model, pilot_BP.shape[1], out.lengths, prompts=len(pilot_BP))
+            if task.check(pilot_BP, out.tokens_BT).mean() >= goal:
+                break
+        return Trained(model, flops, learned)
+
+    return kept(size.start, files, make)
 
 
-def _train(task: Chain, model: Transformer, stage: Stage, recipe: Recipe, files: Path, number: int) -> float:
+def _train(
+    size: Size, task: Chain, model: Transformer, stage: Stage, recipe: Recipe, files: Path, number: int
+) -> float:
     from trueup.train.laboratory.tasks import source_of
 
-    source, checkpoint = source_of(task, range(1, stage.dial + 1)), files.with_name(f"{files.name}-{number}.pt")
+    checkpoint = None if size.start.weights else files.with_name(f"{files.name}-{number}.pt")
+    source = source_of(task, range(1, stage.dial + 1))
     return float(laboratory().train(model, source, recipe, checkpoint=checkpoint).flops)
 
 

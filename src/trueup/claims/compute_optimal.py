@@ -9,6 +9,7 @@ plan/compute_optimal.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from trueup.claims.chains import Size as LabSize
 from trueup.claims.chains import Stage, laboratory
@@ -17,6 +18,7 @@ from trueup.claims.pieces import Pieces
 from trueup.claims.search_contrasts import BINS, Found, compare
 from trueup.claims.search_logs import Logs, Size, make_logs, pooled
 from trueup.claims.search_rows import arms_of, notes_of
+from trueup.claims.start import Start, ready
 from trueup.claims.verdict import INCONCLUSIVE, REFUTED, REPRODUCED, Verdict, size_of
 
 NAME = "compute-optimal"
@@ -52,13 +54,25 @@ SIZES = {
         ),
         beams=(4, 16), width=4, rollouts=8, pilot=4, truth=64, temperature=2.25,
     ),
+    # Reckoned for one H100 at 100 TFLOP/s, a seed: 600 steps of 7k tokens, 3 PFLOP and 35 s; 60,000 places of 8
+    # rollouts, 2 PFLOP and 25 s; a verifier of 1,000 steps, 5 PFLOP and 50 s; 264,000 samples, half of them read twice,
+    # 2 PFLOP and 20 s; beams, read anew each round, 3 PFLOP and 35 s. In all 9 minutes.
+    "gpu": Size(
+        LabSize(
+            modulus=7, most=6, width=0, direct=(), worked=(Stage(6, 600),), items=2000, attempts=64,
+            verifier_items=2000, verifier_samples=8, verifier_steps=1000, rows=256, lr=3e-4,
+            start=Start("smollm2", "cuda"),
+        ),
+        beams=(4, 16), width=4, rollouts=8, pilot=4, truth=64, ease=0.45,
+    ),
 }  # fmt: skip
 
 
 def compute_optimal(scale: str, seed: int, pieces: Pieces) -> Verdict:
     """A method chosen by difficulty needs half the budget of best-of-N, its pilot included."""
-    size_of(NAME, scale, {name: size.lab.items for name, size in SIZES.items()})
-    return put_to_test(scale, SIZES[scale], range(seed, seed + SEEDS), pieces)
+    size = size_of(NAME, scale, SIZES)
+    size = replace(size, lab=replace(size.lab, start=ready(NAME, scale, size.lab.start)))
+    return put_to_test(scale, size, range(seed, seed + SEEDS), pieces)
 
 
 def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
@@ -73,7 +87,10 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     every = pooled(logs)
     together = compare(size, every, seeds[0])
     named = [*((f"seed {seed}", one) for seed, one in zip(seeds, found, strict=True)), ("all seeds", together)]
-    notes = [note for name, one in named for note in notes_of(name, one)]
+    notes = [note for name, one in named for note in notes_of(name, one)] + size.lab.start.notes()
+    if size.ease is not None:
+        told = ", ".join(f"{one.temperature:.2f}" for one in logs)
+        notes.append(f"sampled at the temperatures at which a pilot is right {size.ease:.0%} of the time: {told}")
     return Verdict(NAME, scale, decide(found), CRITERION, size.lab.items, tuple(seeds), arms_of(every, together), notes)
 
 

@@ -1,6 +1,6 @@
 """Training and search add up: a model that was trained to reason gains from a verifier too.
 
-Liu et al. 2025, arXiv:2502.06703; Zhang et al. 2025, arXiv:2503.24235. A 2 x 2: a tiny model that answers chains of
+Liu et al. 2025, arXiv:2502.06703; Zhang et al. 2025, arXiv:2503.24235. A 2 x 2: a model that answers chains of
 arithmetic directly, the same model trained further on worked steps; one sample, many samples that a verifier weighs.
 The verifier learns from its own model's samples. Training is charged, and spread over requests in totals.
 """
@@ -8,8 +8,7 @@ The verifier learns from its own model's samples. Training is charged, and sprea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,14 +16,12 @@ from trueup.claims.chains import Size, Stage, laboratory, measure_model, train_s
 from trueup.claims.crossing import MARGIN, Crossing, crossing, external, internal
 from trueup.claims.curves import Curves, Right
 from trueup.claims.pieces import Pieces
+from trueup.claims.start import Start, Trained, ready
 from trueup.claims.verdict import INCONCLUSIVE, REFUTED, REPRODUCED, Verdict, size_of
 from trueup.core.types import Json
 from trueup.plan import Resampler
 from trueup.plan.estimate import Column
 from trueup.plan.paired import Paired, paired
-
-if TYPE_CHECKING:
-    from trueup.train.laboratory import Transformer
 
 NAME = "internal-external"
 LEVEL = 0.01
@@ -51,6 +48,14 @@ SIZES = {
         modulus=7, most=4, width=64, direct=(Stage(1, 300), Stage(2, 500), Stage(4, 800)), worked=(Stage(4, 2000),),
         items=1500, attempts=256, verifier_items=3000, verifier_samples=8, verifier_steps=1000, rows=128, lr=3e-3,
     ),
+    # Reckoned for one H100 at 100 TFLOP/s, a seed: 2,200 steps of 3k to 5k tokens, where no goal is met before, 6 PFLOP
+    # and 90 s; two verifiers of 1,000 steps, 6 PFLOP and 80 s; 512,000 samples, read twice, 3 PFLOP and 40 s. In all 11
+    # minutes.
+    "gpu": Size(
+        modulus=7, most=4, width=0, direct=(Stage(1, 200), Stage(2, 400), Stage(4, 600)), worked=(Stage(4, 1000),),
+        items=2000, attempts=128, verifier_items=4000, verifier_samples=8, verifier_steps=1000, rows=256, lr=3e-4,
+        round_steps=25, direct_goal=0.45, start=Start("smollm2", "cuda"),
+    ),
 }  # fmt: skip
 
 
@@ -69,8 +74,9 @@ class Compared:
 
 def internal_external(scale: str, seed: int, pieces: Pieces) -> Verdict:
     """Training builds ability, search extracts it, and the two add up."""
-    size_of(NAME, scale, {name: size.items for name, size in SIZES.items()})
-    return put_to_test(scale, SIZES[scale], range(seed, seed + SEEDS), pieces)
+    size = size_of(NAME, scale, SIZES)
+    size = replace(size, start=ready(NAME, scale, size.start))
+    return put_to_test(scale, size, range(seed, seed + SEEDS), pieces)
 
 
 def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
@@ -79,7 +85,7 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     compared = [compare(base, trained, flops) for base, trained, flops in measured]
     crossings = [crossing(external(b), internal(t, f), seed=s) for s, (b, t, f) in zip(seeds, measured, strict=True)]
     notes = [_note(s, t, c) for s, t, c in zip(seeds, compared, crossings, strict=True)]
-    notes += [_control(s, b, t) for s, (b, t, _) in zip(seeds, measured, strict=True)]
+    notes += [_control(s, b, t) for s, (b, t, _) in zip(seeds, measured, strict=True)] + size.start.notes()
     arms = _arms(measured, seeds[0])
     arms += [{"name": f"break-even, seed {s}", **c.row()} for s, c in zip(seeds, crossings, strict=True)]
     return Verdict(NAME, scale, decide(compared), CRITERION, size.items, tuple(seeds), arms, notes)
@@ -137,14 +143,18 @@ def _measure(size: Size, seed: int, first: int, pieces: Pieces) -> tuple[Curves,
     laboratory()
     items = trial_items(size, first)
 
-    def base() -> Transformer:
-        return train_stages(size, size.direct, worked=False, seed=seed, files=pieces.file(f"seed{seed}-base")).model
+    def base() -> Trained:
+        files = pieces.file(f"seed{seed}-base")
+        if size.direct_goal is None:
+            return train_stages(size, size.direct, worked=False, seed=seed, files=files)
+        begin = size.start.model(width=size.width, context=size.context, seed=seed)
+        return train_until(size, begin, size.direct_goal, seed=seed, files=files, worked=False)
 
     def make_base() -> Json:
-        return measure_model(size, base(), items, worked=False, seed=seed).to_json()
+        return measure_model(size, base().model, items, worked=False, seed=seed).to_json()
 
     def make_trained() -> Json:
-        trained = train_until(size, base(), GOAL, seed=seed, files=pieces.file(f"seed{seed}-trained"))
+        trained = train_until(size, base().model, GOAL, seed=seed, files=pieces.file(f"seed{seed}-trained"))
         curves = measure_model(size, trained.model, items, worked=True, seed=seed)
         return {"curves": curves.to_json(), "training_flops": trained.flops}
 

@@ -8,12 +8,15 @@ facts are compared at equal skill, and against tuning that is known to forget le
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from trueup.claims.chains import laboratory
 from trueup.claims.equal_skill import SLACK, Found, Match, compare
 from trueup.claims.pieces import Pieces
-from trueup.claims.steered_models import ARMS, FULL, Size, Trial, run_trial
+from trueup.claims.start import Start, ready
+from trueup.claims.steered_models import ARMS, FULL, Trial, run_trial
 from trueup.claims.steered_rows import arms_of, note_of
+from trueup.claims.steered_size import Pace, Size
 from trueup.claims.verdict import INCONCLUSIVE, REFUTED, REPRODUCED, Verdict, size_of
 
 NAME = "proxy-tuning"
@@ -34,20 +37,28 @@ CRITERION = (
 )
 SIZES = {
     "smoke": Size(
-        modulus=5, most=2, facts=150, small=24, large=48, learn_steps=250, habit_steps=100, tuning_steps=60, held=300,
-        items=300, alphas=(0.0, 0.25, 0.5, 0.75, 1.0, 1.5), stop_ratio=1.7,
+        modulus=5, most=2, facts=150, small=24, large=48, pace=Pace(250, 100), tuning_steps=60, held=300, items=300,
+        alphas=(0.0, 0.25, 0.5, 0.75, 1.0, 1.5), stop_ratio=1.7,
     ),
     "cpu": Size(
-        modulus=7, most=4, facts=400, small=32, large=64, learn_steps=500, habit_steps=200, tuning_steps=400,
-        held=1500, items=2000,
+        modulus=7, most=4, facts=400, small=32, large=64, pace=Pace(500, 200), tuning_steps=400, held=1500,
+        items=2000,
+    ),
+    # Reckoned for one H100 at 100 TFLOP/s, a seed: 520 steps of pre-training and 4 x 400 of tuning, of 3k tokens,
+    # 4 PFLOP and 80 s, as so small steps wait for their launches; 100 looks at 3,900 answers, 13 of them by all three
+    # models, 3 PFLOP and 50 s. In all 7 minutes.
+    "gpu": Size(
+        modulus=7, most=6, facts=400, small=24, large=0, pace=Pace(500, 200), tuning_steps=400, held=1500, items=2000,
+        rows=96, large_pace=Pace(120, 400, 3e-4, 1e-4), start=Start("smollm2", "cuda"),
     ),
 }  # fmt: skip
 
 
 def proxy_tuning(scale: str, seed: int, pieces: Pieces) -> Verdict:
     """Steering by a small tuned model closes the gap to direct tuning, and forgets less."""
-    size_of(NAME, scale, {name: size.items for name, size in SIZES.items()})
-    return put_to_test(scale, SIZES[scale], range(seed, seed + SEEDS), pieces)
+    size = size_of(NAME, scale, SIZES)
+    size = replace(size, start=ready(NAME, scale, size.start))
+    return put_to_test(scale, size, range(seed, seed + SEEDS), pieces)
 
 
 def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
@@ -63,6 +74,7 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     notes = [f"gap claim: {gap_verdict(found)}; knowledge claim: {knowledge_verdict(found)}"]
     for seed, trial, one in zip(seeds, trials, found, strict=True):
         notes += note_of(seed, trial, one)
+    notes += size.start.notes()
     arms = arms_of(trials, found, seeds[0])
     return Verdict(NAME, scale, decide(found), CRITERION, size.items, tuple(seeds), arms, notes)
 

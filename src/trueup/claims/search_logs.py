@@ -1,6 +1,6 @@
 """Every way to spend a budget on each problem, logged: votes, best-of-N weighted, beams.
 
-A tiny model answers chains in worked steps, up to longer ones than it was taught; a process verifier, trained on its
+A model answers chains in worked steps, up to longer ones than it was taught; a process verifier, trained on its
 own samples, rates. Pilot and truth come of samples of their own, so that neither leaks into what they sort.
 Costs are FLOPs per item, a token read once by each model; a beam's are the mean over problems of its length.
 Axes: B row, P prompt token, T token, M item, N attempt, K method.
@@ -19,6 +19,7 @@ from trueup.claims.chains import HELD_OUT, laboratory, task_of, train_stages, tr
 from trueup.claims.chains import Size as LabSize
 from trueup.claims.curves import doublings
 from trueup.claims.pieces import Pieces
+from trueup.claims.slip_temperature import slip_temperature
 from trueup.core.types import Json
 from trueup.plan.compute_optimal import Pilot
 from trueup.plan.estimate import Column
@@ -41,7 +42,8 @@ COLUMNS = ("right", "cost", "tokens")
 class Size:
     """The laboratory, the beams to try, and how many samples of an item are its pilot and its truth.
 
-    The temperature is that of all sampling: an able model slips at a high one, and a verifier can tell a slip.
+    The temperature is that of all sampling: an able model slips at a high one, and a verifier can tell a slip. With an
+    `ease` it is the one at which a pilot comes out right so often.
     """
 
     lab: LabSize
@@ -51,6 +53,7 @@ class Size:
     pilot: int
     truth: int
     temperature: float = 1.0
+    ease: float | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -75,6 +78,7 @@ class Logs:
     pilot: Pilot
     truth: Column
     one_off_flops: Mapping[str, float]
+    temperature: float = 1.0
 
     def to_json(self) -> Json:
         """This, as JSON."""
@@ -87,6 +91,7 @@ class Logs:
             "pilot_cost": self.pilot.cost.tolist(),
             "truth": self.truth.tolist(),
             "one_off_flops": dict(self.one_off_flops),
+            "temperature": self.temperature,
         }
 
     @classmethod
@@ -96,7 +101,7 @@ class Logs:
             np.array(table[name], float) for name in ("right", "cost", "tokens", "ease", "pilot_cost", "truth")
         )
         logged = Logged(tuple(table["names"]), right, cost, _clusters(len(truth)), UNIT)
-        return cls(logged, tokens, Pilot(ease, pilot_cost), truth, table["one_off_flops"])
+        return cls(logged, tokens, Pilot(ease, pilot_cost), truth, table["one_off_flops"], table["temperature"])
 
 
 def pooled(logs: Sequence[Logs]) -> Logs:
@@ -111,6 +116,7 @@ def pooled(logs: Sequence[Logs]) -> Logs:
         Pilot(ease, pilot_cost),
         np.concatenate([one.truth for one in logs]),
         {name: float(np.mean([one.one_off_flops[name] for one in logs])) for name in first.one_off_flops},
+        float(np.mean([one.temperature for one in logs])),
     )
 
 
@@ -126,14 +132,24 @@ def name_of(family: str, n: int) -> str:
 def make_logs(size: Size, seed: int, first: int, pieces: Pieces) -> Logs:
     """Train a model and its verifier, and log every method on the items."""
     trained = train_stages(size.lab, size.lab.worked, worked=True, seed=seed, files=pieces.file(f"seed{seed}"))
+    temperature, pilot_flops = size.temperature, 0.0
+    if size.ease is not None:
+        temperature, pilot_flops = slip_temperature(size.lab, trained.model, size.ease, seed=seed)
+    size = replace(size, temperature=temperature)
     verifier, verifier_flops = process_verifier(size, trained.model, seed)
     bench = _Bench(size, trained.model, verifier, trial_items(size.lab, first), seed)
-    beams = [pieces.get(f"seed{seed}-beam{n}", lambda n=n: bench.beams(n).to_json()) for n in size.beams]  # type: ignore[misc]
-    rows = [*bench.samples(), *(Row.of_json(table) for table in beams)]
+
+    def beams(n: int) -> Row:
+        # On a GPU the verifier of a run that was killed does not come back, and its beams would stand beside another's.
+        if size.lab.start.weights:
+            return bench.beams(n)
+        return Row.of_json(pieces.get(f"seed{seed}-beam{n}", lambda: bench.beams(n).to_json()))
+
+    rows = [*bench.samples(), *(beams(n) for n in size.beams)]
     right, cost, tokens = (np.stack([getattr(row, name) for row in rows]) for name in COLUMNS)
     table = Logged(tuple(row.name for row in rows), right, cost, _clusters(size.lab.items), UNIT)
-    one_off = {"model": trained.flops, "verifier": verifier_flops}
-    return Logs(table, tokens, bench.pilot(), bench.truth(), one_off)
+    one_off = {"model": trained.flops + pilot_flops, "verifier": verifier_flops}
+    return Logs(table, tokens, bench.pilot(), bench.truth(), one_off, temperature)
 
 
 def process_verifier(size: Size, model: Transformer, seed: int) -> tuple[Verifier, float]:

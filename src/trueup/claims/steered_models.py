@@ -1,8 +1,9 @@
 """A small and a large model, each before and after tuning, and what each way of tuning keeps.
 
-Pre-training is a web in small: facts, and chains of arithmetic, first mostly in worked steps, then mostly answered at
-once: the models can in part work them out and are not in the habit. Tuning shows worked steps alone, and no fact. It
-has something to teach: where it brings out a habit alone, a few steps of plain tuning do, before a fact is lost.
+Pre-training, or what goes on from pretrained weights, is a web in small: facts, and chains of arithmetic, first mostly
+in worked steps, then mostly answered at once: the models can in part work them out and are not in the habit. Tuning
+shows worked steps alone, and no fact. It has something to teach: where it brings out a habit alone, a few steps of
+plain tuning do, before a fact is lost.
 Axes: B row, P prompt token, T token, M item, F fact.
 """
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
-from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from trueup.claims.chains import HELD_OUT, laboratory
 from trueup.claims.pieces import Pieces
+from trueup.claims.start import Start, Trained, kept
+from trueup.claims.steered_size import Pace, Size
 from trueup.core.types import Json
 
 if TYPE_CHECKING:
     from trueup.train.laboratory import Examples, Source, Transformer
-    from trueup.train.laboratory.presets import Built, Stage
+    from trueup.train.laboratory.presets import Stage
     from trueup.train.laboratory.sampling import Decoder
-    from trueup.train.laboratory.tasks import Chain, Facts
 
 Tokens = NDArray[np.int64]
 Right = NDArray[np.bool_]
@@ -38,54 +39,6 @@ KL_WEIGHT, REPLAY_SHARE = 0.1, 0.1
 LORA_LR = 3.0
 """An adapter's learning rate over that of whole weights: it is usually set higher."""
 RIGHT = ("held_M", "skill_M", "facts_F")
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How large the models, their training and the trial are; `held` items choose settings, `items` judge them."""
-
-    modulus: int
-    most: int
-    facts: int
-    small: int
-    large: int
-    learn_steps: int
-    habit_steps: int
-    tuning_steps: int
-    held: int
-    items: int
-    alphas: Sequence[float] = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0)
-    rows: int = 64
-    lr: float = 4e-3
-    tuning_lr: float = 2e-3
-    stop_ratio: float = 1.25
-
-    @property
-    def skill(self) -> Chain:
-        """What tuning teaches."""
-        laboratory()
-        from trueup.train.laboratory.tasks import Chain
-
-        return Chain(self.modulus, True, self.most)
-
-    @property
-    def knowledge(self) -> Facts:
-        """What pre-training alone shows."""
-        laboratory()
-        from trueup.train.laboratory.tasks import Facts
-
-        return Facts(self.facts, 1)
-
-    @property
-    def dials(self) -> range:
-        """Lengths of chains; the trial is without those of one operation, too few to hold any out."""
-        return range(1, self.most + 1)
-
-    @property
-    def stops(self) -> list[int]:
-        """The steps of tuning behind which it may be stopped, each so many times the one before."""
-        count = int(log(self.tuning_steps) / log(self.stop_ratio)) + 1
-        return sorted({round(self.tuning_steps / self.stop_ratio**i) for i in range(count)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +113,14 @@ class Trial:
 def run_trial(size: Size, seed: int, first: int, pieces: Pieces) -> Trial:
     """Pre-train both models, tune the small one and the large one every way, steer, and look at all of them."""
     look = _Look.of(size, first)
-    built = [_pretrain(size, width, seed, pieces) for width in (size.small, size.large)]
-    small, large = (look.at(one.model, 0, one.spent.flops) for one in built)
+    built = [_pretrain(size, seed, pieces, is_large=is_large) for is_large in (False, True)]
+    small, large = (look.at(one.model, 0, one.flops) for one in built)
     antiexpert, base = (one.model for one in built)
-    expert, stops = _tune(size, antiexpert, FULL, seed, look)
+    expert, stops = _tune(size, size.pace, antiexpert, FULL, seed, look)
 
     def stops_of(name: str) -> list[Seen]:
         def make() -> Json:
-            return [seen.to_json() for seen in _tune(size, base, name, seed, look)[1]]
+            return [seen.to_json() for seen in _tune(size, size.pace_of_large, base, name, seed, look)[1]]
 
         return [Seen.of_json(row) for row in pieces.get(f"seed{seed}-{name}", make)]
 
@@ -177,7 +130,7 @@ def run_trial(size: Size, seed: int, first: int, pieces: Pieces) -> Trial:
     return Trial(small, stops[-1], large, arms, proxy)
 
 
-def web(size: Size) -> Sequence[Stage]:
+def web(size: Size, pace: Pace) -> Sequence[Stage]:
     """The stages of pre-training."""
     room = laboratory()
     from trueup.train.laboratory.presets import Part, Stage
@@ -190,9 +143,9 @@ def web(size: Size) -> Sequence[Stage]:
             Part(size.skill, size.dials, worked),
             Part(Chain(size.modulus, False, size.most), size.dials, direct),
         )
-        return Stage(room.Recipe(steps, size.rows, size.lr), parts)
+        return Stage(room.Recipe(steps, size.rows, pace.lr), parts)
 
-    return [stage(size.learn_steps, LEARN), stage(size.habit_steps, HABIT)]
+    return [stage(pace.learn_steps, LEARN), stage(pace.habit_steps, HABIT)]
 
 
 def watched(source: Source, stops: Sequence[int], look: Callable[[int], None]) -> Source:
@@ -245,15 +198,26 @@ def _chains(size: Size, n: int, rng: np.random.Generator) -> Tokens:
     return np.concatenate([size.skill.prompts(rng, len(p), dial) for dial, p in zip(dials, parts, strict=True)])
 
 
-def _pretrain(size: Size, width: int, seed: int, pieces: Pieces) -> Built:
-    room = laboratory()
+def _pretrain(size: Size, seed: int, pieces: Pieces, *, is_large: bool) -> Trained:
+    laboratory()
     from trueup.train.laboratory.presets import Preset, build
 
-    preset = Preset(room.Shape(width=width, context=4 * size.most + 8), web(size))
-    return build(preset, seed=seed, checkpoint=pieces.file(f"seed{seed}-width{width}.pt"))
+    width, pace = (size.large, size.pace_of_large) if is_large else (size.small, size.pace)
+    start = size.start if is_large else Start(device=size.start.device)
+    files = pieces.file(f"seed{seed}-width{width}.pt")
+
+    def make() -> Trained:
+        model = start.model(width=width, context=4 * size.most + 8, seed=seed)
+        preset = Preset(model.shape, web(size, pace))
+        built = build(preset, seed=seed, begin=model, checkpoint=None if start.weights else files)
+        return Trained(built.model, built.spent.flops)
+
+    return kept(start, files, make)
 
 
-def _tune(size: Size, base: Transformer, arm: str, seed: int, look: _Look) -> tuple[Transformer, list[Seen]]:
+def _tune(
+    size: Size, pace: Pace, base: Transformer, arm: str, seed: int, look: _Look
+) -> tuple[Transformer, list[Seen]]:
     """A tuned copy, and what was seen at every stop of it; the costs at a stop are its share of the steps."""
     room = laboratory()
     from trueup.train.laboratory.tasks import source_of
@@ -261,14 +225,14 @@ def _tune(size: Size, base: Transformer, arm: str, seed: int, look: _Look) -> tu
     model = room.adapted(base, seed=seed) if arm == LORA else deepcopy(base)
     source = source_of(size.skill, size.dials)
     if arm == REPLAY:
-        source = room.mixture([source, web(size)[-1].source], [1 - REPLAY_SHARE, REPLAY_SHARE])
+        source = room.mixture([source, web(size, pace)[-1].source], [1 - REPLAY_SHARE, REPLAY_SHARE])
     seen: list[Seen] = []
 
     def keep(step: int) -> None:
         plain = room.merged(model) if arm == LORA else model
         seen.append(look.at(plain, step, 0.0))
 
-    lr = size.tuning_lr * (LORA_LR if arm == LORA else 1.0)
+    lr = pace.tuning_lr * (LORA_LR if arm == LORA else 1.0)
     recipe = room.Recipe(size.tuning_steps, size.rows, lr, seed=seed + 1, warmup_steps=10)
     options = {"reference": base, "kl": KL_WEIGHT} if arm == KL else {}
     spent = room.train(model, watched(source, size.stops, keep), recipe, **options)

@@ -7,12 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from trueup.core.errors import BadInput
 from trueup.core.types import Json
 from trueup.core.versions import machine, versions
 
 SCALES = ("smoke", "cpu", "gpu")
+S = TypeVar("S")
 REPRODUCED, REFUTED, INCONCLUSIVE = "reproduced", "refuted", "inconclusive"
 
 
@@ -45,7 +47,7 @@ class Verdict:
         return path
 
 
-def size_of(claim: str, scale: str, sizes: Mapping[str, int]) -> int:
+def size_of(claim: str, scale: str, sizes: Mapping[str, S]) -> S:
     """How large a claim is at a scale.
 
     Raises BadInput for a scale that the claim has none of.

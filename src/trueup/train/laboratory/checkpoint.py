@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from trueup.core.errors import BadInput
+from trueup.train.laboratory.llama import LlamaShape
 from trueup.train.laboratory.transformer import Shape, Transformer
 
 S = TypeVar("S")
@@ -29,7 +30,8 @@ def load_model(path: Path) -> Transformer:
     """
     table = _read(path)
     try:
-        model = Transformer(Shape(**table["shape"]))
+        kind = LlamaShape if "key_heads" in table["shape"] else Shape
+        model = Transformer(kind(**table["shape"]))
         model.load_state_dict(table["weights"])
     except (KeyError, TypeError, RuntimeError) as error:
         raise BadInput(f"{path} holds no model of the laboratory ({error}); train it anew") from None
@@ -74,7 +76,7 @@ def _write(path: Path, table: dict[str, Any]) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        table = torch.load(path, weights_only=True)
+        table = torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError:
         raise BadInput(f"no file {str(path)!r}; train the model first") from None
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:

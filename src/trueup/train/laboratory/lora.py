@@ -20,8 +20,10 @@ class Adapted(nn.Module):
     def __init__(self, frozen: nn.Linear, rank: int, alpha: float, generator: torch.Generator) -> None:
         super().__init__()
         self.frozen = frozen
-        self.down = nn.Parameter(torch.randn(rank, frozen.in_features, generator=generator) / sqrt(frozen.in_features))
-        self.up = nn.Parameter(torch.zeros(frozen.out_features, rank))
+        device = frozen.weight.device
+        down_RI = torch.randn(rank, frozen.in_features, generator=generator) / sqrt(frozen.in_features)
+        self.down = nn.Parameter(down_RI.to(device))
+        self.up = nn.Parameter(torch.zeros(frozen.out_features, rank, device=device))
         self.scale = alpha / rank
 
     def forward(self, x: Tensor) -> Tensor:

@@ -124,5 +124,5 @@ def fingerprint_of(model: nn.Module) -> str:
     digest = blake2b(digest_size=8)
     for name, weight in model.state_dict().items():
         digest.update(name.encode())
-        digest.update(weight.numpy().tobytes())
+        digest.update(weight.cpu().numpy().tobytes())
     return digest.hexdigest()

@@ -110,10 +110,20 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def build(chosen: Preset | str, *, seed: int = 0, share: float = 1.0, checkpoint: Path | None = None) -> Built:
-    """Train a preset's model; `share` shortens or lengthens every stage, a checkpoint is a file per stage."""
+def build(
+    chosen: Preset | str,
+    *,
+    seed: int = 0,
+    share: float = 1.0,
+    begin: Transformer | None = None,
+    checkpoint: Path | None = None,
+) -> Built:
+    """Train a preset's model, or the one that it is to begin as, in place.
+
+    `share` shortens or lengthens every stage, a checkpoint is a file per stage.
+    """
     chosen = preset(chosen) if isinstance(chosen, str) else chosen
-    model, spent = Transformer(chosen.shape, seed=seed), Spent()
+    model, spent = begin or Transformer(chosen.shape, seed=seed), Spent()
     for number, stage in enumerate(chosen.stages):
         recipe = replace(stage.recipe, seed=seed, steps=max(1, round(share * stage.recipe.steps)))
         path = checkpoint.with_name(f"{checkpoint.name}.{number}") if checkpoint else None

@@ -1,6 +1,7 @@
 """Samples many completions at once, behind a cache of keys and values.
 
-Rows are sampled in blocks of a fixed size, each with a generator of its own: the same seed gives the same tokens.
+Rows are sampled in blocks of a fixed size, each with a generator of its own, on the model's device: there the same
+seed gives the same tokens, and on another device it gives others.
 Axes: B row, P prompt token, T token, V vocabulary.
 """
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from trueup.train.laboratory.vocabulary import END, PAD, Tokens
 
-BLOCK_ROWS = 1024
+BLOCK_ROWS, GPU_BLOCK_ROWS = 1024, 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,10 @@ def generate(
 
     Prompts may be padded on the left. Padding is never sampled.
     """
-    rows = max(1, BLOCK_ROWS // n)
+    device = device_of(model)
+    rows = max(1, (BLOCK_ROWS if device.type == "cpu" else GPU_BLOCK_ROWS) // n)
     parts = [
-        _block(model, prompts_BP[begin : begin + rows], most, n, temperature, _generator(seed, begin))
+        _block(model, prompts_BP[begin : begin + rows], most, n, temperature, _generator(seed, begin, device))
         for begin in range(0, len(prompts_BP), rows)
     ]
     tokens = [tokens for tokens, _ in parts] or [np.zeros((0, most), np.int64)]
@@ -70,22 +72,29 @@ def greedy(model: Decoder, prompts_BP: Tokens, *, most: int) -> Completions:
     return generate(model, prompts_BP, most=most, temperature=0.0)
 
 
-def _generator(seed: int, place: int) -> torch.Generator:
+def device_of(model: Decoder) -> torch.device:
+    """Where a model is; the CPU where it does not say."""
+    device: torch.device = getattr(model, "device", torch.device("cpu"))
+    return device
+
+
+def _generator(seed: int, place: int, device: torch.device) -> torch.Generator:
     state = np.random.SeedSequence((seed, place)).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+    return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))
 
 
 def _block(
     model: Decoder, prompts_BP: Tokens, most: int, n: int, temperature: float, generator: torch.Generator
 ) -> tuple[Tokens, NDArray[np.float32]]:
-    prompt_BP = torch.from_numpy(np.ascontiguousarray(prompts_BP))
+    device = generator.device
+    prompt_BP = torch.from_numpy(np.ascontiguousarray(prompts_BP)).to(device)
     B, P = prompt_BP.shape
     cache = model.begin(B, P + most, prompt_BP != PAD)
     logits_BV = model(prompt_BP, cache)[:, -1].repeat_interleave(n, 0)
     cache = cache.repeat(n) if n > 1 else cache
-    tokens_BT = torch.full((B * n, most), PAD)
-    logp_BT = torch.zeros(B * n, most)
-    open_B = torch.ones(B * n, dtype=torch.bool)
+    tokens_BT = torch.full((B * n, most), PAD, device=device)
+    logp_BT = torch.zeros(B * n, most, device=device)
+    open_B = torch.ones(B * n, dtype=torch.bool, device=device)
     for place in range(most):
         token_B, logp_B = draw(logits_BV, temperature, generator)
         tokens_BT[:, place] = torch.where(open_B, token_B, PAD)
@@ -94,7 +103,7 @@ def _block(
         if place + 1 == most or not open_B.any():
             break
         logits_BV = model(token_B[:, None], cache)[:, -1]
-    return tokens_BT.numpy(), logp_BT.numpy()
+    return tokens_BT.cpu().numpy(), logp_BT.cpu().numpy()
 
 
 def draw(logits_BV: Tensor, temperature: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from trueup.train.laboratory.sampling import Decoder
+from trueup.train.laboratory.sampling import Decoder, device_of
 
 
 @dataclass(slots=True)
@@ -38,6 +39,11 @@ class Steered:
     def parameter_count(self) -> int:
         """Of all three, for each of them is asked at every token."""
         return sum(model.parameter_count for model in self.parts)
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are, all three on one."""
+        return device_of(self.base)
 
     def begin(self, rows: int, length: int, seen_BT: Tensor | None = None) -> Caches:
         """A cache for each model."""

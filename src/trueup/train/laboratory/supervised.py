@@ -44,7 +44,7 @@ def train(
 def _loss_of(model: Transformer, source: Source, rows: int, reference: Transformer | None, kl: float) -> LossOf:
     def loss_of(rng: np.random.Generator) -> Loss:
         drawn = source(rng, rows)
-        tokens_BT, learned_BT = to_tensors(drawn)
+        tokens_BT, learned_BT = to_tensors(drawn, model.device)
         inputs_BT, mask_BT = tokens_BT[:, :-1], learned_BT[:, 1:]
         logits_BTV = model(inputs_BT)
         value, count = sft_loss(logits_BTV, tokens_BT[:, 1:], mask_BT), _count(drawn)
@@ -58,9 +58,9 @@ def _loss_of(model: Transformer, source: Source, rows: int, reference: Transform
     return loss_of
 
 
-def to_tensors(drawn: Examples) -> tuple[torch.Tensor, torch.Tensor]:
+def to_tensors(drawn: Examples, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
     """The rows and the marks of what is learned."""
-    return torch.from_numpy(drawn.tokens_BT), torch.from_numpy(drawn.learned_BT)
+    return torch.from_numpy(drawn.tokens_BT).to(device), torch.from_numpy(drawn.learned_BT).to(device)
 
 
 def _count(drawn: Examples) -> int:

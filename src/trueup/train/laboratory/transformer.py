@@ -1,11 +1,13 @@
 """A decoder-only transformer of 0.1 to 2 M parameters.
 
-Pre-norm with RMSNorm, rotary positions, GELU, tied embeddings. Positions are relative, so a row may be padded on the
-left: only the mask changes. Axes: B batch, T token, V vocabulary, C width, H head, D head size, L layer.
+Pre-norm with RMSNorm, rotary positions, GELU, tied embeddings; its shape may have blocks of another kind (`llama.py`).
+Positions are relative, so a row may be padded on the left: only the mask changes. It runs where its weights are.
+Axes: B batch, T token, V vocabulary, C width, H head, D head size, L layer.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import sqrt
 
@@ -38,6 +40,27 @@ class Shape:
         if self.width % self.heads or self.width // self.heads % 2:
             raise BadInput(f"width {self.width} does not divide into {self.heads} heads of even size; change either")
 
+    @property
+    def stored_heads(self) -> int:
+        """How many heads have keys and values of their own."""
+        return self.heads
+
+    def block(self) -> nn.Module:
+        """A layer."""
+        return Block(self)
+
+    def norm(self) -> nn.RMSNorm:
+        """A norm of the stream."""
+        return nn.RMSNorm(self.width)
+
+    def turns(self) -> Tensor:
+        """Cosines, then sines, of a position's angles, axes TD."""
+        return turns(self, ROTARY_BASE)
+
+    def precision(self, device: torch.device) -> torch.dtype:
+        """What its blocks compute in."""
+        return torch.float32
+
 
 @dataclass(slots=True)
 class Cache:
@@ -59,12 +82,19 @@ class Cache:
             self.length,
         )
 
+    def take(self, layer: int, key_BHTD: Tensor, value_BHTD: Tensor) -> tuple[Tensor, Tensor]:
+        """Take up a layer's keys and values, and return all of them so far."""
+        end = self.length + key_BHTD.shape[2]
+        self.keys_LBHTD[layer, :, :, self.length : end] = key_BHTD
+        self.values_LBHTD[layer, :, :, self.length : end] = value_BHTD
+        return self.keys_LBHTD[layer, :, :, :end], self.values_LBHTD[layer, :, :, :end]
+
     def mask(self, T: int) -> Tensor | None:
         """What T new tokens may look at, of all with them; None where that is everything."""
         if T == 1 and not self.padded:
             return None
         total = self.length + T
-        causal_TT = torch.ones(T, total, dtype=torch.bool).tril(self.length)
+        causal_TT = torch.ones(T, total, dtype=torch.bool, device=self.seen_BT.device).tril(self.length)
         return causal_TT & self.seen_BT[:, None, None, :total] if self.padded else causal_TT
 
 
@@ -80,12 +110,9 @@ class Attention(nn.Module):
     def forward(self, x_BTC: Tensor, turn_TD: Tensor, layer: int, cache: Cache | None, mask: Tensor | None) -> Tensor:
         B, T, C = x_BTC.shape
         q, k, v = self.qkv(x_BTC).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        q, k = _rotate(q, turn_TD), _rotate(k, turn_TD)
+        q, k = rotate(q, turn_TD), rotate(k, turn_TD)
         if cache is not None:
-            end = cache.length + T
-            cache.keys_LBHTD[layer, :, :, cache.length : end] = k
-            cache.values_LBHTD[layer, :, :, cache.length : end] = v
-            k, v = cache.keys_LBHTD[layer, :, :, :end], cache.values_LBHTD[layer, :, :, :end]
+            k, v = cache.take(layer, k, v)
         y = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=cache is None)
         out: Tensor = self.out(y.transpose(1, 2).reshape(B, T, C))
         return out
@@ -115,10 +142,10 @@ class Transformer(nn.Module):
         super().__init__()
         self.shape = shape
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
-        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
-        self.norm = nn.RMSNorm(shape.width)
+        self.blocks = nn.ModuleList(shape.block() for _ in range(shape.layers))
+        self.norm = shape.norm()
         self.turn_TD: Tensor
-        self.register_buffer("turn_TD", _turns(shape), persistent=False)
+        self.register_buffer("turn_TD", shape.turns(), persistent=False)
         self._draw(torch.Generator().manual_seed(seed))
 
     @property
@@ -126,13 +153,19 @@ class Transformer(nn.Module):
         """All its weights, adapters included."""
         return sum(parameter.numel() for parameter in self.parameters())
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.embedding.weight.device
+
     def begin(self, rows: int, length: int, seen_BT: Tensor | None = None) -> Cache:
         """An empty cache for rows of up to `length` tokens; `seen_BT` is false at the padding on the left."""
         s = self.shape
         if length > s.context:
             raise BadInput(f"a row of {length} tokens does not fit a context of {s.context}; shorten it")
-        keys, values = torch.zeros(2, s.layers, rows, s.heads, length, s.width // s.heads)
-        every_BT = torch.ones(rows, length, dtype=torch.bool)
+        size = (2, s.layers, rows, s.stored_heads, length, s.width // s.heads)
+        keys, values = torch.zeros(size, dtype=s.precision(self.device), device=self.device)
+        every_BT = torch.ones(rows, length, dtype=torch.bool, device=self.device)
         if seen_BT is not None:
             every_BT[:, : seen_BT.shape[1]] = seen_BT
         return Cache(keys, values, every_BT, padded=not bool(every_BT.all()))
@@ -145,8 +178,9 @@ class Transformer(nn.Module):
             raise BadInput(f"a row of {start + T} tokens does not fit a context of {self.shape.context}; shorten it")
         turn_TD, mask = self.turn_TD[start : start + T], cache.mask(T) if cache else None
         x_BTC: Tensor = self.embedding(tokens_BT)
-        for layer, block in enumerate(self.blocks):
-            x_BTC = block(x_BTC, turn_TD, layer, cache, mask)
+        with self._precision():
+            for layer, block in enumerate(self.blocks):
+                x_BTC = block(x_BTC, turn_TD, layer, cache, mask)
         if cache:
             cache.length += T
         out: Tensor = self.norm(x_BTC)
@@ -159,6 +193,11 @@ class Transformer(nn.Module):
     def logits(self, state_BTC: Tensor) -> Tensor:
         """What the states say of the next token, axes BTV."""
         return functional.linear(state_BTC, self.embedding.weight)
+
+    def _precision(self) -> AbstractContextManager[object]:
+        """Matrix products in the shape's precision; the stream, the last norm and the logits stay in float32."""
+        dtype = self.shape.precision(self.device)
+        return nullcontext() if dtype == torch.float32 else torch.autocast(self.device.type, dtype)
 
     def _draw(self, generator: torch.Generator) -> None:
         """Draw every matrix: spread 1/sqrt(inputs), what adds to the stream scaled down with the depth."""
@@ -175,15 +214,16 @@ class Transformer(nn.Module):
             self.embedding.weight.normal_(0.0, EMBEDDING_SPREAD, generator=generator)
 
 
-def _turns(shape: Shape) -> Tensor:
-    """Cosines, then sines, of a position's angles."""
+def turns(shape: Shape, base: float) -> Tensor:
+    """Cosines, then sines, of a position's angles, the first pair of dimensions turning by one radian a token."""
     half = shape.width // shape.heads // 2
-    rate_D = ROTARY_BASE ** (-torch.arange(half) / half)
+    rate_D = base ** (-torch.arange(half) / half)
     angle_TD = torch.arange(shape.context)[:, None] * rate_D
     return torch.cat([angle_TD.cos(), angle_TD.sin()], -1)
 
 
-def _rotate(x_BHTD: Tensor, turn_TD: Tensor) -> Tensor:
+def rotate(x_BHTD: Tensor, turn_TD: Tensor) -> Tensor:
+    """Turn each half of a head's dimensions against the other."""
     cos_TD, sin_TD = turn_TD.chunk(2, -1)
     a, b = x_BHTD.chunk(2, -1)
     return torch.cat([a * cos_TD - b * sin_TD, b * cos_TD + a * sin_TD], -1)

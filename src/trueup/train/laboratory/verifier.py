@@ -9,6 +9,7 @@ Axes: B row, P prompt token, T token, R rollout.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,10 +35,8 @@ class Verifier(nn.Module):
 
     def __init__(self, shape: Shape, *, seed: int = 0, trunk: Transformer | None = None) -> None:
         super().__init__()
-        self.trunk = Transformer(shape, seed=seed)
-        if trunk is not None:
-            self.trunk.load_state_dict(trunk.state_dict())
-        self.head = nn.Linear(shape.width, 1)
+        self.trunk = Transformer(shape, seed=seed) if trunk is None else deepcopy(trunk).requires_grad_(True)
+        self.head = nn.Linear(shape.width, 1, device=self.trunk.device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -50,6 +49,11 @@ class Verifier(nn.Module):
     def parameter_count(self) -> int:
         """All its weights."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.trunk.device
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
         """The logit behind each token, axes BT."""
@@ -140,13 +144,15 @@ def train_verifier(verifier: Verifier, rows: Labelled, recipe: Recipe, *, lm: fl
 
     def loss_of(rng: np.random.Generator) -> Loss:
         picked = rng.integers(0, len(rows.tokens_BT), recipe.rows)
-        tokens_BT = torch.from_numpy(rows.tokens_BT[picked])
-        label_BT, known_BT = torch.from_numpy(rows.label_BT[picked]), torch.from_numpy(rows.known_BT[picked])
+        tokens_BT, label_BT, known_BT, good_B = (
+            torch.from_numpy(array[picked]).to(verifier.device)
+            for array in (rows.tokens_BT, rows.label_BT, rows.known_BT, right_B)
+        )
         state_BTC = verifier.trunk.states(tokens_BT)
         value = binary_loss(verifier.judge(state_BTC), label_BT, known_BT)
         if lm > 0:
             logits_BTV = verifier.trunk.logits(state_BTC[:, :-1])
-            said_BT = (tokens_BT != PAD) & torch.from_numpy(right_B[picked])[:, None]
+            said_BT = (tokens_BT != PAD) & good_B[:, None]
             said_BT[:, : rows.prompt_tokens] = False
             value = value + lm * sft_loss(logits_BTV, tokens_BT[:, 1:], said_BT[:, 1:])
         return Loss(value, int((tokens_BT != PAD).sum()))
@@ -161,8 +167,9 @@ def rate(verifier: Verifier, prompts_BP: Tokens, completions_BT: Tokens) -> Rati
     last_B = tokens_BT.shape[1] - 1 - (tokens_BT[:, ::-1] != PAD).argmax(1)
     parts = []
     for begin in range(0, len(tokens_BT), BLOCK_ROWS):
-        block_BT = torch.from_numpy(tokens_BT[begin : begin + BLOCK_ROWS])
+        block_BT, at_B = (
+            torch.from_numpy(array[begin : begin + BLOCK_ROWS]).to(verifier.device) for array in (tokens_BT, last_B)
+        )
         logit_BT = verifier(block_BT)
-        at_B = torch.from_numpy(last_B[begin : begin + BLOCK_ROWS])
-        parts.append(logit_BT.gather(1, at_B[:, None])[:, 0].sigmoid().numpy())
+        parts.append(logit_BT.gather(1, at_B[:, None])[:, 0].sigmoid().cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)

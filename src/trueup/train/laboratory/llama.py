@@ -1,0 +1,92 @@
+"""Blocks of a Llama, for weights that were trained elsewhere.
+
+Touvron et al. 2023, arXiv:2302.13971: SwiGLU, several heads of queries for one of keys and values, no biases.
+On CUDA its matrix products are in bfloat16. Axes: B batch, T token, C width, H head, D head size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trueup.train.laboratory.transformer import Cache, Shape, rotate, turns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaShape(Shape):
+    """How large a Llama is; `key_heads` have keys and values of their own, `inner` is the width between up and down."""
+
+    key_heads: int
+    inner: int
+    rotary_base: float
+    epsilon: float
+
+    @property
+    def stored_heads(self) -> int:
+        """How many heads have keys and values of their own."""
+        return self.key_heads
+
+    def block(self) -> nn.Module:
+        """A layer."""
+        return LlamaBlock(self)
+
+    def norm(self) -> nn.RMSNorm:
+        """A norm of the stream."""
+        return nn.RMSNorm(self.width, self.epsilon)
+
+    def turns(self) -> Tensor:
+        """Cosines, then sines, of a position's angles, axes TD."""
+        return turns(self, self.rotary_base)
+
+    def precision(self, device: torch.device) -> torch.dtype:
+        """What its blocks compute in."""
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+class LlamaAttention(nn.Module):
+    """Causal self-attention in which heads share keys and values."""
+
+    def __init__(self, shape: LlamaShape) -> None:
+        super().__init__()
+        self.size = shape.width // shape.heads
+        shared = shape.key_heads * self.size
+        self.q = nn.Linear(shape.width, shape.width, bias=False)
+        self.k = nn.Linear(shape.width, shared, bias=False)
+        self.v = nn.Linear(shape.width, shared, bias=False)
+        self.out = nn.Linear(shape.width, shape.width, bias=False)
+
+    def forward(self, x_BTC: Tensor, turn_TD: Tensor, layer: int, cache: Cache | None, mask: Tensor | None) -> Tensor:
+        B, T, C = x_BTC.shape
+        q, k, v = (part(x_BTC).view(B, T, -1, self.size).transpose(1, 2) for part in (self.q, self.k, self.v))
+        q, k = rotate(q, turn_TD), rotate(k, turn_TD)
+        # A mask costs the fast kernels: at the beginning of unpadded rows causal says the same.
+        is_causal = cache is None or (cache.length == 0 and not cache.padded)
+        if cache is not None:
+            k, v = cache.take(layer, k, v)
+        y = functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=None if is_causal else mask, is_causal=is_causal, enable_gqa=True
+        )
+        out: Tensor = self.out(y.transpose(1, 2).reshape(B, T, C))
+        return out
+
+
+class LlamaBlock(nn.Module):
+    """Attention and a gated feed-forward layer, each behind a norm and added to the stream."""
+
+    def __init__(self, shape: LlamaShape) -> None:
+        super().__init__()
+        self.norm1 = shape.norm()
+        self.attention = LlamaAttention(shape)
+        self.norm2 = shape.norm()
+        self.gate = nn.Linear(shape.width, shape.inner, bias=False)
+        self.up = nn.Linear(shape.width, shape.inner, bias=False)
+        self.down = nn.Linear(shape.inner, shape.width, bias=False)
+
+    def forward(self, x_BTC: Tensor, turn_TD: Tensor, layer: int, cache: Cache | None, mask: Tensor | None) -> Tensor:
+        x_BTC = x_BTC + self.attention(self.norm1(x_BTC), turn_TD, layer, cache, mask)
+        h_BTC = self.norm2(x_BTC)
+        out: Tensor = x_BTC + self.down(functional.silu(self.gate(h_BTC)) * self.up(h_BTC))
+        return out
