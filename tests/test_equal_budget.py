@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from trueup.bench import record as recorder
-from trueup.bench.equal_budget import METHOD, Field, curve_of, equal_budget, field, judge, pooled
-from trueup.bench.frontier import MARGIN, cheapest, difference, intervals, is_as_good, lead
+from trueup.bench.bounds import Lesson, follow, informed_stop, learn, lesson_from, lesson_of, oracles, paths, states_of
+from trueup.bench.equal_budget import METHOD, Field, curve_of, equal_budget, field, judge, needed, pooled
+from trueup.bench.frontier import MARGIN, Band, cheapest, difference, intervals, is_as_good, lead
 from trueup.bench.peers import Truth, ask_optillm, install
 from trueup.bench.peers.install import ITS_HUB, OPTILLM, peers_folder
 from trueup.bench.peers.optillm import optillm_serving
@@ -192,7 +193,7 @@ def test_intervals_hold_the_figures():
 
 
 def test_without_peers_nothing_is_decided_and_every_row_is_there(tmp_path):
-    rows = equal_budget(items=40, peers=(), recorded=tmp_path / "none")
+    rows = equal_budget(items=10, peers=(), recorded=tmp_path / "none", workers=1)
     summaries = [row for row in rows if row.get("family") == "summary"]
     assert [row["verdict"] for row in summaries] == ["open"] * 3
     assert any("trueup.bench.record" in str(row.get("skipped")) for row in rows)
@@ -206,7 +207,7 @@ def test_a_peer_that_cannot_be_had_is_a_skipped_row(tmp_path, monkeypatch):
     occupied = tmp_path / "file"
     occupied.write_text("")
     monkeypatch.setenv("TRUEUP_PEERS", str(occupied))
-    summary, rows = judge(field(record_population(MIDDLING, 20, 0), [ITS_HUB]))
+    summary, rows = judge(field(record_population(MIDDLING, 5, 0), [ITS_HUB]))
     assert summary["skipped"] == ["its_hub"]
     assert next(row for row in rows if row["system"] == "its_hub")["skipped"].startswith("its_hub 1.2.0 cannot be")
 
@@ -243,6 +244,76 @@ def test_tasks_are_pooled_with_their_clusters_apart():
     both = pooled([one, two])
     assert len(set(both.clusters)) == 4
     assert list(both.curve[0].right) == [1, 0, 1, 1]
+
+
+def test_an_oracle_takes_what_the_final_leader_needs_and_answers_as_the_whole_vote():
+    """Ties fall by lot: a leads from its first or second vote on; b leads at first, then c, then b again."""
+    cases = [case(*"baaa", lengths=(1, 2, 3, 4)), case(*"bccbb", name="q")]
+    (stop, first), (other, sooner) = (oracles([one], len(one.attempts)) for one in cases)
+    assert stop.completion_tokens[0] == first.completion_tokens[0] in {1 + 2, 1 + 2 + 3}
+    assert other.completion_tokens[0] in {40, 50}
+    assert sooner.completion_tokens[0] == 10
+    stop, first = oracles([case(*"baaab"), cases[1]], 5)
+    for bound in (stop, first):
+        assert list(bound.right) == list(spend(make_arm("vote n=5"), "ours", [case(*"baaab"), cases[1]]).right)
+        assert (list(bound.calls), list(bound.prompt_tokens), bound.family) == ([1, 1], [100, 100], "bound")
+
+
+def test_paths_count_the_two_leaders_and_share_ties():
+    met = paths(np.array([[0, 1, 1, -1, 0], [2, 2, 0, 0, 0]]))
+    assert met.first.T.tolist() == [[0, 1, 1, 2, 2, 2], [0, 1, 2, 2, 2, 3]]
+    assert met.second.T.tolist() == [[0, 0, 1, 1, 1, 2], [0, 0, 0, 1, 2, 2]]
+    assert met.right.T.tolist() == [[0, 1, 0.5, 0, 0, 0.5], [0, 0, 0, 0, 0.5, 1]]
+
+
+def test_the_informed_rule_asks_for_one_attempt_where_all_agree_and_for_more_where_that_pays():
+    same = Lesson(np.zeros((50, 8), int), 10.0, 10.0)
+    met = paths(same.answers)
+    taken, calls = follow(met, learn(met, states_of(met), 1e-4, same))
+    assert (set(taken), set(calls)) == ({1}, {1})
+    rng = np.random.default_rng(0)
+    mixed = Lesson((rng.random((2000, 8)) > 0.7).astype(int), 10.0, 10.0)
+    known = paths(mixed.answers)
+    cheap, dear = (follow(known, learn(known, states_of(known), price, mixed))[0] for price in (1e-6, 2e-2))
+    assert set(dear) == {1}
+    assert np.take_along_axis(known.right, cheap[None], 0).mean() > known.right[1].mean() + 0.05
+
+
+def test_the_informed_rule_loses_about_the_margin_and_takes_fewer_tokens_than_the_whole_vote():
+    cases = record_population(MIDDLING, 400, 0, attempts=24).cases
+    found = informed_stop(cases, lesson_of(MIDDLING, 3000, 1, 24), 24, margin=0.03)
+    whole = spend(make_arm("vote n=24"), "ours", cases)
+    assert found.right.mean() == pytest.approx(whole.right.mean() - 0.03, abs=0.03)
+    assert found.tokens.mean() < 0.6 * whole.tokens.mean()
+
+
+def test_a_recording_is_its_own_lesson():
+    lesson = lesson_from(
+        [case("b", "a", "b", "c", lengths=(4, 6, 8, 2)), case("a", "a", "d", "a", lengths=(5, 5, 5, 5))]
+    )
+    assert lesson.answers.tolist() == [[1, 0, 1, 3], [0, 0, 2, 0]]
+    assert (lesson.tokens, lesson.prompt) == (5.0, 100.0)
+
+
+def test_items_needed_are_those_at_which_the_interval_would_just_be_above_the_margin():
+    """A loss of a fifth of a point, known to within half a point on 100 items: (0.5 / 0.3)^2 times as many."""
+    draw = draws(100)
+    assert needed(Band(-0.002, -0.007, 0.003), draw) == 278
+    assert needed(Band(-0.006, -0.007, -0.005), draw) is None
+
+
+def test_small_budgets_are_votes_of_one_call_where_prompts_are_long():
+    assert curve_of(40, 7.0)[1] == f"{METHOD} n=3 step=3"
+    assert curve_of(40)[1] == f"{METHOD} n=40 price=0.006 step=2"
+    long = case(*"aaaaaaaa", lengths=(10,) * 8, prompt=100)
+    told = spend(make_arm(f"{METHOD} n=8 step=8"), "ours", [long])
+    assert (told.calls[0], told.completion_tokens[0]) == (1, 80)
+
+
+def test_what_is_beside_the_bar_has_rows_over_its_own_cases():
+    ours = [spent(f"trueup {arm}", [1.0, 0.0, 1.0], 1, "ours") for arm in curve_of(40)]
+    _, rows = judge(Field("f", "m", ["x", "y", "z"], ours, {}, [spent("trueup vote", [1.0, 0.0], 1, "ours")]))
+    assert [(row["n"], row["accuracy"]) for row in rows if row["system"] == "trueup vote"] == [(2, 0.5)]
 
 
 def test_the_virtual_clock_waits_for_nothing():

@@ -6,7 +6,7 @@ import json
 import random
 from dataclasses import replace
 from itertools import product
-from math import factorial
+from math import factorial, sqrt
 
 import pytest
 from toys import attempts, finish, item, problem
@@ -17,14 +17,14 @@ from trueup.core.cost import Cost
 from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured, Pool
 from trueup.core.stratum import Stratum
-from trueup.core.types import Grade, Usage
+from trueup.core.types import Grade, Message, Sampling, Usage
 from trueup.methods.adaptive_vote import adaptive_vote
 from trueup.methods.bayes_vote import bayes_vote
 from trueup.methods.blend_asc import beta_at_half, blend_asc, least_sure
 from trueup.methods.frequencies import mode_probability, read_library, usual_library
 from trueup.methods.lookahead_vote import gain_of_block, gain_per_sample, lookahead_vote
 from trueup.methods.rightness import CALIBRATED, leader_frequency, read_table, right
-from trueup.methods.stopping import Votes, worth_a_prompt
+from trueup.methods.stopping import Votes, expected_overhead, measured_overhead
 from trueup.plan.frequencies import frequencies, save_frequencies
 from trueup.plan.replay import replay
 from trueup.plan.rightness import fit_rightness
@@ -173,10 +173,13 @@ def test_lookahead_vote_gives_up_where_no_two_attempts_agree():
 
 
 def test_where_nothing_can_be_read_sampling_ends_once_an_answer_would_be_too_rare():
-    """An answer of frequency f = 1 / (taken + 2) is worth f^2 a sample; at 0.002 that is too little from 21 on."""
+    """An answer of frequency f = 1 / (taken + 2) is worth f^2, at the price of it and of a prompt of 5/8 attempts.
+
+    At 0.002 that is too little from 16 attempts on.
+    """
     found = replay(lookahead_vote(problem(), price=0.002, step=1), attempts(*[None] * 128))
     assert found.value.value is None
-    assert 21 <= found.taken < 25
+    assert 16 <= found.taken < 20
 
 
 def test_where_samples_are_free_all_are_taken_until_nothing_can_change():
@@ -340,10 +343,30 @@ def test_a_budget_of_nought_is_refused():
         next(blend_asc([problem()], budget=0))
 
 
-def test_no_call_pays_more_for_its_prompt_than_for_what_it_writes():
-    """Attempts of 8 tokens behind a prompt of 30 come at least four at a time, once their length is known."""
-    tries = tuple(replace(attempt, usage=Usage(30, 8)) for attempt in attempts(*"abcdefghij"))
-    asks, _ = finish(adaptive_vote(problem(), n=10, step=1), [tries[:4], tries[4:8], tries[8:]])
-    assert [(ask.start, ask.n) for ask in asks] == [(0, 4), (4, 4), (8, 2)]
-    assert worth_a_prompt(tries) == 4
-    assert worth_a_prompt([replace(tries[0], usage=Usage(None, 8))]) == worth_a_prompt([]) == 1
+def test_blocks_grow_with_the_root_of_what_a_call_costs_for_its_prompt():
+    """A prompt of 64 tokens is worth 8 attempts of 8: 2 * sqrt(1 + 8) = 6 attempts a call, once that is known."""
+    tries = tuple(replace(attempt, usage=Usage(64, 8)) for attempt in attempts(*"abcdefghijklmnop"))
+    asks, _ = finish(adaptive_vote(problem(), n=16, step=2), [tries[:4], tries[4:10], tries[10:]])
+    assert [(ask.start, ask.n) for ask in asks] == [(0, 4), (4, 6), (10, 6)]
+    assert measured_overhead(tries) == 8
+    assert measured_overhead([replace(tries[0], usage=Usage(None, 8))]) == measured_overhead([]) == 0
+
+
+def test_the_first_block_goes_by_the_length_of_the_models_turns_in_the_prompt():
+    """Four messages of 40, 16, 40 and 16 letters are 28 tokens and 16 around them, a turn of the model 4: 44 / 4."""
+    shown = tuple(Message(role, "x" * size) for role, size in [("user", 40), ("assistant", 16)] * 2)
+    short = replace(problem(), prompt=shown)
+    assert expected_overhead(short) == 11
+    assert next(lookahead_vote(short)).n == int(4 * sqrt(12))
+    assert (
+        expected_overhead(replace(problem(), prompt=(Message("user", "x" * 400),), sampling=Sampling(max_tokens=8)))
+        == 13
+    )
+
+
+def test_what_a_call_costs_for_its_prompt_is_weighed_against_what_it_brings():
+    bare, dear = Votes(3, 2, 1, 0, 60), Votes(3, 2, 1, 0, 60, overhead=7.0)
+    assert 0 < gain_per_sample(dear) < gain_per_sample(bare)
+    assert gain_per_sample(Votes(0, 0, 0, 2, 6, overhead=1.0)) == pytest.approx(
+        gain_per_sample(Votes(0, 0, 0, 2, 6)) / 2
+    )

@@ -38,7 +38,7 @@ def expected(method, n, p):
 
 
 def test_votes_count_the_leader_the_second_the_rest_and_what_could_not_be_read():
-    assert Votes.of(attempts("a", "b", "a", None, "c"), 8) == Votes(2, 1, 1, 1, 3)
+    assert Votes.of(attempts("a", "b", "a", None, "c"), 8) == Votes(2, 1, 1, 1, 3, overhead=5 / 8)
 
 
 def test_a_block_is_what_the_leader_needs_at_least():
@@ -192,6 +192,12 @@ def test_a_confidence_that_cannot_be_read_counts_as_the_mean_of_the_others():
     _, answer = finish(confidence_vote(problem(), n=3, temperature=1.0), [attempts("a", "a", "b"), *said])
     share = (exp(0.9) + exp(0.7)) / (exp(0.9) + exp(0.7) + exp(0.5))
     assert answer.note == f"{share:.0%} of the weight of 3 attempts"
+
+
+def test_where_no_confidence_can_be_read_it_is_a_plain_vote_and_says_so():
+    tries = attempts("b", "a", "a")
+    _, answer = finish(confidence_vote(problem(), n=3, temperature=0.1), [tries, *[attempts(None)] * 3])
+    assert (answer.value, answer.note) == ("a", "2 of 3 votes; no confidence could be read, so each counts alike")
 
 
 def test_confidence_vote_of_unparsable_attempts_abstains_and_asks_nothing_more():

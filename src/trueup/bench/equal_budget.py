@@ -5,18 +5,26 @@ The bar: the default adaptive method is as accurate as a peer's vote of the whol
 loses less than half a point), for at most half the tokens of the cheapest fixed-budget peer that is as accurate, and
 80 % of those of the cheapest adaptive one; and nowhere does a peer lie above its curve. The best of several votes of
 the same attempts is no reference: they differ by how their ties fall, and the best would be the luckiest.
+Rows of the family `bound` are no methods: they say how few tokens any rule for stopping could do with (`bounds`).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil
+from multiprocessing import get_context
 from pathlib import Path
+from statistics import fmean
 
+from trueup.bench.bounds import BOUND, informed_stop, lesson_from, lesson_of, oracles
 from trueup.bench.frontier import MARGIN, Band, Rival, cheapest, difference, intervals, lead
 from trueup.bench.peers.install import Peer
 from trueup.bench.peers.recorded import ADAPTIVE, FIXED, RUNS, run_peer
-from trueup.bench.population import POPULATIONS, SIMULATED, record_population
+from trueup.bench.population import POPULATIONS, SIMULATED, Population, record_population
 from trueup.bench.recorded import SAMPLES, Recording, read_recordings
 from trueup.bench.spent import Spent, joined, spend
 from trueup.catalog import make_arm, names
@@ -24,21 +32,31 @@ from trueup.core.errors import BadInput, Unavailable
 from trueup.core.settings import settings_of
 from trueup.core.stratum import Arm
 from trueup.core.types import Json
+from trueup.methods.stopping import measured_overhead
 from trueup.plan import Resampler
 
-ITEMS = 4000
+ITEMS = 16_000
+"""As many as tell a loss of a fifth of a point from one of half a point."""
+BESIDE = 4000
+"""Of them, for our methods that the bar is not about."""
 SEED = 101
 """None of those that the methods' defaults were chosen on."""
 ORDERS = 20
 """In how many orders the attempts on record are drawn; those of one item are one cluster."""
+LESSONS = 8
+"""Problems to learn a bound from, for each that it is tested on."""
+LESSON_ORDERS = 200
 RECORDED = Path("results/equal-budget/recorded.json.gz")
 MAKE = f"python -m trueup.bench.record examples/votes {RECORDED}"
 BARS = {FIXED: 0.5, ADAPTIVE: 0.8}
 METHOD = "lookahead_vote"
 MOST = 128
 """Attempts that ours may take of a simulated problem: it stops by what they are worth, not by their number."""
-PRICES = ("0.003 step=1", "0.002 step=2", "0.001 step=2", "0.001", "0.0006")
-"""What a sample may cost, from the least budget up to the default price."""
+SMALL = ("price=0.006 step=2", "price=0.003 step=2", "price=0.002 step=3", "price=0.001 step=3")
+"""The least budgets where an attempt is longer than its prompt; chosen on these populations with other seeds."""
+SMALL_VOTES = (3, 4, 6, 8)
+"""And where it is shorter: votes of one call."""
+PRICES = (0.003, 0.001, 0.0005, 0.00015, 0.0001)
 VOTES = (2, 3, 4, 6, 8, 12, 16, 24, 32, SAMPLES)
 OURS = "ours"
 POOLED = "all tasks"
@@ -48,31 +66,52 @@ MET, MISSED, OPEN = "met", "missed", "open"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """All systems on one population or task; `clusters` says which cases hang together, `skipped` who stayed out."""
+    """All systems on one population or task; `clusters` says which cases hang together, `skipped` who stayed out.
+
+    `beside` are systems that the bar is not about, on the first of the cases.
+    """
 
     name: str
     model: str
     clusters: Sequence[str]
     systems: Sequence[Spent]
     skipped: Mapping[str, str]
+    beside: Sequence[Spent] = ()
 
     @property
     def curve(self) -> list[Spent]:
-        """The default adaptive method, the smallest budget first."""
+        """The default adaptive method, as it ships but for its n at the end."""
         return [system for system in self.systems if system.system.startswith(f"trueup {METHOD} ")]
 
 
-def curve_of(depth: int) -> list[str]:
-    """The default adaptive method from the least budget to the greatest, where it is as it ships but for its n."""
+def curve_of(depth: int, overhead: float = 0.0) -> list[str]:
+    """The default adaptive method at many budgets, at last as it ships but for its n.
+
+    `overhead` is the length of a prompt over that of an attempt.
+    """
     n = min(MOST, depth)
-    return [f"{METHOD} n=1", *(f"{METHOD} n={n} price={price}" for price in PRICES), f"{METHOD} n={n}"]
+    small = [f"n={k} step={k}" for k in SMALL_VOTES] if overhead > 1 else [f"n={n} {words}" for words in SMALL]
+    prices = [f"n={n} price={price}" for price in PRICES]
+    return [f"{METHOD} {words}" for words in ("n=1", *small, *prices, f"n={n}")]
 
 
 def equal_budget(
-    *, items: int = ITEMS, peers: Sequence[Peer] = tuple(RUNS), recorded: Path = RECORDED, seed: int = SEED
+    *,
+    items: int = ITEMS,
+    peers: Sequence[Peer] = tuple(RUNS),
+    recorded: Path = RECORDED,
+    seed: int = SEED,
+    workers: int | None = None,
 ) -> list[dict[str, Json]]:
-    """A summary row per population and task, then a row per system on each."""
-    fields = [field(recording, peers) for recording in _recordings(items, recorded, seed)]
+    """A summary row per population and task, then a row per system on each; a worker takes a population at a time."""
+    sources: list[Population | str] = [*POPULATIONS, *_strata(recorded)]
+    run = partial(_field_of, items=items, peers=peers, recorded=recorded, seed=seed)
+    crew = min(len(sources), workers or os.cpu_count() or 1)
+    if crew == 1:
+        fields = list(map(run, sources))
+    else:
+        with ProcessPoolExecutor(crew, mp_context=get_context("spawn")) as pool:
+            fields = list(pool.map(run, sources))
     tasks = [one for one in fields if one.model != SIMULATED]
     judged = [judge(one, seed) for one in [*fields, *([pooled(tasks)] if tasks else [])]]
     missing = {"system": "embedded model", "skipped": f"no {recorded}; make it with `{MAKE}`"}
@@ -83,25 +122,25 @@ def equal_budget(
     ]
 
 
-def field(recording: Recording, peers: Sequence[Peer]) -> Field:
+def field(recording: Recording, peers: Sequence[Peer], bounds: Sequence[Spent] = ()) -> Field:
     """Run every system on a recording."""
-    curve = [spend(make_arm(arm), OURS, recording.cases) for arm in curve_of(recording.depth)]
-    systems, skipped = [*curve, *_others(recording.first(SAMPLES))], {}
+    curve = [spend(make_arm(arm), OURS, recording.cases) for arm in curve_of(recording.depth, _overhead(recording))]
+    systems, skipped, whole = [*curve, *bounds], {}, recording.first(SAMPLES)
     for peer in peers:
         try:
-            systems += run_peer(peer, recording.first(SAMPLES))
+            systems += run_peer(peer, whole)
         except Unavailable as error:
             skipped[peer.name] = str(error)
-    return Field(recording.name, recording.model, [case.cluster for case in recording.cases], systems, skipped)
+    beside = list(_others(replace(whole, cases=whole.cases[:BESIDE])))
+    return Field(recording.name, recording.model, [case.cluster for case in recording.cases], systems, skipped, beside)
 
 
 def pooled(fields: Sequence[Field]) -> Field:
     """Several tasks as one, of the systems that ran on them all."""
-    known = [{system.system: system for system in one.systems} for one in fields]
-    common = [name for name in known[0] if all(name in one for one in known)]
     clusters = [f"{one.name} {cluster}" for one in fields for cluster in one.clusters]
     skipped = {name: why for one in fields for name, why in one.skipped.items()}
-    return Field(POOLED, fields[0].model, clusters, [joined([one[name] for one in known]) for name in common], skipped)
+    systems, beside = _joined([one.systems for one in fields]), _joined([one.beside for one in fields])
+    return Field(POOLED, fields[0].model, clusters, systems, skipped, beside)
 
 
 def judge(field: Field, seed: int = SEED) -> tuple[dict[str, Json], list[dict[str, Json]]]:
@@ -110,21 +149,49 @@ def judge(field: Field, seed: int = SEED) -> tuple[dict[str, Json], list[dict[st
     rivals = [system for system in field.systems if system.family in BARS]
     leads = dict(zip((rival.system for rival in rivals), lead(field.curve, rivals, draws), strict=True))
     about = {"population": field.name, "model": field.model, "n": len(field.clusters), "items": draws.weights.shape[1]}
-    summary = about | {"skipped": list(field.skipped)} | _verdicts(field.curve[-1], rivals, leads, draws)
+    summary = about | {"skipped": list(field.skipped)} | _verdicts(field, rivals, leads, draws)
     skipped = [{"system": name, "skipped": why} for name, why in field.skipped.items()]
     rows = [
         _row(system, *bands, leads.get(system.system))
         for system, bands in zip(field.systems, intervals(field.systems, draws), strict=True)
     ]
-    return summary, [about | row for row in [*skipped, *rows]]
+    return summary, [about | row for row in [*skipped, *rows]] + _rows_beside(field, about, seed)
 
 
-def _recordings(items: int, recorded: Path, seed: int) -> Iterator[Recording]:
-    for population in POPULATIONS:
-        yield record_population(population, items, seed, MOST)
-    if recorded.exists():
-        for recording in read_recordings(recorded):
-            yield recording.reordered(ORDERS, seed)
+def _rows_beside(field: Field, about: Mapping[str, Json], seed: int) -> list[dict[str, Json]]:
+    if not field.beside:
+        return []
+    draws = Resampler.of(field.clusters[: len(field.beside[0].right)], seed=seed, name=field.name)
+    sizes = {"n": len(draws.codes), "items": draws.weights.shape[1]}
+    bands = intervals(field.beside, draws)
+    return [{**about, **sizes, **_row(one, *pair, None)} for one, pair in zip(field.beside, bands, strict=True)]
+
+
+def _joined(parts: Sequence[Sequence[Spent]]) -> list[Spent]:
+    known = [{system.system: system for system in part} for part in parts]
+    common = [name for name in known[0] if all(name in one for one in known)]
+    return [joined([one[name] for one in known]) for name in common]
+
+
+def _strata(recorded: Path) -> list[str]:
+    return [recording.name for recording in read_recordings(recorded)] if recorded.exists() else []
+
+
+def _field_of(source: Population | str, *, items: int, peers: Sequence[Peer], recorded: Path, seed: int) -> Field:
+    """A population, or a stratum of the recordings by its name: in as many orders, and bounds learnt in others."""
+    if isinstance(source, Population):
+        recording = record_population(source, items, seed, MOST)
+        lesson = lesson_of(source, LESSONS * items, seed, MOST)
+    else:
+        plain = next(one for one in read_recordings(recorded) if one.name == source)
+        recording = plain.reordered(ORDERS, seed)
+        lesson = lesson_from(plain.reordered(LESSON_ORDERS, seed + 1).cases)
+    cases = recording.cases
+    return field(recording, peers, [*oracles(cases, SAMPLES), informed_stop(cases, lesson, SAMPLES)])
+
+
+def _overhead(recording: Recording) -> float:
+    return fmean(measured_overhead(case.attempts) for case in recording.cases)
 
 
 def _others(recording: Recording) -> Iterator[Spent]:
@@ -149,7 +216,8 @@ def _replayed(arm: Arm, recording: Recording) -> Spent | None:
         return None
 
 
-def _verdicts(ours: Spent, rivals: Sequence[Spent], leads: dict[str, Band], draws: Resampler) -> dict[str, Json]:
+def _verdicts(field: Field, rivals: Sequence[Spent], leads: dict[str, Band], draws: Resampler) -> dict[str, Json]:
+    ours, bounds = field.curve[-1], [system for system in field.systems if system.family == BOUND]
     told: dict[str, Json] = {"system": ours.system, "family": "summary"}
     whole = [r for r in rivals if r.family == FIXED and r.system.endswith(f" {SAMPLES}")]
     if not whole:
@@ -157,16 +225,31 @@ def _verdicts(ours: Spent, rivals: Sequence[Spent], leads: dict[str, Band], draw
     reference = whole[0]
     loss = difference(ours, reference, draws)
     calls = {"accuracy": MET if loss.low > -MARGIN else MISSED if loss.high < -MARGIN else OPEN}
-    told |= {"reference": reference.system, **_figures("difference", loss)}
+    told |= {"reference": reference.system, **_figures("difference", loss), "items_needed": needed(loss, draws)}
     for family, bar in BARS.items():
         rival = cheapest(ours, [r for r in rivals if r.family == family], reference, draws)
         calls[family] = _call(rival, bar)
         if rival is not None:
             told |= {f"best_{family}": rival.system, **_figures(f"ratio_{family}", rival.ratio)}
+            told |= _reachable(family, rival, ours, bounds)
     calls["curve"] = _curve_call(list(leads.values()))
     above = [{"system": name, **_figures("lead", band)} for name, band in leads.items() if band.value < 0]
     verdict = next((call for call in (MISSED, OPEN) if call in calls.values()), MET)
     return told | {f"bar_{name}": call for name, call in calls.items()} | {"above": above, "verdict": verdict}
+
+
+def needed(loss: Band, draws: Resampler) -> int | None:
+    """Items that would show a loss like this one to be less than the margin; None where it is not."""
+    if loss.value <= -MARGIN:
+        return None
+    items: int = draws.weights.shape[1]
+    return ceil(items * ((loss.value - loss.low) / (loss.value + MARGIN)) ** 2)
+
+
+def _reachable(family: str, rival: Rival, ours: Spent, bounds: Sequence[Spent]) -> dict[str, float]:
+    """What the bounds take of the tokens of the rival that ours was held against."""
+    tokens = ours.tokens.mean() / rival.ratio.value
+    return {f"ratio_{family}_{bound.system.replace(' ', '_')}": float(bound.tokens.mean() / tokens) for bound in bounds}
 
 
 def _call(rival: Rival | None, bar: float) -> str:

@@ -51,7 +51,7 @@ def record_population(population: Population, items: int, seed: int, attempts: i
 
 
 def _case(population: Population, place: int, attempts: int, rng: np.random.Generator) -> Case:
-    numbers = _drawn(population, attempts, rng)
+    numbers = draw_answers(population, attempts, rng)
     values = rng.permutation(ANSWERS)
     lengths = np.maximum(1, rng.lognormal(np.log(population.tokens), SPREAD, size=attempts)).astype(int)
     letters = rng.integers(97, 123, size=(attempts, WORDS * 6)).astype(np.uint8)
@@ -65,8 +65,8 @@ def _case(population: Population, place: int, attempts: int, rng: np.random.Gene
     return Case(problem, drawn, right, PROMPT_TOKENS, name)
 
 
-def _drawn(population: Population, attempts: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The answer of each attempt, 0 the right one."""
+def draw_answers(population: Population, attempts: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The answers of so many attempts at a fresh problem, 0 the right one."""
     p = rng.beta(population.a, population.b)
     wrong = rng.dirichlet([population.concentration] * population.rivals)
     return rng.choice(population.rivals + 1, size=attempts, p=[p, *(1.0 - p) * wrong / wrong.sum()])

@@ -58,6 +58,7 @@ def _row(pool: Pool) -> dict[str, Json]:
     return {
         "id": pool.item.problem.id,
         "cluster": pool.item.cluster,
+        "prompt": [[message.role, message.content] for message in pool.item.problem.prompt],
         "prompt_tokens": pool.attempts[0].usage.prompt_tokens,
         "attempts": [
             [a.text, a.answer, a.usage.completion_tokens, int(grade.is_right), a.finish]

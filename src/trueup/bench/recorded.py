@@ -1,7 +1,7 @@
 """Attempts that were recorded once, for every method to be replayed on.
 
-A file is gzipped JSON, as `trueup.bench.record` makes it: per stratum the pattern of an answer, and per item the texts,
-answers, lengths in tokens and grades of its attempts.
+A file is gzipped JSON, as `trueup.bench.record` makes it: per stratum the pattern of an answer, and per item its prompt
+and the texts, answers, lengths in tokens and grades of its attempts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trueup.core.errors import BadInput
 from trueup.core.types import Attempt, Json, Message, Problem, Usage
 
 SAMPLES = 40
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def read_recordings(path: Path) -> list[Recording]:
 
 
 def _case(stratum: str, row: Json) -> Case:
-    problem = Problem(row["id"], stratum, (Message("user", row["id"]),))
+    problem = Problem(row["id"], stratum, tuple(Message(*turn) for turn in row["prompt"]))
     attempts = tuple(
         Attempt(number, text, finish, Usage(row["prompt_tokens"], tokens), answer)
         for number, (text, answer, tokens, _, finish) in enumerate(row["attempts"])
@@ -84,6 +84,6 @@ def _shuffled(case: Case, order: int, seed: int) -> Case:
     places = list(range(len(case.attempts)))
     random.Random(f"{seed}:{case.problem.id}:{order}").shuffle(places)
     name = f"{case.problem.id}#{order}"
-    problem = replace(case.problem, id=name, prompt=(Message("user", name),))
+    problem = replace(case.problem, id=name)
     attempts = tuple(replace(case.attempts[place], index=number) for number, place in enumerate(places))
     return replace(case, problem=problem, attempts=attempts, right=tuple(case.right[place] for place in places))

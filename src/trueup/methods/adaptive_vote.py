@@ -19,7 +19,7 @@ from trueup.methods.stopping import Votes, sample_until
 from trueup.methods.tally import elect
 
 
-def adaptive_vote(problem: Problem, *, n: int = 16, confidence: float = 0.95, step: int = 2) -> Flow[Answer]:
+def adaptive_vote(problem: Problem, *, n: int = 16, confidence: float = 0.95, step: int = 3) -> Flow[Answer]:
     """Sample in calls of at least `step` attempts until the posterior is sure of the leader, n at most."""
 
     def is_safe(votes: Votes) -> bool:

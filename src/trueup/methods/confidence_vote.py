@@ -3,8 +3,8 @@
 Taubenfeld et al. 2025, arXiv:2502.06233 (Confidence-Informed Self-Consistency): weights are the softmax over the
 attempts of confidence / temperature. The confidence is the geometric mean of the token probabilities where the engine
 tells them for every attempt, else what the model says of its own attempt, 0 to 100, when asked. An attempt of
-which it says nothing that can be read counts as much as the mean of the others, and where nothing can be read all
-count alike. A great temperature makes it `vote`, a small one the most confident attempt.
+which it says nothing that can be read counts as much as the mean of the others, and where nothing can be read it is a
+plain vote, and says so. A great temperature makes it `vote`, a small one the most confident attempt.
 Cost: n samples; without token probabilities n judge's texts besides.
 """
 
@@ -21,7 +21,7 @@ from trueup.core.asks import Flow, judge, sample
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.revise import ask_again
-from trueup.methods.tally import favourite, voice_of
+from trueup.methods.tally import elect, favourite, voice_of
 
 ASK = "How sure are you that this answer is right? Reply with one number from 0 (surely wrong) to 100 (surely right)."
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -43,6 +43,9 @@ def confidence_vote(problem: Problem, *, n: int = 8, temperature: float = 0.5) -
         confidences = [exp(logprob) for logprob in logprobs]
     else:
         confidences = yield from _said(problem, readable)
+    if not confidences:
+        plain = elect(problem, attempts)
+        return replace(plain, note=f"{plain.note}; no confidence could be read, so each counts alike")
     weights: dict[str, float] = defaultdict(float)
     for attempt, weight in zip(readable, softmax(confidences, temperature), strict=True):
         weights[attempt.answer or ""] += weight
@@ -64,6 +67,7 @@ def read_confidence(text: str) -> float | None:
 
 
 def _said(problem: Problem, attempts: Sequence[Attempt]) -> Flow[list[float]]:
+    """What the model says of each, the mean of the others where it says nothing; none where it says nothing at all."""
     free = replace(problem.sampling, schema=None, grammar=None)
     said: list[float | None] = []
     for attempt in attempts:
@@ -71,5 +75,4 @@ def _said(problem: Problem, attempts: Sequence[Attempt]) -> Flow[list[float]]:
         (reply, *_) = yield from judge(prompt, start=attempt.index, sampling=free)
         said.append(read_confidence(reply.text))
     known = [confidence for confidence in said if confidence is not None]
-    usual = fmean(known) if known else 0.0
-    return [usual if confidence is None else confidence for confidence in said]
+    return [fmean(known) if confidence is None else confidence for confidence in said] if known else []

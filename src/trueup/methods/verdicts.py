@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from trueup.core.asks import Flow, judge
 from trueup.core.errors import BadInput
+from trueup.core.judging import true_share
 from trueup.core.types import Attempt, Problem, Prompt, Sampling
 
 
@@ -35,11 +36,8 @@ class Bench:
             )
 
     def corrected(self, share: float) -> float:
-        """An unbiased estimate of the truth behind a share of votes: 1 for what is right, 0 for what is wrong.
-
-        Rogan and Gladen 1978: (share + q0 - 1) / (q0 + q1 - 1). It is not cut to [0, 1], which would bias sums.
-        """
-        return (share + self.q0 - 1) / (self.q0 + self.q1 - 1)
+        """An unbiased estimate of the truth behind a share of votes: 1 for what is right, 0 for what is wrong."""
+        return true_share(share, self.q0, self.q1)
 
     def sampling(self, problem: Problem) -> Sampling:
         """The problem's own sampling for free text of this length."""

@@ -1,8 +1,8 @@
 """How often a judge is right, and its verdicts corrected.
 
 After Lee et al. 2025, arXiv:2511.21140: q1 is the share of right answers that the judge passes, q0 the share of wrong
-ones that it rejects, both measured on m1 and m0 graded answers. A share p of n verdicts then stands for an accuracy of
-(p + q0 - 1) / (q0 + q1 - 1), with the variance of p, q0 and q1 in it by the delta method. Measure them on answers of
+ones that it rejects, both measured on m1 and m0 graded answers. A share p of n verdicts then stands for an accuracy
+(`core.judging`) that has the variance of p, q0 and q1 in it by the delta method. Measure them on answers of
 the very policy that is judged: judges favour some.
 """
 
@@ -14,6 +14,7 @@ from math import sqrt
 from statistics import NormalDist
 
 from trueup.core.errors import BadInput
+from trueup.core.judging import true_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,7 @@ def correct_judged(judged: float, n: int, rates: JudgeRates) -> Corrected:
 
     Raises BadInput for a judge that is no better than chance, whose verdicts say nothing.
     """
-    if rates.edge <= 0:
-        raise BadInput(f"this judge has q0={rates.q0:.3g} and q1={rates.q1:.3g}: no better than chance, take another")
-    value = (judged + rates.q0 - 1) / rates.edge
+    value = true_share(judged, rates.q0, rates.q1)
     spread = (
         judged * (1 - judged) / n
         + (1 - value) ** 2 * rates.q0 * (1 - rates.q0) / rates.m0
