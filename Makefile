@@ -41,9 +41,9 @@ browser:
 	@touch $@
 
 .venv/test: .venv/core
-	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,train,test]'
+	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,train,smt,words,test]'
 	@touch $@
 
 .venv/check: .venv/test
-	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,train,test,check]'
+	$(PIP) --constraint $(CONSTRAINTS) --editable '.[serve,train,smt,words,test,check]'
 	@touch $@
