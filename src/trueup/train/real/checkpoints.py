@@ -1,0 +1,66 @@
+"""Checkpoints of an online training: whole ones only, and of this run only."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from trueup.core.errors import BadInput
+from trueup.models.huggingface.folder import digest
+from trueup.train.job import Job
+
+WHOLE, RUN = "whole", "run.json"
+
+
+class Marker(TrainerCallback):
+    """Marks a checkpoint as whole once everything in it is written."""
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **ignored: Any) -> None:
+        if args.should_save:
+            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+
+
+def begin(job: Job, name: str, settings: dict[str, Any], *, is_main: bool) -> Path | None:
+    """The checkpoint to go on from, None at the beginning; what a kill left half written is deleted.
+
+    Raises BadInput where the checkpoints are of a run with another trainer, settings, seed, model or items.
+    """
+    folder = job.checkpoints / "online"
+    told = {"trainer": name, "seed": job.seed, "settings": settings, "model": digest(job.model), "items": _items(job)}
+    file = folder / RUN
+    if file.exists():
+        _compare(json.loads(file.read_text()), told, job.out)
+    elif is_main:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = file.with_suffix(".draft")
+        draft.write_text(json.dumps(told, indent=1))
+        os.replace(draft, file)
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    whole = [path for path in found if (path / WHOLE).exists()]
+    if is_main:
+        for path in found:
+            if path not in whole:
+                shutil.rmtree(path)
+    return whole[-1] if whole else None
+
+
+def _compare(there: dict[str, Any], here: dict[str, Any], out: Path) -> None:
+    for name, value in here.items():
+        before: Any = there.get(name)
+        if before != value:
+            what = f"with {name} {before!r}, not {value!r}" if name in ("trainer", "seed") else f"with another {name}"
+            if name == "settings":
+                differ = sorted(key for key in {*before, *value} if before.get(key) != value.get(key))
+                what = "with " + ", ".join(f"{key}={before.get(key)}" for key in differ)
+            raise BadInput(f"{str(out)!r} holds checkpoints of a run {what}; choose another --out")
+
+
+def _items(job: Job) -> str:
+    rows = [(item.problem.id, [(m.role, m.content) for m in item.problem.prompt]) for item in job.stratum.items]
+    return blake2b(json.dumps([job.stratum.verifier.name, rows]).encode(), digest_size=8).hexdigest()

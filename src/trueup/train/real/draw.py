@@ -1,0 +1,41 @@
+"""Sampling with dice of each row's own, instead of one stream for the batch.
+
+A token is the place of the largest log p + g with g from a Gumbel distribution (Gumbel 1954), which is a draw from p.
+The dice are seeded by what the row is, so its tokens hang neither on the number of processes nor on a kill in between.
+B is rows, V the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+
+class Draw(LogitsProcessor):
+    """Leaves the drawn token alone possible in each row."""
+
+    def __init__(self, temperature: float) -> None:
+        self._temperature = temperature
+        self._dice: list[torch.Generator] = []
+        self._seeds: list[int] = []
+
+    def begin(self, names: Sequence[str]) -> None:
+        """Take fresh dice for rows of these names."""
+        self._seeds = [int.from_bytes(blake2b(name.encode(), digest_size=7).digest()) for name in names]
+        self._dice = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """The scores with all but the drawn token at minus infinity."""
+        if not self._dice:
+            self._dice = [torch.Generator(scores.device).manual_seed(seed) for seed in self._seeds]
+        assert len(self._dice) == len(scores), "rows were added after their dice"
+        scores_BV = scores.float()
+        waiting_BV = torch.empty_like(scores_BV)
+        for row, dice in enumerate(self._dice):
+            waiting_BV[row].exponential_(generator=dice)
+        drawn_B = (scores_BV / self._temperature - waiting_BV.log()).argmax(-1)
+        return torch.full_like(scores, float("-inf")).scatter(1, drawn_B[:, None], 0.0)

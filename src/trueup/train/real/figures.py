@@ -1,0 +1,44 @@
+"""What a step is told by: rewards, lengths, cuts, distance to the base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from trueup.train.real.episodes import Record
+
+TOLD = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "kl": "kl",
+    "entropy": "entropy",
+    "clip_ratio/region_mean": "clip_ratio",
+}
+"""TRL's figures that go on, and what they are called here."""
+
+
+def figures_of(records: Sequence[Record], logs: Mapping[str, float | None], n: int) -> dict[str, float]:
+    """The figures of a step over the rows of all processes, n of a prompt together; those of a second turn carry a 2.
+
+    `clipped` is the share of turns that were cut at the limit of tokens, whose rewards say little of the policy; `flat`
+    that of groups whose attempts all earned the same, from which nothing is learned. Of two turns also: the share
+    `edited`, `mended` (wrong, then right) and `spoilt` (right, then wrong).
+    """
+    told = {ours: float(value) for theirs, ours in TOLD.items() if (value := logs.get(theirs)) is not None}
+    for turn in range(len(records[0].rewards)):
+        mark = str(turn + 1) if turn else ""
+        told[f"reward{mark}"] = fmean(record.rewards[turn] for record in records)
+        told[f"right{mark}"] = fmean(record.rights[turn] for record in records)
+        told[f"length{mark}"] = fmean(record.lengths[turn] for record in records)
+        told[f"clipped{mark}"] = fmean(record.clipped[turn] for record in records)
+    groups = [records[begun : begun + n] for begun in range(0, len(records), n)]
+    told["flat"] = fmean(len({record.rewards for record in group}) == 1 for group in groups)
+    return told | (_changes(records) if len(records[0].rights) > 1 else {})
+
+
+def _changes(records: Sequence[Record]) -> dict[str, float]:
+    return {
+        "edited": fmean(record.edited for record in records),
+        "mended": fmean(record.rights == (False, True) for record in records),
+        "spoilt": fmean(record.rights == (True, False) for record in records),
+    }

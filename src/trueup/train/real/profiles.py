@@ -1,0 +1,187 @@
+"""Placement profiles: where a training runs, and in how many processes.
+
+A profile changes the launcher, the number format, who samples, and how a step's batch is cut into micro-batches. It
+never changes the step: `batch` and `n` are the method's, and rows a process times accumulation follow from them. `cpu`
+and `torchrun-2` (gloo) are held to one another by tests; `gpu`, `fsdp2` and `zero3+vllm` are tested as configurations.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from math import lcm
+from pathlib import Path
+from typing import Any
+
+from trueup.core.errors import BadInput, Unavailable, UnknownName
+
+COMMAND = "trueup.cli"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Where and how a training runs.
+
+    `rows` is the largest micro-batch of a process. `launcher` starts the `processes`: empty, `torchrun`, or
+    `accelerate` with the configuration `sharding` that TRL ships. With `vllm` a vLLM server samples, which the user has
+    started (`trl vllm-serve --model MODEL`); its dice are its own, so a killed run ends alike but not the same.
+    """
+
+    name: str
+    processes: int = 1
+    device: str = "cpu"
+    dtype: str = "float32"
+    rows: int = 4
+    launcher: str = ""
+    sharding: str = ""
+    vllm: bool = False
+    recompute: bool = False
+
+    def placement(self) -> dict[str, Any]:
+        """What TRL must be told of the place, and nothing of the method."""
+        is_cpu = self.device == "cpu"
+        return {
+            "use_cpu": is_cpu,
+            "bf16": self.dtype == "bfloat16",
+            "activation_checkpointing": self.recompute,
+            "use_vllm": self.vllm,
+            "vllm_mode": "server" if self.vllm else "colocate",
+            "ddp_backend": "gloo" if is_cpu and self.processes > 1 else None,
+            "ddp_find_unused_parameters": False,
+            "dataloader_pin_memory": not is_cpu,
+        }
+
+    def command(self, arguments: Sequence[str], module: str = COMMAND) -> list[str]:
+        """The words that start a module with these arguments in every process of the profile."""
+        here = ["-m", module, *arguments]
+        if self.launcher == "torchrun":
+            count = ["--nproc-per-node", str(self.processes)]
+            return [sys.executable, "-m", "torch.distributed.run", "--standalone", *count, *here]
+        if self.launcher == "accelerate":
+            count = ["--num_processes", str(self.processes)]
+            file = ["--config_file", str(sharding_file(self.sharding))]
+            return [sys.executable, "-m", "accelerate.commands.launch", *file, *count, *here]
+        return [sys.executable, *here]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How a step's batch is cut: rows of a micro-batch in each process, and how many of them a step adds up."""
+
+    rows: int
+    accumulation: int
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("cpu"),
+        Profile("gpu", device="cuda", dtype="bfloat16", rows=16, recompute=True),
+        Profile("torchrun-2", processes=2, launcher="torchrun"),
+        Profile("fsdp2", 8, "cuda", "bfloat16", rows=8, launcher="accelerate", sharding="fsdp2", recompute=True),
+        Profile("zero3+vllm", 8, "cuda", "bfloat16", 8, "accelerate", "zero3", vllm=True, recompute=True),
+    )
+}
+COUNTED = re.compile(r"(torchrun|fsdp2|zero3\+vllm)-(\d+)")
+
+
+def find_profile(name: str) -> Profile:
+    """The profile of a name; `torchrun-4`, `fsdp2-2` or `zero3+vllm-16` says how many processes.
+
+    Raises UnknownName where there is none.
+    """
+    if name in PROFILES:
+        return PROFILES[name]
+    counted = COUNTED.fullmatch(name)
+    if counted is None or int(counted[2]) < 2:
+        raise UnknownName("profile", name, PROFILES, hint="(torchrun-N, fsdp2-N, zero3+vllm-N take N >= 2 processes)")
+    base = PROFILES.get(counted[1], PROFILES["torchrun-2"])
+    return replace(base, name=name, processes=int(counted[2]))
+
+
+def split_batch(profile: Profile, *, batch: int, n: int) -> Split:
+    """The same step cut for this profile.
+
+    Raises BadInput where the batch does not hold whole groups of `n`, or does not divide over the processes.
+    """
+    if n < 2:
+        raise BadInput(f"n is {n}; a group needs at least 2 attempts to be compared")
+    if batch < n or batch % n:
+        raise BadInput(f"batch {batch} is no multiple of n = {n}; set batch={max(1, round(batch / n)) * n}")
+    if batch % profile.processes:
+        raise BadInput(
+            f"batch {batch} does not divide over the {profile.processes} processes of profile {profile.name!r}; "
+            f"set batch to a multiple of {lcm(n, profile.processes)}"
+        )
+    share = batch // profile.processes
+    rows = max(rows for rows in range(1, min(share, profile.rows) + 1) if share % rows == 0)
+    return Split(rows, share // rows)
+
+
+def is_launched() -> bool:
+    """Whether a launcher has started this process."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def launched_processes() -> int:
+    """How many processes the launcher has started, 1 without one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def require_processes(profile: Profile, found: int) -> None:
+    """Raise BadInput unless as many processes run as the profile says: a launcher may start fewer, and say nothing."""
+    if found != profile.processes:
+        told = f"profile {profile.name!r} has {profile.processes} processes, but {found} run"
+        raise BadInput(f"{told}; start it by `trueup train --profile {profile.name}`, or name a profile of {found}")
+
+
+def is_main() -> bool:
+    """Whether this process is the one that books, logs and saves."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def launch(profile: Profile, arguments: Sequence[str]) -> int:
+    """Run `trueup` with these arguments in the profile's processes, and say how it ended."""
+    quiet = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    return subprocess.run(profile.command(arguments), env=os.environ | quiet, check=False).returncode
+
+
+def require(profile: Profile) -> None:
+    """Raise Unavailable unless the packages and the device of a profile are here."""
+    for package in ("torch", "trl", "peft", "datasets"):
+        if find_spec(package) is None:
+            raise Unavailable(f"{package} is not installed; pip install 'trueup[train]'")
+    for package in ["deepspeed"] * (profile.sharding == "zero3") + ["vllm"] * profile.vllm:
+        if find_spec(package) is None:
+            raise Unavailable(
+                f"profile {profile.name!r} needs {package}; pip install {package}, or choose --profile cpu"
+            )
+    if profile.device == "cuda":
+        _require_gpus(profile)
+
+
+def sharding_file(name: str) -> Path:
+    """The configuration of accelerate that TRL ships under this name.
+
+    Raises Unavailable where TRL is not installed.
+    """
+    found = find_spec("trl")
+    if found is None or found.origin is None:
+        raise Unavailable("trl is not installed; pip install 'trueup[train]'")
+    return Path(found.origin).parent / "accelerate_configs" / f"{name}.yaml"
+
+
+def _require_gpus(profile: Profile) -> None:
+    import torch
+
+    here = torch.cuda.device_count()
+    if here < profile.processes:
+        raise Unavailable(
+            f"profile {profile.name!r} needs {profile.processes} GPU{'s' * (profile.processes > 1)}, this machine has "
+            f"{here}; choose --profile cpu"
+        )

@@ -1,0 +1,211 @@
+"""One online training from a job to saved weights.
+
+The step is the method's: `batch` rollouts, `n` a prompt; how it is cut and where it runs is the profile's. The order of
+prompts is written down beforehand, and every token is drawn by dice of its row's own, so a killed run goes on from its
+last checkpoint as if nothing had been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+from trl import GRPOConfig  # type: ignore[attr-defined]
+
+from trueup.core.errors import BadInput
+from trueup.models.huggingface.folder import read_shape
+from trueup.models.huggingface.vocabulary import Vocabulary, read_template
+from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
+from trueup.train.real.checkpoints import Marker, begin
+from trueup.train.real.episodes import request_after
+from trueup.train.real.objective import Objective, Recipe
+from trueup.train.real.online import OnlineTrainer
+from trueup.train.real.profiles import is_main, launched_processes, require, require_processes, split_batch
+from trueup.train.real.quiet import quiet
+
+LOSSES = {"sequence": "grpo", "token": "dapo", "constant": "dr_grpo"}
+"""How tokens are averaged, and TRL's name for it."""
+
+
+def run(
+    job: Job, name: str, recipe: Recipe, make: Callable[[Vocabulary], Objective], settings: dict[str, Any]
+) -> Trained:
+    """Train, save, and say what came of it; `settings` are all that were set, for the checkpoints.
+
+    Raises BadInput for settings, a stratum or a model that cannot be trained so, Unavailable for a profile without its
+    packages or devices.
+    """
+    require(job.profile)
+    require_processes(job.profile, launched_processes())
+    _check(job, recipe)
+    with quiet():
+        trainer = build(job, recipe, make)
+        folder = begin(job, name, settings, is_main=is_main())
+        trainer.train(resume_from_checkpoint=None if folder is None else str(folder))
+        is_adapter = _save(trainer, job)
+    return Trained(recipe.steps, trainer.told, is_adapter)
+
+
+def build(job: Job, recipe: Recipe, make: Callable[[Vocabulary], Objective]) -> OnlineTrainer:
+    """The trainer, with model and data; nothing is written.
+
+    Raises BadInput where the launcher has started another number of processes than the profile says.
+    """
+    if job.profile.device == "cpu":
+        torch.set_num_threads(job.threads)
+    model, tokenizer = _load(job.model)
+    ends = _ends(model, tokenizer)
+    width = model.get_output_embeddings().weight.shape[0]
+    vocabulary = Vocabulary(tokenizer, ends, width, template=read_template(job.template), name=str(job.model))
+    shape = read_shape(job.model)
+    if shape.layers is None or shape.width is None:
+        raise BadInput(f"{job.model / 'config.json'} does not say its layers and heads; no FLOPs can be counted")
+    objective = make(vocabulary)
+    _check_room(job, vocabulary, model.config, objective.turns)
+    trainer = OnlineTrainer(
+        job=job,
+        recipe=recipe,
+        objective=objective,
+        vocabulary=vocabulary,
+        size=(shape.layers, shape.width),
+        model=model,
+        args=arguments(job, recipe),
+        train_dataset=Dataset.from_dict({"prompt": _order(job, recipe)}),
+        processing_class=tokenizer,
+        peft_config=_adapter(recipe.lora_rank),
+        callbacks=[Marker()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    require_processes(job.profile, trainer.accelerator.num_processes)
+    return trainer
+
+
+def arguments(job: Job, recipe: Recipe) -> GRPOConfig:
+    """What TRL is told: the recipe's step in the profile's cut."""
+    profile, split = job.profile, split_batch(job.profile, batch=recipe.batch, n=recipe.n)
+    sampling = job.stratum.items[0].problem.sampling
+    return GRPOConfig(
+        output_dir=str(job.checkpoints / "online"),
+        max_steps=recipe.steps,
+        num_iterations=recipe.updates,
+        num_generations=recipe.n,
+        generation_batch_size=recipe.batch,
+        per_device_train_batch_size=split.rows,
+        gradient_accumulation_steps=split.accumulation,
+        max_completion_length=sampling.max_tokens,
+        generation_kwargs=_stopping(sampling.stop, is_vllm=profile.vllm),
+        shuffle_dataset=False,
+        learning_rate=recipe.lr,
+        lr_scheduler_type="constant",
+        weight_decay=0.0,
+        temperature=recipe.temperature,
+        top_p=1.0,
+        top_k=0,
+        beta=recipe.beta,
+        epsilon=recipe.clip,
+        loss_type=LOSSES[recipe.norm],
+        scale_rewards="none",
+        importance_sampling_level="token",
+        use_bias_correction_kl=recipe.unbiased_kl,
+        disable_dropout=True,
+        seed=job.seed,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=recipe.save_every,
+        save_total_limit=2,
+        report_to="none",
+        disable_tqdm=True,
+        push_to_hub=False,
+        **profile.placement(),
+    )
+
+
+def _check(job: Job, recipe: Recipe) -> None:
+    if recipe.norm not in LOSSES:
+        raise BadInput(f"norm is {recipe.norm!r}; it takes {', '.join(LOSSES)}")
+    for name in ("steps", "updates", "save_every", "lr", "temperature"):
+        if getattr(recipe, name) <= 0:
+            raise BadInput(f"{name} is {getattr(recipe, name)}; it must be above 0")
+    if recipe.beta < 0 or recipe.lora_rank < 0:
+        raise BadInput(f"beta {recipe.beta} and lora_rank {recipe.lora_rank} must not be below 0")
+    for name in ("steps", "save_every"):
+        if getattr(recipe, name) % recipe.updates:
+            raise BadInput(f"{name} {getattr(recipe, name)} is no multiple of updates = {recipe.updates}; make it one")
+    split_batch(job.profile, batch=recipe.batch, n=recipe.n)
+    asked = {item.problem.sampling for item in job.stratum.items}
+    if not asked:
+        raise BadInput(f"stratum {job.stratum.name!r} has no items to train on; raise its limit")
+    if len({(one.max_tokens, one.stop) for one in asked}) > 1:
+        raise BadInput(f"items of stratum {job.stratum.name!r} differ in max_tokens or stop; train them as two strata")
+    if any(one.schema or one.grammar for one in asked):
+        raise BadInput(f"stratum {job.stratum.name!r} is sampled under a grammar; an online trainer samples freely")
+
+
+def _check_room(job: Job, vocabulary: Vocabulary, config: Any, turns: int) -> None:
+    """Raise BadInput where a prompt with all its turns may not fit the model's context."""
+    room = getattr(config.get_text_config(), "max_position_embeddings", None)
+    for problem in (item.problem for item in job.stratum.items):
+        requests = len(request_after(problem.prompt, vocabulary)) if turns > 1 else 0
+        wanted = len(vocabulary.ids(problem.prompt)) + turns * problem.sampling.max_tokens + requests
+        if room is not None and wanted > room:
+            told = f"{turns} turn{'s' * (turns > 1)} at item {problem.id!r} may take {wanted:,} tokens"
+            raise BadInput(f"{told}, the model's context has {room:,}; lower max_tokens or leave the item out")
+
+
+def _order(job: Job, recipe: Recipe) -> list[str]:
+    """The items of all steps, by number: every one once before any comes again."""
+    dice, order = Random(f"order {job.seed}"), list[int]()
+    wanted, count = recipe.steps // recipe.updates * (recipe.batch // recipe.n), len(job.stratum.items)
+    while len(order) < wanted:
+        order += dice.sample(range(count), count)
+    return [str(item) for item in order[:wanted]]
+
+
+def _load(folder: Path) -> tuple[Any, Any]:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again") from error
+    return model, tokenizer
+
+
+def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+    told = model.generation_config.eos_token_id
+    ends = told if isinstance(told, list) else [told]
+    return frozenset(token for token in (*ends, tokenizer.eos_token_id) if token is not None)
+
+
+def _adapter(rank: int) -> LoraConfig | None:
+    """Hu et al. 2021, arXiv:2106.09685, on every linear layer but the head; alpha is twice the rank."""
+    if rank == 0:
+        return None
+    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
+def _stopping(stops: tuple[str, ...], *, is_vllm: bool) -> dict[str, Any] | None:
+    if not stops:
+        return None
+    return {"stop": list(stops), "include_stop_str_in_output": True} if is_vllm else {"stop_strings": list(stops)}
+
+
+def _save(trainer: OnlineTrainer, job: Job) -> bool:
+    """Write the weights; where they are sharded every process takes part. Returns whether they are an adapter."""
+    network = trainer.accelerator.unwrap_model(trainer.model)
+    is_adapter = hasattr(network, "peft_config")
+    if job.profile.sharding:
+        trainer.save_model(str(job.out / (ADAPTER if is_adapter else MODEL)))
+    elif trainer.accelerator.is_main_process:
+        save(network, trainer.processing_class, job.out)
+    trainer.accelerator.wait_for_everyone()
+    return is_adapter

@@ -1,0 +1,675 @@
+"""Online trainers on TRL, held to explicit formulas on tiny random models.
+
+These tests are also the watch on TRL's private methods that `train/real/online.py` stands on.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_trl
+import torch
+from safetensors.torch import load_file
+from tiny import byte_tokenizer, save_tiny
+from tiny_trl import RECIPE, STOPS, job, steps_of, stratum
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import GRPOConfig, GRPOTrainer
+
+from trueup.core.errors import AskFailed, BadInput, Unavailable, UnknownName
+from trueup.core.stratum import Stratum
+from trueup.core.types import Item, Message, Problem, Sampling
+from trueup.methods.revise import ask_again
+from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.train.job import Passes, Progress
+from trueup.train.losses.degrpo import balanced_alpha, degrpo_loss, degrpo_token_loss
+from trueup.train.losses.policy import (
+    constant_mean,
+    dapo_loss,
+    dr_grpo_loss,
+    group_advantage,
+    grpo_loss,
+    kl_k3,
+    sequence_mean,
+    token_mean,
+)  # fmt: skip
+from trueup.train.losses.score import of_turn, stage_one_loss, stage_two_loss
+from trueup.train.real import PROFILES, degrpo, find_profile, grpo, multi_turn, score
+from trueup.train.real.draw import Draw
+from trueup.train.real.episodes import Episode, Record, Turn, ended, request_after, second_context
+from trueup.train.real.figures import figures_of
+from trueup.train.real.grading import Grader
+from trueup.train.real.modes import Modes, by_mode, find_modes, mode_figures, mode_reward, token_weights
+from trueup.train.real.objectives import each_turn, in_stages
+from trueup.train.real.passes import Size, Ways, passes
+from trueup.train.real.profiles import Split, require, sharding_file, split_batch
+from trueup.verifiers.exact import exact
+
+TESTS = Path(__file__).parent
+LIMIT, ALPHA, BETA2 = 6, 0.07, 0.7
+PROMPT = (Message("user", "?"),)
+MODES: dict[str, Any] = {"think": "a", "short": "b", "think_reward": 0.5, "wrong_reward": -1.0, "divide_by_std": False}
+EACH = pytest.mark.parametrize(("rank", "rows"), [(0, 4), (0, 8), (2, 4)], ids=["full", "full at once", "lora"])
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("trl") / "model", 3, sharpness=0.2, max_position_embeddings=512)
+
+
+@pytest.fixture(scope="module")
+def taught(tiny, tmp_path_factory):
+    """The same model, which begins with `a` or `b` as if it had been taught to."""
+    folder = tmp_path_factory.mktemp("trl") / "taught"
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(tiny), AutoTokenizer.from_pretrained(tiny)
+    with torch.no_grad():
+        last_H = model.model(torch.tensor([vocabulary_of(tokenizer).ids(PROMPT)])).last_hidden_state[0, -1]
+        for token in tokenizer("ab")["input_ids"]:
+            model.lm_head.weight[token] += 8 * last_H / last_H.square().sum()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def kept_objects():
+    """Trainers collect garbage when they end; what the packages hold need not be looked through each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def same(step, *, tolerance=2e-6):
+    assert max(float(one.abs().max()) for one in step.wanted) > 1e-3, "nothing to compare"
+    for found, wanted in zip(step.found, step.wanted, strict=True):
+        torch.testing.assert_close(found, wanted, atol=tolerance, rtol=1e-4)
+
+
+def unbiased_kl(step):
+    """TRL's estimate: k3 by the ratio of the policies, which is 1 but has a gradient."""
+    return kl_k3(step.logp_BT, step.reference_logp_BT) * (step.logp_BT - step.old).exp()
+
+
+@pytest.mark.parametrize(
+    ("norm", "rank", "rows"), [("sequence", 0, 8), ("sequence", 2, 4), ("token", 0, 4), ("constant", 2, 4)]
+)
+def test_one_turn_is_our_policy_loss_and_a_kl_in_each_average(tiny, tmp_path, rank, rows, norm):
+    loss, mean = {
+        "sequence": (grpo_loss, sequence_mean),
+        "token": (partial(dapo_loss, clip_high=0.2), token_mean),
+        "constant": (partial(dr_grpo_loss, length=LIMIT), partial(constant_mean, length=LIMIT)),
+    }[norm]
+
+    def formula(step):
+        advantage_B1 = group_advantage(step.rewards(0), divide_by_std=True).reshape(-1, 1)
+        policy = loss(step.logp_BT, step.old, advantage_B1, step.mask)
+        return policy + RECIPE.beta * mean(unbiased_kl(step), step.mask)
+
+    recipe = replace(RECIPE, lora_rank=rank, norm=norm)
+    make = each_turn(1, divide_by_std=True)
+    (step,), trainer = steps_of(job(tiny, tmp_path, rows=rows), recipe, lambda _: make, formula)
+    assert len({len(episode.tokens) for episode in step.episodes}) > 2, "lengths must differ for the average to matter"
+    same(step)
+    assert trainer.told["loss"] == pytest.approx(step.loss, abs=1e-5)
+
+
+def test_without_unbiased_kl_grpos_own_estimate_is_differentiated(tiny, tmp_path):
+    def formula(step):
+        advantage_B1 = group_advantage(step.rewards(0)).reshape(-1, 1)
+        kl = sequence_mean(kl_k3(step.logp_BT, step.reference_logp_BT), step.mask)
+        return grpo_loss(step.logp_BT, step.old, advantage_B1, step.mask) + RECIPE.beta * kl
+
+    make = each_turn(1, divide_by_std=False)
+    (step,), _ = steps_of(job(tiny, tmp_path), replace(RECIPE, unbiased_kl=False), lambda _: make, formula)
+    same(step)
+
+
+@EACH
+def test_a_second_update_is_clipped_against_the_policy_that_sampled(tiny, tmp_path, rank, rows):
+    sampled = []
+
+    def formula(step):
+        sampled.append(step.old)
+        old_BT = sampled[0]
+        advantage_B1 = group_advantage(step.rewards(0)).reshape(-1, 1)
+        kl_BT = kl_k3(step.logp_BT, step.reference_logp_BT) * (step.logp_BT - old_BT).exp()
+        policy = grpo_loss(step.logp_BT, old_BT, advantage_B1, step.mask)
+        return policy + RECIPE.beta * sequence_mean(kl_BT, step.mask)
+
+    recipe = replace(RECIPE, lora_rank=rank, updates=2, lr=2e-2)
+    booked = []
+    asked = job(tiny, tmp_path, rows=rows, charge=booked.append)
+    steps, trainer = steps_of(asked, recipe, lambda _: each_turn(1, divide_by_std=False), formula, formula)
+    for step in steps:
+        same(step, tolerance=1e-5)
+    assert trainer.told["clip_ratio"] > 0, "the clip must have bound something"
+    kinds = [one.kind for one in booked]
+    assert sorted(kinds) == ["check", "old_policy", "prefill", "reference", "sampled", "trained", "trained"]
+
+
+@EACH
+def test_score_is_the_papers_two_stages_against_one_reference(tiny, tmp_path, rank, rows):
+    def first_stage(step):
+        second_B = group_advantage(step.rewards(1)).reshape(-1)
+        advantage_BK = torch.stack([torch.zeros(8), second_B], 1)
+        args = (step.logp_BT, advantage_BK, unbiased_kl(step), step.turn_BT)
+        return stage_one_loss(*args, beta1=RECIPE.beta, beta2=BETA2) / LIMIT
+
+    def second_stage(step):
+        credited = (step.rewards(0), 11 * step.rewards(1) - 10 * step.rewards(0))
+        advantage_BK = torch.stack([group_advantage(one_PG).reshape(-1) for one_PG in credited], 1)
+        return stage_two_loss(step.logp_BT, advantage_BK, unbiased_kl(step), step.turn_BT, beta1=RECIPE.beta) / LIMIT
+
+    recipe = replace(RECIPE, lora_rank=rank, norm="constant")
+    make = in_stages(1, alpha=10.0, beta2=BETA2, divide_by_std=False)
+    steps, trainer = steps_of(job(tiny, tmp_path, rows=rows), recipe, lambda _: make, first_stage, second_stage)
+    for step in steps:
+        same(step, tolerance=1e-5)
+    assert "ref" not in getattr(trainer.model, "peft_config", {}), "the reference must be the base, not a copy"
+
+
+@pytest.mark.parametrize(("norm", "rows"), [("sequence", 8), ("token", 4)])
+def test_the_anchor_is_averaged_as_the_rest_of_the_loss(tiny, tmp_path, rows, norm):
+    loss, mean = {"sequence": (grpo_loss, sequence_mean), "token": (dapo_loss, token_mean)}[norm]
+
+    def formula(step):
+        advantage_BK = torch.stack([torch.zeros(8), group_advantage(step.rewards(1)).reshape(-1)], 1)
+        policy = loss(step.logp_BT, step.old, of_turn(advantage_BK, step.turn_BT), step.mask)
+        kl_BT = unbiased_kl(step)
+        anchor = mean(torch.where(step.turn_BT == 1, kl_BT, 0.0), step.mask)
+        return policy + RECIPE.beta * mean(kl_BT, step.mask) + BETA2 * anchor
+
+    make = in_stages(1, alpha=10.0, beta2=BETA2, divide_by_std=False)
+    (step,), _ = steps_of(job(tiny, tmp_path, rows=rows), replace(RECIPE, norm=norm), lambda _: make, formula)
+    same(step)
+
+
+@pytest.mark.parametrize(
+    ("average", "rank", "rows"), [("paper", 0, 8), ("paper", 2, 4), ("reference_code", 0, 4), ("reference_code", 2, 8)]
+)
+def test_degrpo_is_a_weight_on_advantages(taught, tmp_path, rank, rows, average):
+    loss = {"paper": degrpo_loss, "reference_code": degrpo_token_loss}[average]
+
+    def formula(step):
+        advantage_B1 = group_advantage(step.rewards(0)).reshape(-1, 1)
+        policy = loss(step.logp_BT, step.old, advantage_B1, step.mask, alpha=ALPHA)
+        return policy + RECIPE.beta * sequence_mean(unbiased_kl(step), step.mask)
+
+    make = by_mode(PROMPT, **MODES, alpha=ALPHA, average=average)
+    asked = job(taught, tmp_path, rows=rows, stratum=stratum(stop=STOPS[2:]))
+    (step,), _ = steps_of(asked, replace(RECIPE, lora_rank=rank), make, formula)
+    same(step)
+
+
+def vocabulary_of(tokenizer):
+    return Vocabulary(tokenizer, frozenset({tokenizer.eos_token_id}), len(tokenizer), template="", name="tiny")
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, tmp_path_factory):
+    """A launched training in one process that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    torch.set_num_threads(1)
+    tiny_trl.main(str(tiny), str(folder), "cpu")
+    return folder
+
+
+def child(command, **given):
+    env = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, env=env, cwd=TESTS, capture_output=True, text=True, timeout=150, **given)
+
+
+def weights_of(folder):
+    return load_file(folder / "adapter" / "adapter_model.safetensors")
+
+
+def charges_of(folder):
+    return (folder / "charges.txt").read_text().splitlines()
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes_and_books_the_same(tiny, whole, tmp_path):
+    ended = child([sys.executable, "-m", "tiny_trl", str(tiny), str(tmp_path), "cpu", "3"])
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    kept = tmp_path / "checkpoints" / "online"
+    shutil.copytree(kept / "checkpoint-2", kept / "checkpoint-3", ignore=lambda *_: ["whole", "trainer_state.json"])
+    tiny_trl.main(str(tiny), str(tmp_path), "cpu")
+    assert not (kept / "checkpoint-3").exists(), "half a checkpoint is no checkpoint"
+    for name, weight in weights_of(whole).items():
+        assert torch.equal(weights_of(tmp_path)[name], weight), name
+    told = charges_of(tmp_path)
+    assert set(told) == set(charges_of(whole)), "a step told twice must be told alike"
+    assert sum(", 3," in line for line in told) == 2 * sum(", 3," in line for line in charges_of(whole))
+    before = weights_of(tmp_path)
+    tiny_trl.main(str(tiny), str(tmp_path), "cpu")
+    assert charges_of(tmp_path) == told, "what is done is not done again"
+    assert all(torch.equal(weight, before[name]) for name, weight in weights_of(tmp_path).items())
+
+
+def test_two_processes_train_what_one_does(tiny, whole, tmp_path):
+    profile = find_profile("torchrun-2")
+    ended = child(profile.command([str(tiny), str(tmp_path), profile.name], module="tiny_trl"))
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    for name, weight in weights_of(whole).items():
+        torch.testing.assert_close(weights_of(tmp_path)[name], weight, atol=1e-5, rtol=1e-3)
+    assert charges_of(tmp_path) == charges_of(whole), "both processes' tokens are booked, once"
+
+
+def test_a_launcher_that_starts_too_few_processes_is_an_error(tiny, tmp_path):
+    asked = job(tiny, tmp_path, profile="torchrun-2")
+    with pytest.raises(BadInput, match="has 2 processes, but 1 run; start it by `trueup train --profile torchrun-2`"):
+        grpo(asked, steps=1, n=4, batch=8)
+
+
+# what a step is made of
+
+
+def test_a_token_is_drawn_from_the_policy_and_only_its_own_dice_matter():
+    logits_V = torch.tensor([1.0, 0.0, 2.0, -1.0])
+    draw, names = Draw(temperature=0.7), [str(place) for place in range(4000)]
+    draw.begin(names)
+    drawn = draw(torch.zeros(4000, 1), logits_V.expand(4000, -1)).argmax(-1)
+    share_V = drawn.bincount(minlength=4) / 4000
+    torch.testing.assert_close(share_V, (logits_V / 0.7).softmax(-1), atol=0.025, rtol=0)
+    draw.begin(names[17:18])
+    assert draw(torch.zeros(1, 1), logits_V[None]).argmax(-1) == drawn[17]
+    draw.begin(names[:2])
+    first, second = (draw(torch.zeros(2, 1), logits_V.expand(2, -1)).argmax(-1) for _ in range(2))
+    assert first.tolist() == drawn[:2].tolist(), "the same names draw the same"
+    assert not torch.equal(second, first) or not torch.equal(draw(torch.zeros(2, 1), logits_V.expand(2, -1)), second)
+
+
+def test_the_second_turn_stands_behind_the_very_prompt_that_revise_asks():
+    tokenizer = byte_tokenizer()
+    vocabulary = vocabulary_of(tokenizer)
+    prompt = (Message("system", "Sums."), Message("user", "1 + 1 ="))
+    first = ended(vocabulary.ids(prompt), tokenizer("two")["input_ids"], (), vocabulary)
+    context = second_context(first, request_after(prompt, vocabulary), vocabulary.ends)
+    assert list(context) == vocabulary.ids(ask_again(prompt, "two"))
+
+
+def test_an_end_that_was_sampled_is_not_written_a_second_time():
+    turn = Turn((1, 2), (7, 9), "x", 0, is_clipped=False)
+    assert second_context(turn, (9, 3), frozenset({9})) == (1, 2, 7, 9, 3)
+    assert second_context(replace(turn, ids=(7, 8)), (9, 3), frozenset({9})) == (1, 2, 7, 8, 9, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "end", "told", "kept", "cut", "is_clipped"),
+    [
+        ("one\ntwo", False, "one", 4, 3, False),
+        ("one", True, "one", 4, 0, False),
+        ("one", False, "one", 3, 0, True),
+        ("one\n", True, "one", 4, 0, False),
+    ],
+    ids=["stop inside", "end of turn", "limit", "filled behind a stop"],
+)
+def test_a_turn_ends_where_a_study_would_end_it(text, end, told, kept, cut, is_clipped):
+    tokenizer = byte_tokenizer()
+    ids = tokenizer(text)["input_ids"] + [tokenizer.eos_token_id] * end
+    turn = ended((5,), ids, ("\n",), vocabulary_of(tokenizer))
+    assert (turn.text, len(turn.ids), turn.cut, turn.is_clipped) == (told, kept, cut, is_clipped)
+
+
+def test_rewards_are_what_the_strata_verifier_says_or_a_coin():
+    kept = stratum()
+    grader = Grader(kept.verifier, kept.items, is_random=False)
+    assert [grader.is_right(0, text, "") for text in ("xe", "ex", "", "17")] == [True, False, False, False]
+    coin = Grader(kept.verifier, kept.items, is_random=True)
+    tossed = [coin.is_right(0, text, str(name)) for name in range(400) for text in ("xe", "ex")]
+    assert tossed[::2] == tossed[1::2], "a coin does not read"
+    assert 150 < sum(tossed[::2]) < 250
+
+
+def test_a_verifier_that_breaks_stops_the_training_with_its_item():
+    class Broken:
+        name, needs_reference = "broken", False
+
+        def read(self, text):
+            raise ZeroDivisionError("no")
+
+    with pytest.raises(AskFailed, match=r"verifier 'broken' broke on 'a text' \(item 'p1'\): ZeroDivisionError: no"):
+        Grader(Broken(), stratum().items, is_random=False).is_right(0, "a text", "")
+
+
+def test_the_turn_that_a_prompt_has_begun_is_read_with_the_text():
+    begun = Problem("p", "s", (Message("user", "?"), Message("assistant", "e")), Sampling())
+    grader = Grader(stratum().verifier, (Item(begun, "e", "p"),), is_random=False)
+    assert grader.is_right(0, "", "")
+
+
+SIGNS = [(0, 0, 0.0, 0.0), (0, 1, 0.0, 11.0), (1, 0, 1.0, -10.0), (1, 1, 1.0, 1.0)]
+
+
+def test_scores_bonus_never_rewards_a_wrong_first_turn():
+    """The papers' second stage at alpha 10; the group's mean is what is left out."""
+    make = in_stages(1, alpha=10.0, beta2=0.1, divide_by_std=False)
+    reward_PGK = torch.tensor([[one[:2] for one in SIGNS]], dtype=torch.float)
+    wanted_GK = torch.tensor([one[2:] for one in SIGNS])
+    torch.testing.assert_close(make.credit(reward_PGK, 1)[0], wanted_GK - wanted_GK.mean(0))
+    first_GK = torch.tensor([[0.0, one[1]] for one in SIGNS])
+    torch.testing.assert_close(make.credit(reward_PGK, 0)[0], first_GK - first_GK.mean(0))
+    assert (make.anchor(0), make.anchor(1)) == (0.1, 0.0)
+
+
+# modes
+
+
+def test_a_mode_is_rewarded_as_the_released_code_does():
+    reward = mode_reward(Modes(7, 8, ("t", "s")), think_reward=0.5, wrong_reward=-1.0)
+    turns = {first: (Turn((1,), (first, 2), "", 0, is_clipped=False),) for first in (7, 8, 9)}
+    told = {
+        (first, right): reward(Episode(0, turn), [right])[0] for first, turn in turns.items() for right in (True, False)
+    }
+    assert told == {(7, True): 0.5, (8, True): 1.0, (9, True): -1.0} | {(first, False): -1.0 for first in (7, 8, 9)}
+
+
+def record(first: int, length: int, *, right: bool = True) -> Record:
+    return Record((3,), (length,), (0,), (False,), (right,), (0.0,), 3 + length, first)
+
+
+def test_mode_weights_by_hand():
+    records = [record(7, 4), record(8, 1)]
+    mask_BT = torch.tensor([[True] * 4, [True, False, False, False]])
+    paper = token_weights(Modes(7, 8, ("t", "s")), alpha=0.1, average="paper")(mask_BT, records)
+    torch.testing.assert_close(paper[0], torch.tensor([0.4, 4 / 3, 4 / 3, 4 / 3]))
+    assert paper[1, 0].item() == pytest.approx(0.1)
+    code = token_weights(Modes(7, 8, ("t", "s")), alpha=0.1, average="reference_code")(mask_BT, records)
+    torch.testing.assert_close(code[0], torch.tensor([0.4, 8 / 3, 8 / 3, 8 / 3]))
+
+
+def test_mode_figures_say_how_often_how_right_and_how_long():
+    told = mode_figures([record(7, 9), record(7, 5, right=False), record(8, 3), record(1, 2)], Modes(7, 8, ("t", "s")))
+    assert told == {
+        "think_rate": 0.5, "short_rate": 0.25, "right_think": 0.5, "length_think": 7.0, "right_short": 1.0,
+        "length_short": 3.0, "alpha_even": balanced_alpha(2, 6),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("think", "short", "template", "told"),
+    [
+        ("ab", "b", None, "'ab' is 2 tokens of this model"),
+        ("a", "a", None, "think and short are both 'a'"),
+        ("a", "b", "{{ messages[0].content }}a\n", "the chat template writes 'a' itself"),
+    ],
+)
+def test_modes_that_cannot_be_told_apart_are_refused(think, short, template, told):
+    tokenizer = byte_tokenizer(template) if template else byte_tokenizer()
+    with pytest.raises(BadInput, match=told):
+        find_modes(vocabulary_of(tokenizer), PROMPT, think=think, short=short)
+
+
+def test_degrpo_tells_how_often_each_mode_is_chosen(taught, tmp_path):
+    asked = job(taught, tmp_path, rows=16, stratum=stratum(stop=STOPS[2:]))
+    figures = degrpo(asked, steps=1, n=8, batch=16, lora_rank=2, think="a", short="b", alpha=ALPHA).figures
+    assert min(figures["think_rate"], figures["short_rate"]) > 0
+    assert figures["think_rate"] + figures["short_rate"] > 0.5, "it was taught both, and little else"
+    assert 0 < figures["alpha_even"] <= 1
+    assert figures["reward"] == pytest.approx(-1.0), "no text of a random model is right"
+
+
+def test_a_model_that_knows_no_mode_is_sent_to_sft_first(tiny, tmp_path):
+    with pytest.raises(
+        BadInput, match=r"none of 4 attempts began with '\\x00' or '\\x01'; teach the model both by sft"
+    ):
+        degrpo(job(tiny, tmp_path), steps=1, n=4, batch=4, lora_rank=2, think="\x00", short="\x01", temperature=0.01)
+
+
+# what is booked and told
+
+
+def test_flops_of_a_step_by_hand():
+    """N = 1000 of which 10 are trained, 2 layers of width 4; one attempt of 3 tokens behind 5, one of 2 behind 5."""
+    size, ways = Size(1000, 10, 2, 4), Ways(samples=True, reference=True, old_policy=False, recompute=False)
+    records = [
+        Record((5,), (3,), (0,), (False,), (True,), (1.0,), 8, 0),
+        Record((5,), (2,), (1,), (False,), (False,), (0.0,), 7, 0),
+    ]
+    told = {one.kind: one for one in passes(4, records, size, ways, {"sampled": 2.0, "check": 0.5})}
+    reach = 2 * 4
+    prefill = 2 * 1000 * 5 + 2 * reach * 25
+    assert told["prefill"] == Passes("prefill", 4, 10, 0, 2 * prefill, 0.0)
+    decode = [2 * 1000 * kept + 4 * reach * 5 * kept + 2 * reach * kept**2 for kept in (3, 2)]
+    assert told["sampled"] == Passes("sampled", 4, 0, 5, sum(decode), 2.0)
+    assert told["discarded"] == Passes("discarded", 4, 0, 1, 2 * 1000 + 4 * reach * 7 + 2 * reach, 0.0)
+    base = [2 * 990 * tokens + 2 * reach * tokens**2 for tokens in (8, 7)]
+    assert told["reference"] == Passes("reference", 4, 10, 5, sum(base), 0.0)
+    lora = [(4 * 1000 + 2 * 10) * tokens + 3 * 2 * reach * tokens**2 for tokens in (8, 7)]
+    assert told["trained"] == Passes("trained", 4, 10, 5, sum(lora), 0.0)
+    assert told["check"] == Passes("check", 4, 0, 0, 0, 0.5)
+    full = Size(1000, 1000, 2, 4)
+    assert full.training(8, recompute=False) == 3 * full.forward(8)
+    assert full.training(8, recompute=True) == 4 * full.forward(8)
+
+
+def test_a_further_update_on_a_batch_books_its_training_alone():
+    (one,) = passes(2, [record(7, 4)], Size(10, 10, 1, 1), Ways(False, True, True, recompute=False), {})
+    assert (one.kind, one.prompt_tokens, one.completion_tokens) == ("trained", 3, 4)
+
+
+def test_a_shared_prompt_is_read_once_and_an_old_policy_is_booked():
+    records = [Record((5, 9), (3, 2), (0, 0), (False,) * 2, (True,) * 2, (1.0,) * 2, 11, 0)] * 4
+    ways = Ways(samples=True, reference=False, old_policy=True, recompute=False, shared_prompt=4)
+    told = {one.kind: one for one in passes(1, records, Size(10, 10, 1, 1), ways, {})}
+    assert told["prefill"].prompt_tokens == 5 + 4 * 9
+    assert (told["old_policy"].prompt_tokens, told["old_policy"].completion_tokens) == (4 * 6, 4 * 5)
+    assert "reference" not in told
+    assert "discarded" not in told
+
+
+def test_every_token_of_a_run_is_booked_as_counted_by_hand(tiny, tmp_path):
+    """Every text is cut at 6 tokens; a prompt is as long as its question, and a second one holds the request."""
+    booked: list[Passes] = []
+    told: list[Progress] = []
+    asked = job(tiny, tmp_path, stratum=stratum(stop=()), charge=booked.append, watch=told.append)
+    multi_turn(asked, steps=2, n=4, batch=8, lora_rank=2, beta=0.1, temperature=0.2)
+    vocabulary = vocabulary_of(AutoTokenizer.from_pretrained(tiny))
+    request = len(request_after(PROMPT, vocabulary))
+    assert all((one.figures["clipped"], one.figures["length2"]) == (1.0, 6.0) for one in told)
+    per_step = {step: {one.kind: one for one in booked if one.step == step} for step in (1, 2)}
+    assert list(per_step) == [one.step for one in told] == [1, 2]
+    prompts = 0
+    for kinds in per_step.values():
+        assert kinds["sampled"].completion_tokens == 2 * 8 * 6
+        assert kinds["trained"].completion_tokens == kinds["reference"].completion_tokens == 2 * 8 * 6
+        first = (kinds["prefill"].prompt_tokens - 8 * (6 + request)) // 2
+        assert kinds["trained"].prompt_tokens == kinds["reference"].prompt_tokens == first + 8 * request
+        assert all(one.seconds > 0 for kind, one in kinds.items() if kind in ("sampled", "trained", "reference"))
+        prompts += first
+    lengths = [len(vocabulary.ids(item.problem.prompt)) for item in asked.stratum.items]
+    assert prompts % 4 == 0
+    assert prompts // 4 in {sum(lengths) - left for left in lengths}, "four of the five items, n times each"
+
+
+def test_figures_of_two_turns_say_what_changed():
+    rights = [(False, True), (True, False), (True, True), (False, False)]
+    records = [
+        Record((3,) * 2, (2, 4), (0, 0), (True, False), right, tuple(map(float, right)), 9, 0, edited=place < 2)
+        for place, right in enumerate(rights)
+    ]
+    told = figures_of(records, {"loss": 0.5, "kl": None, "step_time": 3.0}, 2)
+    assert told == {
+        "loss": 0.5, "reward": 0.5, "right": 0.5, "length": 2.0, "clipped": 1.0, "reward2": 0.5, "right2": 0.5,
+        "length2": 4.0, "clipped2": 0.0, "flat": 0.0, "edited": 0.5, "mended": 0.25, "spoilt": 0.25,
+    }  # fmt: skip
+    assert figures_of([records[3]] * 2 + records[:2], {}, 2)["flat"] == 0.5
+
+
+def test_nothing_of_the_packages_underneath_is_said(tiny, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.utils._telemetry.get_session", None)
+    grpo(job(tiny, tmp_path), steps=1, n=4, batch=4, lora_rank=2)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_learning_brings_what_is_rewarded(taught, tmp_path):
+    """`a` is right from here on, `b` is not; both were as likely."""
+    told: list[Progress] = []
+    items = tuple(replace(item, reference="a") for item in stratum(max_tokens=1, stop=()).items)
+    right = Stratum("s", items, exact(pattern="([a-z])"))
+    asked = job(taught, tmp_path, rows=16, stratum=right, watch=told.append)
+    grpo(asked, steps=10, n=8, batch=16, lora_rank=0, lr=1e-2, beta=0.0)
+    rights = [one.figures["right"] for one in told]
+    assert sum(rights[-3:]) / 3 > sum(rights[:3]) / 3 + 0.3, rights
+
+
+# settings and places
+
+
+def test_a_step_is_cut_for_the_place_and_stays_the_same_step():
+    assert split_batch(PROFILES["cpu"], batch=32, n=8) == Split(4, 8)
+    assert split_batch(PROFILES["gpu"], batch=32, n=8) == Split(16, 2)
+    assert split_batch(PROFILES["torchrun-2"], batch=32, n=8) == Split(4, 4)
+    assert split_batch(PROFILES["fsdp2"], batch=48, n=8) == Split(6, 1)
+    for profile in PROFILES.values():
+        split = split_batch(profile, batch=64, n=8)
+        assert split.rows * split.accumulation * profile.processes == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "n", "told"),
+    [
+        ("cpu", 10, 4, "batch 10 is no multiple of n = 4; set batch=8"),
+        ("cpu", 8, 1, "n is 1; a group needs at least 2"),
+        (
+            "fsdp2",
+            36,
+            6,
+            "batch 36 does not divide over the 8 processes of profile 'fsdp2'; set batch to a multiple of 24",
+        ),
+    ],
+)
+def test_a_step_that_cannot_be_cut_is_refused(name, batch, n, told):
+    with pytest.raises(BadInput, match=told):
+        split_batch(find_profile(name), batch=batch, n=n)
+
+
+def test_profiles_are_found_by_name_and_number():
+    assert (find_profile("torchrun-4").processes, find_profile("fsdp2-2").sharding) == (4, "fsdp2")
+    assert find_profile("zero3+vllm-16").vllm
+    for name in ("tpu", "torchrun-1", "gpu-2"):
+        with pytest.raises(UnknownName, match="unknown profile"):
+            find_profile(name)
+    if torch.cuda.device_count() < 2:
+        with pytest.raises(Unavailable, match="needs 2 GPUs, this machine has"):
+            require(find_profile("fsdp2-2"))
+
+
+def test_profiles_start_the_whole_command_in_every_process():
+    assert find_profile("cpu").command(["train", "x"])[1:] == ["-m", "trueup.cli", "train", "x"]
+    words = find_profile("torchrun-2").command(["train"])
+    assert words[1:] == [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "trueup.cli",
+        "train",
+    ]
+    words = find_profile("zero3+vllm-4").command(["train"])
+    assert words[words.index("--num_processes") + 1] == "4"
+    assert words[-3:] == ["-m", "trueup.cli", "train"]
+
+
+def test_sharded_profiles_name_a_configuration_that_accelerate_reads():
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    fsdp, zero = (
+        load_config_from_file(str(sharding_file(PROFILES[name].sharding))) for name in ("fsdp2", "zero3+vllm")
+    )
+    assert (str(fsdp.distributed_type.value), fsdp.fsdp_config["fsdp_version"]) == ("FSDP", 2)
+    assert (str(zero.distributed_type.value), zero.deepspeed_config["zero_stage"]) == ("DEEPSPEED", 3)
+    assert (fsdp.mixed_precision, zero.mixed_precision) == ("bf16", "bf16")
+
+
+def test_a_place_says_nothing_of_the_method():
+    told = {name: profile.placement() for name, profile in PROFILES.items()}
+    assert {frozenset(one) for one in told.values()} == {frozenset(told["cpu"])}
+    assert told["cpu"]["use_cpu"] and not told["cpu"]["bf16"] and told["cpu"]["ddp_backend"] is None
+    assert told["torchrun-2"]["ddp_backend"] == "gloo"
+    assert told["zero3+vllm"]["use_vllm"] and told["zero3+vllm"]["vllm_mode"] == "server"
+    assert told["gpu"]["bf16"] and told["gpu"]["activation_checkpointing"]
+    names = {field.name for field in fields(GRPOConfig)}
+    assert set(told["cpu"]) <= names
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"norm": "batch"}, "norm is 'batch'; it takes sequence, token, constant"),
+        ({"steps": 0}, "steps is 0; it must be above 0"),
+        ({"temperature": 0.0}, "temperature is 0.0; it must be above 0"),
+        ({"beta": -1.0}, "must not be below 0"),
+        ({"steps": 3, "updates": 2}, "steps 3 is no multiple of updates = 2"),
+        ({"batch": 6}, "batch 6 is no multiple of n = 8"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tiny, tmp_path, settings, told):
+    with pytest.raises(BadInput, match=told):
+        grpo(job(tiny, tmp_path), **settings)
+
+
+def test_score_needs_a_reference_and_a_share_for_its_first_stage(tiny, tmp_path):
+    with pytest.raises(BadInput, match=r"beta is 0\.0; Stage I holds the first turn to the base"):
+        score(job(tiny, tmp_path), beta=0.0)
+    with pytest.raises(BadInput, match=r"stage_one_share is 1\.0"):
+        score(job(tiny, tmp_path), stage_one_share=1.0)
+
+
+def test_turns_that_may_not_fit_the_context_are_refused(tiny, tmp_path):
+    asked = job(tiny, tmp_path, stratum=stratum(max_tokens=250))
+    with pytest.raises(BadInput, match=r"2 turns at item 'p1' may take \d+ tokens, the model's context has 512"):
+        multi_turn(asked, n=4, batch=8)
+
+
+def test_a_grammar_and_mixed_limits_are_refused(tiny, tmp_path):
+    kept = stratum()
+    problem = replace(kept.items[0].problem, sampling=Sampling(grammar="start: /a/"))
+    with pytest.raises(BadInput, match="is sampled under a grammar"):
+        grpo(job(tiny, tmp_path, stratum=Stratum("s", (replace(kept.items[0], problem=problem),), kept.verifier)))
+    problem = replace(problem, sampling=Sampling(max_tokens=7))
+    mixed = (kept.items[0], replace(kept.items[1], problem=problem))
+    with pytest.raises(BadInput, match="differ in max_tokens or stop"):
+        grpo(job(tiny, tmp_path, stratum=Stratum("s", mixed, kept.verifier)))
+
+
+def test_checkpoints_of_another_run_are_refused(tiny, tmp_path, whole):
+    shutil.copytree(whole, tmp_path / "out")
+    again = job(tiny, tmp_path / "out")
+    with pytest.raises(BadInput, match=r"holds checkpoints of a run with alpha=10\.0; choose another --out"):
+        score(again, alpha=3.0, random_reward=True, **tiny_trl.LAUNCHED)
+    with pytest.raises(BadInput, match="with trainer 'score', not 'grpo'"):
+        grpo(again)
+
+
+def test_what_it_stands_on_in_trl_is_still_there():
+    for name, wanted in {
+        "_generate_single_turn": [
+            "self",
+            "prompt_ids",
+            "images",
+            "multimodal_fields",
+            "num_generations",
+            "has_tool_images",
+        ],
+        "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
+        "_generate_and_score_completions": ["self", "inputs"],
+        "_compute_loss": ["self", "model", "inputs"],
+    }.items():
+        assert list(inspect.signature(getattr(GRPOTrainer, name)).parameters) == wanted
