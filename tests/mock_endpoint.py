@@ -41,6 +41,7 @@ class MockEndpoint:
     cached_tokens: int | None = None
     hidden_tokens: int = 0
     reply: Callable[[dict[str, Any]], str] | None = None
+    marks: dict[str, Any] = field(default_factory=dict)
     pause_seconds: float = 0.0
     calls: list[Call] = field(default_factory=list)
     in_flight: int = 0
@@ -102,7 +103,7 @@ class MockEndpoint:
         size = body["max_tokens"] if is_cut else drawn.randint(1, body["max_tokens"] - 1)
         text = self.reply(body) if self.reply else " ".join(f"w{drawn.randint(0, 999)}" for _ in range(size))
         message = {"role": "assistant", "content": text}
-        return {"index": place, "message": message, "finish_reason": "length" if is_cut else "stop"}
+        return {"index": place, "message": message, "finish_reason": "length" if is_cut else "stop", **self.marks}
 
 
 def error(status: int, message: str, *, param: str | None = None, headers: dict[str, str] | None = None) -> Response:

@@ -110,14 +110,14 @@ def test_a_text_ends_before_its_stop_string_and_its_tokens_are_charged(folder: P
     grammar = 'start: "one two three"'
     sampling = Sampling(stop=("thr", "two"), grammar=grammar)
     (reply,) = run(HuggingFace(folder), (HELLO, 2, 0, sampling))
-    assert {(a.text, a.finish) for a in reply.attempts} == {("one ", "stop")}
+    assert {(a.text, a.finish) for a in reply.attempts} == {("one ", "stop:two")}
     assert {a.usage.completion_tokens for a in reply.attempts} == {len("one two")}
 
 
 def test_the_end_token_ends_a_text_and_counts(tmp_path: Path) -> None:
     folder = save_tiny(tmp_path, 1, eos_token_id=list(range(256)))
     (reply,) = run(HuggingFace(folder), (HELLO, 4, 0, SHORT))
-    assert {(a.text, a.finish, a.usage.completion_tokens) for a in reply.attempts} == {("", "stop", 1)}
+    assert {(a.text, a.finish, a.usage.completion_tokens) for a in reply.attempts} == {("", "eos", 1)}
 
 
 def test_logits_that_are_no_numbers_are_a_failure_on_record(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_every_text_of_a_schema_is_of_it(folder: Path) -> None:
     form = {"type": "object", "properties": {"sum": {"type": "integer"}, "ok": {"type": "boolean"}}}
     schema = json.dumps(form | {"required": ["sum", "ok"], "additionalProperties": False})
     (reply,) = run(HuggingFace(folder), (HELLO, 16, 0, Sampling(temperature=1, max_tokens=60, schema=schema)))
-    whole = [json.loads(a.text) for a in reply.attempts if a.finish == "stop"]
+    whole = [json.loads(a.text) for a in reply.attempts if a.finish == "eos"]
     assert len(whole) > 8
     assert all(set(one) == {"sum", "ok"} and type(one["sum"]) is int and type(one["ok"]) is bool for one in whole)
 
@@ -271,7 +271,7 @@ def test_every_text_of_a_schema_is_of_it(folder: Path) -> None:
 )
 def test_every_text_of_a_grammar_is_of_it_in_lark_and_in_gbnf(folder: Path, grammar: str, pattern: str) -> None:
     (reply,) = run(HuggingFace(folder), (HELLO, 8, 0, Sampling(temperature=1.5, max_tokens=20, grammar=grammar)))
-    assert all(re.fullmatch(pattern, a.text) and a.finish == "stop" for a in reply.attempts)
+    assert all(re.fullmatch(pattern, a.text) and a.finish == "eos" for a in reply.attempts)
     assert len({a.text for a in reply.attempts}) > 1
 
 

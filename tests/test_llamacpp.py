@@ -61,11 +61,22 @@ def test_every_choice_has_its_own_tokens_and_the_seconds_add_up():
 
 
 @pytest.mark.usefixtures("weights")
+def test_an_attempt_says_whether_the_model_ended_it_and_at_which_stop_string_it_was_cut():
+    count, hello = (Message("user", "Count from 1 to 9, with commas."),), (Message("user", "Say hi."),)
+    greedy = Sampling(temperature=0.0, max_tokens=64, stop=("Q:", "3"))
+    cut, ended, limited = ask(
+        (count, 1, 0, greedy), (hello, 1, 0, greedy), (hello, 1, 0, replace(greedy, max_tokens=2))
+    )
+    assert (cut.attempts[0].finish, "2" in cut.attempts[0].text, "3" in cut.attempts[0].text) == ("stop:3", True, False)
+    assert (ended.attempts[0].finish, limited.attempts[0].finish) == ("eos", "length")
+
+
+@pytest.mark.usefixtures("weights")
 def test_a_schema_leaves_no_malformed_attempt():
     schema = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
     sampling = Sampling(temperature=1.0, max_tokens=32, schema=json.dumps(schema))
     (reply,) = ask((SUM, 6, 0, sampling))
-    whole = [json.loads(a.text) for a in reply.attempts if a.finish == "stop"]
+    whole = [json.loads(a.text) for a in reply.attempts if a.finish == "eos"]
     assert whole
     assert all(isinstance(one["sum"], int) for one in whole)
 

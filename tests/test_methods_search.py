@@ -102,6 +102,65 @@ def test_a_step_goes_on_behind_its_separator_and_two_blank_ones_end_the_turn():
     assert (answer.text, answer.value) == ("a\n\nb", "x")
 
 
+CUT = "stop:\n"
+
+
+def test_where_the_engine_tells_blank_lines_are_steps_and_the_models_end_is_the_turns():
+    replies = [
+        steps_of("a", finish=CUT), (0.9,), *[steps_of("", finish=CUT), (0.9,)] * 3,
+        steps_of("b", finish="eos", answer="x"), (0.9,),
+    ]  # fmt: skip
+    asks, answer = finish(retract(ratable()), replies)
+    prompts = [ask.prompt[-1].content for ask in asks if isinstance(ask, Sample)]
+    assert prompts == ["p", "a\n", "a\n\n", "a\n\n\n", "a\n\n\n\n"]
+    assert (answer.text, answer.value, answer.finish) == ("a\n\n\n\nb", "x", "eos")
+
+
+def test_an_end_behind_a_separator_leaves_no_blank_line_and_one_step_may_be_all():
+    replies = [steps_of("a", finish=CUT), (0.9,), steps_of("", finish="eos", answer="x"), (0.9,)]
+    assert finish(retract(ratable()), replies)[1].text == "a"
+    _, answer = finish(retract(ratable()), [steps_of("ab", finish="eos", answer="x"), (0.9,)])
+    assert (answer.text, answer.value) == ("ab", "x")
+
+
+def test_a_stop_string_of_the_problems_own_ends_the_turn():
+    asked = ratable()
+    asked = replace(asked, sampling=replace(asked.sampling, stop=("Q:",)))
+    asks, answer = finish(retract(asked), [steps_of("a", finish="stop:Q:", answer="x"), (0.9,)])
+    assert (asks[0].sampling.stop, answer.text) == (("Q:", "\n"), "a")
+    untold = [steps_of("a"), (0.9,), *[steps_of("", answer="x"), (0.9,)] * 2]
+    assert finish(retract(asked), untold)[1].text == "a"
+
+
+def test_the_end_of_a_steps_grammar_is_not_the_turns():
+    """An engine that is held to one step ends each of them with the end of its text."""
+    replies = [steps_of("a", finish="eos"), (0.9,), steps_of("b", finish="eos"), (0.9,)]
+    replies += [steps_of("", finish="eos", answer="x"), (0.9,)] * 2
+    asks, answer = finish(retract(ratable(), grammar="root ::= [ab]?"), replies)
+    assert [ask.prompt[-1].content for ask in asks if isinstance(ask, Sample)] == ["p", "a\n", "a\nb\n", "a\nb\n\n"]
+    assert answer.text == "a\nb"
+
+
+def test_tree_search_counts_turns_that_the_model_ended_and_grows_no_further_there():
+    """Both children are over at once, so that nothing is left to do after two of ten steps."""
+    flow = tree_search(ratable(), n=10, width=2)
+    replies = [
+        steps_of("a", finish="eos", answer="1"),
+        (0.4,),
+        steps_of("b", finish="eos", answer="2", first=1),
+        (0.6,),
+    ]
+    asks, answer = finish(flow, replies)
+    assert (len(asks), answer.value) == (4, "2")
+
+
+def test_a_beam_keeps_a_turn_that_is_over_and_votes_among_those_alone():
+    first = (*steps_of("a", finish="eos", answer="1"), *steps_of("b", finish=CUT, first=1))
+    replies = [first, (0.5, 0.9), steps_of("c", finish=CUT), (0.8,)]
+    _, answer = finish(beam_search(ratable(), n=2, width=1, depth=2), replies)
+    assert (answer.value, answer.text) == ("1", "a") and "1 of 2 turns over" in answer.note
+
+
 def test_steps_of_so_many_tokens_end_the_turn_where_the_model_does():
     replies = [steps_of("ab", finish="length", tokens=2), (0.9,), steps_of("c", answer="abc"), (0.9,)]
     asks, answer = finish(retract(ratable(), separator="", tokens=2), replies)

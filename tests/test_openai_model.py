@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from trueup.core.ledger import Ledger
 from trueup.core.roles import Sampled
 from trueup.core.stratum import Stratum
 from trueup.core.types import Message, Prompt, Sampling
-from trueup.models.completion import first_seed, read_completion, read_next_token, share
+from trueup.models.completion import Reading, first_seed, read_completion, read_next_token, share
 from trueup.models.openai import OpenAI
 from trueup.models.retry import Refusal, may_retry, pause_seconds, read_refusal, retry_after
+from trueup.models.stream import Pieces
 from trueup.run.clerk import Clerk
 from trueup.run.driver import Job, run_jobs
 
@@ -94,6 +96,45 @@ def test_truncated_samples_are_billed_in_full(tmp_path: Path) -> None:
     assert (sampled.prompt_tokens, sampled.completion_tokens) == mock.truth()
     reply = sample(MockEndpoint(cut_share=0.5), n=16)
     assert {attempt.finish for attempt in reply.attempts} == {"length", "stop"}
+
+
+@pytest.mark.parametrize(
+    ("server", "marks", "finish"),
+    [
+        ("vllm", {"stop_reason": "\n"}, "stop:\n"),
+        ("vllm", {"stop_reason": None}, "eos"),
+        ("vllm", {"stop_reason": 151643}, "eos"),
+        ("vllm", {}, "stop"),
+        ("sglang", {"matched_stop": "\n"}, "stop:\n"),
+        ("sglang", {"matched_stop": 2}, "eos"),
+        ("sglang", {"matched_stop": None}, "stop"),
+        ("llamacpp", {}, "stop"),
+        ("llamacpp", {"stop_reason": None}, "stop"),
+        ("", {"stop_reason": "\n"}, "stop:\n"),
+        ("", {"matched_stop": 2}, "eos"),
+        ("", {"stop_reason": None}, "stop"),
+        ("", {"stop_reason": "end_turn"}, "stop"),
+    ],
+)
+def test_an_attempt_says_how_it_ended_where_its_server_does(server: str, marks: dict[str, Any], finish: str) -> None:
+    """A word of some gateway's own is no stop string, and a null that nobody vouches for is nothing."""
+    lines = Sampling(max_tokens=20, stop=("\n",))
+    reply = sample(MockEndpoint(marks=marks), n=2, sampling=lines, server=server)
+    assert {attempt.finish for attempt in reply.attempts} == {finish}
+
+
+def test_an_attempt_that_was_cut_at_the_limit_says_so_whatever_its_server_adds() -> None:
+    reply = sample(MockEndpoint(marks={"stop_reason": None}, cut_share=1.0), n=2, server="vllm")
+    assert {attempt.finish for attempt in reply.attempts} == {"length"}
+
+
+def test_how_a_streamed_attempt_ended_is_in_its_last_piece() -> None:
+    pieces, last = Pieces(), {"delta": {"content": "b"}, "finish_reason": "stop", "stop_reason": "\n"}
+    for choice in ({"delta": {"content": "a"}, "stop_reason": None}, last):
+        pieces.take(f"data: {json.dumps({'choices': [choice]})}")
+    pieces.take("data: [DONE]")
+    (attempt,) = read_completion(pieces.reply(), 1, 0, 0.0, Reading(stops=("\n",))).attempts
+    assert (attempt.text, attempt.finish) == ("ab", "stop:\n")
 
 
 def test_refused_calls_are_tried_again_and_on_record(tmp_path: Path) -> None:

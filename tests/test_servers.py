@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from socket import create_server
@@ -88,6 +89,17 @@ async def both(model: Any) -> tuple[Any, Any]:
         await model.close()
 
 
+async def ends(model: Any) -> list[str]:
+    """How a text ended that was cut at a stop string, one that the model ended, one at the limit; it is closed."""
+    count, hello = (Message("user", "Count from 1 to 9, with commas."),), (Message("user", "Say hi."),)
+    greedy = Sampling(temperature=0.0, max_tokens=64, stop=("Q:", "3"))
+    try:
+        asks = ((count, greedy), (hello, greedy), (hello, replace(greedy, max_tokens=2)))
+        return [(await model.sample(prompt, 1, 0, own)).attempts[0].finish for prompt, own in asks]
+    finally:
+        await model.close()
+
+
 def assert_held(held: Any, onward: Any) -> None:
     assert len(held.attempts) == 3
     assert all(re.fullmatch("number [0-9][0-9]", attempt.text) for attempt in held.attempts)
@@ -107,6 +119,16 @@ def test_llamacpps_server_takes_a_grammar_and_foretells_as_the_embedded_engine(l
             await served.close()
 
     assert asyncio.run(compare()).worst < 1e-3
+
+
+def test_llamacpps_server_does_not_tell_an_end_from_a_stop_string(llamacpp: str) -> None:
+    assert asyncio.run(ends(OpenAI(llamacpp, "smollm2", server="llamacpp"))) == ["stop", "stop", "length"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"stream": True}])
+def test_vllm_tells_an_end_from_a_stop_string(vllm: str, settings: dict[str, bool]) -> None:
+    told = asyncio.run(ends(OpenAI(vllm, "smollm2", server="vllm", **settings)))
+    assert told == ["stop:3", "eos", "length"]
 
 
 def test_vllm_takes_a_grammar_continues_a_turn_and_agrees_with_hf(vllm: str) -> None:

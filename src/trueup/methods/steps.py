@@ -1,10 +1,11 @@
 r"""A turn written step by step, for searches to choose in.
 
-A step ends at a separator, which the engine cuts off and the next step begins with, or at a limit of tokens. Engines do
-not tell a turn that ended from a step that ended, so with a separator a turn is over when two steps in a row are blank:
-the model has nothing more to say, and one blank line does not end it. Without a separator, in steps of so many tokens,
-`finish` tells. A turn is over too when it is as long as the problem allows, and, where the stratum has a check, when it
-passes. A schema or grammar describes a whole answer and cannot be entered midway: steps are written freely.
+A step ends at a separator, which the engine cuts off and the next step begins with, or at a limit of tokens. A turn is
+over when the model ends it, or meets a stop string of the problem's own. Where an engine does not tell that from a step
+that ended (`finish` is `stop`), or a grammar ends every step, a turn is over when two steps in a row are blank: the
+model has nothing more to say, and one blank line does not end it. A turn is over too when it is as long as the problem
+allows, and, where the stratum has a check, when it passes. A schema or grammar describes a whole answer and cannot be
+entered midway: steps are written freely.
 
 A beginning is worth what the reward model says of it, after `lookahead` more steps written greedily. Where there is
 only a check it is worth the grade of the turn that it comes to when it is written greedily to its end.
@@ -28,7 +29,7 @@ class Path:
     """A beginning: its last step as an attempt that holds the whole turn so far, and the tokens that are left to it.
 
     `grade` is the check's of what can be read in it, None where it was not asked. `is_parted` says that a separator
-    stands behind it, `is_blank` that its last step said nothing.
+    stands behind it, `is_blank` that its last step said nothing and may have been the end.
     """
 
     turn: Attempt
@@ -143,14 +144,20 @@ class Steps:
         """The beginning with a step behind it; tokens that nobody counted are all that the step could have."""
         used = step.usage.completion_tokens
         left = path.left - (most if used is None else max(1, used))
-        has_stopped = step.finish == "stop"
-        is_blank = has_stopped and not step.text.strip()
-        is_said = has_stopped and (not self.separator or (is_blank and path.is_blank))
-        turn = replace(step, text=self.lead(path) + step.text, finish="stop" if has_stopped else step.finish)
-        if is_blank and is_said and self.separator:
-            turn = replace(turn, text=turn.text.rstrip())
-        is_over = is_said or left < 1 or step.finish not in ("stop", "length")
-        return Path(turn, left, is_over, has_stopped and bool(self.separator), is_blank)
+        finish = self._finish(step)
+        is_empty = not step.text.strip()
+        is_blank = finish == "stop" and is_empty
+        is_parted = finish in ("stop", f"stop:{self.separator}")
+        is_said = (is_blank and path.is_blank) or not (is_parted or finish == "length")
+        text = self.lead(path) + step.text
+        turn = replace(step, text=text.rstrip() if is_said and is_empty and self.separator else text)
+        return Path(turn, left, is_said or left < 1, is_parted, is_blank)
+
+    def _finish(self, step: Attempt) -> str:
+        """How a step ended, as far as that tells of its turn; without separators whatever stops a step ends both."""
+        if not self.separator:
+            return step.finish if step.finish == "length" else "eos"
+        return "stop" if self.grammar and step.finish == "eos" else step.finish
 
     def _graded(self, paths: list[Path]) -> Flow[list[Path]]:
         """The same with the check's grades where there is a check, and over where they pass."""

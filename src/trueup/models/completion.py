@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
-from trueup.models.servers import Server, own_fields
+from trueup.models.servers import Server, echo, ending, own_fields
 
 SEED_SPAN = 1 << 30
 
@@ -61,8 +61,25 @@ def first_seed(prompt: Prompt, seed: int) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") % SEED_SPAN
 
 
-def read_completion(reply: object, n: int, start: int, seconds: float, echo: str = "") -> Completion:
-    """The attempts in a reply to a call for n of them, without what the server said again before them.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reply must be read by: what the server says again before it goes on, and how it tells an end."""
+
+    echo: str = ""
+    stops: tuple[str, ...] = ()
+    server: Server | None = None
+
+    @classmethod
+    def of(cls, prompt: Prompt, sampling: Sampling, server: Server | None) -> Reading:
+        """For a reply to this ask."""
+        return cls(echo(server, prompt), sampling.stop, server)
+
+
+AS_IT_IS = Reading()
+
+
+def read_completion(reply: object, n: int, start: int, seconds: float, by: Reading = AS_IT_IS) -> Completion:
+    """The attempts in a reply to a call for n of them.
 
     `usage.completion_tokens` is the sum over the choices: each attempt gets a share in proportion to the
     length of its text, and the shares add up to the sum. Without usage every count is None. The seconds
@@ -72,14 +89,14 @@ def read_completion(reply: object, n: int, start: int, seconds: float, echo: str
     usage = reply.get("usage") if isinstance(reply, Mapping) else None
     prompt, completion, cached = count_tokens(usage)
     is_total = len(choices) == 1 or _covers_all(reply, choices, completion)
-    texts = [_text(choice).removeprefix(echo) for choice in choices]
+    texts = [_text(choice).removeprefix(by.echo) for choice in choices]
     lengths = [len(text) for text in texts]
     shares = share(completion, lengths) if is_total and completion is not None else [None] * len(choices)
     attempts = [
         Attempt(
             index=start + place,
             text=text,
-            finish=str(choice.get("finish_reason") or "stop"),
+            finish=ending(choice, by.stops, by.server),
             usage=Usage(prompt, tokens, cached, 0.0, seconds / len(choices), place == 0),
             logprob=_mean_logprob(choice),
         )

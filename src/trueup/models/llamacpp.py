@@ -23,6 +23,7 @@ import httpx
 from trueup.core.errors import AskFailed, Unavailable
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
+from trueup.models.gguf_file import GgufFile
 from trueup.models.weights import Weights
 
 SLOTS = 16
@@ -34,7 +35,7 @@ SEED_SPAN = 1 << 31
 class LlamaCpp:
     """Implements Model; the server starts at the first sample, so a resumed study need not load it."""
 
-    def __init__(self, weights: Weights, *, threads: int | None = None, slots: int = SLOTS) -> None:
+    def __init__(self, weights: Weights | GgufFile, *, threads: int | None = None, slots: int = SLOTS) -> None:
         """Prepare for weights on so many threads (default: the cores that are idle now)."""
         self._weights = weights
         self._slots = slots
@@ -197,7 +198,7 @@ def _attempts(choices: Sequence[dict[str, Any]], start: int, seconds: float, thr
         Attempt(
             index=start + place,
             text=choice["content"],
-            finish="length" if choice["stop_type"] == "limit" else "stop",
+            finish=_finish(choice),
             usage=Usage(
                 prompt_tokens=choice["tokens_evaluated"],
                 completion_tokens=choice["tokens_predicted"],
@@ -210,6 +211,12 @@ def _attempts(choices: Sequence[dict[str, Any]], start: int, seconds: float, thr
         )
         for place, choice in enumerate(choices)
     ]
+
+
+def _finish(choice: dict[str, Any]) -> str:
+    """How a choice ended, in the words of `Attempt.finish`."""
+    kind = choice["stop_type"]
+    return f"stop:{choice['stopping_word']}" if kind == "word" else {"eos": "eos", "limit": "length"}.get(kind, "stop")
 
 
 def _mean_logprob(choice: dict[str, Any]) -> float | None:

@@ -14,6 +14,7 @@ from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Sampling
 from trueup.models.completion import (
     Completion,
+    Reading,
     count_tokens,
     first_seed,
     next_token_body,
@@ -23,7 +24,7 @@ from trueup.models.completion import (
 )
 from trueup.models.endpoint import Endpoint
 from trueup.models.retry import PATIENCE_SECONDS, Refusal, pause_seconds
-from trueup.models.servers import SERVERS, echo, find_server
+from trueup.models.servers import SERVERS, find_server
 from trueup.models.stream import FIELDS, Reception
 
 MOST_CHOICES = 128
@@ -198,7 +199,8 @@ class OpenAI:
         body = request_body(self._name, ask.prompt, n, start, ask.sampling, self._server)
         if self._streams and n == 1:
             body = json.dumps(json.loads(body) | FIELDS).encode()
-        jitter, said = first_seed(ask.prompt, ask.sampling.seed) + start, echo(self._server, ask.prompt)
+        jitter = first_seed(ask.prompt, ask.sampling.seed) + start
+        by = Reading.of(ask.prompt, ask.sampling, self._server)
         reply = _Reply()
         tries = 0
         async with self._endpoint.free:
@@ -206,7 +208,7 @@ class OpenAI:
                 tries += 1
                 began = time.perf_counter()
                 try:
-                    outcome = await self._try(body, n, start, said)
+                    outcome = await self._try(body, n, start, by)
                 except asyncio.CancelledError as gone:
                     raise reply.left(gone) from None
                 seconds = time.perf_counter() - began
@@ -221,19 +223,19 @@ class OpenAI:
                 except asyncio.CancelledError as gone:
                     raise reply.left(gone) from None
 
-    async def _try(self, body: bytes, n: int, start: int, said: str) -> Completion | Refusal:
+    async def _try(self, body: bytes, n: int, start: int, by: Reading) -> Completion | Refusal:
         began = time.perf_counter()
         reception, endpoint = Reception(), self._endpoint
         is_streamed = self._streams and n == 1
         try:
             response = await (endpoint.receive if is_streamed else endpoint.post)(body, reception)
         except asyncio.CancelledError:
-            raise asyncio.CancelledError(_broken_off(reception, start, time.perf_counter() - began, said)) from None
+            raise asyncio.CancelledError(_broken_off(reception, start, time.perf_counter() - began, by)) from None
         if isinstance(response, Refusal):
             return response
         try:
             told = reception.pieces.reply() if is_streamed else response.json()
-            return read_completion(told, n, start, time.perf_counter() - began, said)
+            return read_completion(told, n, start, time.perf_counter() - began, by)
         except (ValueError, RecursionError) as error:
             return self._endpoint.malformed(response, error)
 
@@ -262,13 +264,13 @@ def _told(gone: asyncio.CancelledError) -> Sampled:
     return next((told for told in gone.args if isinstance(told, Sampled)), Sampled(()))
 
 
-def _broken_off(reception: Reception, start: int, seconds: float, said: str) -> Sampled:
+def _broken_off(reception: Reception, start: int, seconds: float, by: Reading) -> Sampled:
     """A call that was cancelled, if it had been made: its attempt after all, or what it used if it was heard out."""
     if not reception.is_sent:
         return Sampled(())
     if reception.pieces.is_whole:
         with suppress(ValueError, RecursionError):
-            return Sampled(read_completion(reception.pieces.reply(), 1, start, seconds, said).attempts)
+            return Sampled(read_completion(reception.pieces.reply(), 1, start, seconds, by).attempts)
     prompt, completion, _ = count_tokens(reception.pieces.usage if reception.has_last_words else None)
     return Sampled((), (Waste("cancelled", "the caller left before the reply", prompt, completion, seconds),))
 

@@ -3,12 +3,13 @@
 vLLM and SGLang sample by the model's own generation settings where a request is silent (top-k 20 and a repetition
 penalty for many), llama.cpp by top-k 40 and min-p 0.05: without these fields, attempts at the same temperature are not
 of the same distribution. A grammar is EBNF in the form of GBNF for all three. llama.cpp's server answers a turn that is
-to be continued with the whole of it.
+to be continued with the whole of it. vLLM and SGLang say of each choice which stop string it was cut at; where the
+model ended vLLM says null, SGLang the token that it ended with; llama.cpp's server does not tell one from the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +19,23 @@ from trueup.core.types import Json, Prompt, Sampling
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The fields that turn its own samplers off, where a grammar goes, whether a continued turn comes back whole."""
+    """The fields that turn its own samplers off, where a grammar goes, whether a continued turn comes back whole.
+
+    `nulls` is the field of a choice that is null where the model ended, and else says what it was cut at.
+    """
 
     samplers_off: Mapping[str, Json]
     grammar: tuple[str, ...]
+    nulls: str = ""
     echoes: bool = False
 
 
+STOP_REASON, MATCHED_STOP = "stop_reason", "matched_stop"
+MARKS = (STOP_REASON, MATCHED_STOP)
 SERVERS = {
-    "vllm": Server({"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}, ("structured_outputs", "grammar")),
+    "vllm": Server(
+        {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}, ("structured_outputs", "grammar"), nulls=STOP_REASON
+    ),
     "sglang": Server({"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}, ("ebnf",)),
     "llamacpp": Server({"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}, ("grammar",), echoes=True),
 }
@@ -60,3 +69,20 @@ def echo(server: Server | None, prompt: Prompt) -> str:
     """What this server says again before it goes on with a prompt."""
     is_echoed = server is not None and server.echoes and bool(prompt) and prompt[-1].role == "assistant"
     return prompt[-1].content if is_echoed else ""
+
+
+def ending(choice: Mapping[str, Any], stops: Sequence[str], server: Server | None) -> str:
+    """How a choice ended, in the words of `Attempt.finish`.
+
+    Whoever names one of the stop strings it was given, or the token that the model ended with, is believed; a null only
+    of a server that is known to mean it, for a gateway leaves null what it does not fill in.
+    """
+    reason = str(choice.get("finish_reason") or "stop")
+    if reason != "stop":
+        return reason
+    told = [choice[mark] for mark in MARKS if mark in choice]
+    met = next((one for one in told if isinstance(one, str) and one in stops), None)
+    if met is not None:
+        return f"stop:{met}"
+    is_null = server is not None and server.nulls in choice and choice[server.nulls] is None
+    return "eos" if is_null or any(type(one) is int for one in told) else reason

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from trueup.core.types import Json
+from trueup.models.servers import MARKS
 
 FIELDS = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 LAST_WORDS_SECONDS = 2.0
@@ -30,6 +31,7 @@ class Pieces:
         self._text: list[str] = []
         self._logprobs: list[Json] = []
         self._finish: str | None = None
+        self._marks: dict[str, Json] = {}
         self._error: Json = None
         self._reply: Json = None
 
@@ -72,13 +74,15 @@ class Pieces:
         message = {"role": "assistant", "content": "".join(self._text)}
         choice = {"index": 0, "message": message, "finish_reason": self._finish}
         logprobs = {"logprobs": {"content": self._logprobs}} if self._logprobs else {}
-        return {"choices": [choice | logprobs], "usage": self.usage}
+        return {"choices": [choice | self._marks | logprobs], "usage": self.usage}
 
     def _add(self, choice: Mapping[str, Any]) -> None:
         content = (choice.get("delta") or {}).get("content")
         self._text += [content] if isinstance(content, str) else []
         self._logprobs += (choice.get("logprobs") or {}).get("content") or []
-        self._finish = choice.get("finish_reason") or self._finish
+        if choice.get("finish_reason"):
+            self._finish = choice["finish_reason"]
+            self._marks = {mark: choice[mark] for mark in MARKS if mark in choice}
 
 
 class Reception:

@@ -36,4 +36,4 @@ class Toy:
     def _attempt(self, base: bytes, index: int, *, leads: bool) -> Attempt:
         draw = int.from_bytes(blake2b(index.to_bytes(8, "little"), key=base[-64:], digest_size=4).digest(), "little")
         text = "right" if draw % CHUNK < self._limit else f"wrong-{draw >> 16}"
-        return Attempt(index, text, "stop", Usage(TOKENS, TOKENS, 0, leads=leads))
+        return Attempt(index, text, "eos", Usage(TOKENS, TOKENS, 0, leads=leads))

@@ -149,17 +149,20 @@ def _finish(draft: Draft, last: int, vocabulary: Vocabulary, sampling: Sampling,
     if matcher is not None and not matcher.consume_token(token):
         draft.fault = f"the grammar's matcher gave up: {' '.join(matcher.get_error().split())[:200]}"
         return "failed"
-    if token in vocabulary.ends or (matcher is not None and matcher.is_stopped()):
-        return "stop"
-    if sampling.stop and _cut(vocabulary.text(draft.tokens, last), sampling.stop) is not None:
-        return "stop"
+    if token in vocabulary.ends:
+        return "eos"
+    met = _first_stop(vocabulary.text(draft.tokens, last), sampling.stop) if sampling.stop else None
+    if met is not None:
+        return f"stop:{met}"
+    if matcher is not None and matcher.is_stopped():
+        return "eos"
     return "length" if len(draft.tokens) >= limit else ""
 
 
-def _cut(text: str, stops: Sequence[str]) -> str | None:
-    """The text before the first stop string in it, None where there is none."""
-    places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
-    return text[: min(places)] if places else None
+def _first_stop(text: str, stops: Sequence[str]) -> str | None:
+    """The stop string that comes first in a text, None where there is none."""
+    places = [(place, stop) for stop in stops if stop and (place := text.find(stop)) >= 0]
+    return min(places)[1] if places else None
 
 
 def _sampled(
@@ -172,7 +175,7 @@ def _sampled(
     for draft in drafts:
         leads = not attempts and not waste
         share = decode * len(draft.tokens) / total
-        if draft.finish in ("stop", "length"):
+        if draft.finish not in ("", "failed"):
             usage = Usage(stream.prompt_tokens, len(draft.tokens), stream.cached_tokens, prefill, share, leads)
             attempts.append(_attempt(draft, usage, vocabulary, stream.last, sampling))
         elif draft.tokens or leads:
@@ -185,6 +188,7 @@ def _sampled(
 def _attempt(draft: Draft, usage: Usage, vocabulary: Vocabulary, last: int, sampling: Sampling) -> Attempt:
     has_end = draft.tokens[-1] in vocabulary.ends
     text = vocabulary.text(draft.tokens[:-1] if has_end else draft.tokens, last)
-    cut = _cut(text, sampling.stop)
+    kind, _, met = draft.finish.partition(":")
+    text = text[: text.find(met)] if kind == "stop" else text
     logprob = draft.logprob / len(draft.tokens) if sampling.logprobs else None
-    return Attempt(draft.index, text if cut is None else cut, draft.finish, usage, None, logprob)
+    return Attempt(draft.index, text, draft.finish, usage, None, logprob)

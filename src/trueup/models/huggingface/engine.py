@@ -63,7 +63,7 @@ class HuggingFace:
         self.cores = threads if device == "cpu" else 1
         self._source: Loaded | None = None
         self._worker = Worker()
-        self.card = self._card(_name(name, self._folder), billing)
+        self.card = self._card(_name(name), billing)
 
     async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
         """n attempts, behind one reading of the prompt; one call at a time.
@@ -180,11 +180,12 @@ def likeliest(source: Source, prompt: Prompt, k: int) -> Mapping[str, float]:
     return dict(sorted(dict(likelier_last).items(), key=lambda pair: -pair[1]))
 
 
-def _name(name: str | Path | Weights, folder: Path) -> str:
+def _name(name: str | Path | Weights) -> str:
     """The weights' name, the name of the folder on disk, or what the hub calls the model."""
     if isinstance(name, Weights):
         return name.name
-    return folder.resolve().name if Path(name).expanduser().is_dir() else str(name)
+    given = Path(name).expanduser()
+    return given.resolve().name if given.is_dir() else str(name)
 
 
 def _check(dtype: str, rows: int, threads: int) -> None:

@@ -18,6 +18,9 @@ from trueup.core.errors import BadInput, Unavailable
 from trueup.models.weights import stamp
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+TRAINED = ("adapter", "model")
+"""Where in its folder a training leaves what it made."""
+ADAPTER_CONFIG = "adapter_config.json"
 LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 """The files that what a model says depends on."""
 
@@ -32,7 +35,7 @@ class Shape:
 
 
 def find_folder(name: str) -> Path:
-    """The folder that a user names: one on disk, or a snapshot of a model on the hub.
+    """The folder that a user names: one on disk, what a training left in one, or a snapshot of a model on the hub.
 
     Raises BadInput where there is no such folder or it holds no model, Unavailable where the hub does not bring it.
     """
@@ -41,6 +44,10 @@ def find_folder(name: str) -> Path:
         if not HUB_NAME.fullmatch(name):
             raise BadInput(f"there is no folder {name!r}; name a model's folder, or OWNER/NAME on the hub")
         folder = _snapshot(name)
+    if not has_weights(folder):
+        folder = next((made for part in TRAINED if has_weights(made := folder / part)), folder)
+    if base_of(folder) is not None:
+        return folder
     if not (folder / "config.json").is_file():
         raise BadInput(f"{str(folder)!r} holds no config.json; name the folder that a model was saved to")
     if not any(folder.glob("*.safetensors")):
@@ -48,11 +55,35 @@ def find_folder(name: str) -> Path:
     return folder
 
 
+def has_weights(folder: Path) -> bool:
+    """Whether a folder holds a model or an adapter."""
+    return any((folder / name).is_file() for name in ("config.json", ADAPTER_CONFIG))
+
+
+def base_of(folder: Path) -> Path | None:
+    """The folder that an adapter was trained on; None for a model with weights of its own.
+
+    Raises BadInput where the adapter does not say, or the base is no longer there.
+    """
+    path = folder / ADAPTER_CONFIG
+    if not path.is_file():
+        return None
+    try:
+        name = json.loads(path.read_bytes())["base_model_name_or_path"]
+        base = Path(name)
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{path} names no base model ({error}); train the adapter again") from None
+    if not (base / "config.json").is_file():
+        raise BadInput(f"the base of {str(folder)!r} is not at {name!r}; put it back, or mend {path}")
+    return base
+
+
 def read_shape(folder: Path) -> Shape:
-    """The model's shape by its configuration and the headers of its weights.
+    """The model's shape by its configuration and the headers of its weights; an adapter's is its base's.
 
     Raises BadInput where one of them is malformed.
     """
+    folder = base_of(folder) or folder
     config = read_config(folder)
     names = ("num_hidden_layers", "num_attention_heads", "hidden_size")
     layers, heads, hidden = (_count(config, name) for name in names)
@@ -78,11 +109,17 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def digest(folder: Path) -> str:
-    """The hex digest of everything in a folder that is loaded; each large file is hashed once, and remembered."""
+    """The hex digest of everything in a folder that is loaded, and of an adapter's base.
+
+    Each large file is hashed once, and remembered.
+    """
+    base = base_of(folder)
     files = sorted({path for pattern in LOADED for path in folder.glob(pattern)})
     whole = blake2b(digest_size=8)
     for path in files:
         whole.update(f"{path.name}\0{_file_digest(path)}\0".encode())
+    if base is not None:
+        whole.update(digest(base).encode())
     return whole.hexdigest()
 
 

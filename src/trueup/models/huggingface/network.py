@@ -6,6 +6,7 @@ B is rows, T tokens, V the vocabulary.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.types import Prompt
+from trueup.models.huggingface.folder import base_of
 from trueup.models.huggingface.vocabulary import Refused, Vocabulary
 
 if TYPE_CHECKING:
@@ -137,16 +139,29 @@ def _load(folder: Path, device: Any, dtype: str) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    base, kind = base_of(folder), getattr(torch, dtype)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+                base or folder, dtype=torch.float32 if base else kind, use_safetensors=True, local_files_only=True
             )
+            model = model if base is None else _merged(model, folder).to(kind)
     except (OSError, ValueError, KeyError) as error:
         told = " ".join(str(error).split())[:200]
         raise BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again") from error
     return model.to(device).eval().requires_grad_(False), tokenizer
+
+
+def _merged(model: Any, adapter: Path) -> Any:
+    """The base with an adapter added to its weights, in float32: half precision would round the difference away."""
+    try:
+        from peft import PeftModel
+    except ImportError:
+        raise Unavailable("an adapter needs peft; pip install 'trueup[train]'") from None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the old name
+        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
 
 
 def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
