@@ -34,6 +34,7 @@ class Call:
 class MockEndpoint:
     """Answers with as many words as it bills tokens; each knob spoils one thing."""
 
+    takes_logprobs: bool = True
     takes_n: str = "yes"  # or "rejects", "ignores", "counts one"
     cut_share: float = 0.0
     refuse: Callable[[int, dict[str, Any]], Response | None] = lambda place, body: None
@@ -71,6 +72,8 @@ class MockEndpoint:
     def _reply(self, body: dict[str, Any], authorization: str | None) -> Response:
         refusal = self.refuse(len(self.calls), body)
         n = body.get("n", 1)
+        if refusal is None and body.get("logprobs") and not self.takes_logprobs:
+            refusal = error(400, "logprobs are not supported", param="logprobs")
         if refusal is None and n > 1 and self.takes_n == "rejects":
             refusal = error(400, "'n' : number must be at most 1", param="n")
         if refusal is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,23 @@ def test_endpoint_without_n_is_probed_once(tmp_path: Path) -> None:
         assert len(mock.calls) == calls and sampled.charges == 48
         assert sum(call.body.get("n", 1) > 1 for call in mock.calls) == 1
         assert (totals["retried"].charges if "retried" in totals else 0) == retried
+
+
+def test_an_endpoint_without_logprobs_is_asked_once_more_and_never_again() -> None:
+    mock = MockEndpoint(takes_logprobs=False)
+
+    async def run(root: str) -> tuple[Sampled, Sampled]:
+        model = OpenAI(root, "toy")
+        told = replace(SAMPLING, logprobs=True)
+        first, second = await model.sample(PROMPT, 2, 0, told), await model.sample(PROMPT, 2, 2, told)
+        await model.close()
+        return first, second
+
+    with loopback(mock.app) as root:
+        first, second = asyncio.run(run(root))
+    assert [attempt.logprob for attempt in (*first.attempts, *second.attempts)] == [None] * 4
+    assert [waste.kind for waste in (*first.waste, *second.waste)] == ["retried"]
+    assert [bool(call.body.get("logprobs")) for call in mock.calls] == [True, False, False]
 
 
 def test_count_of_one_choice_is_unknown_and_not_asked_for_again() -> None:

@@ -97,6 +97,7 @@ class OpenAI:
         self._name, self._retries, self._streams = name, retries, stream
         self._probing = asyncio.Lock()
         self._takes_n: bool | None = None
+        self._takes_logprobs = True
         self._has_answered = False
         kind = f":{server}" if server else ""
         self.card = ModelCard(name, f"openai:{self._endpoint.base}:{name}{kind}", billing or name)
@@ -157,7 +158,7 @@ class OpenAI:
             return _Reply()
         reply = await self._call(ask, ask.start, ask.n)
         if reply.refusal is not None:
-            return await self._without_n(ask, reply) if _may_blame_n(reply.refusal) else reply
+            return await self._without_n(ask, reply) if _may_blame(reply.refusal, "n") else reply
         self._takes_n = len(reply.attempts) == ask.n and reply.is_total
         return reply
 
@@ -195,6 +196,24 @@ class OpenAI:
         return whole
 
     async def _call(self, ask: _Ask, start: int, n: int) -> _Reply:
+        """One call; where the endpoint rejects `logprobs`, once more without, and without from then on."""
+        if not ask.sampling.logprobs:
+            return await self._tried(ask, start, n)
+        plain = replace(ask, sampling=replace(ask.sampling, logprobs=False))
+        if not self._takes_logprobs:
+            return await self._tried(plain, start, n)
+        reply = await self._tried(ask, start, n)
+        if reply.refusal is None or not _may_blame(reply.refusal, "logprobs"):
+            return reply
+        try:
+            again = await self._tried(plain, start, n)
+        except asyncio.CancelledError as gone:
+            raise reply.left(gone) from None
+        self._takes_logprobs = again.refusal is not None
+        wasted = [replace(waste, kind="retried") for waste in reply.waste] if again.refusal is None else reply.waste
+        return replace(again, waste=[*wasted, *again.waste])
+
+    async def _tried(self, ask: _Ask, start: int, n: int) -> _Reply:
         """One call, tried again while that can help: attempts, or the refusal that was the last."""
         body = request_body(self._name, ask.prompt, n, start, ask.sampling, self._server)
         if self._streams and n == 1:
@@ -275,5 +294,5 @@ def _broken_off(reception: Reception, start: int, seconds: float, by: Reading) -
     return Sampled((), (Waste("cancelled", "the caller left before the reply", prompt, completion, seconds),))
 
 
-def _may_blame_n(refusal: Refusal) -> bool:
-    return refusal.status in (400, 422) and refusal.param in (None, "n")
+def _may_blame(refusal: Refusal, field: str) -> bool:
+    return refusal.status in (400, 422) and refusal.param in (None, field)
