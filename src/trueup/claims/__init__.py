@@ -7,6 +7,7 @@ from trueup.claims.internal_external import internal_external
 from trueup.claims.nonreasoning_gap import nonreasoning_gap
 from trueup.claims.pieces import Pieces
 from trueup.claims.proxy_tuning import proxy_tuning
+from trueup.claims.think_or_answer import think_or_answer
 from trueup.claims.verdict import SCALES, Verdict
 
 CLAIMS: dict[str, Callable[[str, int, Pieces], Verdict]] = {
@@ -14,6 +15,7 @@ CLAIMS: dict[str, Callable[[str, int, Pieces], Verdict]] = {
     "nonreasoning-gap": nonreasoning_gap,
     "proxy-tuning": proxy_tuning,
     "compute-optimal": compute_optimal,
+    "think-or-answer": think_or_answer,
 }
 """A claim takes its scale, its first seed, and where to keep the parts that are done."""
 
