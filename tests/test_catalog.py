@@ -69,6 +69,7 @@ def test_an_arm_named_twice_runs_once():
 
 ADAPTIVE = ("adaptive_vote", "lookahead_vote")
 APART = {
+    "formalise_and_solve",
     "solve",
     "constrained",
     "reason_then_constrain",
@@ -76,6 +77,7 @@ APART = {
     "ab_mcts",
     "route",
     "compute_optimal",
+    "propose_and_assign",
 }
 """Methods that the toy cannot answer by: each has tests of its own."""
 BATCH = {name for name in catalog.METHODS if catalog.make_arm(name).is_batch}

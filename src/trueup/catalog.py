@@ -1,7 +1,7 @@
 """Every name a user may type, and what answers to it.
 
 A stranger's plugin adds names through the entry-point groups `trueup.methods`, `trueup.verifiers`,
-`trueup.solvers`, `trueup.raters` and `trueup.sources`.
+`trueup.solvers`, `trueup.raters`, `trueup.sources` and `trueup.trainers`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 from trueup import methods, raters, solvers, tasks, verifiers
-from trueup.core.errors import BadInput, UnknownName
+from trueup.core.csp import is_program
+from trueup.core.errors import BadInput, Unavailable, UnknownName
 from trueup.core.roles import Model
 from trueup.core.settings import fit_settings, settings_of, split_words
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Json
-from trueup.models import SMOLLM2, HuggingFace, LlamaCpp, OpenAI, Replay, Toy, proxy
+from trueup.methods.elsewhere import elsewhere
+from trueup.models import HuggingFace, LlamaCpp, OpenAI, Replay, Toy, proxy
+from trueup.models.words import kind_of, model_words
+from trueup.solvers.program import ProgramSolver
 
 Maker = Callable[..., Any]
 
@@ -60,6 +64,8 @@ METHODS: dict[str, Maker] = {
     "blend_asc": methods.blend_asc,
     "constrained": methods.constrained,
     "reason_then_constrain": methods.reason_then_constrain,
+    "propose_and_assign": methods.propose_and_assign,
+    "formalise_and_solve": methods.formalise_and_solve,
     "solve": methods.solve,
 }
 VERIFIERS: dict[str, Maker] = {
@@ -70,8 +76,13 @@ VERIFIERS: dict[str, Maker] = {
     "function_call": verifiers.function_call,
     "constraint": verifiers.constraint,
     "gym": verifiers.gym,
+    "lr2bench": verifiers.lr2bench,
 }
-SOLVERS: dict[str, Maker] = {"sudoku": solvers.sudoku}
+SOLVERS: dict[str, Maker] = {
+    "program": solvers.program,
+    "lr2bench": solvers.lr2bench,
+    "sudoku": solvers.sudoku,
+}
 RATERS: dict[str, Maker] = {
     "head": raters.head,
     "constraint_prefix": raters.constraint_prefix,
@@ -83,50 +94,56 @@ SOURCES: dict[str, Maker] = {
     "gym": tasks.gym,
     "calls": tasks.calls,
     "csp": tasks.csp,
+    "lr2bench": tasks.lr2bench,
 }
 MODELS: dict[str, Maker] = {
     "smollm2": LlamaCpp,
+    "gguf": LlamaCpp,
     "openai": OpenAI,
     "hf": HuggingFace,
     "proxy": proxy,
     "replay": Replay,
     "toy": Toy,
 }
-KINDS: dict[str, dict[str, Maker]] = {
+TRAINERS = {
+    "sft": "trueup.train.offline.sft",
+    "star": "trueup.train.offline.star",
+    "pair_sft": "trueup.train.offline.pair_sft",
+    "iterated_sft": "trueup.train.offline.iterated_sft",
+    "expert_iteration": "trueup.train.offline.expert_iteration",
+    "dpo": "trueup.train.offline.dpo",
+    "grpo": "trueup.train.real.grpo",
+    "multi_turn": "trueup.train.real.multi_turn",
+    "score": "trueup.train.real.score",
+    "degrpo": "trueup.train.real.degrpo",
+}
+"""Where each trainer is: a function of the name in that file, loaded when it is asked for, since it needs torch."""
+KINDS: dict[str, Mapping[str, Maker | str]] = {
     "methods": METHODS,
     "verifiers": VERIFIERS,
     "solvers": SOLVERS,
     "raters": RATERS,
     "sources": SOURCES,
     "models": MODELS,
+    "trainers": TRAINERS,
 }
 SOLVER, RATER, CRITIC, FORM = "solver", "rater", "rater and no check", "schema or grammar for its answers"
+READER = "solver that reads programs"
 NEEDS = {
     "solve": SOLVER,
+    "formalise_and_solve": READER,
     "retract": RATER,
     **dict.fromkeys(("beam_search", "particle_filter", "tree_search", "ab_mcts"), CRITIC),
     **dict.fromkeys(("constrained", "reason_then_constrain"), FORM),
 }
 """What a method cannot do without; those that are not named take any stratum."""
-BATCH = "problems"
-"""The first parameter of a method that takes a batch."""
+BATCH, ASKED = "problems", "model"
+"""The first parameter of a method that takes a batch; the setting that has a method ask another model."""
 COUNTS = (
-    "n",
-    "k",
-    "rounds",
-    "step",
-    "window",
-    "chains",
-    "layers",
-    "questions",
-    "width",
-    "subtrees",
-    "depth",
-    "patience",
-    "then",
-    "budget",
-)
-MODEL_FORMS = "smollm2, openai:URL#NAME, hf:FOLDER, proxy:BASE,EXPERT,ANTIEXPERT, replay:FILE or toy:P"
+    "n", "k", "rounds", "step", "window", "chains", "layers", "questions", "width", "subtrees", "depth", "patience",
+    "then", "budget",
+)  # fmt: skip
+MODEL_FORMS = "smollm2, gguf:FILE, openai:URL#NAME, hf:FOLDER, proxy:BASE,EXPERT,ANTIEXPERT, replay:FILE or toy:P"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +167,12 @@ class OpenTask:
 def names(kind: str) -> Mapping[str, Maker]:
     """Everything of a kind, plugins included.
 
-    Raises UnknownName for a kind that there is not.
+    Raises UnknownName for a kind that there is not, Unavailable where a package that all of the kind need is missing.
     """
     if kind not in KINDS:
         raise UnknownName("kind", kind, KINDS)
-    return KINDS[kind] | {plugin.name: plugin.load() for plugin in entry_points(group=f"trueup.{kind}")}
+    own = {name: _loaded(name, maker) for name, maker in KINDS[kind].items()}
+    return own | {plugin.name: plugin.load() for plugin in entry_points(group=f"trueup.{kind}")}
 
 
 def describe(kind: str) -> list[Entry]:
@@ -166,7 +184,7 @@ def describe(kind: str) -> list[Entry]:
 
 
 def make_arm(text: str) -> Arm:
-    """`vote n=8` as an arm.
+    """`vote n=8` as an arm; with `model=NAME` any method for single problems asks that model.
 
     Raises UnknownName for a method or setting that there is not, BadInput for a value of the wrong type.
     """
@@ -174,14 +192,18 @@ def make_arm(text: str) -> Arm:
     known = names("methods")
     if name not in known:
         raise UnknownName("method", name, known, hint="(`trueup list methods` names all)")
+    is_batch = next(iter(signature(known[name]).parameters)) == BATCH
+    asked = None if is_batch or ASKED in settings_of(known[name]) else pairs.pop(ASKED, None)
     settings = fit_settings(name, known[name], pairs)
     counts = [key for key in COUNTS if settings.get(key, 1) < 1]
     if counts:
         raise BadInput(f"{name} {counts[0]} is {settings[counts[0]]}; give at least 1")
     if not 0 < settings.get("confidence", 0.5) < 1:
         raise BadInput(f"{name} confidence is {settings['confidence']}; give a probability between 0 and 1")
-    is_batch = next(iter(signature(known[name]).parameters)) == BATCH
-    return Arm(name, settings, partial(known[name], **settings), is_batch)
+    start = partial(known[name], **settings)
+    if asked is not None:
+        return Arm(name, settings | {ASKED: asked}, lambda problem: elsewhere(start(problem), asked))
+    return Arm(name, settings, start, is_batch)
 
 
 def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple[Arm, ...]:
@@ -206,14 +228,15 @@ def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple
 def open_model(spec: str, sets: Mapping[str, str] | None = None) -> Model:
     """The model that a user's words name: `smollm2`, `openai:URL#NAME`, `hf:FOLDER` and the other forms.
 
-    Raises UnknownName or BadInput for words that name none.
+    A folder's bare name is what a training left there, or a model of transformers. Raises UnknownName or BadInput for
+    words that name none.
     """
-    kind, _, rest = spec.partition(":")
     known = names("models")
+    kind, rest = kind_of(spec, known)
     if kind not in known:
         raise UnknownName("model", spec, known, hint=f"(write {MODEL_FORMS})")
     settings = fit_settings(f"model {kind}", known[kind], sets or {})
-    model: Model = known[kind](*_model_words(kind, rest, spec), **settings)
+    model: Model = known[kind](*model_words(kind, rest, spec), **settings)
     return model
 
 
@@ -229,28 +252,15 @@ def open_stratum(name: str, recipe: Mapping[str, Json]) -> Stratum:
     return tasks.equip(name, recipe, names=names)
 
 
-def _model_words(kind: str, rest: str, spec: str) -> tuple[Any, ...]:
-    """What a model is made from, out of the words behind its kind."""
-    if kind == "smollm2":
-        return (SMOLLM2,)
-    if kind == "openai":
-        url, _, name = rest.partition("#")
-        if not url or not name:
-            raise BadInput(f"model {spec!r} is incomplete; write openai:http://HOST:PORT/v1#NAME")
-        return url, name
-    if kind == "toy":
-        try:
-            return (float(rest),)
-        except ValueError:
-            raise BadInput(f"model {spec!r} has no accuracy; write toy:P with P from 0 to 1") from None
-    if kind == "proxy":
-        words = rest.split(",")
-        if len(words) != 3:
-            raise BadInput(f"model {spec!r} is incomplete; write proxy:BASE,EXPERT,ANTIEXPERT")
-        return tuple(SMOLLM2 if word == "smollm2" else word for word in words)
-    if kind == "hf":
-        return (SMOLLM2 if rest == "smollm2" else rest,)
-    return (Path(rest),) if kind == "replay" else (rest,)
+def _loaded(name: str, maker: Maker | str) -> Maker:
+    """A maker, or the function of this name in a file that is loaded now."""
+    if not isinstance(maker, str):
+        return maker
+    try:
+        found: Maker = getattr(import_module(maker), name)
+    except ImportError as error:
+        raise Unavailable(f"{name} cannot be loaded ({error}); pip install 'trueup[train]'") from None
+    return found
 
 
 def _usual(stratum: Stratum, samples: int) -> Iterator[str]:
@@ -271,13 +281,15 @@ def _usual(stratum: Stratum, samples: int) -> Iterator[str]:
         yield "constrained"
         yield f"constrained n={few}"
     if stratum.solver is not None:
-        yield "solve"
+        is_prose = not all(is_program(item.problem.prompt[-1].content) for item in stratum.items)
+        yield "formalise_and_solve" if is_prose and not lacks("formalise_and_solve", stratum) else "solve"
 
 
 def lacks(method: str, stratum: Stratum) -> str | None:
     """What a stratum has none of and a method cannot do without; None where it applies."""
     has = {
         SOLVER: stratum.solver is not None,
+        READER: isinstance(stratum.solver, ProgramSolver),
         RATER: stratum.rater is not None,
         CRITIC: stratum.rater is not None or stratum.check is not None,
         FORM: all(item.problem.schema or item.problem.grammar for item in stratum.items),

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from trueup import __version__
-from trueup.cli import bench, books, calibrate, claims, learn, names, route, serve, study
+from trueup.cli import bench, books, calibrate, claims, learn, names, route, serve, solve, study, train
 from trueup.core.errors import TrueupError
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -26,7 +26,7 @@ app = typer.Typer(
     help="Decide, and then act on, how a language model's wrong answers get fixed: training, inference or a solver.",
     epilog="Start with: trueup study examples/mixed",
 )
-for room in (study, calibrate, learn, route, books, names, serve, claims, bench):
+for room in (study, train, calibrate, learn, route, books, names, serve, solve, claims, bench):
     room.add_commands(app)
 
 

@@ -15,7 +15,7 @@ from trueup.cli.screen import screen, table
 from trueup.core.errors import Unavailable
 from trueup.plan import read_policy
 
-Kind = Annotated[str, typer.Argument(help="methods, verifiers, raters, solvers, sources or models.")]
+Kind = Annotated[str, typer.Argument(help="methods, verifiers, raters, solvers, sources, models or trainers.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 PolicyPath = Annotated[Path, typer.Argument(help="A policy.toml.", metavar="POLICY")]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from trueup.catalog import arms_of, open_model, open_task
+from trueup.catalog import arms_of, make_arm, open_model, open_task
 from trueup.cli.progress import Meter
 from trueup.cli.request import Request, split_models
 from trueup.core.charge import MICRO, PICO, Total
@@ -20,7 +20,9 @@ from trueup.core.ledger import Ledger
 from trueup.core.outcome import Measured
 from trueup.core.roles import ModelCard
 from trueup.core.stratum import Arm, Stratum
+from trueup.core.types import Item
 from trueup.models import Recorder, Sealed
+from trueup.plan.past import Past, read_past
 from trueup.run import Clerk, collect
 
 LEDGER_FILE = "ledger.sqlite"
@@ -29,7 +31,11 @@ REMOTE_LANES = 64
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that a study has measured, and what it took."""
+    """All that a study has measured, and what it took.
+
+    `pasts` are the trainings behind its models, "" that of the study's own; `left_out` counts, by stratum, the items
+    that one of them was trained on.
+    """
 
     task: Mapping[str, Any]
     card: ModelCard
@@ -38,6 +44,8 @@ class Findings:
     ledger: Mapping[str, Any]
     fresh_calls: int
     seconds: float
+    pasts: Mapping[str, Past] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: Path | None = None) -> Findings:
@@ -54,17 +62,47 @@ def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: P
     if tape is not None:
         model = Recorder(model, tape)
     task = open_task(request.task_path(), limit=request.limit, seed=request.seed, sets=sets)
-    arms = {s.name: arms_of(s, request.samples, request.methods) for s in task.strata}
+    pasts = trainings(request)
+    strata = tuple(replace(s, items=_untrained(s, pasts)) for s in task.strata)
+    left_out = {a.name: len(a.items) - len(b.items) for a, b in zip(task.strata, strata, strict=True)}
+    arms = {s.name: (*arms_of(s, request.samples, request.methods), *_tuned(s, pasts)) for s in strata}
     folder.mkdir(parents=True, exist_ok=True)
     with Ledger(folder / LEDGER_FILE) as ledger:
         if sealed:
             model, others = Sealed(model.card), {name: Sealed(other.card) for name, other in others.items()}
         clerk = Clerk(model, ledger, prices, others)
-        with Meter({s.name: len(s.items) * (1 + len(arms[s.name])) for s in task.strata}, quiet=quiet) as meter:
-            measured = asyncio.run(_collect(task.strata, arms, request.samples, clerk, meter))
-        table = _ledger_table(ledger.totals())
+        with Meter({s.name: len(s.items) * (1 + len(arms[s.name])) for s in strata}, quiet=quiet) as meter:
+            measured = asyncio.run(_collect(strata, arms, request.samples, clerk, meter))
+        table = ledger_table(ledger.totals())
     about = {"name": task.name, "seed": task.seed, "path": request.task}
-    return Findings(about, model.card, prices, measured, table, clerk.fresh_calls, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Findings(about, model.card, prices, measured, table, clerk.fresh_calls, seconds, pasts, left_out)
+
+
+def trainings(request: Request) -> dict[str, Past]:
+    """The trainings behind a request's models, by their names; the study's own is ""."""
+    found = {name: read_past(spec) for name, spec in {"": request.model, **split_models(request.models)}.items()}
+    return {name: past for name, past in found.items() if past is not None}
+
+
+def _untrained(stratum: Stratum, pasts: Mapping[str, Past]) -> tuple[Item, ...]:
+    """The items that no model of the study was trained on.
+
+    Raises BadInput where none is left.
+    """
+    items = stratum.items
+    for past in pasts.values():
+        items = past.without(items)
+    if stratum.items and not items:
+        raise BadInput(f"every item of {stratum.name!r} was trained on; give the study items of its own")
+    return items
+
+
+def _tuned(stratum: Stratum, pasts: Mapping[str, Past]) -> tuple[Arm, ...]:
+    """One attempt of each further model that was trained on this stratum: what its training bought."""
+    return tuple(
+        make_arm(f"once model={name}") for name, past in pasts.items() if name and past.stratum == stratum.name
+    )
 
 
 def price_list(path: str | None) -> Prices:
@@ -103,7 +141,8 @@ async def _collect(
             await stratum.close()
 
 
-def _ledger_table(totals: Sequence[Total]) -> dict[str, Any]:
+def ledger_table(totals: Sequence[Total]) -> dict[str, Any]:
+    """A ledger's totals as study.json has them."""
     rows = [
         {
             "kind": total.kind, "charges": total.charges, "prompt_tokens": total.prompt_tokens,

@@ -21,7 +21,9 @@ STUDY_FILE, REPORT_FILE, POLICY_FILE = "study.json", "report.html", "policy.toml
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]
 TaskPath = Annotated[str, typer.Argument(help="A task: a folder with task.toml, a .toml file or a .jsonl file.")]
-Model = Annotated[str, typer.Option(help="smollm2, openai:URL#NAME, hf:FOLDER, proxy:BASE,EXPERT,ANTI or replay:FILE.")]
+Model = Annotated[
+    str, typer.Option(help="smollm2, openai:URL#NAME, hf:FOLDER, a training's folder; see `trueup list models`.")
+]
 With = Annotated[list[str] | None, typer.Option("--with", help="NAME=MODEL that methods may ask; repeatable.")]
 Samples = Annotated[int, typer.Option(help="Attempts per item in the pool that coverage is read from.")]
 Limit = Annotated[int | None, typer.Option(help="Items per stratum, at most.")]
@@ -86,6 +88,7 @@ def study(
         print(json.dumps(result, indent=1))
     else:
         print_summary(result, folder, findings.fresh_calls, findings.seconds)
+        print_trainings(result)
 
 
 def sample(
@@ -161,6 +164,7 @@ def plan(
         print(json.dumps(result["plan"], indent=1))
     else:
         print_summary(result, folder, findings.fresh_calls, findings.seconds)
+        print_trainings(result)
 
 
 def report(folder: Folder) -> None:
@@ -184,6 +188,7 @@ def judge(request: Request, findings: Findings) -> dict[str, Any]:
         seed=findings.task["seed"],
         training_usd=dollars("--training-usd", request.training_usd),
         error_usd=dollars("--error-usd", request.error_usd),
+        trained={name: past.usd for name, past in findings.pasts.items() if name},
     )
     result = assess(
         findings.measured, findings.card, findings.prices, wish,
@@ -191,7 +196,22 @@ def judge(request: Request, findings: Findings) -> dict[str, Any]:
     )  # fmt: skip
     result["model"]["spec"] = request.model
     result["models"] = {name: {"spec": spec} for name, spec in split_models(request.models).items()}
+    for name, past in findings.pasts.items():
+        usd = None if past.usd is None else float(past.usd)
+        (result["models"][name] if name else result["model"])["training"] = {"stratum": past.stratum, "usd": usd}
+    result["left_out"] = {name: count for name, count in findings.left_out.items() if count}
     return result
+
+
+def print_trainings(result: dict[str, Any]) -> None:
+    """What the trainings behind the models cost, and which items were left out for them."""
+    for name, model in {result["model"]["name"]: result["model"], **result["models"]}.items():
+        if "training" in model:
+            usd = model["training"]["usd"]
+            cost = "an unknown amount" if usd is None else f"${usd:.3g}"
+            screen().print(f"{name}: its training on {model['training']['stratum']} cost {cost}", soft_wrap=True)
+    for name, count in result["left_out"].items():
+        screen().print(f"{name}: {count} items are left out, since a model was trained on them", soft_wrap=True)
 
 
 def conclude(request: Request, findings: Findings, folder: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = (
     "trueup", "xllamacpp", "ortools", "math-verify", "httpx", "scipy", "reasoning-gym", "torch", "transformers",
-    "llguidance",
+    "llguidance", "trl", "peft", "gguf", "z3-solver", "wordfreq", "symspellpy",
 )  # fmt: skip
 WAL_FIXED = ((3, 51, 3), (3, 44, 6), (3, 50, 7))
 

@@ -15,6 +15,7 @@ from trueup.methods.compute_optimal import compute_optimal
 from trueup.methods.confidence_vote import confidence_vote
 from trueup.methods.constrained import constrained
 from trueup.methods.early_stop_vote import early_stop_vote
+from trueup.methods.formalise_and_solve import formalise_and_solve
 from trueup.methods.generative_verify import generative_verify
 from trueup.methods.greedy_allocate import greedy_allocate
 from trueup.methods.judge_best import judge_best
@@ -25,6 +26,7 @@ from trueup.methods.once import once
 from trueup.methods.parallel_revise import parallel_revise
 from trueup.methods.particle_filter import particle_filter
 from trueup.methods.plan_then_solve import plan_then_solve
+from trueup.methods.propose_and_assign import propose_and_assign
 from trueup.methods.reason_then_constrain import reason_then_constrain
 from trueup.methods.reread import reread
 from trueup.methods.reset_and_discard import reset_and_discard
@@ -53,6 +55,7 @@ __all__ = [
     "confidence_vote",
     "constrained",
     "early_stop_vote",
+    "formalise_and_solve",
     "generative_verify",
     "greedy_allocate",
     "judge_best",
@@ -63,6 +66,7 @@ __all__ = [
     "parallel_revise",
     "particle_filter",
     "plan_then_solve",
+    "propose_and_assign",
     "reason_then_constrain",
     "reread",
     "reset_and_discard",

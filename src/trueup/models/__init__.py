@@ -1,6 +1,7 @@
 """Models: engines that sample, and wrappers around them."""
 
 from trueup.models.gate import Agreement, agreement, may_pool, require_poolable
+from trueup.models.gguf_file import GgufFile
 from trueup.models.huggingface import HuggingFace
 from trueup.models.llamacpp import LlamaCpp
 from trueup.models.openai import OpenAI
@@ -11,6 +12,6 @@ from trueup.models.toy import Toy
 from trueup.models.weights import SMOLLM2, Weights
 
 __all__ = [
-    "SMOLLM2", "Agreement", "HuggingFace", "LlamaCpp", "OpenAI", "ProxyTuned", "Recorder", "Replay", "Sealed", "Toy",
-    "Weights", "agreement", "may_pool", "proxy", "require_poolable",
+    "SMOLLM2", "Agreement", "GgufFile", "HuggingFace", "LlamaCpp", "OpenAI", "ProxyTuned", "Recorder", "Replay",
+    "Sealed", "Toy", "Weights", "agreement", "may_pool", "proxy", "require_poolable",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured
 from trueup.core.roles import ModelCard
 from trueup.core.types import Json
-from trueup.plan.breakeven import Breakeven, breakeven, trained
+from trueup.plan.breakeven import MODEL, Breakeven, breakeven, trained
 from trueup.plan.certify import Certificate, certify, halves
 from trueup.plan.choose import Choice, choose
 from trueup.plan.diagnose import Diagnosis, diagnose
@@ -98,7 +98,8 @@ def _finding(measured: Measured, setting: Setting) -> Finding:
         raise BadInput(f"stratum {name!r} has no results to plan with; give it items and at least one method")
     sheet = lay_out(measured, seed=wish.seed)
     choosing, held_out = halves(measured, seed=wish.seed)
-    choice = choose(measure(choosing), wish)
+    requests = wish.volume * setting.shares[name]
+    choice = choose([_with_training(point, wish, requests) for point in measure(choosing)], wish)
     delta = wish.delta / len(setting.shares)
     after = trained(points, _attempt_usd(measured, setting), wish)
     rows = breakeven(sheet, points, choice.label, after, wish, stratum=name, share=setting.shares[name])
@@ -115,12 +116,22 @@ def _weigh_training(found: Finding, setting: Setting) -> Diagnosis:
     row = next((row for row in found.breakeven if row.b == found.choice.label), None)
     if diagnosis.cause != "extraction" or row is None or row.volume is None or row.volume > requests:
         return diagnosis
-    assert setting.wish.training_usd is not None
+    assert row.fixed_usd is not None
     told = (
-        f" At {many(requests)} requests training for {dollars(float(setting.wish.training_usd))} is cheaper than "
+        f" At {many(requests)} requests training for {dollars(row.fixed_usd)} is cheaper than "
         f"{row.b}, if one attempt of it is right as often."
     )
     return replace(diagnosis, lever="training", summary=diagnosis.summary + told)
+
+
+def _with_training(point: Point, wish: Wish, requests: float) -> Point:
+    """The point of a model that had to be trained, with this request's share of what that cost."""
+    fixed = wish.fixed_usd(point.settings.get(MODEL))
+    if fixed == 0:
+        return point
+    known = point.cost.usd is not None and fixed is not None
+    usd = (point.cost.usd or 0.0) + float(fixed or 0) / requests if known else None
+    return replace(point, cost=replace(point.cost, usd=usd))
 
 
 def _attempt_usd(measured: Measured, setting: Setting) -> float | None:
@@ -149,7 +160,9 @@ def _stratum(found: Finding, wish: Wish) -> dict[str, Any]:
 
 def _plan(findings: Sequence[Finding], setting: Setting) -> dict[str, Any]:
     wish = setting.wish
-    each = [(setting.shares[found.measured.stratum.name], found.chosen.cost.usd) for found in findings]
+    shares = {found.measured.stratum.name: setting.shares[found.measured.stratum.name] for found in findings}
+    whole = [_with_training(f.chosen, wish, wish.volume * shares[f.measured.stratum.name]) for f in findings]
+    each = [(share, point.cost.usd) for share, point in zip(shares.values(), whole, strict=True)]
     known = [share * usd for share, usd in each if usd is not None]
     per_request = sum(known) if len(known) == len(each) else None
     return {
@@ -168,8 +181,12 @@ def _plan(findings: Sequence[Finding], setting: Setting) -> dict[str, Any]:
 
 
 def _choice(found: Finding, wish: Wish) -> dict[str, Any]:
-    """The choice was made on half of the items; accuracy and cost are those of all of them."""
+    """The choice was made on half of the items; accuracy and cost are those of all of them.
+
+    `usd` is a request's own; `training_usd` what it took beforehand to train the model that it asks.
+    """
     chosen = found.chosen
+    fixed = wish.fixed_usd(chosen.settings.get(MODEL))
     meets = chosen.accuracy >= wish.target
     over_all = "" if meets == found.choice.reaches else f" Over all {chosen.n} items it is {percent(chosen.accuracy)}."
     is_interim = found.diagnosis.lever in UNMEASURED_LEVERS and not meets
@@ -181,6 +198,7 @@ def _choice(found: Finding, wish: Wish) -> dict[str, Any]:
         "accuracy": chosen.accuracy,
         "ci95": chosen.ci95,
         "usd": chosen.cost.usd,
+        "training_usd": None if fixed is None else float(fixed),
         "meets_target": meets,
         "is_interim": is_interim,
         "reason": found.choice.reason + over_all + told,

@@ -19,13 +19,18 @@ from trueup.plan.words import between, dollars, many, percent, points
 
 TRAINING = "training"
 ONCE = "once"
+MODEL = "model"
+"""The setting that has a method ask another model."""
 NOTHING = 1e-12
 """Relative differences of costs below this are rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Breakeven:
-    """Two ways; the requests of this stratum, or the price of an error, from which `b` or training pays."""
+    """Two ways; the requests of this stratum, or the price of an error, from which `b` or training pays.
+
+    `fixed_usd` is what training costs, or did; None where it is not known, or neither way is training.
+    """
 
     stratum: str
     a: str
@@ -33,15 +38,20 @@ class Breakeven:
     volume: float | None
     error_usd: float | None
     note: str
+    fixed_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a request is taken to cost after training, and how often it is right (None: as the other way)."""
+    """What a request is taken to cost after training, and how often it is right (None: as the other way).
+
+    `fixed_usd` is the training's own cost; None where nobody has said.
+    """
 
     usd: float | None
     basis: str
     accuracy: float | None
+    fixed_usd: float | None = None
 
 
 def frontier(arms: Sequence[Point]) -> list[Point]:
@@ -55,19 +65,33 @@ def frontier(arms: Sequence[Point]) -> list[Point]:
 
 
 def trained(arms: Sequence[Point], attempt_usd: float | None, wish: Wish) -> Trained:
-    """The wish's assumption, or what `once` costs, or (where it was not run) what one attempt costs."""
+    """What a trained model was measured to do; else the wish's assumption, or what `once` or one attempt costs now."""
+    tuned = [point for point in arms if is_trained(point, wish)]
+    if tuned:
+        best = max(tuned, key=lambda point: point.accuracy)
+        fixed = wish.fixed_usd(best.settings[MODEL])
+        return Trained(
+            best.cost.usd, f"as `{best.label}` was measured to", best.accuracy, None if fixed is None else float(fixed)
+        )
+    fixed_usd = None if wish.training_usd is None else float(wish.training_usd)
     if wish.trained_usd is not None:
-        return Trained(float(wish.trained_usd), "as assumed", wish.trained_accuracy)
+        return Trained(float(wish.trained_usd), "as assumed", wish.trained_accuracy, fixed_usd)
     for point in arms:
         if point.method == ONCE:
-            return Trained(point.cost.usd, "as `once` does now", wish.trained_accuracy)
-    return Trained(attempt_usd, "as one attempt does now", wish.trained_accuracy)
+            return Trained(point.cost.usd, "as `once` does now", wish.trained_accuracy, fixed_usd)
+    return Trained(attempt_usd, "as one attempt does now", wish.trained_accuracy, fixed_usd)
+
+
+def is_trained(point: Point, wish: Wish) -> bool:
+    """Whether an arm asks a model that was trained for it."""
+    return point.settings.get(MODEL) in wish.trained
 
 
 def breakeven(
     sheet: Sheet, arms: Sequence[Point], chosen: str, after: Trained, wish: Wish, *, stratum: str, share: float
 ) -> list[Breakeven]:
     """Training against every arm of the frontier and the chosen one, then each pair of the frontier."""
+    arms = [point for point in arms if not is_trained(point, wish)]
     best = frontier(arms)
     against = best + [point for point in arms if point.label == chosen and point not in best]
     rows = [_training(stratum, point, after, wish, wish.volume * share) for point in against]
@@ -82,19 +106,19 @@ def _training(stratum: str, arm: Point, after: Trained, wish: Wish, requests: fl
     volume = None
     if saved <= NOTHING * arm.cost.usd:
         note = _never_saves(arm, after, wish)
-    elif wish.training_usd is None:
+    elif after.fixed_usd is None:
         note = (
             f"training may cost at most {dollars(saved * requests)} in all to pay at {many(requests)} requests of "
             f"this stratum, {_assumed(after, arm, wish)}"
         )
     else:
-        volume = float(wish.training_usd) / saved
+        volume = after.fixed_usd / saved
         side = "more than the plan sends here" if volume > requests else "fewer than the plan sends here"
         note = (
-            f"training for {dollars(float(wish.training_usd))} is cheaper from {many(volume)} requests of this stratum "
+            f"training for {dollars(after.fixed_usd)} is cheaper from {many(volume)} requests of this stratum "
             f"on, {side} ({many(requests)}), {_assumed(after, arm, wish)}"
         )
-    return Breakeven(stratum, TRAINING, arm.label, volume, None, note)
+    return Breakeven(stratum, TRAINING, arm.label, volume, None, note, after.fixed_usd)
 
 
 def _saved(arm: Point, after: Trained, wish: Wish) -> float:

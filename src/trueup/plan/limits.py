@@ -56,7 +56,7 @@ def describe_structural(case: Case, row: Evidence) -> str:
     solver, selector = case.reach.solver, case.reach.selector
     assert solver is not None
     return (
-        f"The solver gets {percent(solver.accuracy)} of the items right where {selector.label} gets "
+        f"The solver ({solver.label}) gets {percent(solver.accuracy)} of the items right where {selector.label} gets "
         f"{percent(selector.accuracy)} ({between(row.ci95 or DIFFERENCE)} points more): it is {row.note}."
     )
 

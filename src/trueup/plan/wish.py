@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trueup.core.errors import BadInput, UnknownName
@@ -16,7 +16,8 @@ class Wish:
     `training_usd` is all of training's fixed cost, people included. Afterwards a request is taken to cost
     `trained_usd` (None: what one attempt costs) and to be right with `trained_accuracy` (None: as often as
     what it is compared with). `error_usd` is what one wrong answer costs. `shares` of the requests by
-    stratum; None is equal shares.
+    stratum; None is equal shares. `trained` are further models that were trained already, with what it cost: their arms
+    are measured, and nothing needs to be assumed of them.
     """
 
     target: float = 0.9
@@ -28,6 +29,7 @@ class Wish:
     shares: Mapping[str, float] | None = None
     trained_usd: Decimal | None = None
     trained_accuracy: float | None = None
+    trained: Mapping[str, Decimal | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise BadInput where a number makes no sense."""
@@ -39,6 +41,12 @@ class Wish:
             _demand(amount is None or (amount.is_finite() and amount >= 0), name, amount, "dollars, 0 or more")
         accuracy = self.trained_accuracy
         _demand(accuracy is None or 0 <= accuracy <= 1, "trained_accuracy", accuracy, "an accuracy from 0 to 1")
+
+    def fixed_usd(self, model: object) -> Decimal | None:
+        """What it cost to train the model that an arm asks, by the user or else by its ledger; 0 for no such model."""
+        if model not in self.trained:
+            return Decimal(0)
+        return self.training_usd if self.training_usd is not None else self.trained[str(model)]
 
     def shares_of(self, strata: Sequence[str]) -> dict[str, float]:
         """The share of requests of each stratum; they sum to 1.

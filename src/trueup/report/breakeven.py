@@ -49,7 +49,7 @@ def ways(rows: Sequence[Row], points: Sequence[Row], plan: Row) -> list[Way]:
     named = {label for row in rows for label in (row["a"], row["b"])}
     arms = [Way(p["label"], 0.0, p["cost"]["usd"]) for p in points if p["label"] in named and p["cost"]["usd"]]
     crossings = [row for row in rows if row["volume"] and TRAINING in (row["a"], row["b"])]
-    fixed = plan["training_usd"]
+    fixed = next((row.get("fixed_usd") for row in crossings), None) or plan["training_usd"]
     if not crossings or not fixed:
         return arms
     after = _after(arms, crossings, fixed)

@@ -41,13 +41,23 @@ def begin(job: Job, name: str, settings: dict[str, Any], *, is_main: bool) -> Pa
         draft = file.with_suffix(".draft")
         draft.write_text(json.dumps(told, indent=1))
         os.replace(draft, file)
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    whole = [path for path in found if (path / WHOLE).exists()]
     if is_main:
-        for path in found:
-            if path not in whole:
+        for path in folder.glob("checkpoint-*"):
+            if not (path / WHOLE).exists():
                 shutil.rmtree(path)
-    return whole[-1] if whole else None
+    return last_whole(job)
+
+
+def last_whole(job: Job) -> Path | None:
+    """The last checkpoint that is whole."""
+    whole = [mark.parent for mark in (job.checkpoints / "online").glob(f"checkpoint-*/{WHOLE}")]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def goes_on(job: Job) -> str:
+    """What a further run begins with, in words."""
+    last = last_whole(job)
+    return "no checkpoint was kept yet" if last is None else f"{last.name} is kept"
 
 
 def _compare(there: dict[str, Any], here: dict[str, Any], out: Path) -> None:

@@ -22,8 +22,10 @@ from trueup.models.huggingface.vocabulary import Vocabulary
 from trueup.train.job import Job, Progress
 from trueup.train.losses.policy import constant_mean, kl_k3, sequence_mean, token_mean
 from trueup.train.losses.score import of_turn
+from trueup.train.real.checkpoints import goes_on
 from trueup.train.real.draw import Draw
 from trueup.train.real.episodes import Episode, Record, Turn, ended, request_after, second_context
+from trueup.train.real.failures import require_finite
 from trueup.train.real.figures import figures_of
 from trueup.train.real.grading import Grader
 from trueup.train.real.objective import Objective, Recipe
@@ -194,6 +196,7 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
             for one in passes(self.state.global_step, self._records, self._size, self._ways, seconds):
                 self._job.charge(one)
             self._job.watch(Progress(self.state.global_step, self._recipe.steps, self.told))
+        require_finite(self.state.global_step, self.told, partial(goes_on, self._job))
         self._is_fresh = False
 
     def _take_seconds(self) -> dict[str, float]:

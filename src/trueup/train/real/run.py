@@ -8,6 +8,8 @@ last checkpoint as if nothing had been.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,11 +21,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 from trl import GRPOConfig  # type: ignore[attr-defined]
 
 from trueup.core.errors import BadInput
-from trueup.models.huggingface.folder import read_shape
+from trueup.models.huggingface.folder import base_of, read_shape
 from trueup.models.huggingface.vocabulary import Vocabulary, read_template
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
-from trueup.train.real.checkpoints import Marker, begin
+from trueup.train.real.checkpoints import Marker, begin, goes_on
 from trueup.train.real.episodes import request_after
+from trueup.train.real.failures import in_one_line
 from trueup.train.real.objective import Objective, Recipe
 from trueup.train.real.online import OnlineTrainer
 from trueup.train.real.profiles import is_main, launched_processes, require, require_processes, split_batch
@@ -39,12 +42,12 @@ def run(
     """Train, save, and say what came of it; `settings` are all that were set, for the checkpoints.
 
     Raises BadInput for settings, a stratum or a model that cannot be trained so, Unavailable for a profile without its
-    packages or devices.
+    packages or devices, or where memory or the disk runs out.
     """
     require(job.profile)
     require_processes(job.profile, launched_processes())
     _check(job, recipe)
-    with quiet():
+    with quiet(), in_one_line(job.out, partial(goes_on, job)):
         trainer = build(job, recipe, make)
         folder = begin(job, name, settings, is_main=is_main())
         trainer.train(resume_from_checkpoint=None if folder is None else str(folder))
@@ -130,14 +133,18 @@ def arguments(job: Job, recipe: Recipe) -> GRPOConfig:
 def _check(job: Job, recipe: Recipe) -> None:
     if recipe.norm not in LOSSES:
         raise BadInput(f"norm is {recipe.norm!r}; it takes {', '.join(LOSSES)}")
-    for name in ("steps", "updates", "save_every", "lr", "temperature"):
-        if getattr(recipe, name) <= 0:
+    for name in ("steps", "updates", "save_every", "lr", "temperature", "clip"):
+        if not 0 < getattr(recipe, name) < inf:
             raise BadInput(f"{name} is {getattr(recipe, name)}; it must be above 0")
-    if recipe.beta < 0 or recipe.lora_rank < 0:
+    if recipe.lr >= 1:
+        raise BadInput(f"lr is {recipe.lr}; give a learning rate above 0 and below 1")
+    if not 0 <= recipe.beta < inf or recipe.lora_rank < 0:
         raise BadInput(f"beta {recipe.beta} and lora_rank {recipe.lora_rank} must not be below 0")
     for name in ("steps", "save_every"):
         if getattr(recipe, name) % recipe.updates:
             raise BadInput(f"{name} {getattr(recipe, name)} is no multiple of updates = {recipe.updates}; make it one")
+    if base_of(job.model) is not None:
+        raise BadInput(f"{str(job.model)!r} is an adapter; add it to its base first, as `trueup train --model` does")
     split_batch(job.profile, batch=recipe.batch, n=recipe.n)
     asked = {item.problem.sampling for item in job.stratum.items}
     if not asked:

@@ -1,0 +1,136 @@
+"""Training: `trueup train`, from a task's checked answers to a model that a study takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trueup.catalog import names
+from trueup.cli.order import Order, split_trainer_sets
+from trueup.cli.screen import screen, table
+from trueup.core.errors import UnknownName
+from trueup.core.settings import fit_settings, settings_of
+
+Trainer = Annotated[str, typer.Argument(help="A trainer: `trueup list trainers` names all.", metavar="METHOD")]
+TaskPath = Annotated[str, typer.Option("--task", help="A folder with task.toml, a .toml file or a .jsonl file.")]
+Model = Annotated[str, typer.Option(help="What to train: smollm2, hf:FOLDER, or the folder of an earlier training.")]
+Out = Annotated[Path, typer.Option(help="Folder for the result; a run goes on with what it finds there.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="cpu, gpu, torchrun-N, fsdp2-N or zero3+vllm-N.")]
+Only = Annotated[str | None, typer.Option("--stratum", help="The stratum to train on, where there are several.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="setting=value, or STRATUM.key=value; repeatable.")]
+With = Annotated[list[str] | None, typer.Option("--with", help="NAME=MODEL to learn from; repeatable.")]
+Limit = Annotated[int | None, typer.Option(help="Items per stratum, at most; half of them are trained on.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of items, samples and order; default: the task's.")]
+Samples = Annotated[int, typer.Option(help="Attempts an item in the evaluation before and after.")]
+Guard = Annotated[Path | None, typer.Option(help="JSONL of what must not be forgotten; default: the other strata.")]
+PriceFile = Annotated[Path | None, typer.Option("--prices", help="A dated price file (TOML).")]
+Gguf = Annotated[str | None, typer.Option(help="Also write model.gguf for the embedded engine: f16 or q8_0.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the card as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+EPILOG = (
+    "Examples: trueup train sft --task examples/mixed --stratum arithmetic --out out/tuned --set steps=50 | "
+    'trueup train expert_iteration --task questions.jsonl --model hf:FOLDER --out out/tuned --set "teacher=vote n=8"'
+)
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put `trueup train` on the command line."""
+    app.command(epilog=EPILOG)(train)
+
+
+def train(
+    method: Trainer,
+    task: TaskPath,
+    out: Out,
+    model: Model = "smollm2",
+    profile: ProfileName = "cpu",
+    stratum: Only = None,
+    sets: Sets = None,
+    models: With = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    samples: Samples = 4,
+    guard: Guard = None,
+    prices: PriceFile = None,
+    gguf: Gguf = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on one half of a task's items, and say on the other half what came of it.
+
+    A killed run goes on where it stopped. OUT gets the weights (adapter/ or model/, safetensors), card.md, card.json
+    and ledger.sqlite; `trueup study TASK --model OUT` takes it as a model, `--with tuned=OUT` beside another.
+    """
+    from trueup.cli.training import conduct
+    from trueup.train.export import check_kind
+
+    if gguf is not None:
+        check_kind(gguf, model)
+    own, strata = split_trainer_sets(sets or ())
+    template = strata.get("model", {}).pop("template", "")
+    if left := strata.pop("model", {}):
+        raise UnknownName("setting of the model in training", next(iter(left)), ["template"])
+    order = Order(
+        method, _settings(method, own), task, model, profile, stratum, limit, seed, samples, strata, template,
+        None if guard is None else str(guard), None if prices is None else str(prices), tuple(models or ()), _threads(),
+    ).check()  # fmt: skip
+    card = conduct(order.keep(out), out, arguments=sys.argv[1:], quiet=quiet, gguf=gguf)
+    if card is None:
+        return
+    if as_json:
+        print(json.dumps(card, indent=1))
+    else:
+        _print(card, out)
+
+
+def _settings(method: str, given: dict[str, str]) -> dict[str, Any]:
+    """All of a trainer's settings, those given in their types."""
+    known = names("trainers")
+    if method not in known:
+        raise UnknownName("trainer", method, known, hint="(`trueup list trainers` names all)")
+    usual = {name: setting.default for name, setting in settings_of(known[method]).items()}
+    return usual | fit_settings(method, known[method], given)
+
+
+def _threads() -> int:
+    """As many threads as the user says, or as cores are idle."""
+    from trueup.models.llamacpp import idle_cores
+
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdigit() and int(told) else idle_cores()
+
+
+def _print(card: dict[str, Any], out: Path) -> None:
+    console = screen()
+    data = card["data"]
+    console.print(
+        f"\n[bold]{card['model']['name']}[/] after {card['trainer']} on {card['stratum']}: trained on "
+        f"{len(data['trained_on'])} items, the choosing half; measured on items that were not trained on\n"
+    )
+    rows = table(("what",), ("n", "before", "after", "points", "95 %"))
+    for name, told in card["evaluation"].items():
+        for turn in ("first_turn", "second_turn"):
+            if turn in told:
+                rows.add_row(f"{name}, {turn.replace('_', ' ')}", str(told["items"]), *_turn(told[turn]))
+    console.print(rows)
+    for name, row in card["distance"].items():
+        console.print(f"KL to the base on {name}: {row['kl']:.3g} nats a token")
+    usd = card["training_usd"]
+    console.print(
+        f"\ntraining cost {'an unknown amount' if usd is None else f'${float(usd):.3g}'} "
+        f"({card['ledger']['charges']:,} charges with the evaluation)"
+    )
+    console.print(f"card:  {out / 'card.md'}", soft_wrap=True)
+    console.print(f"model: {out}  (trueup study {card['task']['path']} --model {out})", soft_wrap=True)
+
+
+def _turn(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    before, after = (f"{row[when]['accuracy']:.1%}" for when in ("before", "after"))
+    low, high = row["difference"]["ci95"]
+    return before, after, f"{row['difference']['points']:+.1f}", f"{low:+.1f} to {high:+.1f}"

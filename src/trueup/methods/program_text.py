@@ -1,0 +1,124 @@
+"""Constraint programs in a writer's text: found, labelled line by line, mended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+
+from trueup.core.csp.lexer import tokens
+from trueup.core.csp.limits import LIMITS
+from trueup.core.csp.parse import Draft, read_line
+from trueup.core.csp.scope import Scope
+from trueup.core.errors import BadInput
+
+FENCE, CUE = "```", "Program:"
+NUMBERED = re.compile(r"^[ \t]*\(?(\d{1,3})[.):][ \t]+(\S.*)$", re.MULTILINE)
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+CLUE_NUMBER = re.compile(r"(?:clue[ _-]*)?(\d+)", re.IGNORECASE)
+DECLARES = frozenset({"int", "float", "bool", "letter", "enum", "var", "lexicon", "minimize", "maximize"})
+
+
+def stated(text: str) -> str:
+    """What a text states as a program: its last block, closed or not, else what is behind the cue, else all of it."""
+    said = text.rpartition("</think>")[2]
+    parts = said.split(FENCE)
+    if len(parts) == 1:
+        return said.rpartition(CUE)[2].strip()
+    block = parts[-2] if len(parts) % 2 else parts[-1]
+    return block.partition("\n")[2].strip()
+
+
+def is_closed(text: str) -> bool:
+    """Whether the block of a text has come to its end."""
+    fences = text.rpartition("</think>")[2].count(FENCE)
+    return fences > 0 and fences % 2 == 0
+
+
+def labelled(program: str) -> str:
+    """The program with a name of its own for each constraint that names no clue, to tell a conflict by."""
+    lines = program.splitlines()
+    taken = {clue_of(line) for line in lines}
+    free = (name for place in count(1) if (name := f"L{place}") not in taken)
+    return "\n".join(f"{line} #{next(free)}" if clue_of(line) == "" else line for line in lines)
+
+
+def clue_of(line: str) -> str | None:
+    """The clue that a line names, empty where it is a constraint that names none; None for any other line."""
+    try:
+        found = tokens(line)
+    except BadInput:
+        return None
+    if found[0].sort != "name" or found[0].text != "con":
+        return None
+    return found[-2].text[1:].strip() if found[-2].sort == "clue" else ""
+
+
+def without_clue(line: str) -> str:
+    """A readable line without the name of its clue."""
+    last = tokens(line)[-2]
+    return line[: last.column - 1].rstrip() if last.sort == "clue" else line.rstrip()
+
+
+def mended(program: str, reply: str, names: Sequence[str]) -> str:
+    """The program with a reply's lines for the clues of these names in the place of its own; others stay.
+
+    Without names all of the reply's lines come behind the program's. A reply that declares anew what the program has is
+    a whole program, and stands in its place. Lines that name no clue count for the program's in order, where they are
+    as many.
+    """
+    if {*scope_of(reply).variables} & {*scope_of(program).variables}:
+        return reply
+    lines = reply.splitlines()
+    said = [line for line in lines if clue_of(line) is not None]
+    if not names:
+        further = [line for line in lines if clue_of(line) is not None or line.split(" ")[0] in DECLARES]
+        return "\n".join([program, *further])
+    old = [line for line in program.splitlines() if clue_of(line) in names]
+    if len(said) == len(old) and not any(clue_of(line) in names for line in said):
+        said = [f"{without_clue(new)} #{clue_of(line)}" for new, line in zip(said, old, strict=True)]
+    found: list[str] = []
+    for line in program.splitlines():
+        name = clue_of(line)
+        instead = [new for new in said if name in names and clue_of(new) == name]
+        found += [new for new in instead if new not in found] if instead else [line]
+    return "\n".join(found)
+
+
+def scope_of(program: str) -> Scope:
+    """The names that a program declares, as far as its lines can be read."""
+    draft = Draft(LIMITS)
+    for line in program.splitlines():
+        with suppress(BadInput):
+            read_line(draft, line)
+    return draft.scope
+
+
+def names_in(scope: Scope) -> tuple[str, ...]:
+    """All that a constraint may name: variables, arrays, labels."""
+    alone = [name for name in scope.variables if name.partition("[")[0] not in scope.arrays]
+    return tuple(
+        dict.fromkeys([*alone, *scope.arrays, *(label for labels in scope.enums.values() for label in labels)])
+    )
+
+
+def numbered_clues(statement: str) -> Mapping[str, str]:
+    """The numbered lines of a statement, by number."""
+    return dict(NUMBERED.findall(statement))
+
+
+def clues_of(statement: str) -> Mapping[str, str]:
+    """The numbered lines of a statement; where it has none its sentences up to the first question, counted from 1."""
+    if numbered := numbered_clues(statement):
+        return numbered
+    sentences = [one.strip() for one in SENTENCE_END.split(statement) if one.strip()]
+    asked = next((place for place, one in enumerate(sentences) if one.endswith("?")), len(sentences))
+    told = sentences[:asked] or [one for one in sentences if not one.endswith("?")]
+    return {str(place): one for place, one in enumerate(told, 1)}
+
+
+def clue_number(name: str) -> str | None:
+    """The number in a clue's name: `clue 3` and `3` are 3."""
+    match = CLUE_NUMBER.fullmatch(name)
+    return match[1] if match else None

@@ -1,0 +1,118 @@
+"""What a trainer asks of a model: attempts and grades, by the house's engines at the training's own ledger.
+
+An interrupted training finds what it has sampled, since the ledger's keys are those of the weights that were asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from trueup.core.asks import Sample
+from trueup.core.cost import Prices
+from trueup.core.errors import AskFailed, BadInput
+from trueup.core.ledger import Ledger
+from trueup.core.roles import Model
+from trueup.core.stratum import Arm, Stratum
+from trueup.core.types import Attempt, Grade, Prompt, Usage
+from trueup.models.huggingface import HuggingFace
+from trueup.run import Clerk, Tab, answer
+
+T = TypeVar("T")
+Work = Callable[[Clerk, Tab], Awaitable[T]]
+Seen = Callable[[str, int, int], None]
+"""(what, done, of): how far a sampling is."""
+REMOTE_LANES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """How folders are sampled: the settings of the engine `hf`."""
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    rows: int = 8
+    threads: int = 1
+    template: str = ""
+
+    def open(self, folder: Path) -> HuggingFace:
+        """The model in a folder; its weights are loaded when the first sample is missing on the ledger."""
+        return HuggingFace(
+            folder, device=self.device, dtype=self.dtype, rows=self.rows, threads=self.threads, template=self.template
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """An attempt with its grade against the reference, and the prompt that it answers."""
+
+    prompt: Prompt
+    attempt: Attempt
+    grade: Grade
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Samples and grades; `others` opens the models that the user gave with `--with`, `arm` reads `best_of_n n=8`."""
+
+    ledger: Ledger
+    prices: Prices
+    engine: Engine
+    arm: Callable[[str], Arm]
+    others: Mapping[str, Callable[[], Model]] = field(default_factory=dict)
+    seen: Seen = lambda what, done, of: None
+
+    def each(self, folder: Path, stratum: Stratum, work: Work[T], what: str) -> list[T | None]:
+        """The work done on every item by the model in a folder; None where an ask of its failed.
+
+        Raises BadInput where it failed on all of them.
+        """
+        return asyncio.run(self._each(folder, stratum, work, what))
+
+    async def _each(self, folder: Path, stratum: Stratum, work: Work[T], what: str) -> list[T | None]:
+        clerk = Clerk(self.engine.open(folder), self.ledger, self.prices, {n: o() for n, o in self.others.items()})
+        lanes = asyncio.Semaphore(REMOTE_LANES if clerk.models else 1)
+        failures: list[str] = []
+        done = 0
+
+        async def one(tab: Tab) -> T | None:
+            nonlocal done
+            async with lanes:
+                try:
+                    result: T | None = await work(clerk, tab)
+                except AskFailed as error:
+                    failures.append(str(error))
+                    result = None
+            done += 1
+            self.seen(what, done, len(stratum.items))
+            return result
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(Tab(stratum, item))) for item in stratum.items]
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        finally:
+            await clerk.close()
+        results = [task.result() for task in tasks]
+        if failures and len(failures) == len(results):
+            raise BadInput(f"{what}: no item of {stratum.name!r} could be sampled: {failures[0]}")
+        return results
+
+
+async def graded(clerk: Clerk, tab: Tab, ask: Sample, *, kind: str = "check") -> list[Graded]:
+    """The attempts of an ask with their grades against the reference, which `kind` names on the ledger."""
+    attempts: Sequence[Attempt] = await clerk.answer(ask, tab)  # type: ignore[assignment]
+    grades = await clerk.evaluate(attempts, tab, kind=kind)
+    return [Graded(ask.prompt, attempt, grade) for attempt, grade in zip(attempts, grades, strict=True)]
+
+
+async def answered(clerk: Clerk, tab: Tab, arm: Arm) -> Graded:
+    """What a method answers, with its grade against the reference."""
+    found = await answer(arm.start(tab.item.problem), tab, clerk)
+    attempt = Attempt(0, found.text, found.finish, Usage(0, 0), found.value)
+    (grade,) = await clerk.evaluate([attempt], tab, kind="check")
+    return Graded(tab.item.problem.prompt, attempt, grade)

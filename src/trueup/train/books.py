@@ -1,0 +1,67 @@
+"""Training on the ledger: a row for each kind of passes in each step.
+
+A step that is told again, because a run was killed between two checkpoints, stays booked once under its kind; the work
+that was done twice is booked as `retried`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trueup.core.charge import PICO, Charge
+from trueup.core.cost import Prices
+from trueup.core.ledger import Ledger
+from trueup.core.types import Json
+from trueup.run.keys import digest
+from trueup.train.job import Passes
+
+EVALUATION, RETRIED = "evaluation", "retried"
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Books passes under what tells this training from all others; `is_priced` where its seconds have a price."""
+
+    ledger: Ledger
+    prices: Prices
+    fingerprint: str
+    trainer: str
+    settings: Mapping[str, Json]
+    stratum: str
+    seed: int
+    is_priced: bool
+
+    def charge(self, passes: Passes) -> None:
+        """Return when the passes are on disk."""
+        key = self._key(passes)
+        again = key in self.ledger.find([key])
+        if again:
+            key = digest(RETRIED, key.hex(), str(time.time_ns()))
+        asyncio.run(self.ledger.commit([self._row(key, RETRIED if again else passes.kind, passes)]))
+
+    def _key(self, passes: Passes) -> bytes:
+        settings = json.dumps(dict(self.settings), sort_keys=True)
+        return digest(
+            "training", self.fingerprint, self.trainer, settings, self.stratum, str(self.seed), passes.kind,
+            str(passes.step),
+        )  # fmt: skip
+
+    def _row(self, key: bytes, kind: str, passes: Passes) -> Charge:
+        usd = self.prices.compute(passes.seconds) if self.is_priced else None
+        return Charge(
+            key, kind, self.fingerprint, self.stratum, True, passes.prompt_tokens, 0, passes.completion_tokens,
+            0.0, passes.seconds, passes.flops, usd, reply=f"{self.trainer} step {passes.step}",
+        )  # fmt: skip
+
+
+def training_usd(ledger: Ledger) -> Decimal | None:
+    """Dollars for all that a training took, the evaluation of what came of it left out; None where any is unknown."""
+    spent = [total for total in ledger.totals() if total.kind != EVALUATION]
+    if any(total.unpriced for total in spent):
+        return None
+    return Decimal(sum(total.picodollars for total in spent)) / PICO

@@ -1,0 +1,197 @@
+"""The loop of the offline trainers: batches by the seed, a step, a charge, now and then a checkpoint.
+
+A plain loop and not TRL's: SFTTrainer takes a loss of ours only with a second forward pass for its own figures, and
+DPOTrainer takes none. That ours are equal to theirs is tested. One process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from trueup.core.errors import BadInput
+from trueup.train.job import Job, Passes, Progress
+from trueup.train.network import Trainee
+from trueup.train.texts import Tokens
+
+T = TypeVar("T")
+CLIP = 1.0
+WARM_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How long, how fast and how far a training goes; what every offline trainer lets a user set.
+
+    `steps` of `batch` texts each; `lora_rank` 0 trains all weights.
+    `kl` weighs the distance to the base on the texts trained on, `replay` is the share of texts that are the base's own
+    answers to other strata. A checkpoint is written every `save_every` steps.
+    """
+
+    steps: int
+    batch: int
+    lr: float
+    lora_rank: int
+    kl: float
+    replay: float
+    save_every: int
+
+    def __post_init__(self) -> None:
+        """Raise BadInput where a number makes no sense."""
+        for name in ("steps", "batch", "save_every"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} is {getattr(self, name)}; give at least 1")
+        if not 0 < self.lr < 1:
+            raise BadInput(f"lr is {self.lr}; give a learning rate above 0 and below 1")
+        if not self.kl >= 0:
+            raise BadInput(f"kl is {self.kl}; give a weight of 0 or more")
+        if not 0 <= self.replay < 1:
+            raise BadInput(f"replay is {self.replay}; give a share from 0 to below 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The mean loss of some of a batch's texts, what it is a mean of, and means to be shown."""
+
+    loss: Tensor
+    weight: int
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective(Generic[T]):
+    """What is minimised: a loss of some texts, the tokens in each of them, and whether the reference reads them too."""
+
+    part: Callable[[Sequence[T]], Part]
+    weight: Callable[[T], int]
+    tokens: Callable[[T], Sequence[Tokens]]
+    asks_reference: bool = False
+
+
+def fit(
+    job: Job, trainee: Trainee, texts: Sequence[T], objective: Objective[T], course: Course,
+    *, state: Path, first: int = 0, last: int | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """Train for a course on these texts and return the last figures; goes on from the state that a killed run left.
+
+    `first` is the number of its first step among all of a training's, `last` their number.
+    """
+    optimizer = torch.optim.AdamW(trainee.weights, lr=course.lr, weight_decay=0.0)
+    figures: dict[str, float] = {}
+    done = _restore(state, trainee, optimizer)
+    with interrupts_wait() as is_interrupted:
+        for step in range(done, course.steps):
+            started = trainee.clock()
+            picked = [texts[place] for place in picks(len(texts), course.batch, step, job.seed)]
+            for group in optimizer.param_groups:
+                group["lr"] = course.lr * _warmth(step, course.steps)
+            figures = _step(trainee, optimizer, objective, picked, job.profile.rows)
+            _charge(job, trainee, objective, picked, first + step, trainee.clock() - started)
+            job.watch(Progress(first + step + 1, last or course.steps, figures))
+            if (step + 1) % course.save_every == 0 or is_interrupted():
+                _keep(state, trainee, optimizer, step + 1)
+            if is_interrupted():
+                raise KeyboardInterrupt
+    return figures
+
+
+def picks(size: int, batch: int, step: int, seed: int) -> list[int]:
+    """The texts of a step: every text once, in an order by the seed, before any comes again."""
+    places = range(step * batch, (step + 1) * batch)
+    orders = {epoch: _order(size, epoch, seed) for epoch in {place // size for place in places}}
+    return [orders[place // size][place % size] for place in places]
+
+
+def _order(size: int, epoch: int, seed: int) -> list[int]:
+    generator = torch.Generator().manual_seed((seed << 20) + epoch)
+    order: list[int] = torch.randperm(size, generator=generator).tolist()
+    return order
+
+
+def _step(
+    trainee: Trainee, optimizer: torch.optim.Optimizer, objective: Objective[T], picked: Sequence[T], rows: int
+) -> dict[str, float]:
+    """One update by the mean over the whole batch, however few rows go through the network at a time."""
+    optimizer.zero_grad(set_to_none=True)
+    total = sum(objective.weight(text) for text in picked)
+    figures: dict[str, float] = {}
+    for start in range(0, len(picked), rows):
+        part = objective.part(picked[start : start + rows])
+        share = part.weight / total
+        (part.loss * share).backward()  # type: ignore[no-untyped-call]
+        for name, value in {"loss": float(part.loss.detach()), **part.figures}.items():
+            figures[name] = figures.get(name, 0.0) + share * value
+    figures["grad_norm"] = float(torch.nn.utils.clip_grad_norm_(trainee.weights, CLIP))
+    optimizer.step()
+    return figures
+
+
+def _charge(
+    job: Job, trainee: Trainee, objective: Objective[T], picked: Sequence[T], step: int, seconds: float
+) -> None:
+    """Book the step; the reference's part of its seconds by its part of the FLOPs."""
+    texts = [tokens for text in picked for tokens in objective.tokens(text)]
+    lengths = [len(text.ids) for text in texts]
+    prompt, target = sum(text.start for text in texts), sum(len(text.ids) - text.start for text in texts)
+    spent = {"trained": trainee.trained_flops(lengths)}
+    if objective.asks_reference:
+        spent["reference"] = trainee.forward_flops(lengths)
+    for kind, flops in spent.items():
+        part = flops / max(1, sum(spent.values()))
+        job.charge(Passes(kind, step, prompt, target, flops, seconds * part))
+
+
+def _warmth(step: int, steps: int) -> float:
+    """The learning rate grows over the first tenth, then stays."""
+    return min(1.0, (step + 1) / max(1.0, WARM_SHARE * steps))
+
+
+def _keep(state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, step: int) -> None:
+    state.parent.mkdir(parents=True, exist_ok=True)
+    draft = state.with_suffix(".draft")
+    weights = {name: weight for name, weight in trainee.network.named_parameters() if weight.requires_grad}
+    with draft.open("wb") as file:
+        torch.save({"step": step, "weights": weights, "optimizer": optimizer.state_dict()}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(state)
+
+
+def _restore(state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer) -> int:
+    if not state.exists():
+        return 0
+    table: dict[str, Any] = torch.load(state, weights_only=True, map_location=trainee.device)
+    trainee.network.load_state_dict(table["weights"], strict=False)
+    optimizer.load_state_dict(table["optimizer"])
+    step: int = table["step"]
+    return step
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[Callable[[], bool]]:
+    """Let a step end before Ctrl-C is obeyed, so that weights are never kept half updated; a second one is at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,116 @@
+"""What a model wrote itself, as texts to train on: right attempts, traces of two turns, answers to other strata."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from trueup.core.asks import Sample
+from trueup.core.errors import BadInput
+from trueup.core.stratum import Stratum
+from trueup.methods.revise import ask_again
+from trueup.run import Clerk, Tab
+from trueup.train.ask import Asker, Graded, graded
+from trueup.train.job import Job
+from trueup.train.texts import Example
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """An attempt, and what the model made of it when `revise` asked again."""
+
+    first: Graded
+    second: Graded
+
+    @property
+    def example(self) -> Example:
+        """The second turn, to be said behind the first."""
+        return Example(self.second.prompt, self.second.attempt.text)
+
+
+def asker_of(job: Job) -> Asker:
+    """What the job samples with; trainers that sample are always given one."""
+    assert job.ask is not None
+    return job.ask
+
+
+def attempts(job: Job, folder: Path, n: int, start: int, stratum: Stratum | None = None) -> list[list[Graded]]:
+    """n attempts at every item that could be sampled, numbered from `start`."""
+
+    async def work(clerk: Clerk, tab: Tab) -> list[Graded]:
+        return await graded(clerk, tab, Sample(tab.item.problem.prompt, n, start))
+
+    return _there(asker_of(job).each(folder, stratum or job.stratum, work, "sampling"))
+
+
+def traces(job: Job, folder: Path, n: int, start: int) -> list[Trace]:
+    """n traces of two turns for every item, all of them the model's own."""
+
+    async def work(clerk: Clerk, tab: Tab) -> list[Trace]:
+        found = []
+        for first in await graded(clerk, tab, Sample(tab.item.problem.prompt, n, start)):
+            again = ask_again(first.prompt, first.attempt.text)
+            (second,) = await graded(clerk, tab, Sample(again, 1, first.attempt.index))
+            found.append(Trace(first, second))
+        return found
+
+    return [trace for item in _there(asker_of(job).each(folder, job.stratum, work, "two turns")) for trace in item]
+
+
+def corrections(found: Sequence[Trace], *, plus: bool) -> list[Example]:
+    """D: the traces that turn wrong into right; with `plus` (D+) those that stay right too."""
+    return [t.example for t in found if t.second.grade.is_right and (plus or not t.first.grade.is_right)]
+
+
+def pairs(found: Sequence[Sequence[Graded]], *, plus: bool) -> list[Example]:
+    """D: every wrong attempt with a right one at the same item behind it; with `plus` (D+) every right one too.
+
+    The right ones are taken in turn.
+    """
+    examples = []
+    for item in found:
+        right = [one for one in item if one.grade.is_right]
+        wrong = [one for one in item if not one.grade.is_right]
+        firsts = [*zip(wrong, right * len(wrong), strict=False)]
+        firsts += zip(right, right[1:] + right[:1], strict=True) if plus else []
+        examples += [Example(ask_again(a.prompt, a.attempt.text), b.attempt.text) for a, b in firsts]
+    return examples
+
+
+def right_ones(found: Sequence[Sequence[Graded]], most: int | None = None) -> list[Example]:
+    """Right attempts, each text of an item once, at most so many an item."""
+    examples = []
+    for item in found:
+        texts = dict.fromkeys(one.attempt.text for one in item if one.grade.is_right)
+        examples += [Example(item[0].prompt, text) for text in list(texts)[:most]]
+    return examples
+
+
+def with_replay(job: Job, examples: Sequence[Example], share: float) -> list[Example]:
+    """The examples, and as many of the base's own answers to other strata as make up that share of all.
+
+    Raises BadInput where there is no other stratum to replay.
+    """
+    wanted = round(share / (1 - share) * len(examples))
+    if not wanted:
+        return list(examples)
+    others = [stratum for stratum in job.others if stratum.items]
+    if not others:
+        raise BadInput(f"replay is {share}, and the task has no stratum beside {job.stratum.name!r}; set replay=0")
+    pool = [one for stratum in others for item in attempts(job, job.model, 1, 0, stratum) for one in item]
+    return [*examples, *(Example(one.prompt, one.attempt.text) for one in (pool * wanted)[:wanted])]
+
+
+def demand(**counts: int) -> None:
+    """Raise BadInput where a count is below 1."""
+    for name, value in counts.items():
+        if value < 1:
+            raise BadInput(f"{name} is {value}; give at least 1")
+
+
+def _there(found: Sequence[list[T] | None]) -> list[list[T]]:
+    return [item for item in found if item]

@@ -1,0 +1,59 @@
+"""What can go wrong on the way of an online training, in one line."""
+
+from __future__ import annotations
+
+import errno
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from trueup.core.errors import BadInput, Unavailable
+
+MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+DISK = ("No space left on device", "File too large", "quota exceeded", "PytorchStreamWriter failed writing")
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+@contextmanager
+def in_one_line(out: Path, goes_on: Callable[[], str]) -> Iterator[None]:
+    """Say of memory or a disk that ran out what to do; `goes_on` says what a further run begins with.
+
+    Raises Unavailable for these two; what is no such failure is raised as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _is_memory(error):
+            raise Unavailable(
+                f"out of memory in training ({_first_line(error)}); set a smaller batch or max_tokens; {goes_on()}"
+            ) from error
+        if _is_disk(error):
+            raise Unavailable(
+                f"the disk is full at {str(out)!r} ({_first_line(error)}); make room, then run again: {goes_on()}"
+            ) from error
+        raise
+
+
+def require_finite(step: int, figures: Mapping[str, float], goes_on: Callable[[], str]) -> None:
+    """Raise BadInput where a step's loss or gradient is no number: no later step would mend the weights."""
+    broken = [name for name in ("loss", "grad_norm") if not math.isfinite(figures.get(name, 0.0))]
+    if broken:
+        told = f"{broken[0]} of step {step} is {figures[broken[0]]}"
+        raise BadInput(f"{told}; set a lower lr and another --out, or look for broken weights; {goes_on()}")
+
+
+def _is_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in MEMORY)
+
+
+def _is_disk(error: Exception) -> bool:
+    return getattr(error, "errno", None) in FULL or any(sign in str(error) for sign in DISK)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

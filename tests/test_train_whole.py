@@ -1,0 +1,159 @@
+"""Offline trainers through the command line: each whole, killed and resumed, and every refusal in one line."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tiny_trained import ITEMS, save_half, write_words
+
+from trueup.cli import main
+from trueup.core.ledger import read_charges, verify
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory):
+    """A model that is right about half the time."""
+    return save_half(tmp_path_factory.mktemp("half"))
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """The command line in this process, in a folder of this test's; its standard output, or the error's line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    write_words(tmp_path / "task.toml")
+
+    def call(*words, code=0):
+        monkeypatch.setattr(sys, "argv", ["trueup", *map(str, words)])
+        if not code:
+            main()
+            return capsys.readouterr().out
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == code
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+        return line
+
+    return call
+
+
+def words_for(method, model, *more, task="task.toml"):
+    return ("train", method, "--task", task, "--model", f"hf:{model}", "--out", "o", "--samples", "1", *more)
+
+
+def test_kill_nine_costs_nothing_that_was_paid_and_ends_in_the_same_bytes(half, run, tmp_path):
+    sets = ("rounds=2", "steps=8", "lora_rank=2", "save_every=3", "n=2")
+    words = words_for("iterated_sft", half, *(word for pair in sets for word in ("--set", pair)))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "trueup.cli", *words, "--out", "b"], cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    log = tmp_path / "b" / "log.jsonl"
+    while not (log.exists() and log.read_text().count("\n") >= 13) and child.poll() is None:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not (tmp_path / "b" / "card.json").exists()
+    sampled = {c.key for c in read_charges(tmp_path / "b" / "ledger.sqlite") if c.kind in ("sampled", "evaluation")}
+    run(*words, "--out", "b")
+    run(*words, "--out", "a")
+    rows = {name: list(read_charges(tmp_path / name / "ledger.sqlite")) for name in "ab"}
+    kinds = {name: {(c.kind, c.key) for c in rows[name] if c.kind != "retried"} for name in "ab"}
+    assert kinds["a"] == kinds["b"] and sampled <= {key for _, key in kinds["b"]}
+    assert not verify(tmp_path / "b" / "ledger.sqlite").discrepancies
+    first, second = ((tmp_path / name / "adapter" / "adapter_model.safetensors").read_bytes() for name in "ab")
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("star", ("n=4", "rounds=2", "plus=true")),
+        ("pair_sft", ("n=4",)),
+        ("expert_iteration", ("teacher=best_of_n n=4",)),
+        ("dpo", ("n=4", "after_sft=3", "nll=0.2")),
+    ],
+)
+def test_an_offline_trainer_trains_on_one_half_and_is_measured_on_the_other(half, run, tmp_path, method, settings):
+    sets = [word for pair in ("steps=6", "lora_rank=2", "lr=0.003", *settings) for word in ("--set", pair)]
+    words = ("train", method, "--task", "task.toml", "--model", f"hf:{half}", "--out", "o", "--samples", "1", *sets)
+    card = json.loads(run(*words, "--json"))
+    assert card["adapter"] and (tmp_path / "o" / "adapter" / "adapter_model.safetensors").is_file()
+    trained_on, held_out = card["data"]["trained_on"], card["data"]["held_out"]
+    assert len(trained_on) == len(held_out) == ITEMS // 2 and not set(trained_on) & set(held_out)
+    told = card["evaluation"]["words"]
+    assert ("second_turn" in told) == (method in ("star", "pair_sft"))
+    kinds = {total["kind"] for total in card["ledger"]["totals"]}
+    assert {"trained", "sampled", "evaluation"} <= kinds
+    assert not verify(tmp_path / "o" / "ledger.sqlite").discrepancies
+    assert "trained on 4 items" in run(*words) and len(list((tmp_path / "o").glob("*.draft"))) == 0
+
+
+def test_dpo_begins_at_log_2(half, run, tmp_path):
+    run(*words_for("dpo", half), "--set", "steps=1", "--set", "n=4")
+    (step,) = [json.loads(line) for line in (tmp_path / "o" / "log.jsonl").read_text().splitlines()]
+    assert step["loss"] == pytest.approx(math.log(2), abs=1e-5) and step["margin"] == pytest.approx(0, abs=1e-5)
+    pairs = [json.loads(line) for line in (tmp_path / "o" / "rounds" / "pairs.jsonl").read_text().splitlines()]
+    assert {(pair["chosen"], pair["rejected"]) for pair in pairs} == {("right", "wrong")}
+    (reference,) = [c for c in read_charges(tmp_path / "o" / "ledger.sqlite") if c.kind == "reference"]
+    assert reference.flops > 0 and reference.completion_tokens == sum(2 * 6 for _ in pairs)
+
+
+def test_a_teacher_is_asked_by_its_name_and_is_on_the_ledger(half, run, tmp_path):
+    words = words_for("dpo", half, "--with", "teacher=toy:0.3")
+    run(*words, "--set", "steps=1", "--set", "n=2", "--set", "negatives=teacher")
+    sources = {c.source for c in read_charges(tmp_path / "o" / "ledger.sqlite") if c.kind == "sampled"}
+    assert len(sources) == 1 and next(iter(sources)).startswith("toy")
+
+
+def test_replay_mixes_in_the_bases_own_answers_to_the_other_strata(half, run, tmp_path):
+    write_words(tmp_path / "two.toml", strata=2)
+    words = words_for("sft", half, "--stratum", "words", task="two.toml")
+    run(*words, "--set", "steps=1", "--set", "replay=0.5")
+    rows = [json.loads(line) for line in (tmp_path / "o" / "rounds" / "1" / "examples.jsonl").read_text().splitlines()]
+    own = [row for row in rows if int(row["messages"][0][1].split()[-1]) < ITEMS]
+    assert len(own) == len(rows) - len(own) == ITEMS // 2
+    said = {c.reply for c in read_charges(tmp_path / "o" / "ledger.sqlite") if c.kind == "sampled"}
+    assert {row["target"] for row in own} == {"right"} and {row["target"] for row in rows if row not in own} == said
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("stf",), "unknown trainer 'stf'; did you mean 'sft'?"),
+        (("sft", "--set", "step=3"), "unknown setting of sft 'step'; did you mean 'steps'?"),
+        (("sft", "--set", "steps=0"), "steps is 0; give at least 1"),
+        (("sft", "--set", "replay=0.5"), "the task has no stratum beside 'words'"),
+        (("sft", "--set", "target=x"), "say where the answer goes"),
+        (("sft", "--stratum", "sums"), "unknown stratum 'sums'"),
+        (("sft", "--profile", "torchrun-2"), "sft runs in one process"),
+        (("sft", "--limit", "1"), "--limit is 1"),
+        (("sft", "--model", "toy:0.5"), "cannot be trained here"),
+        (("sft", "--gguf", "q4"), "--gguf is 'q4'; it takes f16 or q8_0"),
+        (("dpo", "--set", "negatives=teacher"), "give --with teacher=MODEL"),
+        (("expert_iteration", "--set", "teacher=greedy_allocate"), "answers many items at once"),
+        (("star", "--set", "rounds=0"), "rounds is 0"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(half, run, words, line):
+    with_model = () if "--model" in words else ("--model", f"hf:{half}")
+    assert line in run("train", *words, "--task", "task.toml", *with_model, "--out", "o", "--samples", "1", code=2)
+
+
+def test_a_task_that_says_of_no_answer_whether_it_is_right_is_refused(half, run, tmp_path):
+    (tmp_path / "open.jsonl").write_text(
+        "".join(f'{{"id": {i}, "prompt": "{i}?", "reference": null}}\n' for i in range(4))
+    )
+    line = run("train", "sft", "--task", "open.jsonl", "--model", f"hf:{half}", "--out", "o", code=2)
+    assert "no reference answers" in line
+
+
+def test_a_folder_takes_only_the_training_that_it_holds(half, run, tmp_path):
+    words = ("train", "sft", "--task", "task.toml", "--model", f"hf:{half}", "--out", "o", "--samples", "1")
+    run(*words, "--set", "steps=1")
+    assert "holds another training: settings" in run(*words, "--set", "steps=2", code=2)
