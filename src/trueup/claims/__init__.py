@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from trueup.claims.compute_optimal import compute_optimal
+from trueup.claims.function_calling import function_calling
 from trueup.claims.internal_external import internal_external
 from trueup.claims.nonreasoning_gap import nonreasoning_gap
 from trueup.claims.pieces import Pieces
@@ -16,6 +17,7 @@ CLAIMS: dict[str, Callable[[str, int, Pieces], Verdict]] = {
     "proxy-tuning": proxy_tuning,
     "compute-optimal": compute_optimal,
     "think-or-answer": think_or_answer,
+    "function-calling": function_calling,
 }
 """A claim takes its scale, its first seed, and where to keep the parts that are done."""
 

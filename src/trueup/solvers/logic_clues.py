@@ -14,26 +14,9 @@ from itertools import combinations, permutations
 
 from trueup.core.csp.program import INT, Const, Constraint, Expr, Node, Program, Ref, Variable
 from trueup.core.puzzles.logic import LogicPuzzle
-from trueup.solvers.magnitudes import is_date, is_time, magnitudes
+from trueup.solvers.clue_words import COMPARED, NUMBER_WORDS, forms_of, goes_on, is_named, measured, plain, scale
+from trueup.solvers.magnitudes import magnitudes
 
-NUMBER_WORDS = {
-    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-    "eleven": 11, "twelve": 12,
-}  # fmt: skip
-MORE = (
-    "more|later|after|longer|taller|higher|heavier|older|larger|bigger|greater|ahead|faster|farther|further|deeper|wider|"
-    "above|east|north|warmer|hotter|newer|pricier|stronger"
-)
-LESS = (
-    "less|fewer|earlier|before|shorter|lower|lighter|younger|smaller|behind|slower|closer|nearer|below|west|south|cheaper|"
-    "cooler|colder|narrower|weaker|prior"
-)
-COMPARED = re.compile(rf"\b(?P<more>{MORE})\b|\b(?P<less>{LESS})\b")
-MEASURE = re.compile(
-    rf"^.*(?<![\w.,:«-])(?P<number>\$?\d[\d,]*(?:\.\d+)?|{'|'.join(NUMBER_WORDS)}) (?P<unit>(?:[a-z'/-]+ ){{0,4}})$"
-)
-NEXT_DOOR = re.compile(r"^.*\b(?P<number>an?|the|one) (?P<unit>(?:day|week|hour|month|year|minute|half[- ]hour) )$")
-VERB = re.compile(r"\b(?:is|was|were|are|has|had|took|costs?|spoke|left|sold|will|got|won|ran|drove|\w+ed)\b")
 NEGATION = re.compile(r"n'?t\b|\bnothing\b|\bnot\b|\bnever\b|\bno\b|\bcannot\b|\bnor\b")
 COUNTED = re.compile(rf"^the (?:{'|'.join(NUMBER_WORDS)}|\d+) [a-z' -]+? (?:are|were|include|included)\b")
 SLOT = re.compile(r"«(\d+)»")
@@ -72,8 +55,9 @@ class Reader:
         key, *others = puzzle.categories
         self.values = [Value(key, text, Const(i)) for i, text in enumerate(puzzle.categories[key], 1)]
         self.values += [Value(c, text, Ref(f"{c}: {text}")) for c in others for text in puzzle.categories[c]]
+        texts = [value.text for value in self.values]
         self.forms = sorted(
-            ((form, value) for value in self.values for form in _forms(value, self.values)),
+            ((form, value) for value in self.values for form in forms_of(value.text, texts)),
             key=lambda one: -len(one[0]),
         )
 
@@ -107,8 +91,8 @@ class Reader:
 
     def marked(self, clue: str) -> Marked:
         """The clue with its values and its measure cut out."""
-        written = _plain(clue)
-        text, offset, unit = _measured(written)
+        written = plain(clue)
+        text, offset, unit = measured(written)
         found: list[Value] = []
         result, place = "", 0
         while place < len(text):
@@ -129,8 +113,8 @@ class Reader:
             return None
         for form, value in self.forms:
             end = place + len(form)
-            is_whole = not text[end : end + 1].isalnum() and not _goes_on(text, end, form)
-            if text.startswith(form, place) and is_whole and _is_named(form, clue):
+            is_whole = not text[end : end + 1].isalnum() and not goes_on(text, end, form)
+            if text.startswith(form, place) and is_whole and is_named(form, clue):
                 return form, value
         return None
 
@@ -177,7 +161,7 @@ class Reader:
             return None
         category, numbers = scales[0]
         a, b = (value.place for value in clue.values)
-        step = None if clue.offset is None else sign * clue.offset * _scale(clue.unit, self.puzzle.categories[category])
+        step = None if clue.offset is None else sign * clue.offset * scale(clue.unit, self.puzzle.categories[category])
         pairs = [
             _and(_same(a, high), _same(b, low))
             for (high, x), (low, y) in permutations(zip(self._places(category), numbers, strict=True), 2)
@@ -195,7 +179,7 @@ class Reader:
     def _fit(self, clue: Marked, category: str, numbers: Sequence[float]) -> int:
         """How well a category's measure goes with a comparison's words."""
         if clue.offset is not None:
-            step = clue.offset * _scale(clue.unit, self.puzzle.categories[category])
+            step = clue.offset * scale(clue.unit, self.puzzle.categories[category])
             if not any(abs(abs(x - y) - step) < 1e-9 for x, y in combinations(numbers, 2)):
                 return -1
         words = set(re.findall(r"[a-z]{3,}", f"{category} {' '.join(self.puzzle.categories[category])}".lower()))
@@ -228,72 +212,6 @@ class Reader:
 
     def _places(self, category: str) -> Iterator[Expr]:
         return (value.place for value in self.values if value.category == category)
-
-
-def _forms(value: Value, every: Sequence[Value]) -> list[str]:
-    """How a clue may write a value: as it is, in the singular, or by a part that no other value has."""
-    text = _plain(value.text)
-    forms = [text, *(" and ".join(order) for order in _both_ways(re.split(r" ?[-/] ?| and ", text)))]
-    words = text.split()
-    if text.endswith("s") and len(text) > 4:
-        forms.append(text[:-1])
-    number = re.fullmatch(r"\$?(\d[\d,]*(?:\.\d+)?)(?: [a-z]+)*", text)
-    if number and not any(_number_of(other.text) == number[1] for other in every if other is not value):
-        forms.append(number[1])
-        forms.append(f"${number[1]}")
-    if len(words) > 1 and not number:
-        for part in (words[0], words[-1]):
-            owners = [other for other in every if part in other.text.lower().split()]
-            if len(owners) == 1 and (len(part) > 3 or (len(part) == 3 and part.title() in value.text.split())):
-                forms.append(part)
-    return list(dict.fromkeys(forms))
-
-
-def _plain(text: str) -> str:
-    """A text in lower case, one space between words, without a full stop."""
-    return " ".join(text.lower().replace("\u2019", "'").split()).rstrip(".")
-
-
-def _both_ways(parts: list[str]) -> list[list[str]]:
-    """Two parts of a value in either order: a clue says pink and white of what is listed as white - pink."""
-    return [parts, parts[::-1]] if len(parts) == 2 and all(part.isalpha() for part in parts) else []
-
-
-def _measured(text: str) -> tuple[str, float | None, str]:
-    """A clue without the measure of its comparison, that measure, and its unit."""
-    for compared in COMPARED.finditer(text):
-        before = text[: compared.start()]
-        match = MEASURE.match(before) or NEXT_DOOR.match(before)
-        if match and not VERB.search(match["unit"]):
-            number = match["number"].lstrip("$").replace(",", "")
-            offset = 1.0 if number in ("a", "an", "the") else float(NUMBER_WORDS.get(number, 0) or number)
-            return f"{text[: match.start('number')]}{text[compared.start() :]}", offset, match["unit"].strip()
-    return text, None, ""
-
-
-def _number_of(text: str) -> str:
-    found = re.findall(r"\d[\d,]*(?:\.\d+)?", text)
-    return found[0] if len(found) == 1 else ""
-
-
-def _is_named(form: str, clue: str) -> bool:
-    return len(form) > 1 or bool(re.search(rf"\b{form.upper()}\b", clue[1:]))
-
-
-def _goes_on(text: str, end: int, form: str) -> bool:
-    """Whether a number only begins here: 2 of 2.5, or of 2,500, or of 2:30."""
-    return form[-1].isdigit() and bool(re.match(r"[.,:]\d", text[end:]))
-
-
-def _scale(unit: str, values: Sequence[str]) -> float:
-    """How many of a category's own measure a unit is."""
-    if "tenth" in unit:
-        return 0.1
-    if is_time(values) and "hour" in unit:
-        return 30.0 if "half" in unit else 60.0
-    if is_date(values) and "week" in unit:
-        return 7.0
-    return 1.0
 
 
 def _same(a: Expr, b: Expr) -> Expr:

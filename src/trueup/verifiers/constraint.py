@@ -1,19 +1,24 @@
-"""Sudoku rules and the givens of the problem's own prompt; needs no reference."""
+"""Rules of the puzzle that the problem's own prompt states; needs no reference."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trueup.core.errors import UnknownName
-from trueup.core.grid import BOXES, Grid, givens_of
+from trueup.core.csp import parse
+from trueup.core.csp.values import broken, value_of
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.grid import givens_of
+from trueup.core.puzzles.families import FAMILIES, Puzzle, Values, said_grid
 from trueup.core.types import Grade, Json, Problem
-from trueup.verifiers.grid import filled_grid
 from trueup.verifiers.marks import spoken
+from trueup.verifiers.sudoku_rules import broken_rule
+
+SUDOKU = "sudoku"
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """Implements Verifier by the puzzle's own rules; made by `constraint`."""
+    """Implements Verifier for sudoku, by its own rules; made by `constraint`."""
 
     name: str
     needs_reference: bool = False
@@ -21,44 +26,63 @@ class Constraint:
     def read(self, text: str) -> str | None:
         """The filled grid, a line per row and a space between numbers."""
         said = spoken(text)
-        grid = None if said is None else filled_grid(said)
-        return None if grid is None else "\n".join(" ".join(map(str, row)) for row in grid)
+        return None if said is None else said_grid(said)
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
         """1 where the givens stand and no row, column or box repeats a number; the note says what is broken first."""
         givens = givens_of(problem)
         grid = tuple(tuple(map(int, line.split())) for line in answer.splitlines())
-        broken = _broken(grid, givens)
-        return Grade(1.0) if broken is None else Grade(0.0, note=broken)
+        rule = broken_rule(grid, givens)
+        return Grade(1.0) if rule is None else Grade(0.0, note=rule)
 
 
-def constraint(*, family: str = "sudoku") -> Constraint:
-    """Check a puzzle's answer against its rules; the only family so far is `sudoku`, of 4, 6, 9 or 16 rows."""
-    if family != "sudoku":
-        raise UnknownName("family of constraint", family, ["sudoku"])
-    return Constraint(f"constraint family={family}")
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """Implements Verifier for the other families, by the constraints that the statement comes to."""
+
+    family: str
+    name: str
+    needs_reference: bool = False
+
+    def read(self, text: str) -> str | None:
+        """The answer in its canonical form."""
+        said = spoken(text)
+        return None if said is None else FAMILIES[self.family].said(said)
+
+    def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
+        """1 where every clue holds and nothing could be better; the note says what is broken first.
+
+        Raises BadInput where the problem states no puzzle of the family.
+        """
+        puzzle = self._puzzle(problem)
+        values = puzzle.values(answer)
+        fault = "does not say exactly what is asked" if values is None else _fault(puzzle, values)
+        return Grade(1.0) if fault is None else Grade(0.0, note=fault)
+
+    def _puzzle(self, problem: Problem) -> Puzzle:
+        asked = [message.content for message in problem.prompt if message.role == "user"]
+        puzzle = FAMILIES[self.family].stated(asked[-1]) if asked else None
+        if puzzle is None:
+            raise BadInput(
+                f"item {problem.id!r}: its last user message states no {self.family} puzzle; take items of "
+                f"csp:{self.family}, or another verifier"
+            )
+        return puzzle
 
 
-def _broken(grid: Grid, givens: Grid) -> str | None:
-    """The first rule that the grid breaks, in words."""
-    size = len(givens)
-    if len(grid) != size:
-        return f"{len(grid)} rows instead of {size}"
-    for row in range(size):
-        for column in range(size):
-            if givens[row][column] not in (0, grid[row][column]):
-                return f"given changed in row {row + 1}, column {column + 1}"
-    return next((place for place, cells in _units(grid) if sorted(cells) != list(range(1, size + 1))), None)
+def constraint(*, family: str = SUDOKU) -> Constraint | Stated:
+    """Check a puzzle's answer against the rules of its family, of which `sudoku` has 4, 6, 9 or 16 rows."""
+    if family not in FAMILIES:
+        raise UnknownName("family of constraint", family, FAMILIES)
+    name = f"constraint family={family}"
+    return Constraint(name) if family == SUDOKU else Stated(family, name)
 
 
-def _units(grid: Grid) -> list[tuple[str, list[int]]]:
-    size = len(grid)
-    height, width = BOXES[size]
-    rows = [(f"row {i + 1}", list(grid[i])) for i in range(size)]
-    columns = [(f"column {i + 1}", [row[i] for row in grid]) for i in range(size)]
-    corners = [(top, left) for top in range(0, size, height) for left in range(0, size, width)]
-    boxes = [
-        (f"box {i + 1}", [grid[top + r][left + c] for r in range(height) for c in range(width)])
-        for i, (top, left) in enumerate(corners)
-    ]
-    return [*rows, *columns, *boxes]
+def _fault(puzzle: Puzzle, values: Values) -> str | None:
+    """The first clue that values break, or that something better exists."""
+    program = parse(puzzle.constraints())
+    fault = next(broken(program, values), None)
+    if fault is not None or program.objective is None:
+        return fault
+    reached, best = value_of(program.objective.expr, values), puzzle.optimum()
+    return None if reached == best else f"comes to {reached}; {best} can be had"

@@ -18,7 +18,7 @@ from trueup.verifiers.lr2bench_score import at, entries
 
 
 def broken_rule(answer: Json, family: str, gold: Json, puzzle: str) -> str:
-    """The first rule that an answer breaks, in words, empty where there is none; `puzzle` is the text that states it."""
+    """The first rule that an answer breaks, in words, empty where there is none; `puzzle` is the text stating it."""
     return _BROKEN[family](answer, gold, puzzle)
 
 

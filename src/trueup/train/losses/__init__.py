@@ -7,6 +7,7 @@ from trueup.train.losses.degrpo import (
     sampled_entropy,
     weighted_grpo_loss,
 )
+from trueup.train.losses.dpo import dpo_loss, dpo_nll_loss, sequence_logp
 from trueup.train.losses.likelihood import binary_loss, kl_loss, sft_loss, token_logp
 
 __all__ = [
@@ -14,8 +15,11 @@ __all__ = [
     "binary_loss",
     "degrpo_loss",
     "degrpo_token_loss",
+    "dpo_loss",
+    "dpo_nll_loss",
     "kl_loss",
     "sampled_entropy",
+    "sequence_logp",
     "sft_loss",
     "token_logp",
     "weighted_grpo_loss",
