@@ -8,6 +8,7 @@ from trueup.claims.internal_external import internal_external
 from trueup.claims.nonreasoning_gap import nonreasoning_gap
 from trueup.claims.pieces import Pieces
 from trueup.claims.proxy_tuning import proxy_tuning
+from trueup.claims.self_correction import self_correction
 from trueup.claims.think_or_answer import think_or_answer
 from trueup.claims.verdict import SCALES, Verdict
 
@@ -16,6 +17,7 @@ CLAIMS: dict[str, Callable[[str, int, Pieces], Verdict]] = {
     "nonreasoning-gap": nonreasoning_gap,
     "proxy-tuning": proxy_tuning,
     "compute-optimal": compute_optimal,
+    "self-correction": self_correction,
     "think-or-answer": think_or_answer,
     "function-calling": function_calling,
 }

@@ -13,7 +13,15 @@ import torch
 from trueup.core.errors import BadInput, Unavailable
 
 MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
-DISK = ("No space left on device", "File too large", "quota exceeded", "PytorchStreamWriter failed writing")
+DISK = (
+    "No space left on device",
+    "File too large",
+    "quota exceeded",
+    "PytorchStreamWriter failed writing",
+    "iostream error",
+    "unexpected pos",
+)
+"""The last three are what torch says of a file that grows no more."""
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -31,9 +39,8 @@ def in_one_line(out: Path, goes_on: Callable[[], str]) -> Iterator[None]:
                 f"out of memory in training ({_first_line(error)}); set a smaller batch or max_tokens; {goes_on()}"
             ) from error
         if _is_disk(error):
-            raise Unavailable(
-                f"the disk is full at {str(out)!r} ({_first_line(error)}); make room, then run again: {goes_on()}"
-            ) from error
+            told = f"cannot write under {str(out)!r} ({_first_line(error)})"
+            raise Unavailable(f"{told}; make room on the disk and run again: {goes_on()}") from error
         raise
 
 

@@ -27,7 +27,8 @@ COMMAND = "trueup.cli"
 class Profile:
     """Where and how a training runs.
 
-    `rows` is the largest micro-batch of a process. `launcher` starts the `processes`: empty, `torchrun`, or
+    `rows` is the largest micro-batch of a process; fewer are taken where their activations would need more than
+    `room_bytes`, if that is not 0. `launcher` starts the `processes`: empty, `torchrun`, or
     `accelerate` with the configuration `sharding` that TRL ships. With `vllm` a vLLM server samples, which the user has
     started (`trl vllm-serve --model MODEL`); its dice are its own, so a killed run ends alike but not the same.
     """
@@ -41,6 +42,7 @@ class Profile:
     sharding: str = ""
     vllm: bool = False
     recompute: bool = False
+    room_bytes: int = 0
 
     def placement(self) -> dict[str, Any]:
         """What TRL must be told of the place, and nothing of the method."""
@@ -77,12 +79,15 @@ class Split:
     accumulation: int
 
 
+CPU_ROOM = 900_000_000
+"""With SmolLM2's weights and the rest of a step this stays below 3 GB."""
+
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("cpu"),
+        Profile("cpu", room_bytes=CPU_ROOM),
         Profile("gpu", device="cuda", dtype="bfloat16", rows=16, recompute=True),
-        Profile("torchrun-2", processes=2, launcher="torchrun"),
+        Profile("torchrun-2", processes=2, launcher="torchrun", room_bytes=CPU_ROOM),
         Profile("fsdp2", 8, "cuda", "bfloat16", rows=8, launcher="accelerate", sharding="fsdp2", recompute=True),
         Profile("zero3+vllm", 8, "cuda", "bfloat16", 8, "accelerate", "zero3", vllm=True, recompute=True),
     )
@@ -104,8 +109,8 @@ def find_profile(name: str) -> Profile:
     return replace(base, name=name, processes=int(counted[2]))
 
 
-def split_batch(profile: Profile, *, batch: int, n: int) -> Split:
-    """The same step cut for this profile.
+def split_batch(profile: Profile, *, batch: int, n: int, row_bytes: int = 0) -> Split:
+    """The same step cut for this profile; `row_bytes` is what the longest row's activations may take.
 
     Raises BadInput where the batch does not hold whole groups of `n`, or does not divide over the processes.
     """
@@ -119,7 +124,8 @@ def split_batch(profile: Profile, *, batch: int, n: int) -> Split:
             f"set batch to a multiple of {lcm(n, profile.processes)}"
         )
     share = batch // profile.processes
-    rows = max(rows for rows in range(1, min(share, profile.rows) + 1) if share % rows == 0)
+    room = profile.room_bytes // row_bytes if profile.room_bytes and row_bytes else profile.rows
+    rows = max(rows for rows in range(1, max(1, min(share, profile.rows, room)) + 1) if share % rows == 0)
     return Split(rows, share // rows)
 
 

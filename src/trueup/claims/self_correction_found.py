@@ -1,0 +1,136 @@
+"""What one seed says of self-correction: every comparison that a verdict rests on.
+
+Differences are paired over the test items; their intervals come from the bootstrap over items, unless they are of two
+accuracies, where they are Tango's. Axes: M item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueup.claims.gap import Difference
+from trueup.claims.self_correction_arms import ABLATED, ITERATED, OFF_LINE, Seen
+from trueup.plan import Resampler
+from trueup.plan.estimate import Column
+from trueup.plan.paired import Paired, paired
+from trueup.plan.resample import TAIL
+
+LEVEL = 0.01
+EASE = (0.3, 0.6)
+HEADROOM = 0.1
+COLLAPSED_EDITS = 0.05
+COLLAPSED_GAIN = 0.005
+PRONE = ("Pair-SFT+", "multi-turn RL")
+"""The arms of which the paper says that they collapse into repeating the first attempt."""
+SHIFTED = "Pair-SFT"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What the verdict must know of the base: greedy, and sampled with n = 8."""
+
+    seen: Seen
+    pass1: float
+    pass8: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One seed. `gain` is Acc@t2 over Acc@t1; `over_supervised` how much more SCoRe gains than each other arm does.
+
+    `breaks` is SCoRe's share of right-to-wrong minus the base's, `without` SCoRe's Acc@t2 over each ablation's,
+    `over_iterated` over each iterated arm's, `over_base` SCoRe's gain minus the base's. `collapsed` and `shift` are the
+    two side findings: which arms repeat themselves, and how much better each corrects the base's attempts than its own.
+    """
+
+    first: float
+    headroom: float
+    gain: Paired
+    over_supervised: Mapping[str, Difference]
+    breaks: Difference
+    without: Mapping[str, Paired]
+    over_iterated: Mapping[str, Paired]
+    over_base: Difference
+    collapsed: Mapping[str, bool]
+    shift: Mapping[str, Difference]
+
+    @property
+    def counts(self) -> bool:
+        """Whether the base is one that the claim is about."""
+        return EASE[0] <= self.first <= EASE[1] and self.headroom >= HEADROOM
+
+    @property
+    def holds(self) -> bool:
+        """Whether SCoRe corrects, more than any supervised arm, breaks less, and needs both its parts."""
+        return not self.fails and (
+            self.gain.difference > 0
+            and self.gain.p < LEVEL
+            and all(over.ci95[0] > 0 for over in self.over_supervised.values())
+            and self.breaks.ci95[1] < 0
+            and all(over.ci95[0] > 0 for over in self.without.values())
+        )
+
+    @property
+    def fails(self) -> bool:
+        """Whether an iterated arm is as good, or all that SCoRe gains is in first attempts."""
+        return any(over.ci95[0] <= 0 for over in self.over_iterated.values()) or self.over_base.ci95[0] <= 0
+
+
+def compare(base: Base, seen: Mapping[str, Seen], seed: int) -> Found:
+    """One seed's comparisons."""
+    score = seen["SCoRe"]
+    draws = Resampler.of([str(i) for i in range(len(score.first_M))], seed=seed, name="self-correction")
+
+    def against(first_M: Column, second_M: Column) -> Difference:
+        values_M = first_M - second_M
+        return Difference(float(values_M.mean()), draws.mean(values_M, (-2.0, 2.0)))
+
+    return Found(
+        float(base.seen.first_M.mean()),
+        base.pass8 - float(base.seen.first_M.mean()),
+        paired(score.second_M, score.first_M),
+        {name: against(_gains(score), _gains(seen[name])) for name in (*OFF_LINE, *ITERATED)},
+        against(_broken(score), _broken(base.seen)),
+        {name: paired(score.second_M, seen[name].second_M) for name in ABLATED},
+        {name: paired(score.second_M, seen[name].second_M) for name in ITERATED},
+        against(_gains(score), _gains(base.seen)),
+        {name: collapsed(seen[name]) for name in PRONE},
+        {name: shift(base.seen, arm, draws) for name, arm in seen.items()},
+    )
+
+
+def collapsed(arm: Seen) -> bool:
+    """Whether an arm hardly edits, and hardly gains by it."""
+    gain = float(_gains(arm).mean())
+    return bool(arm.edited_M.mean() <= COLLAPSED_EDITS and abs(gain) <= COLLAPSED_GAIN)
+
+
+def shift(base: Seen, arm: Seen, draws: Resampler) -> Difference:
+    """How often the base's wrong first attempts are corrected, minus how often its own are."""
+    fixed, fixed_drawn = _shares(draws, ~base.first_M & arm.fixed_M, ~base.first_M)
+    own, own_drawn = _shares(draws, ~arm.first_M & arm.second_M, ~arm.first_M)
+    low, high = np.quantile(fixed_drawn - own_drawn, [TAIL, 1 - TAIL])
+    return Difference(fixed - own, (float(low), float(high)))
+
+
+def flat(curve: Sequence[Sequence[float]], least: float = 0.02) -> bool:
+    """Whether the pilot's Acc@t2 moved by less between the last two marks."""
+    return len(curve) > 1 and abs(curve[-1][1] - curve[-2][1]) < least
+
+
+def _shares(draws: Resampler, top_M: NDArray[np.bool_], bottom_M: NDArray[np.bool_]) -> tuple[float, Column]:
+    """The ratio, and the same in every draw; 0 where nothing is left to correct."""
+    tops, bottoms = (draws.weights @ np.bincount(draws.codes, x.astype(float)) for x in (top_M, bottom_M))
+    return float(top_M.sum() / max(1, bottom_M.sum())), tops / np.maximum(1.0, bottoms)
+
+
+def _gains(seen: Seen) -> Column:
+    return seen.second_M.astype(float) - seen.first_M
+
+
+def _broken(seen: Seen) -> Column:
+    return (seen.first_M & ~seen.second_M).astype(float)
