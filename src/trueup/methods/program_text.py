@@ -1,10 +1,9 @@
-"""Constraint programs in a writer's text: found, labelled line by line, mended."""
+"""Programs in a writer's text: found, labelled, mended."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from itertools import count
 
 from trueup.core.csp.lexer import tokens
@@ -64,17 +63,18 @@ def without_clue(line: str) -> str:
 def mended(program: str, reply: str, names: Sequence[str]) -> str:
     """The program with a reply's lines for the clues of these names in the place of its own; others stay.
 
-    Without names all of the reply's lines come behind the program's. A reply that declares anew what the program has is
-    a whole program, and stands in its place. Lines that name no clue count for the program's in order, where they are
-    as many.
+    Without names what is new in the reply comes behind the program. A reply that declares all that the program does,
+    and has as many constraints or more, is a whole program and stands in its place; with fewer it would drop some.
     """
-    if {*scope_of(reply).variables} & {*scope_of(program).variables}:
+    said = [line for line in reply.splitlines() if clue_of(line) is not None]
+    own = [line for line in program.splitlines() if clue_of(line) is not None]
+    if scope_of(program).variables.keys() <= scope_of(reply).variables.keys() and len(said) >= len(own):
         return reply
-    lines = reply.splitlines()
-    said = [line for line in lines if clue_of(line) is not None]
-    if not names:
-        further = [line for line in lines if clue_of(line) is not None or line.split(" ")[0] in DECLARES]
-        return "\n".join([program, *further])
+    return _replaced(program, said, names) if names else "\n".join([program, *_further(program, reply)])
+
+
+def _replaced(program: str, said: Sequence[str], names: Sequence[str]) -> str:
+    """Lines that name no clue count for the program's in order, where they are as many."""
     old = [line for line in program.splitlines() if clue_of(line) in names]
     if len(said) == len(old) and not any(clue_of(line) in names for line in said):
         said = [f"{without_clue(new)} #{clue_of(line)}" for new, line in zip(said, old, strict=True)]
@@ -86,13 +86,35 @@ def mended(program: str, reply: str, names: Sequence[str]) -> str:
     return "\n".join(found)
 
 
+def _further(program: str, reply: str) -> list[str]:
+    """The constraints and declarations of a reply that the program has not."""
+    draft, own = _draft(program), program.splitlines()
+    return [
+        line
+        for line in reply.splitlines()
+        if line not in own and (clue_of(line) is not None or (line.split(" ")[0] in DECLARES and _takes(draft, line)))
+    ]
+
+
 def scope_of(program: str) -> Scope:
     """The names that a program declares, as far as its lines can be read."""
+    return _draft(program).scope
+
+
+def _draft(program: str) -> Draft:
     draft = Draft(LIMITS)
     for line in program.splitlines():
-        with suppress(BadInput):
-            read_line(draft, line)
-    return draft.scope
+        _takes(draft, line)
+    return draft
+
+
+def _takes(draft: Draft, line: str) -> bool:
+    """Whether a draft can take a line up, which it does then."""
+    try:
+        read_line(draft, line)
+    except BadInput:
+        return False
+    return True
 
 
 def names_in(scope: Scope) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""Has a model write a constraint program: at once, or clue by clue.
+"""Has a model write a program: at once, or clue by clue.
 
-Clue by clue the program is one turn that the model goes on with: its declarations, then each clue of the statement as a
-remark, and behind it one line. A line that cannot be read there is drawn again, and left out after `patience` draws.
+Clue by clue a constraint program is one turn that the model goes on with: its declarations, then each clue of the
+statement as a remark, and behind it one line. A line that cannot be read there is drawn again, and left out after
+`patience` draws.
 """
 
 from __future__ import annotations

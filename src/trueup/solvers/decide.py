@@ -5,9 +5,11 @@ Runs in the child process only.
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
-from trueup.core.csp.program import FLOAT, Program
+from trueup.core.csp.program import ANSWER, FLOAT, Const, Constraint, Node, Program, Ref
 from trueup.core.csp.read import read_program
 from trueup.core.csp.wire import from_json
 from trueup.core.errors import BadInput, TrueupError
@@ -24,17 +26,43 @@ def decide(job: dict[str, Json], limit_seconds: float) -> dict[str, Any]:
 
     What cannot be read, or not be solved by its back-end, comes back as `unreadable` with the reason.
     """
+    started = time.monotonic()
     try:
         program = from_json(job["program"]) if "program" in job else read_program(str(job["stated"]))
-        reply = _solve(program, str(job.get("backend", AUTO)), limit_seconds, unique=bool(job.get("unique", True)))
+        backend = str(job.get("backend", AUTO))
+        reply = _solve(program, backend, limit_seconds, unique=bool(job.get("unique", True)))
+        if reply["status"] == "not_unique" and ANSWER in reply["values"]:
+            left_seconds = max(0.0, limit_seconds - (time.monotonic() - started))
+            reply = _of_answer(program, reply, backend, left_seconds)
     except TrueupError as error:
         return {"status": "unreadable", "text": "", "reason": str(error)}
     return reply | {"text": shown(program, reply.get("values", {}))}
 
 
 def shown(program: Program, values: dict[str, Any]) -> str:
-    """An assignment, a variable a line."""
-    return "\n".join(f"{v.name} = {v.shown(values[v.name])}" for v in program.variables if v.name in values)
+    """An assignment, a variable a line; what is called `answer` last, and again behind #### as a final answer is."""
+    said = {
+        variable.name: variable.shown(values[variable.name])
+        for variable in program.variables
+        if variable.name in values
+    }
+    lines = [f"{name} = {value}" for name, value in sorted(said.items(), key=lambda pair: pair[0] == ANSWER)]
+    return "\n".join([*lines, *([f"#### {said[ANSWER]}"] if ANSWER in said else [])])
+
+
+def _of_answer(program: Program, reply: dict[str, Any], backend: str, limit_seconds: float) -> dict[str, Any]:
+    """A reply of several solutions as `solved` where they all have one `answer`, which is all that is shown then."""
+    found = reply["values"][ANSWER]
+    (asked,) = (variable for variable in program.variables if variable.name == ANSWER)
+    another = Constraint(Node("!=", (Ref(ANSWER), Const(found, asked.enum))))
+    further = replace(program, constraints=(*program.constraints, another))
+    again = _solve(further, backend, limit_seconds, unique=False)
+    if again["status"] == "unsatisfiable":
+        return {"status": "solved", "values": {ANSWER: found}}
+    if again["status"] != "solved":
+        return {"status": again["status"]}
+    first = reply["values"]
+    return reply | {"other": {name: value for name, value in again["values"].items() if value != first[name]}}
 
 
 def _solve(program: Program, backend: str, limit_seconds: float, *, unique: bool) -> dict[str, Any]:

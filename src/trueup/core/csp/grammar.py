@@ -34,10 +34,23 @@ clue ::= " #" [a-zA-Z0-9_.-]+
 def grammar(names: Sequence[str] = ()) -> str:
     """GBNF of a program; with names, of its constraints alone, in which those are the only names."""
     rules = [
-        'root ::= statement ("\\n" statement)* "\\n"?',
+        f'root ::= {"statement" if names else "declaration"} ("\\n" statement)* "\\n"?',
         "statement ::= constraint" + ("" if names else " | declaration | objective"),
         'constraint ::= "con " expression clue?',
         'objective ::= ("minimize " | "maximize ") expression',
+        *_expressions(names),
+    ]
+    kept = [rule for rule in rules if not (names and rule.startswith("objective"))]
+    return "\n".join(kept) + ("" if names else DECLARED.rstrip()) + SHARED
+
+
+def condition_grammar(names: Sequence[str]) -> str:
+    """GBNF of what stands behind `con` in one line, without a clue; these are the only names in it."""
+    return "\n".join(['root ::= " " expression', *_expressions(names)]) + SHARED
+
+
+def _expressions(names: Sequence[str]) -> list[str]:
+    return [
         f"expression ::= {LEVELS[0][0]}-level",
         *_logic(),
         'not-level ::= "not "? compared',
@@ -52,8 +65,6 @@ def grammar(names: Sequence[str] = ()) -> str:
         "item ::= number | name",
         _name_rule(names),
     ]
-    kept = [rule for rule in rules if not (names and rule.startswith("objective"))]
-    return "\n".join(kept) + ("" if names else DECLARED.rstrip()) + SHARED
 
 
 def _logic() -> list[str]:

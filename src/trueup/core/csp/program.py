@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 BOOL, INT, FLOAT = "bool", "int", "float"
 MINIMIZE, MAXIMIZE = "minimize", "maximize"
+ANSWER = "answer"
+"""The variable that is asked for, where a program declares one of this name."""
 
 
 @dataclass(frozen=True, slots=True)

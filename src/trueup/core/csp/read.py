@@ -29,6 +29,15 @@ def read_program(text: str, limits: Limits = LIMITS) -> Program:
     return from_json(value, limits)
 
 
+def is_program(text: str, limits: Limits = LIMITS) -> bool:
+    """Whether a text holds a program."""
+    try:
+        read_program(text, limits)
+    except BadInput:
+        return False
+    return True
+
+
 def _block(text: str) -> str:
     """What stands in the last pair of fences; the text where there is none."""
     parts = text.split(FENCE)
