@@ -137,7 +137,7 @@ def test_csp_settings_and_families_are_checked():
     with pytest.raises(BadInput, match="blanks is 12"):
         csp("sudoku4 blanks=12", stratum="s")
     with pytest.raises(UnknownName, match="did you mean 'sudoku4'"):
-        csp("sudoku5", stratum="s")
+        csp("sudok4", stratum="s")
     with pytest.raises(UnknownName, match="did you mean 'blanks'"):
         csp("sudoku4 blank=8", stratum="s")
 

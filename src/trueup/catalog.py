@@ -80,6 +80,7 @@ VERIFIERS: dict[str, Maker] = {
 }
 SOLVERS: dict[str, Maker] = {
     "program": solvers.program,
+    "csp": solvers.csp,
     "lr2bench": solvers.lr2bench,
     "sudoku": solvers.sudoku,
 }
@@ -140,13 +141,11 @@ NEEDS = {
 BATCH, ASKED = "problems", "model"
 """The first parameter of a method that takes a batch; the setting that has a method ask another model."""
 COUNTS = (
-    "n", "k", "rounds", "step", "window", "chains", "layers", "questions", "width", "subtrees", "depth", "patience",
-    "then", "budget",
+    "n", "k", "rounds", "step", "window", "chains", "layers", "questions", "width", "subtrees", "depth",
+    "patience", "then", "budget",
 )  # fmt: skip
-MODEL_FORMS = "smollm2, gguf:FILE, openai:URL#NAME, hf:FOLDER, proxy:BASE,EXPERT,ANTIEXPERT, replay:FILE or toy:P"
 
 
-@dataclass(frozen=True, slots=True)
 class Entry:
     """A name with its settings at their defaults, and its first line."""
 

@@ -1,5 +1,6 @@
 """How often, how surely and how fast puzzles are solved without a language model.
 
+LR²Bench where it is at hand; then generated puzzles beside the solver below and beside peers, see `solve_generated.py`.
 LR²Bench (Chen et al. 2025, arXiv:2502.17848) is read where it lies and is never part of this project. `exact_match` is
 over all puzzles, `decided` the share that was answered at all, `wrong_decided` those answered wrongly, of all; `s_acc`
 and `pm_half` are the benchmark's other two measures. `by` says what solved a family.
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from trueup.bench.crosswords import crosswords
+from trueup.bench.solve_generated import solve_generated
 from trueup.core.roles import Solver
 from trueup.core.types import Item, Json
 from trueup.solvers import lr2bench as puzzle_solver
@@ -29,16 +32,21 @@ BY = {
 MILLI = 1000.0
 
 
-def solve(*, lr2bench: Path | None = None) -> list[dict[str, Json]]:
-    """A row per family of LR²Bench below a folder, and their mean; no row without a folder."""
-    if lr2bench is None:
-        return []
+def solve(*, lr2bench: Path | None = None, generated: bool = True, peers: bool = True) -> list[dict[str, Json]]:
+    """Rows of LR²Bench below a folder, then of generated puzzles; `peers` installs other solvers and asks them too."""
+    rows = [] if lr2bench is None else _of_lr2bench(lr2bench)
+    return [*rows, *solve_generated(peers=peers)] if generated else rows
+
+
+def _of_lr2bench(folder: Path) -> list[dict[str, Json]]:
+    """A row per family below a folder, and their mean."""
     by_family: dict[str, list[Item]] = {}
-    for item in puzzles(str(lr2bench), stratum="lr2bench"):
+    for item in puzzles(str(folder), stratum="lr2bench"):
         by_family.setdefault(item.reference["family"], []).append(item)
     rows = [asyncio.run(_family(family, items)) for family, items in by_family.items()]
     mean = sum(row["exact_match"] for row in rows) / len(rows)
-    return [*rows, {"family": "mean of families", "n": sum(row["n"] for row in rows), "exact_match": mean}]
+    whole = {"family": "mean of families", "n": sum(row["n"] for row in rows), "exact_match": mean}
+    return [*rows, whole, *crosswords(by_family.get("crossword", ()))]
 
 
 async def _family(family: str, items: Sequence[Item]) -> dict[str, Json]:

@@ -57,7 +57,6 @@ ARMS = {
     MAIN: Arm("degrpo", {"alpha": ALPHA}),
     MAIN_TOKEN: Arm("degrpo token", {"alpha": ALPHA}),
     "DeGRPO, alpha balanced": Arm("degrpo", {"alpha": BALANCED}),
-    "DeGRPO, alpha times 4": Arm("degrpo", {"alpha": 4 * ALPHA}),
     WEIGHTED: Arm("weighted", {"weight": WEIGHT}),
     ENTROPY: Arm("grpo", entropy=BONUS),
     STD: Arm("grpo", divide_by_std=True),

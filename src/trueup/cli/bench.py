@@ -16,6 +16,7 @@ from trueup.core.types import Json
 Name = Annotated[str | None, typer.Argument(help=f"{', '.join(BENCHMARKS)}; none: all of them.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Lr2Bench = Annotated[Path | None, typer.Option(help="LR²Bench's data folder, for `solve`.", metavar="DIR")]
+NoPeers = Annotated[bool, typer.Option("--no-peers", help="Leave other projects' solvers out of `solve`.")]
 Save = Annotated[Path | None, typer.Option(help="Keep NAME.json in this folder.")]
 
 
@@ -24,12 +25,18 @@ def add_commands(app: typer.Typer) -> None:
     app.command(epilog="Example: trueup bench engine --save results/bench")(bench)
 
 
-def bench(name: Name = None, lr2bench: Lr2Bench = None, as_json: AsJson = False, save: Save = None) -> None:
+def bench(
+    name: Name = None,
+    lr2bench: Lr2Bench = None,
+    no_peers: NoPeers = False,
+    as_json: AsJson = False,
+    save: Save = None,
+) -> None:
     """Measure trueup beside what it is built on, in one run; ratios are what to quote."""
     if name is not None and name not in BENCHMARKS:
         raise UnknownName("benchmark", name, BENCHMARKS)
     for chosen in [name] if name else BENCHMARKS:
-        settings = {"lr2bench": lr2bench} if chosen == "solve" else {}
+        settings = {"lr2bench": lr2bench, "peers": not no_peers} if chosen == "solve" else {}
         result = Result.now(chosen, BENCHMARKS[chosen](**settings))
         if save is not None:
             result.save(save)

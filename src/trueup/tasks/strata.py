@@ -13,7 +13,7 @@ from trueup.core.types import Item, Json, Sampling
 from trueup.tasks.prompting import build_chat
 from trueup.tasks.taskfile import StratumSpec, TaskFile
 
-USUAL_VERIFIER = {"jsonl": "exact", "gym": "gym", "calls": "function_call", "csp": "constraint", "lr2bench": "lr2bench"}
+USUAL_VERIFIER = {"jsonl": "exact", "gym": "gym", "calls": "function_call", "lr2bench": "lr2bench"}
 SAMPLING_KEYS = ("temperature", "top_p", "max_tokens")
 
 Source = Callable[..., Sequence[Item]]
@@ -76,13 +76,19 @@ def _parts(spec: StratumSpec, names: Names) -> dict[str, Any]:
             f"stratum {spec.name!r}: check {check.name!r} needs the reference answer, which no deployed method has; "
             f"take one that needs none, or leave check out"
         )
-    usual = USUAL_VERIFIER.get(spec.kind, "exact")
+    usual = _csp_verifier(spec.argument) if spec.kind == "csp" else USUAL_VERIFIER.get(spec.kind, "exact")
     return {
         "verifier": _made("verifier", spec, names, spec.recipe.get("verifier", usual)),
         "check": check,
         "rater": _made("rater", spec, names, spec.recipe.get("rater")),
         "solver": _made("solver", spec, names, spec.recipe.get("solver")),
     }
+
+
+def _csp_verifier(argument: str) -> str:
+    """The rules of a generated puzzle's own family."""
+    family = argument.split(" ", 1)[0].rstrip("0123456789")
+    return f"constraint family={family}"
 
 
 def _made(what: str, spec: StratumSpec, names: Names, named: Json) -> Any:

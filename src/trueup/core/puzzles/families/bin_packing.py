@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from trueup.core.puzzles.families.goods import Good, printed, read_goods
 from trueup.core.puzzles.families.puzzle import Values
-from trueup.core.puzzles.families.words import pairs, items, rows_of
+from trueup.core.puzzles.families.words import items, pairs, rows_of
 
-HEAD = re.compile(r"Pack these things into as few bins as possible; a bin holds at most (\d+) kg\.")
+HEAD = re.compile(r"Pack these things into as few bins as possible; a bin holds at most (\d{1,4}) kg\.")
 BIN = re.compile(r"bin \d+")
+MOST = 14
+"""Things that are packed; the fewest bins must be found at once whenever an answer is checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class BinPacking:
         return "\n".join(f"Bin {i}: {', '.join(names)}" for i, names in enumerate(held, 1))
 
     def values(self, answer: str) -> Values | None:
-        """The bin of each thing, where each is named once; bins are numbered as their first things stand in the list."""
+        """The bin of each thing, where each is named once; bins are numbered in the order of their first things."""
         rows = [row for name, row in rows_of(answer).items() if BIN.fullmatch(name)]
         named = [(name, place) for place, row in enumerate(rows) for name in row]
         places = dict(named)
@@ -60,7 +62,7 @@ class BinPacking:
 
     def optimum(self) -> int | None:
         """The fewest bins."""
-        return fewest_bins(self.goods, self.capacity)
+        return len(packed(self.goods, self.capacity))
 
 
 def first_fit(goods: tuple[Good, ...], capacity: int) -> int:
@@ -75,19 +77,22 @@ def first_fit(goods: tuple[Good, ...], capacity: int) -> int:
     return len(room)
 
 
-def fewest_bins(goods: tuple[Good, ...], capacity: int) -> int:
-    """The fewest bins, by trying one number after another."""
-    weights = sorted((good.weight for good in goods), reverse=True)
-    least = -(-sum(weights) // capacity)
-    most = first_fit(goods, capacity)
-    return next((bins for bins in range(least, most) if _fits(weights, [capacity] * bins)), most)
+def packed(goods: tuple[Good, ...], capacity: int) -> list[list[str]]:
+    """The names in each of the fewest bins, by trying one number of bins after another."""
+    ordered = sorted(goods, key=lambda one: -one.weight)
+    bins = -(-sum(good.weight for good in goods) // capacity)
+    while (found := _fitted(ordered, (capacity,) * bins, set())) is None:
+        bins += 1
+    return [[name for name, place in found.items() if place == one] for one in range(bins)]
 
 
 def stated_bin_packing(text: str) -> BinPacking | None:
-    """The last packing that a text states."""
+    """The last packing that a text states; None where there is none, or one that cannot be packed or checked."""
     heads = list(HEAD.finditer(text))
     goods = read_goods(text[heads[-1].end() :]) if heads else ()
-    return BinPacking(goods, int(heads[-1][1])) if goods else None
+    capacity = int(heads[-1][1]) if heads else 0
+    is_sound = 0 < len(goods) <= MOST and max(good.weight for good in goods) <= capacity
+    return BinPacking(goods, capacity) if is_sound else None
 
 
 def said_bins(text: str) -> str | None:
@@ -96,12 +101,22 @@ def said_bins(text: str) -> str | None:
     return "\n".join(f"bin {i}: {', '.join(names)}" for i, names in enumerate(held, 1)) or None
 
 
-def _fits(weights: list[int], room: list[int]) -> bool:
-    """Whether things, the heaviest first, fit into what room bins have left; of bins with equal room one is tried."""
-    if not weights:
-        return True
-    heaviest, *rest = weights
-    for place in {left: i for i, left in enumerate(room) if left >= heaviest}.values():
-        if _fits(rest, [left - heaviest * (i == place) for i, left in enumerate(room)]):
-            return True
-    return False
+def _fitted(goods: list[Good], room: tuple[int, ...], lost: set[tuple[int, ...]]) -> dict[str, int] | None:
+    """A bin for each thing, the heaviest first; None where they do not fit.
+
+    Of bins with equal room one is tried, and what room was left in vain is not tried again.
+    """
+    if not goods:
+        return {}
+    heaviest, *rest = goods
+    usable = sum(left for left in room if left >= goods[-1].weight)
+    if usable < sum(good.weight for good in goods):
+        return None
+    if (state := (len(goods), *sorted(room))) in lost:
+        return None
+    for place in {left: i for i, left in enumerate(room) if left >= heaviest.weight}.values():
+        found = _fitted(rest, (*room[:place], room[place] - heaviest.weight, *room[place + 1 :]), lost)
+        if found is not None:
+            return {heaviest.name: place, **found}
+    lost.add(state)
+    return None

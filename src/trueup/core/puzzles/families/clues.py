@@ -1,7 +1,7 @@
 """Clues of a few kinds: a sentence, a constraint, and the way back.
 
-A kind is written once, as a sentence and as a constraint with the same slots: `{a}` and `{b}` are names, in the sentence
-in one of their forms, `{k}` is a number.
+A kind is written once, as a sentence and as a constraint with the same slots: `{a}` and `{b}` are names, of which a
+sentence has one of their forms, `{k}` is a number.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Colouring:
     def constraints(self) -> str:
         """A colour per region."""
         lines = [f"enum Colour: {', '.join(self.colours)}"]
-        lines += [f"Colour {', '.join(f'R{i}' for i in range(1, len(self.given) + 1))}"]
+        lines += [f"var {', '.join(f'R{i}' for i in range(1, len(self.given) + 1))} in Colour"]
         lines += [f"con R{a + 1} != R{b + 1} #R{a + 1} and R{b + 1} are neighbours" for a, b in self.borders]
         lines += [f"con R{i} == {one} #R{i} is {one}" for i, one in enumerate(self.given, 1) if one]
         return "\n".join(lines)

@@ -14,7 +14,8 @@ BLACK, WHITE = "#", "_"
 HEAD = "Fill the white cells with letters so that every row or column of two or more of them is a word of the list."
 WORDS = re.compile(r"^words: (.+)$", re.MULTILINE)
 PRINTED = re.compile(r"(?:^[a-z_#](?: [a-z_#])+\n?)+", re.MULTILINE)
-CELLS = re.compile(r"[A-Za-z#]")
+CELLS = re.compile(r"[a-z#]+")
+FRAME = str.maketrans("`|*,-+", "      ")
 SIZES = (3, 5, 7)
 
 
@@ -45,7 +46,9 @@ class Fill:
             for (name, first), (other, second) in combinations(slots, 2)
             if len(first) == len(second)
         ]
-        return "\n".join(lines + [f"con {_cell(r, c)} == {one.upper()} #a letter is given" for r, c, one in self._given()])
+        return "\n".join(
+            lines + [f"con {_cell(r, c)} == {one.upper()} #a letter is given" for r, c, one in self._given()]
+        )
 
     def answer(self, values: Values) -> str:
         """The full grid."""
@@ -95,14 +98,22 @@ def said_letters(text: str) -> str | None:
     """The last full square of letters, spaced or not, in lower case."""
     blocks: list[list[str]] = [[]]
     for line in text.splitlines():
-        cells = "".join(CELLS.findall(line)).lower()
-        is_row = len(cells) in SIZES and not re.sub(r"[A-Za-z#\s|`,*]", "", line)
-        if is_row and all(len(part) == 1 or part == line.strip("`*| ") for part in line.strip("`*| ").split()):
-            blocks[-1].append(cells)
-        elif line.strip("`|-+ "):
+        row = _row(line)
+        if row:
+            blocks[-1].append(row)
+        elif row is None:
             blocks.append([])
-    square = next((b[: len(b[0])] for b in reversed(blocks) if b and len(b) >= len(b[0])), None)
-    return "\n".join(" ".join(row) for row in square) if square and len(set(map(len, square))) == 1 else None
+    squares = (block[-len(block[-1]) :] for block in reversed(blocks) if block)
+    square = next((rows for rows in squares if {len(row) for row in rows} == {len(rows)}), None)
+    return None if square is None else "\n".join(" ".join(row) for row in square)
+
+
+def _row(line: str) -> str | None:
+    """The cells of a line; empty for a line of frame, None for one that holds anything else."""
+    parts = line.translate(FRAME).lower().split()
+    cells = "".join(parts)
+    is_spaced = all(len(part) == 1 for part in parts) or len(parts) == 1
+    return cells if not cells or (is_spaced and len(cells) in SIZES and CELLS.fullmatch(cells)) else None
 
 
 def _cell(row: int, column: int) -> str:

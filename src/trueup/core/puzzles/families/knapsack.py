@@ -9,7 +9,16 @@ from trueup.core.puzzles.families.goods import Good, printed, read_goods
 from trueup.core.puzzles.families.puzzle import Values
 from trueup.core.puzzles.families.words import line_of
 
-HEAD = re.compile(r"Choose things that are worth the most together and weigh at most (\d+) kg together\.")
+HEAD = re.compile(r"Choose things that are worth the most together and weigh at most (\d{1,4}) kg together\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The greatest worth, in how many ways it is reached, and what is taken in one of them."""
+
+    worth: int
+    ways: int
+    taken: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +54,38 @@ class Knapsack:
 
     def optimum(self) -> int | None:
         """The greatest worth."""
-        return self.best()[0]
+        return self.best().worth
 
-    def best(self) -> tuple[int, int]:
-        """The greatest worth, and how many choices come to it; by weight, one thing after another."""
-        reached: dict[int, dict[int, int]] = {0: {0: 1}}
+    def best(self) -> Best:
+        """The best choice, by dynamic programming over the weight."""
+        reached = {0: Best(0, 1, ())}
         for good in self.goods:
-            longer = {
-                weight + good.weight: {worth + good.worth: ways for worth, ways in of.items()}
-                for weight, of in reached.items()
-                if weight + good.weight <= self.capacity
-            }
-            for weight, of in longer.items():
-                known = reached.setdefault(weight, {})
-                for worth, ways in of.items():
-                    known[worth] = known.get(worth, 0) + ways
-        most = max(worth for of in reached.values() for worth in of)
-        return most, sum(of.get(most, 0) for of in reached.values())
+            for weight, one in list(reached.items()):
+                taken = Best(one.worth + good.worth, one.ways, (*one.taken, good.name))
+                if weight + good.weight <= self.capacity:
+                    reached[weight + good.weight] = _better(taken, reached.get(weight + good.weight))
+        most = max(best.worth for best in reached.values())
+        found = [best for best in reached.values() if best.worth == most]
+        return Best(most, sum(best.ways for best in found), found[0].taken)
+
+    def by_ratio(self) -> int:
+        """What is reached where the thing of the most worth per weight that still fits is taken, again and again."""
+        room, worth = self.capacity, 0
+        for good in sorted(self.goods, key=lambda one: (-one.worth / one.weight, one.name)):
+            if good.weight <= room:
+                room, worth = room - good.weight, worth + good.worth
+        return worth
+
+
+def _better(one: Best, other: Best | None) -> Best:
+    """The one of greater worth; of two that are worth the same, with the ways of both."""
+    if other is None or one.worth > other.worth:
+        return one
+    return Best(other.worth, other.ways + one.ways * (one.worth == other.worth), other.taken)
 
 
 def stated_knapsack(text: str) -> Knapsack | None:
-    """The last such choice that a text states."""
+    """The last such choice that a text states; None where there is none, or one too large to be checked."""
     heads = list(HEAD.finditer(text))
     goods = read_goods(text[heads[-1].end() :]) if heads else ()
     return Knapsack(goods, int(heads[-1][1])) if goods else None

@@ -45,6 +45,5 @@ class Family:
     canonical form, equal for equivalent answers, None where it holds none.
     """
 
-    name: str
     stated: Callable[[str], Puzzle | None]
     said: Callable[[str], str | None]

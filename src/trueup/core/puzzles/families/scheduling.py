@@ -17,7 +17,7 @@ KINDS = {
     "before": Kind("{a} is finished before {b} starts, or just then.", "{a} + {hours_a} <= {b}"),
     "right_after": Kind("{b} starts the moment {a} is finished.", "{a} + {hours_a} == {b}"),
     "together": Kind("{a} and {b} start at the same hour.", "{a} == {b}"),
-    "later": Kind("{b} starts exactly {k} hours after {a} starts.", "{a} + {k} == {b}"),
+    "later": Kind("{b} starts exactly {k} h after {a} starts.", "{a} + {k} == {b}"),
 }
 HEAD = re.compile(r"Hours are whole and counted from 0; everything is finished by hour (\d+)\.")
 JOB = re.compile(r"^job (\w+): (\d+) hours? on machine (\d+)$", re.MULTILINE)

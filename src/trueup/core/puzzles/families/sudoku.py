@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from trueup.core.csp.scope import cell
@@ -9,6 +10,10 @@ from trueup.core.grid import BOXES, Grid, printed_grid
 from trueup.core.puzzles.families.puzzle import Values
 
 RULE4 = "Fill every _ so that each row, each column and each 2x2 box holds the numbers 1, 2, 3 and 4."
+
+
+CELL = re.compile(r"[0-9]+")
+FRAME = re.compile(r"[\s\[\](){}|,;:+\-=*]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +78,30 @@ def stated_sudoku(text: str) -> Sudoku | None:
     """The last grid of numbers that a text prints."""
     grid = printed_grid(text)
     return None if grid is None or any(number > len(grid) for row in grid for number in row) else Sudoku(grid)
+
+
+def said_grid(text: str) -> str | None:
+    """The last full grid, however it is framed: spaces, none, bars, commas or brackets; None where a row is missing."""
+    blocks: list[list[tuple[int, ...]]] = [[]]
+    for line in text.replace("]", "]\n").splitlines():
+        row = _row(line)
+        if row is None:
+            blocks.append([])
+        elif row:
+            blocks[-1].append(row)
+    for block in reversed(blocks):
+        size = len(block[0]) if block else 0
+        rows = tuple(block[:size])
+        if size in BOXES and len(rows) == size and all(len(row) == size for row in rows):
+            return "\n".join(" ".join(map(str, row)) for row in rows)
+    return None
+
+
+def _row(line: str) -> tuple[int, ...] | None:
+    """The numbers of a line; empty for a line of frame, None for one that holds anything else."""
+    cells = FRAME.sub(" ", line).split()
+    if len(cells) == 1 and len(cells[0]) in BOXES:
+        cells = list(cells[0])
+    if not all(CELL.fullmatch(cell) and len(cell) < 3 for cell in cells):
+        return None
+    return tuple(map(int, cells))

@@ -31,6 +31,8 @@ DOES = {
     "music": "practises the {}",
 }
 """What somebody does, by category."""
+CALLED = {"name": "{}", "job": "the {}"}
+"""What somebody is called by; else it is `whoever` does it."""
 HEAD = re.compile(r"(\d+) houses stand in a row, numbered 1 to \1 from left to right, and one person lives in each\.")
 CATEGORY = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
 
@@ -101,7 +103,6 @@ def stated_zebra(text: str) -> Zebra | None:
 def _forms(categories: tuple[tuple[str, tuple[str, ...]], ...]) -> Forms:
     """A value as somebody who has it, and as what that one does."""
     does = {one: DOES[name].format(one) for name, values in categories for one in values}
-    people = {
-        one: one if name == "name" else f"whoever {does[one]}" for name, values in categories for one in values
-    }
+    people = {one: f"whoever {what}" for one, what in does.items()}
+    people |= {one: CALLED[name].format(one) for name, values in categories if name in CALLED for one in values}
     return {"a": people, "b": people, "does_b": does}

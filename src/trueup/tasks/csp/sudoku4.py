@@ -1,52 +1,32 @@
-"""Generated constraint puzzles: `csp:sudoku4`, with the dial `blanks=8`.
-
-Each has exactly one solution. The grid stands in the prompt as lines of numbers, one space apart, `_` for a blank,
-so that a solver or a verifier can read it back from there.
-"""
+"""4x4 sudoku, dug at random; kept as it is, since results rest on its items."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 
-from trueup.core.errors import BadInput, UnknownName
-from trueup.core.settings import fit_settings, split_words
-from trueup.core.types import Item, Message, Problem
+from trueup.core.puzzles.families import Sudoku
+from trueup.core.puzzles.families.sudoku import RULE4
+from trueup.tasks.csp.dials import within
+from trueup.tasks.csp.made import Made
 
 SIZE, BOX = 4, 2
-ITEMS_UNLESS_SAID = 100
-RULE = "Fill every _ so that each row, each column and each 2x2 box holds the numbers 1, 2, 3 and 4."
 
 Grid = list[list[int]]
 
 
-def csp(argument: str, *, stratum: str, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
-    """The first `limit` puzzles (100 unless said) of a family; puzzle i depends on the seed and i alone."""
-    family, settings = split_words(argument)
-    if family not in FAMILIES:
-        raise UnknownName("csp family", family, FAMILIES)
-    make = FAMILIES[family]
-    fitted = fit_settings(f"csp:{family}", make, settings)
-    puzzles = [make(random.Random(f"{family}:{seed}:{i}"), **fitted) for i in range(limit or ITEMS_UNLESS_SAID)]
-    names = [f"{family}-{seed}-{i}" for i in range(len(puzzles))]
-    return tuple(
-        Item(Problem(name, stratum, (Message("user", f"{RULE}\n\n{_printed(puzzle)}"),)), _printed(solution), name)
-        for name, (puzzle, solution) in zip(names, puzzles, strict=True)
-    )
-
-
-def sudoku4(rng: random.Random, *, blanks: int = 8) -> tuple[Grid, Grid]:
-    """A 4x4 sudoku with so many blanks and one solution, and that solution."""
-    if not 1 <= blanks <= 10:
-        raise BadInput(f"csp:sudoku4 blanks is {blanks}; it takes 1 to 10")
+def sudoku4(rng: random.Random, *, blanks: int = 8) -> Made:
+    """A 4x4 sudoku with so many blanks."""
+    within("sudoku4", "blanks", blanks, 1, 10)
     while True:
         solution = next(_completions([[0] * SIZE for _ in range(SIZE)], rng))
         puzzle = _dug(solution, blanks, rng)
         if puzzle is not None:
-            return puzzle, solution
+            return Made(Sudoku(_frozen(puzzle), RULE4), Sudoku(_frozen(solution)).printed())
 
 
-FAMILIES = {"sudoku4": sudoku4}
+def _frozen(grid: Grid) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, grid))
 
 
 def _dug(solution: Grid, blanks: int, rng: random.Random) -> Grid | None:
@@ -85,7 +65,3 @@ def _fits(grid: Grid, row: int, column: int, value: int) -> bool:
     top, left = row - row % BOX, column - column % BOX
     box = [grid[top + r][left + c] for r in range(BOX) for c in range(BOX)]
     return value not in (*grid[row], *(line[column] for line in grid), *box)
-
-
-def _printed(grid: Grid) -> str:
-    return "\n".join(" ".join(str(cell) if cell else "_" for cell in row) for row in grid)

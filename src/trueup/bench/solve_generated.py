@@ -1,0 +1,171 @@
+"""Generated puzzles solved from their statement, beside the solver below and beside peers.
+
+Every family that `csp:FAMILY` makes, and two that grow. A row of ours: from a problem to an answer through a warm
+worker, with the proof that it is the only one; `bare` is CP-SAT alone on the same models, built before the clock
+starts, first solution and proof; `overhead_ms` the median of what lies between, reading, writing and building. A row of
+a peer: from its form of a program to its first solution, in its own process, without reading a statement or a proof of
+uniqueness; `n` is smaller where two problems in a row took more than ten seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueup.bench.peers.install import install
+from trueup.bench.peers.puzzle_form import form_of
+from trueup.bench.peers.puzzle_peers import PUZZLE_PEERS, PuzzlePeer, ask_puzzle_peer
+from trueup.core.csp import Program, parse
+from trueup.core.errors import BadInput
+from trueup.core.puzzles.families import Values
+from trueup.core.types import Json, Message, Problem
+from trueup.solvers.csp import StatedSolver
+from trueup.solvers.csp import csp as solver_of
+from trueup.tasks.csp import prompt, puzzles
+from trueup.verifiers import constraint
+
+ONCE = (
+    "scheduling",
+    "seating",
+    "seating table=round",
+    "bin_packing",
+    "knapsack",
+    "colouring",
+    "cryptarithm",
+    "crossword",
+    "sudoku backtracks=10..30",
+    "colouring backtracks=3..6",
+)
+GROWING = (
+    *(f"sudoku size={size}" for size in (4, 6, 9, 16)),
+    *(f"zebra people={size} categories={size}" for size in (4, 5, 6, 7, 8)),
+)
+AMOUNT, GROWING_AMOUNT = 20, 10
+LIMIT_SECONDS = 30.0
+MILLI = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Puzzles of one kind: the words that make them, as problems, as programs, and how values become an answer."""
+
+    words: str
+    problems: tuple[Problem, ...]
+    programs: tuple[Program, ...]
+    answers: tuple[Callable[[Values], str], ...]
+
+    @property
+    def family(self) -> str:
+        """The family's name alone."""
+        return self.words.split()[0]
+
+    def is_right(self, place: int, text: str) -> bool:
+        """Whether an answer to one of them is right."""
+        verifier = constraint(family=self.family)
+        answer = verifier.read(text)
+        return answer is not None and verifier.check(answer, self.problems[place], None).is_right
+
+
+def solve_generated(*, peers: bool = True) -> Iterator[dict[str, Json]]:
+    """A row per kind of puzzle, and one per peer that can express it."""
+    for words in (*ONCE, *GROWING):
+        case = _case(words, GROWING_AMOUNT if words in GROWING else AMOUNT)
+        yield asyncio.run(_own(case))
+        for peer in PUZZLE_PEERS if peers else ():
+            yield _of_peer(peer, case)
+
+
+def _case(words: str, amount: int) -> Case:
+    made = puzzles(words, limit=amount)
+    problems = tuple(Problem(words, "bench", (Message("user", prompt(one.puzzle)),)) for one in made)
+    programs = tuple(parse(one.puzzle.constraints()) for one in made)
+    return Case(words, problems, programs, tuple(one.puzzle.answer for one in made))
+
+
+async def _own(case: Case) -> dict[str, Json]:
+    solver = solver_of(limit_seconds=LIMIT_SECONDS)
+    _bare(case.programs[0])
+    try:
+        await solver.solve(case.problems[0])  # both are warm from here on
+        told = [
+            (*await _timed(solver, case, place), _bare(program))  # in turn: a busy machine then slows both
+            for place, program in enumerate(case.programs)
+        ]
+    finally:
+        await solver.close()
+    exact, decided, seconds, bare = (np.array(column) for column in zip(*told, strict=True))
+    return {
+        "family": f"csp:{case.words}",
+        **_figures(exact, decided, seconds),
+        "bare_median_ms": float(np.median(bare) * MILLI),
+        "ratio": float(np.median(seconds) / np.median(bare)),
+        "overhead_ms": float(np.median(seconds - bare) * MILLI),
+    }
+
+
+async def _timed(solver: StatedSolver, case: Case, place: int) -> tuple[bool, bool, float]:
+    """Whether an answer is right, whether there is one, and its seconds from ask to answer."""
+    started = time.perf_counter()
+    solution = await solver.solve(case.problems[place])
+    seconds = time.perf_counter() - started
+    return case.is_right(place, solution.text), solution.status == "solved", seconds
+
+
+def _bare(program: Program) -> float:
+    """Seconds of CP-SAT alone, and of its proof that there is no other solution where nothing is optimised."""
+    from trueup.solvers.cp_sat import CpSat
+
+    model = CpSat(program)
+    for one in program.constraints:
+        model.post(one.expr)
+    if program.objective is not None:
+        model.optimise(program.objective.sense, program.objective.expr)
+    seconds, values = _solved(model)
+    if program.objective is not None:
+        return seconds
+    model.forbid(values)
+    return seconds + _solved(model)[0]
+
+
+def _solved(model: Any) -> tuple[float, dict[str, int]]:
+    from ortools.sat.python import cp_model
+
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers, solver.parameters.random_seed = 1, 0
+    solver.parameters.max_time_in_seconds = LIMIT_SECONDS
+    started = time.perf_counter()
+    status = solver.solve(model.model)
+    seconds = time.perf_counter() - started
+    is_found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
+    return seconds, {name: int(solver.value(var)) for name, var in model.vars.items()} if is_found else {}
+
+
+def _of_peer(peer: PuzzlePeer, case: Case) -> dict[str, Json]:
+    names = {"system": f"{peer.peer.name} {peer.peer.version}", "family": f"csp:{case.words}"}
+    try:
+        forms = [form_of(program) for program in case.programs]
+    except BadInput as error:
+        return names | {"n": 0, "note": f"cannot be put to it: {error}"}
+    if forms[0]["objective"] and not peer.optimises:
+        return names | {"n": 0, "note": "cannot be put to it: it has no objective"}
+    found = ask_puzzle_peer(peer, install(peer.peer), forms)
+    texts = ["" if one.values is None else say(one.values) for one, say in zip(found, case.answers, strict=False)]
+    exact = np.array([case.is_right(place, text) for place, text in enumerate(texts)])
+    decided = np.array([one.values is not None for one in found])
+    return names | _figures(exact, decided, np.array([one.seconds for one in found]))
+
+
+def _figures(exact: NDArray[np.bool_], decided: NDArray[np.bool_], seconds: NDArray[np.float64]) -> dict[str, Json]:
+    return {
+        "n": len(exact),
+        "exact_match": float(exact.mean()),
+        "decided": float(decided.mean()),
+        "median_ms": float(np.median(seconds) * MILLI),
+        "p99_ms": float(np.quantile(seconds, 0.99) * MILLI),
+    }

@@ -1,0 +1,49 @@
+"""Solves a generated puzzle by its own constraints, read back from its statement.
+
+What a perfect formalisation would give: no language model, nothing of an item but its last user message.
+"""
+
+from __future__ import annotations
+
+from trueup.core.csp import parse
+from trueup.core.csp.wire import to_json
+from trueup.core.errors import BadInput
+from trueup.core.puzzles.families import FAMILIES, stated
+from trueup.core.types import Problem, Solution
+from trueup.solvers.worker import Worker, open_worker, solver_version
+
+
+class StatedSolver:
+    """Implements Solver; made by `csp`."""
+
+    def __init__(self, worker: Worker) -> None:
+        """Solve in this worker."""
+        self._worker = worker
+        self.fingerprint = f"csp:{solver_version()}"
+
+    async def solve(self, problem: Problem) -> Solution:
+        """The one solution, or one of the best where there is something to optimise, as the statement asks for it."""
+        asked = [message.content for message in problem.prompt if message.role == "user"]
+        found = stated(asked[-1]) if asked else None
+        if found is None:
+            return Solution("unreadable", reason="the last message states no puzzle of a family of csp")
+        family, puzzle = found
+        try:
+            program = parse(puzzle.constraints())
+        except BadInput as error:
+            return Solution("unreadable", reason=str(error))
+        reply = await self._worker.run({"program": to_json(program)})
+        conflict, reason = tuple(reply.get("conflict", ())), reply.get("reason", "")
+        if reply["status"] != "solved":
+            return Solution(reply["status"], seconds=reply["seconds"], conflict=conflict, reason=reason)
+        text = puzzle.answer(reply["values"])
+        return Solution("solved", text, FAMILIES[family].said(text), reply["seconds"])
+
+    async def close(self) -> None:
+        """Kill the worker's process."""
+        await self._worker.close()
+
+
+def csp(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> StatedSolver:
+    """Solve the puzzles that `csp:FAMILY` makes, each within a limit of wall-clock time and of address space."""
+    return StatedSolver(open_worker(limit_seconds, memory_megabytes))

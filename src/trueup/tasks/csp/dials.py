@@ -1,0 +1,67 @@
+"""What a family's dials are checked by: bounds, bands and a bounded number of tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from trueup.core.errors import BadInput
+
+T = TypeVar("T")
+TRIES = 60
+GREEDY = ANY, RIGHT, WRONG = ("any", "right", "wrong")
+"""Whether the rule of thumb finds the best: a dial of what is to be optimised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Counts from `low` to `high`; `is_open` takes any."""
+
+    low: int = 0
+    high: int = 0
+    is_open: bool = False
+
+    def misses(self, count: int) -> int:
+        """How far a count lies outside."""
+        return max(self.low - count, count - self.high, 0)
+
+    def holds(self, count: int) -> bool:
+        """Whether a count lies inside."""
+        return self.is_open or not self.misses(count)
+
+
+def band(family: str, backtracks: str) -> Band:
+    """`4` or `3..6` as a band of wrong turns; nothing at all takes any.
+
+    Raises BadInput for anything else.
+    """
+    if not backtracks:
+        return Band(is_open=True)
+    low, _, high = backtracks.partition("..")
+    if not (low.isdecimal() and (high or low).isdecimal()) or int(high or low) < int(low):
+        raise BadInput(f"csp:{family} backtracks is {backtracks!r}; write a number as 4, or a band as 3..6")
+    return Band(int(low), int(high or low))
+
+
+def within(family: str, dial: str, value: int, low: int, high: int) -> int:
+    """The value, if it lies between these, both included; BadInput names the dial where it does not."""
+    if not low <= value <= high:
+        raise BadInput(f"csp:{family} {dial} is {value}; it takes {low} to {high}")
+    return value
+
+
+def one_of(family: str, dial: str, value: str, options: Sequence[str]) -> str:
+    """The value, if it is one of these; BadInput names the dial where it is not."""
+    if value not in options:
+        raise BadInput(f"csp:{family} {dial} is {value!r}; it takes {', '.join(options)}")
+    return value
+
+
+def tried(family: str, dials: str, make: Callable[[], T | None], tries: int = TRIES) -> T:
+    """What the first try makes that makes anything; BadInput names the dials where none of so many does."""
+    for _ in range(tries):
+        made = make()
+        if made is not None:
+            return made
+    raise BadInput(f"csp:{family} found no puzzle with {dials} in {tries} tries; loosen one of these")
