@@ -79,11 +79,8 @@ VERIFIERS: dict[str, Maker] = {
     "lr2bench": verifiers.lr2bench,
 }
 SOLVERS: dict[str, Maker] = {
-    "program": solvers.program,
-    "csp": solvers.csp,
-    "lr2bench": solvers.lr2bench,
-    "sudoku": solvers.sudoku,
-}
+    "program": solvers.program, "csp": solvers.csp, "lr2bench": solvers.lr2bench, "sudoku": solvers.sudoku,
+}  # fmt: skip
 RATERS: dict[str, Maker] = {
     "head": raters.head,
     "constraint_prefix": raters.constraint_prefix,
@@ -91,12 +88,8 @@ RATERS: dict[str, Maker] = {
     "hf_process": raters.hf_process,
 }
 SOURCES: dict[str, Maker] = {
-    "jsonl": tasks.jsonl,
-    "gym": tasks.gym,
-    "calls": tasks.calls,
-    "csp": tasks.csp,
-    "lr2bench": tasks.lr2bench,
-}
+    "jsonl": tasks.jsonl, "gym": tasks.gym, "calls": tasks.calls, "csp": tasks.csp, "lr2bench": tasks.lr2bench,
+}  # fmt: skip
 MODELS: dict[str, Maker] = {
     "smollm2": LlamaCpp,
     "gguf": LlamaCpp,
@@ -144,8 +137,10 @@ COUNTS = (
     "n", "k", "rounds", "step", "window", "chains", "layers", "questions", "width", "subtrees", "depth",
     "patience", "then", "budget",
 )  # fmt: skip
+MODEL_FORMS = "smollm2, gguf:FILE, openai:URL#NAME, hf:FOLDER, proxy:BASE,EXPERT,ANTIEXPERT, replay:FILE or toy:P"
 
 
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A name with its settings at their defaults, and its first line."""
 
