@@ -80,9 +80,5 @@ def test_a_missing_file_is_named(run, monkeypatch):
 
 
 def test_time_is_limited(run):
-    hard = "int g[40] in 1..40\ncon alldifferent(g)\n" + "\n".join(
-        f"con (g[{i}] * g[{i + 1}] + g[{(i * 7) % 40 + 1}] * g[{(i * 11) % 40 + 1}]) ^ 2 == {(i * i * 7919) % 100003}"
-        for i in range(1, 40)
-    )
-    said = run(hard, "--seconds", "1")
-    assert "not decided in time" in said.out or "contradict each other" in said.out
+    said = run("int g[40] in 1..40\ncon alldifferent(g)", "--seconds", "0.0001")
+    assert "not decided in time; give more --seconds" in said.out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import time
 from itertools import permutations
 
 import lr2bench_folder as made
@@ -121,6 +122,15 @@ def test_no_answer_is_none_of_its_sub_answers():
     ):
         assert extract(text, "crossword") is None
     assert (score(None, "crossword", {"a": "x"}).answered, score(None, "crossword", {"a": "x"}).right) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["<Answer>" * 20_000, "<Answer>" + "[[" * 90_000 + "</Answer>", "<Answer>" + "{" * 180_000]
+)
+def test_hostile_replies_are_read_at_once(text):
+    started = time.process_time()
+    assert [extract(text, family) for family in ("crossword", "logic", "sudoku")] == [None] * 3
+    assert time.process_time() - started < 2
 
 
 def test_case_and_spaces_count_as_published():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import inspect
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -53,6 +54,7 @@ from trueup.train.real.modes import Modes, by_mode, find_modes, mode_figures, mo
 from trueup.train.real.objectives import each_turn, in_stages
 from trueup.train.real.passes import Size, Ways, passes
 from trueup.train.real.profiles import Split, require, sharding_file, split_batch
+from trueup.train.real.run import run
 from trueup.verifiers.exact import exact
 
 TESTS = Path(__file__).parent
@@ -540,6 +542,13 @@ def test_a_step_is_cut_for_the_place_and_stays_the_same_step():
         assert split.rows * split.accumulation * profile.processes == 64
 
 
+def test_rows_that_need_much_memory_are_trained_on_fewer_at_a_time():
+    cpu = PROFILES["cpu"]
+    rows = {mb: split_batch(cpu, batch=32, n=8, row_bytes=mb * 1_000_000).rows for mb in (0, 225, 226, 388, 2000)}
+    assert rows == {0: 4, 225: 4, 226: 2, 388: 2, 2000: 1}
+    assert split_batch(PROFILES["gpu"], batch=32, n=8, row_bytes=2_000_000_000).rows == 16
+
+
 @pytest.mark.parametrize(
     ("name", "batch", "n", "told"),
     [
@@ -616,6 +625,9 @@ def test_a_place_says_nothing_of_the_method():
         ({"steps": 0}, "steps is 0; it must be above 0"),
         ({"temperature": 0.0}, "temperature is 0.0; it must be above 0"),
         ({"beta": -1.0}, "must not be below 0"),
+        ({"beta": float("nan")}, "must not be below 0"),
+        ({"lr": 1e30}, r"lr is 1e\+30; give a learning rate above 0 and below 1"),
+        ({"lr": float("nan")}, "lr is nan; it must be above 0"),
         ({"steps": 3, "updates": 2}, "steps 3 is no multiple of updates = 2"),
         ({"batch": 6}, "batch 6 is no multiple of n = 8"),
     ],
@@ -656,6 +668,75 @@ def test_checkpoints_of_another_run_are_refused(tiny, tmp_path, whole):
         score(again, alpha=3.0, random_reward=True, **tiny_trl.LAUNCHED)
     with pytest.raises(BadInput, match="with trainer 'score', not 'grpo'"):
         grpo(again)
+
+
+# what goes wrong
+
+
+def test_groups_that_all_earn_the_same_are_counted_and_teach_nothing(tiny, tmp_path):
+    """No text of six tokens is a sixth `e`; without a KL nothing is left to learn from."""
+    asked = job(tiny, tmp_path, stratum=Stratum("s", stratum().items, exact(pattern="(never)")))
+    figures = grpo(asked, steps=2, n=4, batch=8, lora_rank=2, beta=0.0, lr=0.1).figures
+    assert (figures["flat"], figures["right"], figures["loss"], figures["grad_norm"]) == (1.0, 0.0, 0.0, 0.0)
+    learned = [weight for name, weight in weights_of(tmp_path).items() if "lora_B" in name]
+    assert learned and not any(weight.any() for weight in learned)
+
+
+def test_a_loss_that_is_no_number_stops_before_the_checkpoint(tiny, tmp_path):
+    def credit(reward_PGK, step):
+        return torch.full_like(reward_PGK, float("nan") if step >= 2 else 1.0)
+
+    recipe, told = replace(RECIPE, steps=5, save_every=1), []
+    make = replace(each_turn(1, divide_by_std=False), credit=credit)
+    with pytest.raises(BadInput, match=r"^loss of step 3 is nan; set a lower lr .*; checkpoint-2 is kept$"):
+        run(job(tiny, tmp_path, watch=told.append), "grpo", recipe, lambda _: make, {})
+    assert [one.step for one in told] == [1, 2, 3]
+    assert not (tmp_path / "adapter").exists()
+    names = sorted(path.name for path in (tmp_path / "checkpoints" / "online").glob("checkpoint-*"))
+    assert names == ["checkpoint-1", "checkpoint-2"]
+    for file in (tmp_path / "checkpoints").rglob("adapter_model.safetensors"):
+        assert all(weight.isfinite().all() for weight in load_file(file).values())
+
+
+def test_broken_weights_are_one_line(tiny, tmp_path):
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    with torch.no_grad():
+        model.lm_head.weight[7] = float("nan")
+    model.save_pretrained(tmp_path / "broken")
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(tmp_path / "broken")
+    with pytest.raises(BadInput, match=r"of step 1 is nan; .* look for broken weights; no checkpoint was kept yet$"):
+        grpo(job(tmp_path / "broken", tmp_path / "out"), steps=2, n=4, batch=8, lora_rank=2)
+
+
+def test_a_run_without_memory_or_disk_says_so_and_goes_on_to_the_same_bytes(tiny, whole, tmp_path):
+    """At its third step; first memory, then files of half an adapter at most, then of one and a half: Adam's is two."""
+    size = (whole / "adapter" / "adapter_model.safetensors").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def train(ruin):
+        asked = job(tiny, tmp_path, watch=lambda progress: ruin() if progress.step == 3 else None)
+        score(asked, random_reward=True, **tiny_trl.LAUNCHED)
+
+    memory = r"^out of memory in training \(.*\); set a smaller batch or max_tokens; checkpoint-2 is kept$"
+    with pytest.raises(Unavailable, match=memory):
+        train(lambda: torch.empty(1 << 52))
+    for limit in (size // 2, 3 * size // 2):
+        disk = r"^cannot write under '.*' \(.*\); make room on the disk and run again: checkpoint-2 is kept$"
+        try:
+            with pytest.raises(Unavailable, match=disk):
+                train(lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard)))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    train(lambda: None)
+    assert all(torch.equal(weights_of(tmp_path)[name], weight) for name, weight in weights_of(whole).items())
+
+
+def test_an_adapter_is_no_model_to_train_and_another_base_is_refused(tiny, taught, tmp_path, whole):
+    with pytest.raises(BadInput, match="is an adapter; add it to its base first"):
+        grpo(job(whole / "adapter", tmp_path))
+    shutil.copytree(whole / "checkpoints", tmp_path / "checkpoints")
+    with pytest.raises(BadInput, match="holds checkpoints of a run with another model; choose another --out"):
+        score(job(taught, tmp_path), random_reward=True, **tiny_trl.LAUNCHED)
 
 
 def test_what_it_stands_on_in_trl_is_still_there():

@@ -10,6 +10,7 @@ from trueup.bench.ledger_truth import ledger_truth
 from trueup.bench.result import Result
 from trueup.bench.retraction import retraction
 from trueup.bench.solve import solve
+from trueup.bench.train import train
 from trueup.core.types import Json
 
 BENCHMARKS: dict[str, Callable[..., list[dict[str, Json]]]] = {
@@ -20,6 +21,7 @@ BENCHMARKS: dict[str, Callable[..., list[dict[str, Json]]]] = {
     "equal-budget": equal_budget,
     "retraction": retraction,
     "solve": solve,
+    "train": train,
 }
 
 __all__ = ["BENCHMARKS", "Result"]

@@ -19,7 +19,7 @@ from trueup.claims.think_rows import arms_of, courses, note_of, statement
 from trueup.claims.verdict import INCONCLUSIVE, REFUTED, REPRODUCED, Verdict, size_of
 
 NAME = "think-or-answer"
-SEEDS, LEAST = 5, 4
+SEEDS, LEAST, DIALS = 5, 4, 5
 GONE, KEPT = 0.02, 0.05
 START = (0.4, 0.6)
 SURE, EASY, HARD = 0.95, 0.9, 0.7
@@ -38,9 +38,9 @@ CRITERION = (
     f"Of {SEEDS} seeds at least {LEAST} must agree. Collapse: plain GRPO, in one normalisation (1/T_i an attempt, "
     f"or one mean over tokens), leaves less than {GONE:.0%} of its last tenth of samples to the rarer mode, DeGRPO in "
     f"the same at least {KEPT:.0%}. Routing, by DeGRPO as in the paper: the chance to think rises with the dial "
-    f"(Spearman over {RANK}, at least 5 dials), accuracy is within {NEAR:.0%} of thinking always (lower 95 % limit), "
-    f"tokens at least {SAVED:.0%} fewer, and at one cost in tokens it is right more often than random routing and than "
-    "a logistic regression on the characters (lower 95 % limit over 0). Refuted where one plain GRPO (as it is, at "
+    f"(Spearman over {RANK}, at least {DIALS} dials), accuracy is within {NEAR:.0%} of thinking always (lower 95 % "
+    f"limit), tokens at least {SAVED:.0%} fewer, and at one cost in tokens it is right more often than random routing "
+    "and than a logistic regression on the characters (lower 95 % limit over 0). Refuted where one plain GRPO (as it is, at "
     "half the pace, with the choice weighted, an entropy bonus, or advantages divided by their spread) keeps both "
     f"modes and is as right (within {NEAR:.0%}, lower 95 % limit) for at most {SAME_TOKENS - 1:.0%} more tokens. "
     "Prompts are of one length, which explains nothing. Reproduced where both halves are and nothing refutes. "
@@ -136,7 +136,7 @@ def _routes(seed: Found) -> bool:
     over = seed.over
     is_near = over[ALWAYS].ci95[0] > -NEAR and seed.tokens <= 1 - SAVED
     is_ahead = over[RANDOM].ci95[0] > 0 and over[LOGISTIC].ci95[0] > 0
-    return seed.spearman > RANK and len(seed.short_D) >= SEEDS and is_near and is_ahead
+    return seed.spearman > RANK and len(seed.short_D) >= DIALS and is_near and is_ahead
 
 
 def matching(found: Sequence[Found]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,10 +89,16 @@ def _print(stated: Program, reply: dict[str, Any]) -> None:
     said = {
         "solved": "the least or greatest value" if stated.objective else "solved",
         "not_unique": f"not the only solution: also {others}",
-        "unsatisfiable": f"no solution: {', '.join(reply.get('conflict', ()))} contradict each other",
+        "unsatisfiable": _contradiction(reply.get("conflict", ())),
         "timeout": "not decided in time; give more --seconds",
         "undecided": "no solution was found, which proves nothing",
         "crashed": "the solver ran out of memory or was killed; give more --memory-mb",
     }[reply["status"]]
     worth = f", objective {reply['objective']:.10g}" if "objective" in reply else ""
     out.print(f"{said}{worth} ({reply['seconds']:.3f} s)", soft_wrap=True, highlight=False, markup=False)
+
+
+def _contradiction(clues: Sequence[str]) -> str:
+    if len(clues) == 1:
+        return f"no solution: {clues[0]} contradicts itself or the bounds"
+    return f"no solution: {', '.join(clues)} contradict each other"

@@ -80,7 +80,7 @@ def train(
         method, _settings(method, own), task, model, profile, stratum, limit, seed, samples, strata, template,
         None if guard is None else str(guard), None if prices is None else str(prices), tuple(models or ()), _threads(),
     ).check()  # fmt: skip
-    card = conduct(order.keep(out), out, arguments=sys.argv[1:], quiet=quiet, gguf=gguf)
+    card = conduct(order, out, arguments=sys.argv[1:], quiet=quiet, gguf=gguf)
     if card is None:
         return
     if as_json:

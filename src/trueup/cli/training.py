@@ -15,6 +15,7 @@ from typing import Any
 from trueup import __version__
 from trueup.catalog import OpenTask, make_arm, names, open_model, open_stratum, open_task
 from trueup.cli.headway import Headway
+from trueup.cli.order import FILE as ORDER
 from trueup.cli.order import Order
 from trueup.cli.pipeline import LEDGER_FILE, ledger_table, price_list
 from trueup.cli.request import split_models
@@ -76,7 +77,10 @@ def conduct(
     order: Order, out: Path, *, arguments: Sequence[str], quiet: bool, gguf: str | None
 ) -> dict[str, Any] | None:
     """The card of a training, made now or found; None in a process that only trains for another."""
+    if (out / ORDER).exists():
+        order = order.keep(out)
     ground = _ground(order, out)
+    ground = replace(ground, order=order.keep(out))
     if is_launched() or not ground.profile.launcher:
         with Headway(quiet=quiet or not is_main()) as headway:
             _train(ground, headway)

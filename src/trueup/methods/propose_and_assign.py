@@ -18,7 +18,8 @@ from trueup.core.puzzles.crossword import Slot, read_crossword
 from trueup.core.types import Answer, Attempt, Message, Problem, Prompt
 
 ASKED = "Crossword clue: {clue}\nThe answer has {length} letters. Reply with the answer alone, in capital letters."
-WORD = re.compile(r"[A-Z][A-Z' -]*")
+CAPITALS = re.compile(r"\b[A-Z][A-Z' -]*\b")
+WORDS = re.compile(r"[A-Z][A-Z']*")
 
 
 def propose_and_assign(problem: Problem, *, n: int = 8, trust: float = 0.9) -> Flow[Answer]:
@@ -34,9 +35,11 @@ def propose_and_assign(problem: Problem, *, n: int = 8, trust: float = 0.9) -> F
     for slot in crossword.slots:
         attempts = yield from sample(_prompt(slot), n)
         candidates[slot.name] = _candidates(slot, attempts, trust)
-    filled = json.dumps(assign(candidates), sort_keys=True)
     proposed = sum(bool(one.words) for one in candidates.values())
     note = f"{proposed} of {len(candidates)} clues had a proposal of the right length"
+    if not proposed:
+        return Answer("", None, note)
+    filled = json.dumps(assign(candidates), sort_keys=True)
     return Answer(f"<Answer>\n{filled}\n</Answer>", filled, note)
 
 
@@ -44,10 +47,20 @@ def _prompt(slot: Slot) -> Prompt:
     return (Message("user", ASKED.format(clue=slot.clue, length=len(slot.cells))),)
 
 
+def _proposal(text: str, length: int) -> str | None:
+    """The last word in capitals of the right length behind any thought; else the last of that length at all."""
+    said = text.rpartition("</think>")[2]
+    for found in (CAPITALS.findall(said), WORDS.findall(said.upper())):
+        plain = ["".join(letter for letter in word if letter.isalpha()) for word in found]
+        fitting = [word for word in plain if len(word) == length]
+        if fitting:
+            return fitting[-1]
+    return None
+
+
 def _candidates(slot: Slot, attempts: Sequence[Attempt], trust: float) -> Candidates:
     """Proposals of a slot's length, each weighted by how often it was made."""
-    said = [match[0] for attempt in attempts if (match := WORD.search(attempt.text.upper()))]
-    words = Counter("".join(letter for letter in word if letter.isalpha()) for word in said)
-    fitting = {word: count for word, count in words.items() if len(word) == len(slot.cells)}
+    said = (_proposal(attempt.text, len(slot.cells)) for attempt in attempts)
+    fitting = Counter(word for word in said if word)
     total = sum(fitting.values())
     return Candidates(slot.cells, tuple(fitting), tuple(trust * count / total for count in fitting.values()))

@@ -32,13 +32,28 @@ class Past:
 
 
 def read_past(spec: str) -> Past | None:
-    """What a model's card says; None where the model is no training's folder.
+    """What the cards of a model's trainings say, of all that its words name; None where no part of it was trained.
 
-    Raises BadInput where the card is malformed.
+    A card lies in the training's folder, above its `adapter`, its `model` and its .gguf. Raises BadInput where one is
+    malformed.
     """
-    path = Path(spec.removeprefix("hf:")).expanduser() / CARD
-    if not path.is_file():
+    cards = {card for part in [*spec.partition(":")[2].split(","), spec] if part and (card := _card_of(Path(part)))}
+    pasts = [_read(card) for card in sorted(cards)]
+    if not pasts:
         return None
+    known = [past.usd for past in pasts if past.usd is not None]
+    prompts = frozenset[str]().union(*(past.prompts for past in pasts))
+    return Past(sum(known, Decimal(0)) if len(known) == len(pasts) else None, prompts, pasts[0].stratum)
+
+
+def _card_of(path: Path) -> Path | None:
+    place = path.expanduser()
+    if not place.exists():
+        return None
+    return next((folder / CARD for folder in (place, place.parent) if (folder / CARD).is_file()), None)
+
+
+def _read(path: Path) -> Past:
     try:
         table = json.loads(path.read_bytes())
         usd = table["training_usd"]

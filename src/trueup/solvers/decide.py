@@ -69,7 +69,7 @@ def _solve(program: Program, backend: str, limit_seconds: float, *, unique: bool
     if backend not in BACKENDS:
         raise BadInput(f"there is no back-end {backend!r}; known: {', '.join(BACKENDS)}")
     if backend == Z3:
-        return solve_smt(program, limit_seconds)
+        return solve_smt(program, limit_seconds, unique=unique)
     if backend == CP_SAT or (backend == AUTO and not program.is_continuous):
         if program.is_continuous:
             name = next(v.name for v in program.variables if v.kind == FLOAT)
@@ -77,7 +77,7 @@ def _solve(program: Program, backend: str, limit_seconds: float, *, unique: bool
         return solve_finite(program, limit_seconds, unique=unique)
     rows = None if backend == SCIPY else rows_of(program)
     if rows is not None:
-        return solve_linear(program, rows, limit_seconds)
+        return solve_linear(program, rows, limit_seconds, unique=unique)
     if backend == HIGHS:
         raise BadInput("the program is not linear, which highs does not take; choose another back-end")
     return solve_smooth(program, limit_seconds)

@@ -5,7 +5,6 @@ Runs in the child process only. CP-SAT with one worker and a fixed seed, so that
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from ortools.sat.python import cp_model
 
 from trueup.core.csp.program import BOOL, Constraint, Program
 from trueup.core.csp.values import named
+from trueup.solvers.clock import Clock
 from trueup.solvers.conflict import smallest_conflict
 from trueup.solvers.cp_sat import CpSat
 
@@ -43,19 +43,6 @@ def solve_finite(program: Program, limit_seconds: float, *, unique: bool = True)
         other = _values(model, solver)
         return {"status": "not_unique", "values": first, "other": {n: v for n, v in other.items() if v != first[n]}}
     return {"status": "solved" if again == cp_model.INFEASIBLE else "timeout", "values": first}
-
-
-class Clock:
-    """How many seconds are left."""
-
-    def __init__(self, seconds: float) -> None:
-        """Begin now."""
-        self._end = time.monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds until the end, never below 0."""
-        return max(0.0, self._end - time.monotonic())
 
 
 def _conflict(program: Program, clock: Clock) -> list[str]:

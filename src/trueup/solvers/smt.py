@@ -18,8 +18,8 @@ MILLISECONDS = 1000
 DIGITS = 12
 
 
-def solve_smt(program: Program, limit_seconds: float) -> dict[str, Any]:
-    """The status, a solution, or the constraints in conflict.
+def solve_smt(program: Program, limit_seconds: float, *, unique: bool = True) -> dict[str, Any]:
+    """The status, a solution and, without an objective, another one; or the constraints in conflict.
 
     Raises Unavailable without Z3, BadInput for an operation that it does not take.
     """
@@ -44,7 +44,25 @@ def solve_smt(program: Program, limit_seconds: float) -> dict[str, Any]:
         return {"status": "timeout"}
     model = solver.model()
     values = {v.name: terms.read(model.eval(terms.vars[v.name], model_completion=True), v) for v in program.variables}
-    return {"status": "solved", "values": values} | ({} if goal is None else {"objective": _number(goal.value())})
+    if goal is not None:
+        return {"status": "solved", "values": values, "objective": _number(goal.value())}
+    return {"status": "solved", "values": values} | (_another(solver, names, terms, program, values) if unique else {})
+
+
+def _another(
+    solver: Any, names: dict[Any, str], terms: Terms, program: Program, values: dict[str, int | float]
+) -> dict[str, Any]:
+    """What a second solution adds to a reply: nothing where it is proved that there is none."""
+    model = solver.model()
+    solver.add(terms.z3.Or([var != model.eval(var, model_completion=True) for var in terms.vars.values()]))
+    found = solver.check(*names)
+    if found == terms.z3.unsat:
+        return {}
+    if found != terms.z3.sat:
+        return {"status": "timeout"}
+    other = solver.model()
+    read = {v.name: terms.read(other.eval(terms.vars[v.name], model_completion=True), v) for v in program.variables}
+    return {"status": "not_unique", "other": {name: value for name, value in read.items() if value != values[name]}}
 
 
 def _post(solver: Any, program: Program, terms: Terms) -> dict[Any, str]:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from trueup import __version__
@@ -21,6 +21,7 @@ from trueup.core.types import Json
 START_SECONDS = 60.0
 GRACE_SECONDS = 1.0
 CHUNK_BYTES = 65_536
+LIBRARIES = ("ortools", "scipy", "z3-solver", "wordfreq", "symspellpy")
 Reply = dict[str, Any]
 """What the child says of a job: its `status`, the `text` of a solution, the `seconds` that it took, and more."""
 
@@ -114,8 +115,16 @@ def open_worker(limit_seconds: float, memory_megabytes: int) -> Worker:
 
 
 def solver_version() -> str:
-    """What a solver's fingerprint says of the libraries beneath it."""
-    return f"ortools-{version('ortools')} scipy-{version('scipy')} trueup-{__version__}"
+    """What a solver's fingerprint says of the libraries beneath it, as far as they are installed."""
+    known = [f"{name}-{found}" for name in LIBRARIES if (found := _version(name))]
+    return " ".join([*known, f"trueup-{__version__}"])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _without_reply(status: str, started: float) -> Reply:

@@ -1,7 +1,7 @@
 """Training on the ledger: a row for each kind of passes in each step.
 
 A step that is told again, because a run was killed between two checkpoints, stays booked once under its kind; the work
-that was done twice is booked as `retried`.
+that was done twice is booked as `retried`, an evaluation done twice as an evaluation again.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ class Books:
     def charge(self, passes: Passes) -> None:
         """Return when the passes are on disk."""
         key = self._key(passes)
-        again = key in self.ledger.find([key])
-        if again:
+        kind = passes.kind
+        if key in self.ledger.find([key]):
             key = digest(RETRIED, key.hex(), str(time.time_ns()))
-        asyncio.run(self.ledger.commit([self._row(key, RETRIED if again else passes.kind, passes)]))
+            kind = EVALUATION if kind == EVALUATION else RETRIED
+        asyncio.run(self.ledger.commit([self._row(key, kind, passes)]))
 
     def _key(self, passes: Passes) -> bytes:
         settings = json.dumps(dict(self.settings), sort_keys=True)

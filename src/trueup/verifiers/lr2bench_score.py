@@ -15,13 +15,13 @@ from typing import Any
 
 from trueup.core.types import Json
 
-TAGGED = {tag: re.compile(rf"<{tag}>(.*?)</{tag}>", re.DOTALL) for tag in ("Answer", "Mapping")}
 DICT, LIST, GRID = "dict", "list", "grid"
-SHAPES = {
-    DICT: re.compile(r"\{.*?\}", re.DOTALL),
-    LIST: re.compile(r"\[.*?\]", re.DOTALL),
-    GRID: re.compile(r"\[\s*\[.*?\]\s*\]", re.DOTALL),
+MARKS = {
+    DICT: (re.compile(r"\{"), re.compile(r"\}")),
+    LIST: (re.compile(r"\["), re.compile(r"\]")),
+    GRID: (re.compile(r"\[\s{0,99}\["), re.compile(r"\]\s{0,99}\]")),
 }
+"""How an answer of each shape begins and ends; the first end behind a beginning is its own."""
 SHAPE_OF = {"crossword": DICT, "acrostic": DICT, "cryptogram": DICT, "logic": LIST, "sudoku": GRID, "drop": GRID}
 TEXT_AT_MOST = 200_000
 DEPTH_AT_MOST = 20
@@ -50,9 +50,9 @@ class Score:
 
 def extract(text: str, family: str) -> Json:
     """What a reply answers; None where nothing of the family's shape can be read in its last tag."""
-    tagged = TAGGED["Mapping" if family == "cryptogram" else "Answer"].findall(text[-TEXT_AT_MOST:])
-    found = SHAPES[SHAPE_OF[family]].findall(tagged[-1]) if tagged else []
-    value = _literal(found[-1]) if found else None
+    tagged = _last_tagged(text[-TEXT_AT_MOST:], "Mapping" if family == "cryptogram" else "Answer")
+    found = _last_shaped(tagged, SHAPE_OF[family])
+    value = _literal(found) if found else None
     return value if isinstance(value, dict if SHAPE_OF[family] == DICT else list) and value else None
 
 
@@ -75,6 +75,22 @@ def at(answer: Json, row: int, column: int) -> Json:
         return answer[row][column]
     except (IndexError, KeyError, TypeError):
         return None
+
+
+def _last_tagged(text: str, tag: str) -> str:
+    """What stands in the last pair of tags."""
+    end = text.rfind(f"</{tag}>")
+    start = text.rfind(f"<{tag}>", 0, max(end, 0))
+    return text[start + len(tag) + 2 : end] if 0 <= start < end else ""
+
+
+def _last_shaped(text: str, shape: str) -> str:
+    """The last stretch of a shape, read from the left without overlaps."""
+    begin, finish = MARKS[shape]
+    found, place = "", 0
+    while (opened := begin.search(text, place)) and (closed := finish.search(text, opened.end())):
+        found, place = text[opened.start() : closed.end()], closed.end()
+    return found
 
 
 def _has_keys(answer: Json) -> bool:

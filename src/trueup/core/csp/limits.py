@@ -9,13 +9,14 @@ from trueup.core.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most of everything; `depth` is how deep expressions nest, `nodes` all operations and operands together."""
+    """The most of everything: how deep brackets nest, how high an expression's tree is, all operations and operands."""
 
     characters: int = 1_000_000
     variables: int = 10_000
     constraints: int = 20_000
     nodes: int = 500_000
     depth: int = 50
+    height: int = 150
     span: int = 1_000_000_000
     table_cells: int = 2_000_000
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.operators import NUMBER, OPERATORS, TRUTH
-from trueup.core.csp.program import BOOL, Const, Expr, Node, Program, Ref, Table, Variable, nodes
+from trueup.core.csp.program import BOOL, Const, Expr, Node, Program, Ref, Table, Variable, height, nodes
 from trueup.core.errors import BadInput, UnknownName
 
 MATCHED = frozenset({"==", "!=", "<", ">", "<=", ">=", "alldifferent", "increasing", "adjacent", "oneof"})
@@ -67,6 +67,7 @@ def verified(program: Program, limits: Limits = LIMITS) -> Program:
 
 
 def _measured(expr: Expr, limits: Limits) -> int:
+    limits.hold("height", height(expr))
     cells = sum(len(one.rows) * len(one.columns) for one in nodes(expr) if isinstance(one, Table))
     limits.hold("table_cells", cells)
     return sum(1 for _ in nodes(expr))
