@@ -102,7 +102,7 @@ def _print(verdict: Verdict) -> None:
 
 def _columns(arms: Sequence[Mapping[str, Json]]) -> list[str]:
     """The figures that most arms have, as many as a screen is wide for."""
-    common = Counter(key for arm in arms for key in arm if key != "name")
+    common = Counter(key for arm in arms for key, value in arm.items() if key != "name" and not isinstance(value, dict))
     return [key for key, times in common.items() if 2 * times >= len(arms)][:COLUMNS]
 
 
