@@ -33,9 +33,8 @@ def train(
 
     Every round trains all from the same three million weights for a step and `steps` more, which are timed; who goes
     first rotates, and each has run once before. `cpu_ratio` is the same by the processor's time, which a busy machine
-    stretches less, `flops_ratio`
-    by FLOPs: tokens of a prompt cost less than sampled ones, and two turns read more of them. Then the laboratory's
-    share of what the core can multiply, and the peak memory of a SCoRe step on SmolLM2.
+    stretches less, `flops_ratio` by FLOPs: tokens of a prompt cost less than sampled ones, and two turns read more of
+    them. Then the laboratory's share of what the core can multiply, and the peak memory of a SCoRe step on SmolLM2.
 
     Raises Unavailable where the packages that train are missing.
     """
