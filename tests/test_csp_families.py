@@ -375,7 +375,9 @@ def test_a_statement_that_makes_no_program_is_unreadable():
 
     async def story():
         solver = solver_of()
-        return await solver.solve(Problem("p", "s", (Message("user", text),)))
+        found = await solver.solve(Problem("p", "s", (Message("user", text),)))
+        await solver.close()
+        return found
 
     assert (asyncio.run(story())).status == "unreadable"
 

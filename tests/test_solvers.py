@@ -13,9 +13,10 @@ import pytest
 from trueup.core.csp import parse
 from trueup.core.csp.wire import to_json
 from trueup.core.errors import BadInput
+from trueup.core.grid import stated_grid
 from trueup.core.types import Message, Problem
 from trueup.solvers import sudoku
-from trueup.solvers.sudoku import program_of, read_grid
+from trueup.solvers.sudoku import program_of
 from trueup.solvers.worker import Worker
 from trueup.verifiers import constraint
 
@@ -63,13 +64,13 @@ def test_a_nine_by_nine_comes_back_in_the_words_of_the_verifier(solve):
 
 @pytest.mark.parametrize("blank", ["_", ".", "0"])
 def test_a_blank_may_be_written_three_ways(blank):
-    assert read_grid(PUZZLE.replace("_", blank)) == ((1, 0, 3, 0), (0, 4, 0, 2), (2, 0, 4, 0), (0, 3, 0, 1))
+    assert stated_grid(PUZZLE.replace("_", blank)) == ((1, 0, 3, 0), (0, 4, 0, 2), (2, 0, 4, 0), (0, 3, 0, 1))
 
 
 def test_an_attempt_that_takes_too_long_times_out_and_the_next_one_is_served():
     async def story():
         worker = Worker(limit_seconds=0.2, memory_megabytes=1024)
-        job = {"program": to_json(program_of(read_grid(PUZZLE)))}
+        job = {"program": to_json(program_of(stated_grid(PUZZLE)))}
         assert (await worker.run(job))["status"] == "solved"
         os.kill(worker._child.pid, signal.SIGSTOP)
         started = time.monotonic()
@@ -89,7 +90,7 @@ def test_an_attempt_that_takes_too_long_times_out_and_the_next_one_is_served():
 def test_a_child_killed_while_it_solves_is_a_crash_on_record_and_leaves_no_zombie():
     async def story():
         worker = Worker(limit_seconds=10, memory_megabytes=1024)
-        job = {"program": to_json(program_of(read_grid(PUZZLE)))}
+        job = {"program": to_json(program_of(stated_grid(PUZZLE)))}
         await worker.run(job)
         pid = worker._child.pid
         os.kill(pid, signal.SIGSTOP)
@@ -119,7 +120,7 @@ def test_too_little_memory_is_a_crash_and_never_a_hang():
 def test_close_kills_a_solver_at_work():
     async def story():
         worker = Worker(limit_seconds=60, memory_megabytes=1024)
-        job = {"program": to_json(program_of(read_grid(PUZZLE)))}
+        job = {"program": to_json(program_of(stated_grid(PUZZLE)))}
         await worker.run(job)
         pid = worker._child.pid
         os.kill(pid, signal.SIGSTOP)

@@ -13,7 +13,7 @@ import numpy as np
 
 from trueup.core.puzzles.assign import Candidates, assign
 from trueup.core.puzzles.crossword import Slot, read_crossword
-from trueup.core.types import Item, Json
+from trueup.core.types import Item, Json, last_asked
 
 RECALL, PROPOSED, SPREAD = 0.9, 20, 1.0
 MILLI = 1000.0
@@ -40,8 +40,7 @@ def _filled(
     item: Item, gold: Mapping[str, str], pool: Mapping[int, Sequence[str]], rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
     """Whether all slots are right, how many are, how often the right word had the most weight, and seconds."""
-    asked = [message.content for message in item.problem.prompt if message.role == "user"]
-    crossword = read_crossword(asked[-1])
+    crossword = read_crossword(last_asked(item.problem.prompt))
     assert crossword is not None
     candidates = {slot.name: _proposed(slot, gold[slot.name], pool, rng) for slot in crossword.slots}
     leads = [one.words[int(np.argmax(one.weights))] == gold[name] for name, one in candidates.items()]

@@ -21,6 +21,11 @@ class Message:
 Prompt = tuple[Message, ...]
 
 
+def last_asked(prompt: Prompt) -> str:
+    """What the user said last, empty where the user said nothing."""
+    return next((message.content for message in reversed(prompt) if message.role == "user"), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How a model is asked to sample; part of every ledger key.

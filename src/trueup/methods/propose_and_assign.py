@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from trueup.core.asks import Flow, sample
 from trueup.core.puzzles.assign import Candidates, assign
 from trueup.core.puzzles.crossword import Slot, read_crossword
-from trueup.core.types import Answer, Attempt, Message, Problem, Prompt
+from trueup.core.types import Answer, Attempt, Message, Problem, Prompt, last_asked
 
 ASKED = "Crossword clue: {clue}\nThe answer has {length} letters. Reply with the answer alone, in capital letters."
 CAPITALS = re.compile(r"\b[A-Z][A-Z' -]*\b")
@@ -27,8 +27,7 @@ def propose_and_assign(problem: Problem, *, n: int = 8, trust: float = 0.9) -> F
 
     `trust` is the chance that a clue's answer is among n proposals, where any has the right length.
     """
-    asked = [message.content for message in problem.prompt if message.role == "user"]
-    crossword = read_crossword(asked[-1]) if asked else None
+    crossword = read_crossword(last_asked(problem.prompt))
     if crossword is None:
         return Answer("", None, "states no crossword")
     candidates = {}

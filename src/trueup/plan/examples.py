@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 from trueup.core.outcome import Measured, Outcome
-from trueup.core.types import Json
+from trueup.core.types import Json, last_asked
 
 MOST = 3
 CHARACTERS = 2000
@@ -29,10 +29,9 @@ def examples(measured: Measured, *, seed: int) -> list[dict[str, Any]]:
 
 def _example(measured: Measured, wrong: Outcome) -> dict[str, Any]:
     problem = wrong.item.problem
-    asked = [message.content for message in problem.prompt if message.role == "user"]
     return {
         "id": problem.id,
-        "prompt": _cut(asked[-1] if asked else ""),
+        "prompt": _cut(last_asked(problem.prompt)),
         "reference": _cut(_text(wrong.item.reference)),
         "answers": [_answer(outcome) for outcome in measured.outcomes if outcome.item.problem.id == problem.id],
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from trueup import __version__
 from trueup.core.errors import UnknownName
-from trueup.core.grid import BOXES, Grid, givens_of
+from trueup.core.grid import Grid, givens_of, units_of
 from trueup.core.types import Problem
 
 FRAME = re.compile(r"[\s\[\](){}|,;:+\-=*]+")
@@ -72,16 +72,7 @@ def _holds(rows: Sequence[Row], givens: Grid) -> bool:
     if any(givens[r][c] not in (0, value) or not 1 <= value <= size for (r, c), value in cells.items()):
         return False
     known = {(r, c): value for r, row in enumerate(givens) for c, value in enumerate(row) if value} | cells
-    return not any(_repeats([known[cell] for cell in unit if cell in known]) for unit in _units(size))
-
-
-def _units(size: int) -> list[list[tuple[int, int]]]:
-    height, width = BOXES[size]
-    lines = range(size)
-    rows = [[(r, c) for c in lines] for r in lines]
-    columns = [[(r, c) for r in lines] for c in lines]
-    corners = [(top, left) for top in range(0, size, height) for left in range(0, size, width)]
-    return [*rows, *columns, *([(t + r, left + c) for r in range(height) for c in range(width)] for t, left in corners)]
+    return not any(_repeats([known[cell] for cell in unit if cell in known]) for _, unit in units_of(size))
 
 
 def _repeats(values: Sequence[int]) -> bool:

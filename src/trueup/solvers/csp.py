@@ -5,11 +5,8 @@ What a perfect formalisation would give: no language model, nothing of an item b
 
 from __future__ import annotations
 
-from trueup.core.csp import parse
-from trueup.core.csp.wire import to_json
-from trueup.core.errors import BadInput
 from trueup.core.puzzles.families import FAMILIES, stated
-from trueup.core.types import Problem, Solution
+from trueup.core.types import Problem, Solution, last_asked
 from trueup.solvers.worker import Worker, open_worker, solver_version
 
 
@@ -23,16 +20,11 @@ class StatedSolver:
 
     async def solve(self, problem: Problem) -> Solution:
         """The one solution, or one of the best where there is something to optimise, as the statement asks for it."""
-        asked = [message.content for message in problem.prompt if message.role == "user"]
-        found = stated(asked[-1]) if asked else None
+        found = stated(last_asked(problem.prompt))
         if found is None:
             return Solution("unreadable", reason="the last message states no puzzle of a family of csp")
         family, puzzle = found
-        try:
-            program = parse(puzzle.constraints())
-        except BadInput as error:
-            return Solution("unreadable", reason=str(error))
-        reply = await self._worker.run({"program": to_json(program)})
+        reply = await self._worker.run({"stated": puzzle.constraints()})
         conflict, reason = tuple(reply.get("conflict", ())), reply.get("reason", "")
         if reply["status"] != "solved":
             return Solution(reply["status"], seconds=reply["seconds"], conflict=conflict, reason=reason)

@@ -6,7 +6,7 @@ answer from a lexicon is the likeliest one; one from clues that rules read is ri
 
 from __future__ import annotations
 
-from trueup.core.types import Problem, Solution
+from trueup.core.types import Problem, Solution, last_asked
 from trueup.solvers.worker import Worker, open_worker, solver_version
 
 
@@ -20,8 +20,7 @@ class PuzzleSolver:
 
     async def solve(self, problem: Problem) -> Solution:
         """The answer between the benchmark's tags, or why there is none."""
-        asked = [message.content for message in problem.prompt if message.role == "user"]
-        reply = await self._worker.run({"puzzle": asked[-1] if asked else ""})
+        reply = await self._worker.run({"puzzle": last_asked(problem.prompt)})
         text, conflict = reply["text"], tuple(reply.get("conflict", ()))
         return Solution(reply["status"], text, text or None, reply["seconds"], conflict, reply.get("reason", ""))
 

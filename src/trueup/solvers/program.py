@@ -10,7 +10,7 @@ from typing import Any
 from trueup.core.csp.program import Program
 from trueup.core.csp.wire import to_json
 from trueup.core.errors import BadInput
-from trueup.core.types import Problem, Solution
+from trueup.core.types import Problem, Solution, last_asked
 from trueup.solvers.backends import AUTO, BACKENDS
 from trueup.solvers.worker import Worker, open_worker, solver_version
 
@@ -25,8 +25,7 @@ class ProgramSolver:
 
     async def solve(self, problem: Problem) -> Solution:
         """The one solution of the stated program; else whether there are others, or which clues are in conflict."""
-        asked = [message.content for message in problem.prompt if message.role == "user"]
-        reply = await self._worker.run({"stated": asked[-1] if asked else "", "backend": self._backend})
+        reply = await self._worker.run({"stated": last_asked(problem.prompt), "backend": self._backend})
         text = reply["text"] if reply["status"] == "solved" else ""
         conflict = tuple(reply.get("conflict", ()))
         return Solution(reply["status"], text, text or None, reply["seconds"], conflict, reply.get("reason", ""))

@@ -9,8 +9,8 @@ from itertools import product
 
 from trueup.core.csp.program import INT, Constraint, Node, Program, Ref, Variable
 from trueup.core.csp.wire import to_json
-from trueup.core.grid import BOXES, Grid, printed_grid
-from trueup.core.types import Problem, Solution
+from trueup.core.grid import Grid, stated_grid, units_of
+from trueup.core.types import Problem, Solution, last_asked
 from trueup.solvers.worker import Worker, open_worker, solver_version
 
 
@@ -24,8 +24,7 @@ class Sudoku:
 
     async def solve(self, problem: Problem) -> Solution:
         """The one completion of the last grid in the last user message, or the reason why there is none."""
-        asked = [message.content for message in problem.prompt if message.role == "user"]
-        grid = read_grid(asked[-1]) if asked else None
+        grid = stated_grid(last_asked(problem.prompt))
         if grid is None:
             return Solution("unreadable", reason="the last message prints no grid; write its rows as `1 _ 3 4`")
         reply = await self._worker.run({"program": to_json(program_of(grid))})
@@ -46,29 +45,16 @@ def sudoku(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> Sudo
     return Sudoku(open_worker(limit_seconds, memory_megabytes))
 
 
-def read_grid(text: str) -> Grid | None:
-    """The last printed grid with no number beyond its size; a blank comes back as 0."""
-    grid = printed_grid(text)
-    return None if grid is None or any(cell > len(grid) for row in grid for cell in row) else grid
-
-
 def program_of(grid: Grid) -> Program:
     """A sudoku as a constraint program; a given is a variable of one value."""
     size = len(grid)
-    height, width = BOXES[size]
-    places = list(product(range(size), range(size)))
+    places = product(range(size), range(size))
     variables = tuple(Variable(cell_name(r, c), INT, grid[r][c] or 1, grid[r][c] or size) for r, c in places)
-    rows = [[(i, c) for c in range(size)] for i in range(size)]
-    columns = [[(r, i) for r in range(size)] for i in range(size)]
-    corners = product(range(0, size, height), range(0, size, width))
-    boxes = [list(product(range(top, top + height), range(left, left + width))) for top, left in corners]
-    units = [("row", rows), ("column", columns), ("box", boxes)]
     return Program(
         variables,
         tuple(
-            Constraint(Node("alldifferent", tuple(Ref(cell_name(r, c)) for r, c in cells)), f"{name} {i}")
-            for name, group in units
-            for i, cells in enumerate(group, 1)
+            Constraint(Node("alldifferent", tuple(Ref(cell_name(r, c)) for r, c in cells)), name)
+            for name, cells in units_of(size)
         ),
     )
 

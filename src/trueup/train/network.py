@@ -114,13 +114,16 @@ def _read(base: Path, dtype: torch.dtype, folder: Path) -> tuple[Any, Any]:
 
 def _fresh_adapter(network: Any, rank: int, seed: int) -> Any:
     """LoRA on every linear layer but the output's (Hu et al. 2021, arXiv:2106.09685); at first it changes nothing."""
-    peft = _peft()
     torch.manual_seed(seed)
-    config = peft.LoraConfig(
+    with _without_news():
+        return _peft().get_peft_model(network, lora_config(rank))
+
+
+def lora_config(rank: int) -> Any:
+    """peft's words for it; alpha is twice the rank."""
+    return _peft().LoraConfig(
         r=rank, lora_alpha=ALPHA * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
     )
-    with _without_news():
-        return peft.get_peft_model(network, config)
 
 
 def _adapted(network: Any, folder: Path) -> Any:

@@ -9,7 +9,7 @@ from trueup.core.csp.values import broken, value_of
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.grid import givens_of
 from trueup.core.puzzles.families import FAMILIES, Puzzle, Values, said_grid
-from trueup.core.types import Grade, Json, Problem
+from trueup.core.types import Grade, Json, Problem, last_asked
 from trueup.verifiers.marks import spoken
 from trueup.verifiers.sudoku_rules import broken_rule
 
@@ -60,8 +60,7 @@ class Stated:
         return Grade(1.0) if fault is None else Grade(0.0, note=fault)
 
     def _puzzle(self, problem: Problem) -> Puzzle:
-        asked = [message.content for message in problem.prompt if message.role == "user"]
-        puzzle = FAMILIES[self.family].stated(asked[-1]) if asked else None
+        puzzle = FAMILIES[self.family].stated(last_asked(problem.prompt))
         if puzzle is None:
             raise BadInput(
                 f"item {problem.id!r}: its last user message states no {self.family} puzzle; take items of "

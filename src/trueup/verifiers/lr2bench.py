@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from trueup.core.errors import BadInput
-from trueup.core.types import Grade, Json, Problem
+from trueup.core.types import Grade, Json, Problem, last_asked
 from trueup.verifiers.lr2bench_rules import broken_rule
 from trueup.verifiers.lr2bench_score import SHAPE_OF, extract, score
 
@@ -34,8 +34,7 @@ class Lr2Bench:
             raise BadInput(f"item {problem.id!r}: the reference is not one of LR²Bench; take the source lr2bench")
         family, gold, said = reference["family"], reference["answer"], json.loads(answer)
         found = score(said, family, gold)
-        asked = [message.content for message in problem.prompt if message.role == "user"]
-        rule = broken_rule(said, family, gold, asked[-1] if asked else "")
+        rule = broken_rule(said, family, gold, last_asked(problem.prompt))
         note = f"{found.right} of {found.total} sub-answers right{f', {rule}' if rule else ''}"
         return Grade(1.0 if found.is_exact else min(ALMOST, found.right / found.total), note=note)
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from trueup.core.grid import BOXES
+from trueup.core.grid import units_of
 from trueup.core.puzzles.crossword import read_crossword
 from trueup.core.puzzles.drop import read_drop
 from trueup.core.puzzles.logic import read_logic
@@ -26,11 +26,7 @@ def _sudoku(answer: Json, gold: Json, puzzle: str) -> str:
     grid, size = gold["grid"], len(gold["grid"])
     if any(given and at(answer, r, c) != given for r, row in enumerate(grid) for c, given in enumerate(row)):
         return "changes a given"
-    height, width = BOXES[size]
-    cells = [[at(answer, r, c) for c in range(size)] for r in range(size)]
-    corners = [(top, left) for top in range(0, size, height) for left in range(0, size, width)]
-    boxes = [[cells[t + r][left + c] for r in range(height) for c in range(width)] for t, left in corners]
-    units = [*cells, *map(list, zip(*cells, strict=True)), *boxes]
+    units = ([at(answer, r, c) for r, c in cells] for _, cells in units_of(size))
     return "" if all(_is_whole(unit, size) for unit in units) else "repeats a number"
 
 

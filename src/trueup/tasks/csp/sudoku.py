@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import product
 from random import Random
 
 from trueup.core.errors import BadInput
-from trueup.core.grid import BOXES
+from trueup.core.grid import BOXES, units_of
 from trueup.core.puzzles.families import Sudoku
 from trueup.core.puzzles.network import Network, all_different, network, search
 from trueup.tasks.csp.dials import Band, band, tried, within
@@ -44,9 +43,5 @@ def _made(tied: Network, size: int, blanks: int, wanted: Band, rng: Random) -> M
 
 
 def _network(size: int) -> Network:
-    height, width = BOXES[size]
-    rows = [[row * size + column for column in range(size)] for row in range(size)]
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    corners = product(range(0, size, height), range(0, size, width))
-    boxes = [[rows[top + r][left + c] for r in range(height) for c in range(width)] for top, left in corners]
-    return network([(1 << size) - 1] * size**2, all_different([*rows, *columns, *boxes], size))
+    units = [[row * size + column for row, column in cells] for _, cells in units_of(size)]
+    return network([(1 << size) - 1] * size**2, all_different(units, size))

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 from trl import GRPOConfig  # type: ignore[attr-defined]
 
@@ -24,6 +23,7 @@ from trueup.core.errors import BadInput
 from trueup.models.huggingface.folder import base_of, read_shape
 from trueup.models.huggingface.vocabulary import Vocabulary, read_template
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
+from trueup.train.network import lora_config
 from trueup.train.real.checkpoints import Marker, begin, goes_on
 from trueup.train.real.episodes import request_after
 from trueup.train.real.failures import in_one_line
@@ -84,7 +84,7 @@ def build(job: Job, recipe: Recipe, make: Callable[[Vocabulary], Objective]) -> 
         args=arguments(job, recipe, row_bytes),
         train_dataset=Dataset.from_dict({"prompt": _order(job, recipe)}),
         processing_class=tokenizer,
-        peft_config=_adapter(recipe.lora_rank),
+        peft_config=lora_config(recipe.lora_rank) if recipe.lora_rank else None,
         callbacks=[Marker()],
     )
     trainer.remove_callback(PrinterCallback)
@@ -200,13 +200,6 @@ def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
     told = model.generation_config.eos_token_id
     ends = told if isinstance(told, list) else [told]
     return frozenset(token for token in (*ends, tokenizer.eos_token_id) if token is not None)
-
-
-def _adapter(rank: int) -> LoraConfig | None:
-    """Hu et al. 2021, arXiv:2106.09685, on every linear layer but the head; alpha is twice the rank."""
-    if rank == 0:
-        return None
-    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
 def _stopping(stops: tuple[str, ...], *, is_vllm: bool) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from trueup.core.csp.scope import cell
-from trueup.core.grid import BOXES, Grid, printed_grid
+from trueup.core.grid import BOXES, Grid, stated_grid
 from trueup.core.puzzles.families.puzzle import Values
 
 RULE4 = "Fill every _ so that each row, each column and each 2x2 box holds the numbers 1, 2, 3 and 4."
@@ -76,8 +76,8 @@ class Sudoku:
 
 def stated_sudoku(text: str) -> Sudoku | None:
     """The last grid of numbers that a text prints."""
-    grid = printed_grid(text)
-    return None if grid is None or any(number > len(grid) for row in grid for number in row) else Sudoku(grid)
+    grid = stated_grid(text)
+    return None if grid is None else Sudoku(grid)
 
 
 def said_grid(text: str) -> str | None:
