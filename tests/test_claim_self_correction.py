@@ -48,22 +48,35 @@ def test_all_parts_in_every_seed_reproduce():
         {"over_supervised": {"STaR": at(0.05), "Pair-SFT": at(0.01)}},
         {"breaks": at(-0.01)},
         {"without": {"x": UP, "y": LEVEL}},
+        {"over_iterated": {"iterated SFT": pair(45, 40)}},
+        {"over_base": at(0.01)},
     ],
-    ids=["no gain", "a supervised arm gains as much", "breaks as many", "an ablation is as good"],
+    ids=[
+        "no gain",
+        "a supervised arm gains as much",
+        "breaks as many",
+        "an ablation is as good",
+        "an iterated arm may be as good",
+        "the base may gain as much",
+    ],
 )
 def test_one_part_that_does_not_hold_keeps_it_open(change):
     assert decide([HOLDS, HOLDS, replace(HOLDS, **change)]) == INCONCLUSIVE
 
 
 def test_an_iterated_arm_as_good_in_every_seed_refutes_whatever_else_holds():
-    tied = replace(HOLDS, over_iterated={"iterated SFT": UP, "iterated SFT+": LEVEL})
+    tied = replace(HOLDS, over_iterated={"iterated SFT": UP, "iterated SFT+": pair(4, 4)})
     beaten = replace(HOLDS, over_iterated={"iterated SFT": DOWN, "iterated SFT+": UP})
     assert decide([tied, beaten, tied]) == REFUTED
     assert decide([tied, HOLDS, tied]) == INCONCLUSIVE
 
 
 def test_a_gain_that_is_all_in_first_attempts_refutes():
-    assert decide([replace(HOLDS, over_base=at(0.01))] * 3) == REFUTED
+    assert decide([replace(HOLDS, over_base=at(-0.01))] * 3) == REFUTED
+
+
+def test_a_difference_that_noise_could_hide_refutes_nothing():
+    assert decide([replace(HOLDS, over_iterated={"iterated SFT": pair(90, 90)})] * 3) == INCONCLUSIVE
 
 
 @pytest.mark.parametrize("change", [{"first": 0.7}, {"first": 0.2}, {"headroom": 0.05}])

@@ -20,6 +20,7 @@ from trueup.claims.self_correction_found import (
     EASE,
     HEADROOM,
     LEVEL,
+    MARGIN,
     Base,
     Found,
     compare,
@@ -38,13 +39,13 @@ TUNING = "updates and learning rate, one for all arms, were chosen by SCoRe's Ac
 MAPPED = ("Pair-SFT+", "iterated SFT+", "reference answers", "multi-turn RL", "SCoRe")
 CRITERION = (
     f"In each of {SEEDS} seeds, greedy, paired: SCoRe's Acc@t2 is above its Acc@t1 (McNemar p < {LEVEL}), its gain "
-    "above every supervised arm's (95 % interval above 0), its right-to-wrong below the base's (interval below 0), and "
-    "its Acc@t2 above that of both ablations (intervals above 0). Refuted where in each seed an iterated on-policy SFT "
-    "arm's Acc@t2 is not below SCoRe's (lower 95 % limit of the difference 0 or less), or SCoRe gains no more from t1 "
-    f"to t2 than the base does. Inconclusive unless the base is right on {EASE[0]:.0%} to {EASE[1]:.0%} and one of 8 "
-    f"samples {HEADROOM:.0%} more often. Side findings: collapse, an edit rate of at most {COLLAPSED_EDITS:.0%} and "
-    f"a gain of at most {COLLAPSED_GAIN:.1%} either way; shift, wrong first attempts of the base corrected more often "
-    "than the model's own by Pair-SFT (interval above 0) and not by SCoRe."
+    "above every supervised arm's and the base's (95 % interval above 0), its right-to-wrong below the base's "
+    "(interval below 0), and its Acc@t2 above that of both ablations and both iterated arms (intervals above 0). "
+    "Refuted where in each seed SCoRe's Acc@t2 over an iterated on-policy SFT arm's, or its gain from t1 to t2 over "
+    f"the base's, is shown to be less than {MARGIN:.0%} (upper 95 % limit). Inconclusive unless the base is right on "
+    f"{EASE[0]:.0%} to {EASE[1]:.0%} and one of 8 samples {HEADROOM:.0%} more often. Side findings: collapse, an edit "
+    f"rate of at most {COLLAPSED_EDITS:.0%} and a gain of at most {COLLAPSED_GAIN:.1%} either way; shift, wrong first "
+    "attempts of the base corrected more often than the model's own by Pair-SFT (interval above 0) and not by SCoRe."
 )
 SIZES = {
     "smoke": Size(

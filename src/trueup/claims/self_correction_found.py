@@ -24,6 +24,8 @@ EASE = (0.3, 0.6)
 HEADROOM = 0.1
 COLLAPSED_EDITS = 0.05
 COLLAPSED_GAIN = 0.005
+MARGIN = 0.02
+"""How much an advantage of SCoRe's must at least be able to reach, or it is refuted."""
 PRONE = ("Pair-SFT+", "multi-turn RL")
 """The arms of which the paper says that they collapse into repeating the first attempt."""
 SHIFTED = "Pair-SFT"
@@ -65,19 +67,20 @@ class Found:
 
     @property
     def holds(self) -> bool:
-        """Whether SCoRe corrects, more than any supervised arm, breaks less, and needs both its parts."""
+        """Whether SCoRe corrects, more than any supervised arm and the base, breaks less, and needs both its parts."""
         return not self.fails and (
             self.gain.difference > 0
             and self.gain.p < LEVEL
             and all(over.ci95[0] > 0 for over in self.over_supervised.values())
             and self.breaks.ci95[1] < 0
-            and all(over.ci95[0] > 0 for over in self.without.values())
+            and all(over.ci95[0] > 0 for over in (*self.without.values(), *self.over_iterated.values()))
+            and self.over_base.ci95[0] > 0
         )
 
     @property
     def fails(self) -> bool:
-        """Whether an iterated arm is as good, or all that SCoRe gains is in first attempts."""
-        return any(over.ci95[0] <= 0 for over in self.over_iterated.values()) or self.over_base.ci95[0] <= 0
+        """Whether an iterated arm is shown to be as good, or all that SCoRe gains to be in first attempts."""
+        return any(over.ci95[1] < MARGIN for over in self.over_iterated.values()) or self.over_base.ci95[1] < MARGIN
 
 
 def compare(base: Base, seen: Mapping[str, Seen], seed: int) -> Found:
