@@ -99,7 +99,7 @@ def test_3_a_judges_tokens_are_in_the_same_total(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_4_calls_cancelled_on_the_way_are_billed(tmp_path: Path, stream: bool) -> None:
-    scenario = Scenario(prefill_seconds=0.01, token_seconds=0.01)
+    scenario = Scenario(prefill_seconds=0.3, token_seconds=0.01)
     texts = ["so " * 8 * place + "#### 42" for place in range(1, 17)]
     with served(tmp_path, race, scenario, texts=texts, stream=stream) as (url, truth):
         assert post(url, body()).status_code == 200

@@ -64,10 +64,11 @@ class TinyModel:
         block, seconds = self._block(tokens, index // BLOCK, sampling)
         row = block.tokens_BT[index % BLOCK]
         length = int(block.lengths[index % BLOCK])
-        text, finish = decode(row), "stop" if END in row else "length"
-        cut = min((text.find(stop) for stop in sampling.stop if stop in text), default=-1)
-        if cut >= 0:
-            text, finish, length = text[:cut], "stop", cut + 1
+        text, finish = decode(row), "eos" if END in row else "length"
+        met = min((stop for stop in sampling.stop if stop in text), key=text.find, default="")
+        if met:
+            cut = text.find(met)
+            text, finish, length = text[:cut], f"stop:{met}", cut + 1
         usage = Usage(len(tokens), length, 0, 0.0, seconds / BLOCK, leads)
         if not sampling.logprobs:
             return Attempt(index, text, finish, usage)
