@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from trueup.claims import Pieces
-from trueup.claims.calling_arms import ARMS, BASE, DPO, DPO_RANDOM, LONG, SECOND, SFT, TEACHER
+from trueup.claims.calling_arms import ARMS, BASE, DPO, DPO_RANDOM, LONG, ON_PAIRS, SECOND, SFT, TEACHER
 from trueup.claims.calling_models import Size
 from trueup.claims.calling_seen import KINDS, Seen, content_faults, form_faults
 from trueup.claims.function_calling import NAME, SIZES, Compared, compare, decide, function_calling, match_verdict
@@ -22,7 +22,7 @@ from trueup.plan.paired import Paired
 N = 1000
 MINI = Size(
     most=1, small=16, large=32, web_steps=5, teacher_steps=250, requests=48, attempts=4, steps=4, items=20, rows=32,
-    lr=8e-3, sft_rates=(1e-3,), dpo_rates=(1e-5, 1e-3),
+    lr=8e-3, sft_rates=(1e-3,), second_sft_rates=(2e-3,), dpo_rates=(1e-5, 1e-3),
 )  # fmt: skip
 
 
@@ -107,8 +107,8 @@ def test_a_model_comes_back_from_json_as_it_went():
 
 
 def test_a_scale_that_it_has_none_of_is_named(tmp_path):
-    with pytest.raises(BadInput, match=f"claim '{NAME}' has no scale 'gpu'; it has smoke, cpu"):
-        function_calling("gpu", 0, Pieces(tmp_path, "x"))
+    with pytest.raises(BadInput, match=f"claim '{NAME}' has no scale 'tpu'; it has smoke, cpu, gpu"):
+        function_calling("tpu", 0, Pieces(tmp_path, "x"))
 
 
 def test_without_torch_it_says_what_to_install(tmp_path, monkeypatch):
@@ -131,7 +131,7 @@ def test_a_tiny_run_gives_the_same_figures_again_and_from_its_parts(tmp_path):
     assert set(rows) == {name + way for name in ARMS for way in ("", ", constrained", ", sampled")}
     assert rows["base, constrained"]["schema_valid"] == 1.0 and rows[DPO]["n"] == MINI.items
     assert all(rows[name]["gradient_tokens"] > 1.9 * rows[SFT]["gradient_tokens"] for name in SECOND)
-    assert rows[SFT]["rates"] == [1e-3] and rows[SFT]["tuning_flops"] == 0
+    assert rows[ON_PAIRS]["rates"] == [2e-3] and rows[SFT]["rates"] == [1e-3] and rows[SFT]["tuning_flops"] == 0
     assert rows[DPO]["rates"] == rows[DPO_RANDOM]["rates"] and rows[DPO]["tuning_flops"] > 0
     tried = dict(rows[DPO]["rates_tried"][0])
     assert tried[rows[DPO]["rates"][0]] == max(tried.values())

@@ -151,8 +151,8 @@ def test_no_problem_is_both_trained_on_and_tested():
 
 
 def test_a_scale_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="has no scale 'gpu'; it has smoke, cpu"):
-        self_correction("gpu", 0, Pieces(tmp_path, "x"))
+    with pytest.raises(BadInput, match="has no scale 'tpu'; it has smoke, cpu, gpu"):
+        self_correction("tpu", 0, Pieces(tmp_path, "x"))
 
 
 MINI = replace(SIZES["smoke"], goal=0.0, updates=3, width=8, copies=(0.9,))

@@ -218,8 +218,8 @@ def test_the_warm_up_shows_every_prompt_in_both_modes_and_no_prompt_holds_one():
 
 
 def test_a_claim_has_no_scale_that_it_was_not_written_for(tmp_path):
-    with pytest.raises(BadInput, match="it has smoke, cpu"):
-        think_or_answer("gpu", 0, Pieces(tmp_path, "x"))
+    with pytest.raises(BadInput, match="it has smoke, cpu, gpu"):
+        think_or_answer("tpu", 0, Pieces(tmp_path, "x"))
 
 
 def test_at_every_scale_a_group_fits_the_batch_and_every_arm_is_named():

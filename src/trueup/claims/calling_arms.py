@@ -10,7 +10,8 @@ from trueup.claims.calling_models import Size, Trial
 from trueup.claims.calling_seen import Seen
 from trueup.claims.pieces import Pieces
 
-BASE, TEACHER, SFT, LONG, ON_PAIRS = "base", "teacher", "SFT", "SFT, 2x tokens", "SFT, then on the pairs' chosen"
+BASE, TEACHER, SFT, LONG = "base", "teacher", "SFT", "SFT, 2x tokens"
+ON_PAIRS = "SFT, then SFT on the pairs' chosen"
 DPO_BASE, DPO, DPO_OWN = "DPO from base", "SFT->DPO", "SFT->DPO, own negatives"
 DPO_NLL, DPO_RANDOM = "SFT->DPO+NLL", "SFT->DPO, random preference"
 SECOND = (ON_PAIRS, DPO, DPO_OWN, DPO_NLL, DPO_RANDOM)
@@ -31,18 +32,18 @@ def run_arms(size: Size, seed: int, first: int, pieces: Pieces) -> dict[str, See
 
 
 def _make(trial: Trial, name: str, seen: Mapping[str, Seen]) -> Seen:
-    base, steps, fast, slow = trial.base[0], trial.size.steps, trial.size.sft_rates, trial.size.dpo_rates
+    base, steps, fast, slow = trial.base.model, trial.size.steps, trial.size.sft_rates, trial.size.dpo_rates
 
     def imitate_pairs() -> Seen:
-        return trial.imitate(trial.taught, trial.lessons.pairs.chosen, steps, rates=slow)
+        return trial.imitate(trial.taught, trial.lessons.pairs.chosen, steps, rates=trial.size.second_sft_rates)
 
     def prefer_at_random() -> Seen:
         lessons = at_random(trial.lessons, trial.seed)
         return trial.prefer(trial.taught, lessons, steps, rates=[seen[DPO].rate])
 
     makers: Mapping[str, Callable[[], Seen]] = {
-        BASE: lambda: trial.look(base, training_flops=float(trial.base[1].flops)),
-        TEACHER: lambda: trial.look(trial.teacher[0], training_flops=float(trial.teacher[1].flops)),
+        BASE: lambda: trial.look(base, training_flops=float(trial.base.flops)),
+        TEACHER: lambda: trial.look(trial.teacher.model, training_flops=float(trial.teacher.flops)),
         SFT: lambda: trial.imitate(base, trial.lessons.texts, steps, rates=fast, file=trial.taught_file),
         LONG: lambda: trial.imitate(base, trial.lessons.texts, 2 * steps, rates=fast),
         ON_PAIRS: imitate_pairs,

@@ -7,6 +7,7 @@ longer the call, up to half of them at the longest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from trueup.train.laboratory import Examples, Source
     from trueup.train.laboratory.tasks.calls import Calls, Request
 
-CAREFUL, OLD_NAMES, OLD_LAYOUT = 0.5, 0.2, 0.3
-"""Shares of the authors."""
+HABITS = (0.5, 0.2, 0.3)
+"""Shares of the authors: careful, with names that most people know, with arguments as those take them."""
 TERSE = 0.4
 """How many of the longest calls lack their closing marks; of shorter ones fewer, in proportion."""
 
 
-def web(task: Calls) -> Source:
-    """Requests of every length, each answered by some author."""
+def web(task: Calls, habits: Sequence[float] = HABITS) -> Source:
+    """Requests of every length, each answered by some author; `habits` are the authors' shares."""
     room = laboratory()
     from trueup.train.laboratory.grammar import CLOSE, STOP
     from trueup.train.laboratory.tasks.calls import read, text_of
@@ -38,7 +39,7 @@ def web(task: Calls) -> Source:
         dials_B = np.sort(rng.integers(1, task.most + 1, n))
         counts = np.bincount(dials_B, minlength=task.most + 1)
         prompts_BP = np.concatenate([task.prompts(rng, int(k), dial) for dial, k in enumerate(counts) if k])
-        habits_B = rng.choice(3, n, p=(CAREFUL, OLD_NAMES, OLD_LAYOUT))
+        habits_B = rng.choice(3, n, p=habits)
         terse_B = rng.random(n) < TERSE * dials_B / task.most
         rows = zip(prompts_BP, habits_B, terse_B, strict=True)
         texts = [answer(text_of(prompt), int(habit), bool(terse)) for prompt, habit, terse in rows]

@@ -2,7 +2,8 @@
 
 Pre-training is a web in small: the same requests, answered by authors of other habits too, so that the base has wrong
 forms from them and wrong contents from its own size. The teacher is larger, and then taught right calls alone; it
-errs all the same. Its right samples are what the small model learns from, its wrong ones the negatives.
+errs all the same. Pretrained, both begin as the same weights: the teacher is ahead by what it was taught. Its right
+samples are what the small model learns from, its wrong ones the negatives.
 Axes: B row, P prompt token, T token, M item.
 """
 
@@ -18,12 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trueup.claims.calling_corpus import web
+from trueup.claims.calling_corpus import HABITS, web
 from trueup.claims.calling_lessons import KEPT, Lessons, Sampled, lessons_of, sample
 from trueup.claims.calling_seen import KINDS, Seen
 from trueup.claims.chains import HELD_OUT
 from trueup.claims.pieces import Pieces
-from trueup.claims.start import laboratory
+from trueup.claims.start import SCRATCH, Start, Trained, kept, laboratory
 from trueup.core.types import Json
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from trueup.train.laboratory.tasks.calls import Calls
 
 Tokens = NDArray[np.int64]
-Model = tuple["Transformer", "Spent"]
 
 WARMUP_STEPS = 10
 LOOKS = 6
@@ -46,8 +46,9 @@ class Size:
 
     The teacher samples `attempts` calls for each of `requests`; a way of teaching takes `steps` of `rows` completions,
     or twice that, at each of its learning rates, of which the requests kept aside choose one: `sft_rates` for imitation
-    from the base, `dpo_rates` for pairs and second stages. The trial is on `items` others, of one to `most` operators
-    in equal parts.
+    from the base, `second_sft_rates` for more of it behind that, `dpo_rates` for pairs. The trial is on `items` others,
+    of one to `most` operators in equal parts. `small` and `large` are widths from scratch, `habits` the shares of the
+    authors of the web.
     """
 
     most: int
@@ -62,8 +63,11 @@ class Size:
     rows: int = 64
     lr: float = 4e-3
     sft_rates: Sequence[float] = (2e-3, 4e-3)
+    second_sft_rates: Sequence[float] = (2.5e-4, 1e-3, 4e-3)
     dpo_rates: Sequence[float] = (1e-6, 1e-5, 1e-4)
     beta: float = 0.1
+    habits: Sequence[float] = HABITS
+    start: Start = SCRATCH
 
     @property
     def task(self) -> Calls:
@@ -104,12 +108,12 @@ class Trial:
         return self.size.problems(self.size.items, HELD_OUT + self.first)
 
     @cached_property
-    def base(self) -> Model:
+    def base(self) -> Trained:
         """The small model behind pre-training."""
         return self._pretrain("base", self.size.small, 0)
 
     @cached_property
-    def teacher(self) -> Model:
+    def teacher(self) -> Trained:
         """The large model, which was shown right calls alone after pre-training."""
         return self._pretrain("teacher", self.size.large, self.size.teacher_steps)
 
@@ -117,12 +121,12 @@ class Trial:
     def taught(self) -> Transformer:
         """The base behind SFT."""
         model: Transformer = laboratory().load_model(self.taught_file)
-        return model
+        return model.to(self.size.start.device)
 
     @cached_property
     def samples(self) -> Sampled:
         """The teacher's."""
-        return self._sample(self.teacher[0])
+        return self._sample(self.teacher.model)
 
     @cached_property
     def lessons(self) -> Lessons:
@@ -223,19 +227,23 @@ class Trial:
         asked_MP = size.problems(size.requests, 2 * HELD_OUT + self.seed)
         return sample(size.task, model, asked_MP, size.attempts, HELD_OUT + self.seed)
 
-    def _pretrain(self, name: str, width: int, teaching_steps: int) -> Model:
+    def _pretrain(self, name: str, width: int, teaching_steps: int) -> Trained:
+        files = self.pieces.file(f"seed{self.seed}-{name}")
+        return kept(self.size.start, files, lambda: self._pretrained(files, width, teaching_steps))
+
+    def _pretrained(self, files: Path, width: int, teaching_steps: int) -> Trained:
         room, size = laboratory(), self.size
         from trueup.train.laboratory.tasks import source_of
 
-        shape = room.Shape(width=width, context=9 * size.most + 16)
-        model, spent = room.Transformer(shape, seed=self.seed), room.Spent()
+        model, spent = size.start.model(width=width, context=9 * size.most + 16, seed=self.seed), room.Spent()
         right = source_of(size.task, range(1, size.most + 1))
-        for number, (source, steps) in enumerate(((web(size.task), size.web_steps), (right, teaching_steps))):
+        stages = ((web(size.task, size.habits), size.web_steps), (right, teaching_steps))
+        for number, (source, steps) in enumerate(stages):
             if steps:
                 recipe = room.Recipe(steps, size.rows, size.lr, seed=self.seed)
-                file = self.pieces.file(f"seed{self.seed}-{name}-{number}.pt")
+                file = None if size.start.weights else files.with_name(f"{files.name}-{number}.pt")
                 spent += room.train(model, source, recipe, checkpoint=file)
-        return model, spent
+        return Trained(model, spent.flops)
 
 
 def _costs(spent: Spent, lessons: Lessons, reference: int) -> dict[str, Json]:

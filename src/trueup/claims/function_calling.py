@@ -8,7 +8,7 @@ grammar of the offered functions at decoding time, negatives of the small model'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 
 from trueup.claims.calling_arms import BASE, DPO, LONG, TEACHER, run_arms
@@ -16,7 +16,7 @@ from trueup.claims.calling_models import Size
 from trueup.claims.calling_rows import arms_of, notes_of
 from trueup.claims.calling_seen import Seen, content_faults, form_faults
 from trueup.claims.pieces import Pieces
-from trueup.claims.start import laboratory
+from trueup.claims.start import Start, laboratory, ready
 from trueup.claims.verdict import INCONCLUSIVE, REFUTED, REPRODUCED, Verdict, size_of
 from trueup.plan.paired import Paired, paired
 
@@ -40,10 +40,19 @@ CRITERION = (
 SIZES = {
     "smoke": Size(
         most=1, small=24, large=32, web_steps=200, teacher_steps=150, requests=400, attempts=4, steps=60, items=300,
-        sft_rates=(4e-3,), dpo_rates=(1e-5, 1e-4),
+        sft_rates=(4e-3,), second_sft_rates=(1e-3, 4e-3), dpo_rates=(1e-5, 1e-4),
     ),
     "cpu": Size(
         most=4, small=32, large=64, web_steps=500, teacher_steps=250, requests=3000, attempts=8, steps=300, items=2400,
+    ),
+    # Reckoned for one H100 at 100 TFLOP/s, a tenth of its peak, 12 ms a token sampled and 40 ms a small step, as these
+    # wait for their launches. A seed: 500 steps of pre-training and 900 of imitation, of 5k tokens, 5 PFLOP and 70 s;
+    # 1,600 steps of pairs, 5 PFLOP and 120 s; 32,000 samples, 15 s; 10 looks and 30 pilots, 60 s. In all 14 minutes.
+    # Most of this web's authors err: of a web of which half is careful, weights so able would learn the careful half.
+    "gpu": Size(
+        most=4, small=0, large=0, web_steps=100, teacher_steps=300, requests=2000, attempts=8, steps=100, items=2000,
+        rows=128, lr=3e-4, sft_rates=(1e-4, 3e-4), second_sft_rates=(3e-5, 1e-4, 3e-4), dpo_rates=(1e-7, 1e-6, 1e-5),
+        habits=(0.35, 0.2, 0.45), start=Start("smollm2", "cuda"),
     ),
 }  # fmt: skip
 
@@ -67,7 +76,9 @@ class Compared:
 
 def function_calling(scale: str, seed: int, pieces: Pieces) -> Verdict:
     """Explicit negatives teach a small model calls, mostly by their form."""
-    return put_to_test(scale, size_of(NAME, scale, SIZES), range(seed, seed + SEEDS), pieces)
+    size = size_of(NAME, scale, SIZES)
+    size = replace(size, start=ready(NAME, scale, size.start))
+    return put_to_test(scale, size, range(seed, seed + SEEDS), pieces)
 
 
 def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
@@ -78,6 +89,7 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     notes = [f"matches the teacher: {match_verdict(compared)}"]
     for seed, arms, one in zip(seeds, seen, compared, strict=True):
         notes += notes_of(seed, arms, one.form_share)
+    notes += size.start.notes()
     return Verdict(NAME, scale, decide(compared), CRITERION, size.items, tuple(seeds), arms_of(seen, seeds[0]), notes)
 
 

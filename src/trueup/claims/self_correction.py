@@ -1,6 +1,6 @@
 """Off-line correction traces do not teach self-correction, reinforcement over two turns does.
 
-Kumar et al. 2024, arXiv:2409.12917; counter-evidence in Moskvoretskii et al. 2025, arXiv:2503.08681. A tiny model
+Kumar et al. 2024, arXiv:2409.12917; counter-evidence in Moskvoretskii et al. 2025, arXiv:2503.08681. A small model
 answers sums most significant digit first, is asked again in words that reveal nothing, and would rather repeat itself.
 Arms learn to correct from as many episodes and updates. The map varies habit, number of problems, source of the
 targets and whether first attempts are anchored.
@@ -9,6 +9,7 @@ targets and whether first attempts are anchored.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trueup.claims.pieces import Pieces
@@ -26,7 +27,7 @@ from trueup.claims.self_correction_found import (
     compare,
 )  # fmt: skip
 from trueup.claims.self_correction_rows import Regime, arms_of, map_note, map_rows, notes_of
-from trueup.claims.start import laboratory
+from trueup.claims.start import Start, laboratory, ready
 from trueup.claims.verdict import INCONCLUSIVE, REFUTED, REPRODUCED, Verdict, size_of
 from trueup.core.types import Json
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 NAME = "self-correction"
 SEEDS = 3
 TUNING = "updates and learning rate, one for all arms, were chosen by SCoRe's Acc@t2 on seed 100, not among these"
+UNTUNED = "updates and learning rate, one for all arms, were set beforehand, by what the time allows, and not tuned"
 MAPPED = ("Pair-SFT+", "iterated SFT+", "reference answers", "multi-turn RL", "SCoRe")
 CRITERION = (
     f"In each of {SEEDS} seeds, greedy, paired: SCoRe's Acc@t2 is above its Acc@t1 (McNemar p < {LEVEL}), its gain "
@@ -56,13 +58,23 @@ SIZES = {
         base=5, digits=3, width=48, items=2000, pilot=1000, goal=0.4, skill_steps=400, habit_steps=100, updates=450,
         rows=128, copies=(0.9, 0.5), few=512, lr=5e-4,
     ),
+    # Reckoned for one H100 at 100 TFLOP/s, a tenth of its peak, 12 ms a token sampled and 40 ms a small step, as these
+    # wait for their launches. A seed: a base of some 300 steps, half of them behind sampled drafts, 35 s; 13 arms of 45
+    # updates, 11k tokens each, for six of them 12 tokens to sample and a reference, 7 PFLOP and 130 s; looks, 50 s. The
+    # map, of one habit: 15 arms, 190 s. In all 14 minutes.
+    "gpu": Size(
+        base=5, digits=3, width=0, items=2000, pilot=1000, goal=0.4, skill_steps=100, habit_steps=50, updates=45,
+        rows=512, copies=(0.9,), few=512, lr=5e-5, first_steps=20, round_steps=5, pace=0.1,
+        start=Start("smollm2", "cuda"),
+    ),
 }  # fmt: skip
 
 
 def self_correction(scale: str, seed: int, pieces: Pieces) -> Verdict:
     """Traces made off-line do not teach a model to correct itself; reinforcement over two turns does."""
-    size_of(NAME, scale, {name: size.items for name, size in SIZES.items()})
-    return put_to_test(scale, SIZES[scale], range(seed, seed + SEEDS), pieces)
+    size = size_of(NAME, scale, SIZES)
+    size = replace(size, start=ready(NAME, scale, size.start))
+    return put_to_test(scale, size, range(seed, seed + SEEDS), pieces)
 
 
 def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
@@ -73,7 +85,7 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     found = [compare(base, of, seed) for seed, base, of in zip(seeds, bases, seen, strict=True)]
     cells = _map(size, seeds[0], pieces)
     notes = [note for seed, base, f in zip(seeds, bases, found, strict=True) for note in notes_of(seed, base, f)]
-    notes += [map_note(cells), TUNING]
+    notes += [map_note(cells), *([*size.start.notes(), UNTUNED] if size.start.weights else [TUNING])]
     arms = arms_of(bases, seen, found, seeds[0])
     arms += map_rows(cells, {copies: _base(size, seeds[0], copies, pieces) for copies in size.copies}, seeds[0])
     return Verdict(NAME, scale, decide(found), CRITERION, size.items, tuple(seeds), arms, notes)
@@ -126,7 +138,7 @@ def _model(size: Size, seed: int, copies: float, pieces: Pieces) -> tuple[Transf
     """The base, and the tokens and FLOPs of its training, from its files or trained."""
 
     def skill() -> tuple[Transformer, int, int]:
-        return _kept(pieces, f"seed{seed}-skilled", lambda: skilled(size, seed))
+        return _kept(size, pieces, f"seed{seed}-skilled", lambda: skilled(size, seed))
 
     def habit() -> tuple[Transformer, Spent]:
         model, tokens, flops = skill()
@@ -135,10 +147,12 @@ def _model(size: Size, seed: int, copies: float, pieces: Pieces) -> tuple[Transf
 
     from trueup.train.laboratory import Spent
 
-    return _kept(pieces, f"seed{seed}-habit-{copies:.0%}", habit)
+    return _kept(size, pieces, f"seed{seed}-habit-{copies:.0%}", habit)
 
 
-def _kept(pieces: Pieces, part: str, make: Callable[[], tuple[Transformer, Spent]]) -> tuple[Transformer, int, int]:
+def _kept(
+    size: Size, pieces: Pieces, part: str, make: Callable[[], tuple[Transformer, Spent]]
+) -> tuple[Transformer, int, int]:
     """A model that was trained before, or is now; its file is there once its part is."""
     from trueup.train.laboratory import load_model, save_model
 
@@ -150,4 +164,4 @@ def _kept(pieces: Pieces, part: str, make: Callable[[], tuple[Transformer, Spent
         return {"tokens": spent.tokens, "flops": spent.flops}
 
     spent = pieces.get(part, train)
-    return load_model(path), spent["tokens"], spent["flops"]
+    return load_model(path).to(size.start.device), spent["tokens"], spent["flops"]

@@ -1,6 +1,6 @@
-"""A tiny model that answers sums twice, and would rather repeat itself.
+"""A model that answers sums twice, and would rather repeat itself.
 
-It is trained from scratch in three parts. First answers, until a pilot is right often enough. Then second attempts
+It is trained in three parts. First answers, until a pilot is right often enough. Then second attempts
 behind its own first ones: half copies, half right answers; its own first attempts are learned beside them, so that
 they stay as they are. Then the habit: the same with a share of copies of our choice. So how well it can correct
 itself and how much it likes to are two dials. Axes: B row, P prompt token, T token.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trueup.claims.start import laboratory
+from trueup.claims.start import SCRATCH, Start, laboratory
 
 if TYPE_CHECKING:
     from trueup.train.laboratory import Examples, Source, Spent, Transformer
@@ -25,18 +25,20 @@ Tokens = NDArray[np.int64]
 
 SHUFFLE = 20_240_919
 """Seeds the one split of all problems into test, pilot and training, whatever the seed of a run."""
-FIRST_STEPS, ROUND_STEPS = 100, 10
 MOST_ROUNDS = 60
 EVEN = 0.5
+CONTEXT = 64
+"""More tokens than two attempts take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
     """How large the laboratory is.
 
-    The base: `goal` is how often the pilot's first attempts must be right, then `skill_steps` and `habit_steps`. Every
-    arm: `updates` on `rows` episodes at one learning rate. `copies` are the shares of copies in the habit, the first
-    that of the main comparison; `few` is the size of the finite set of training problems.
+    The base: `first_steps` and then `round_steps` each round until the pilot's first attempts are right as often as
+    `goal`, then `skill_steps` and `habit_steps`; `pace` scales its learning rates, `width` is that of models from
+    scratch. Every arm: `updates` on `rows` episodes at one learning rate. `copies` are the shares of copies in the
+    habit, the first that of the main comparison; `few` is the size of the finite set of training problems.
     """
 
     base: int
@@ -52,6 +54,10 @@ class Size:
     copies: tuple[float, ...]
     few: int
     lr: float = 1e-3
+    first_steps: int = 100
+    round_steps: int = 10
+    pace: float = 1.0
+    start: Start = SCRATCH
 
     @property
     def two_turns(self) -> TwoTurns:
@@ -89,7 +95,7 @@ def skilled(size: Size, seed: int) -> tuple[Transformer, Spent]:
 
     model, spent = _answering(size, seed)
     source = drafts_and_seconds(size, deepcopy(model), finite(split(size).training_BP), EVEN)
-    spent += train(model, source, Recipe(size.skill_steps, 192, 3e-3, warmup_steps=10, seed=seed))
+    spent += train(model, source, Recipe(size.skill_steps, 192, 3e-3 * size.pace, warmup_steps=10, seed=seed))
     return model, spent
 
 
@@ -100,7 +106,7 @@ def habitual(size: Size, model: Transformer, copies: float, seed: int) -> tuple[
 
     base = deepcopy(model)
     source = drafts_and_seconds(size, model, finite(split(size).training_BP), copies)
-    return base, train(base, source, Recipe(size.habit_steps, 128, 1e-3, warmup_steps=10, seed=seed + 1))
+    return base, train(base, source, Recipe(size.habit_steps, 128, 1e-3 * size.pace, warmup_steps=10, seed=seed + 1))
 
 
 def drafts_and_seconds(size: Size, drafter: Transformer, problems: Problems, copies: float) -> Source:
@@ -124,20 +130,20 @@ def drafts_and_seconds(size: Size, drafter: Transformer, problems: Problems, cop
 
 def _answering(size: Size, seed: int) -> tuple[Transformer, Spent]:
     """A model trained on answers, round by round, until the pilot is right often enough."""
-    from trueup.train.laboratory import Pairs, Recipe, Shape, Spent, Transformer, examples, greedy, train
+    from trueup.train.laboratory import Pairs, Recipe, Spent, examples, greedy, train
     from trueup.train.laboratory.tasks.two_turns import finite
 
     two_turns, problems = size.two_turns, split(size)
-    model, spent = Transformer(Shape(size.width, 2, 4), seed=seed), Spent()
+    model, spent = size.start.model(width=size.width, context=CONTEXT, seed=seed), Spent()
     draw = finite(problems.training_BP)
 
     def source(rng: np.random.Generator, n: int) -> Examples:
         prompts_BP = draw(rng, n)
         return examples(Pairs(prompts_BP, two_turns.targets(prompts_BP)))
 
-    spent += train(model, source, Recipe(FIRST_STEPS, 128, 5e-3, "constant", 10, seed=seed))
+    spent += train(model, source, Recipe(size.first_steps, 128, 5e-3 * size.pace, "constant", 10, seed=seed))
     for number in range(1, MOST_ROUNDS):
-        recipe = Recipe(ROUND_STEPS, 128, 3e-3, "constant", 3, seed=seed + 1000 * number)
+        recipe = Recipe(size.round_steps, 128, 3e-3 * size.pace, "constant", 3, seed=seed + 1000 * number)
         spent += train(model, source, recipe)
         attempts_BT = greedy(model, problems.pilot_BP, most=two_turns.most).tokens_BT
         if two_turns.right(problems.pilot_BP, attempts_BT).mean() >= size.goal:

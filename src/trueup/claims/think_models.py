@@ -1,8 +1,8 @@
-"""Tiny models that answer in two modes, and every way of teaching them when to think.
+"""Models that answer in two modes, and every way of teaching them when to think.
 
 One warm-up a seed, from which all arms begin: pairs of a direct and a worked answer to the same sum, none with a carry
 that travels far. Then policy gradients on problems of all dials, whose labels no arm sees. Departures from the paper:
-no KL to a reference (there its weight is .001), one update a sampling, so that no ratio is clipped.
+no KL to a reference (there its weight is .001), one update a sampling, so that hardly a ratio is clipped.
 Axes: B row, P prompt token, M item, N labelled item, L length, D dial, 2 mode (short, think).
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from trueup.claims.chains import HELD_OUT, laboratory
 from trueup.claims.pieces import Pieces
+from trueup.claims.start import SCRATCH, Start, Trained, kept
 from trueup.claims.think_trace import Reward, Trace, Watched
 from trueup.core.types import Json
 from trueup.plan.estimate import Column
@@ -55,7 +57,8 @@ class Size:
     """How large the laboratory is: `warm` are the shares of the dials in the warm-up, afterwards all are alike.
 
     An arm takes `updates` of `rows` samples, `group` of each problem; right answers are worth 1, or 1 - `gamma` with
-    thought. It is tried on `items`; routers with labels learn from `labelled` others.
+    thought. It is tried on `items`; routers with labels learn from `labelled` others. `width` is that of models from
+    scratch.
     """
 
     most: int
@@ -71,6 +74,7 @@ class Size:
     rows: int = 128
     group: int = 8
     gamma: float = 0.2
+    start: Start = SCRATCH
 
     @property
     def modes(self) -> Modes:
@@ -143,7 +147,14 @@ def slug(name: str) -> str:
 
 
 def warm_up(size: Size, seed: int, pieces: Pieces) -> tuple[Transformer, Spent]:
-    """The model that all arms of a seed begin from, as its checkpoints left it.
+    """The model that all arms of a seed begin from, as its files left it, and what it took."""
+    files = pieces.file(f"seed{seed}-warm")
+    trained = kept(size.start, files, lambda: _warmed(size, seed, files))
+    return trained.model, laboratory().Spent(tokens=int(trained.learned_tokens or 0), flops=int(trained.flops))
+
+
+def _warmed(size: Size, seed: int, files: Path) -> Trained:
+    """A warm-up, with all the tokens that it was trained on.
 
     When steps are learned differs from seed to seed, and comes at a stroke: where a pilot finds that thought is not yet
     reliable, training goes on for half as many steps. The pilot is charged.
@@ -151,11 +162,11 @@ def warm_up(size: Size, seed: int, pieces: Pieces) -> tuple[Transformer, Spent]:
     room, modes = laboratory(), size.modes
     from trueup.train.laboratory.modes import THINK
 
-    model = room.Transformer(room.Shape(width=size.width, context=5 * size.most + 16), seed=seed)
+    model = size.start.model(width=size.width, context=5 * size.most + 16, seed=seed)
     pilot_BP, spent = size.problems(3 * HELD_OUT + seed, PILOT_ITEMS), room.Spent()
     for number in range(ROUNDS):
         recipe = room.Recipe(size.warm_steps // min(2, 1 + number), size.rows, size.warm_lr, seed=seed + 1000 * number)
-        file = pieces.file(f"seed{seed}-warm{number}.pt")
+        file = None if size.start.weights else files.with_name(f"{files.name}{number}.pt")
         spent += room.train(model, modes.paired(size.warm), recipe, checkpoint=file, every_steps=100)
         rows_BT = modes.answered(model, pilot_BP, THINK)
         flops = room.sampling_flops(model, pilot_BP.shape[1], modes.lengths(rows_BT), prompts=PILOT_ITEMS)
@@ -163,7 +174,7 @@ def warm_up(size: Size, seed: int, pieces: Pieces) -> tuple[Transformer, Spent]:
         right_DB = modes.check(pilot_BP, rows_BT).reshape(size.most, -1)
         if right_DB.mean(1).min() >= RELIABLE:
             break
-    return model, spent
+    return Trained(model, spent.flops, spent.tokens)
 
 
 def teach(size: Size, arm: Arm, begin: Transformer, seed: int) -> tuple[Transformer, Spent, Trace]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from trueup.claims.published import beside
 from trueup.core.errors import BadInput
 from trueup.core.types import Json
 from trueup.core.versions import machine, versions
@@ -35,9 +36,10 @@ class Verdict:
     versions: Mapping[str, str] = field(default_factory=versions)
 
     def text(self) -> str:
-        """This verdict as JSON."""
+        """This verdict as JSON, with what the papers report."""
         command = f"trueup claims run {self.claim} --scale {self.scale}"
-        return json.dumps({**asdict(self), "command": command}, indent=1) + "\n"
+        table = {**asdict(self), "published": beside(self.claim, self.arms), "command": command}
+        return json.dumps(table, indent=1) + "\n"
 
     def save(self, folder: Path) -> Path:
         """Write it to NAME/SCALE.json in a folder."""

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from trueup.claims import CLAIMS, SCALES, Pieces, Verdict
+from trueup.claims.published import beside
 from trueup.cli.screen import aside, screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
@@ -70,7 +71,8 @@ def run_claim(
 
 def show_claims(folder: Folder = RESULTS, as_json: AsJson = False) -> None:
     """The verdicts kept in a folder."""
-    kept = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*.json"))]
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*.json"))]
+    kept = [{**verdict, "published": beside(verdict["claim"], verdict["arms"])} for verdict in found]
     if not kept:
         raise BadInput(f"no verdict in {str(folder)!r}; run `trueup claims run NAME --save {folder}`")
     if as_json:
@@ -80,6 +82,8 @@ def show_claims(folder: Folder = RESULTS, as_json: AsJson = False) -> None:
     for row in kept:
         rows.add_row(row["claim"], row["scale"], row["verdict"], row["date"], f"{row['n']:,}")
     screen().print(rows)
+    for row in kept:
+        _print_published(f"{row['claim']} at {row['scale']}", row["published"])
 
 
 def _say(name: str, seconds: float) -> None:
@@ -94,10 +98,29 @@ def _print(verdict: Verdict) -> None:
         rows.add_row(str(arm["name"]), *(_figure(arm.get(key)) for key in figures))
     screen().print(rows)
     screen().print("  more figures of every arm: --json")
+    _print_published(verdict.claim, beside(verdict.claim, verdict.arms))
     for note in verdict.notes:
         screen().print(f"  {note}", soft_wrap=True)
     screen().print(f"criterion: {verdict.criterion}", soft_wrap=True)
     screen().print(f"verdict: [bold]{verdict.verdict}[/]")
+
+
+def _print_published(title: str, tables: Sequence[Json]) -> None:
+    """The papers' figures, ours in brackets behind them."""
+    for told in tables:
+        figures = told["columns"]
+        rows = table(("their arm", "our arm"), tuple(figures), title=f"{title}, as published (in brackets ours)")
+        for row in told["rows"]:
+            cells = (_beside(row["figures"].get(name), row.get("our_figures", {}).get(name)) for name in figures)
+            rows.add_row(row["arm"], row.get("our_arm", ""), *cells)
+        if told["rows"]:
+            screen().print(rows)
+        said = f"  {told['source']}: {told['model']}; {told['task']}; {told['caveat']}"
+        screen().print(f"{said}; {told['note']}" if told["note"] else said, soft_wrap=True)
+
+
+def _beside(theirs: float | None, ours: float | None) -> str:
+    return _figure(theirs) if ours is None else f"{_figure(theirs)} ({_figure(ours)})"
 
 
 def _columns(arms: Sequence[Mapping[str, Json]]) -> list[str]:

@@ -104,7 +104,7 @@ class Modes:
 @torch.inference_mode()
 def mode_chances(model: Transformer, prompts_BP: Tokens) -> Numbers:
     """How likely the model is to begin with SHORT and with THINK behind each prompt, axes 2B."""
-    logits_BV: Tensor = model(torch.from_numpy(prompts_BP))[:, -1].clone()
+    logits_BV: Tensor = model(torch.from_numpy(prompts_BP).to(model.device))[:, -1].clone()
     logits_BV[:, PAD] = -torch.inf
-    chances_2B: Numbers = logits_BV.softmax(-1)[:, [SHORT, THINK]].T.numpy()
+    chances_2B: Numbers = logits_BV.softmax(-1)[:, [SHORT, THINK]].T.cpu().numpy()
     return chances_2B
