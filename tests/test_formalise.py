@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from dataclasses import replace
 from hashlib import blake2b
 from itertools import product
@@ -15,6 +16,7 @@ from toys import PRICES, finish, problem
 
 from trueup import catalog
 from trueup.core.asks import Sample, Solve
+from trueup.core.csp import read_program
 from trueup.core.csp.grammar import condition_grammar, grammar
 from trueup.core.errors import BadInput
 from trueup.core.ledger import Ledger
@@ -139,6 +141,20 @@ def test_without_reasoning_the_grammar_holds_from_the_first_token():
 )
 def test_a_program_is_found_wherever_it_stands(text):
     assert stated(text) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("text", "program"),
+    [
+        (f"```\nint z in 1..9\n```\n```\n{GOOD}", GOOD),
+        (f"```\n{GOOD}\n```\n```\n", GOOD),
+        (f"```\n{GOOD}", GOOD),
+        (GOOD, GOOD),
+    ],
+)
+def test_writer_and_solver_read_the_same_program_out_of_a_cut_text(text, program):
+    assert stated(text) == program
+    assert read_program(text) == read_program(program)
 
 
 # repair
@@ -381,6 +397,9 @@ def test_a_reply_replaces_the_lines_of_its_clues_and_no_others():
     ]  # fmt: skip
     assert mended(old, "con a <= b", ["1", "2"]) == old
     assert mended(old, "I would say so.", ["1"]) == old
+    assert mended(f"{old}\ncon a != 5 #1", "con a == b #1\ncon a == b #1", ["1"]) == old.replace(
+        "con a < b #1", "con a == b #1"
+    )
     assert mended(old, "int a in 1..2\ncon a == b #1", ["1"]) == old.replace("con a < b #1", "con a == b #1")
 
 
@@ -390,6 +409,15 @@ def test_what_is_missing_comes_behind_the_program_and_nothing_of_it_is_dropped()
     assert mended(old, "Well\nint a in 1..3\nint b in 1..2\nint a in 1..9", []) == f"{old}\nint b in 1..2"
     assert mended(old, "int b in 1..2\ncon a == b", []) == f"{old}\nint b in 1..2\ncon a == b"
     assert mended(old, further, []) == further
+
+
+def test_mending_a_long_program_takes_no_longer_a_line():
+    names = [str(place) for place in range(4000)]
+    old = "\n".join(["int a in 1..3", *(f"con a > 0 #{name}" for name in names)])
+    new = "\n".join(f"con a < 4 #{name}" for name in names)
+    started = time.perf_counter()
+    assert mended(old, new, names) == f"int a in 1..3\n{new}"
+    assert time.perf_counter() - started < 20  # a pass over all lines for each of them would take minutes
 
 
 def test_names_are_variables_arrays_and_labels():

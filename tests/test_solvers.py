@@ -69,7 +69,7 @@ def test_a_blank_may_be_written_three_ways(blank):
 
 def test_an_attempt_that_takes_too_long_times_out_and_the_next_one_is_served():
     async def story():
-        worker = Worker(limit_seconds=0.2, memory_megabytes=1024)
+        worker = Worker(limit_seconds=1.0, memory_megabytes=1024)
         job = {"program": to_json(program_of(stated_grid(PUZZLE)))}
         assert (await worker.run(job))["status"] == "solved"
         os.kill(worker._child.pid, signal.SIGSTOP)
@@ -83,7 +83,7 @@ def test_an_attempt_that_takes_too_long_times_out_and_the_next_one_is_served():
     stuck, waited, again = asyncio.run(story())
     assert stuck["status"] == "timeout"
     assert stuck["seconds"] == pytest.approx(waited, abs=0.2)
-    assert 1.0 < waited < 5.0
+    assert 1.0 < waited < 6.0
     assert again["status"] == "solved"
 
 

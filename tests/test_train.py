@@ -68,9 +68,10 @@ def test_a_text_begins_with_the_tokens_that_the_engine_samples_behind(half):
         assert text.ids[-1] == trainee.vocabulary.tokenizer.eos_token_id
 
 
-def test_a_target_keeps_the_blanks_that_a_template_would_strip(half):
+def test_a_target_keeps_the_blanks_that_a_template_would_strip(half, tmp_path):
     stripping = "{% for m in messages %}<s>{{ m.role }}: {{ m.content | trim }}{% endfor %}<s>assistant: "
-    trainee = trainee_of(half, template=stripping)
+    (tmp_path / "t.jinja").write_text(stripping)
+    trainee = trainee_of(half, template=str(tmp_path / "t.jinja"))
     text = tokens_of(Example(ASKED, "  two blanks"), trainee.vocabulary, 256)
     assert trainee.vocabulary.text(text.ids[text.start : -1], text.ids[text.start - 1]) == "  two blanks"
 

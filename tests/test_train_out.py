@@ -180,13 +180,13 @@ def test_the_card_says_what_was_trained_what_it_cost_and_what_it_changed(tuned):
 
 def test_a_step_told_again_is_booked_once_and_the_work_as_retried(tmp_path):
     with Ledger(tmp_path / "l") as ledger:
-        books = Books(ledger, PRICES, "f", "sft", {"steps": 1}, "s", 0, is_priced=True)
+        books = Books(ledger, PRICES, "f", "sft", {"steps": 1}, "s", 0, gpus=0)
         step = Passes("trained", 0, 10, 5, 1000, 3600.0)
         for passes in (step, step, Passes("evaluation", 0, 1, 1, 1, 3600.0)):
             books.charge(passes)
         assert {total.kind: total.charges for total in ledger.totals()} == {"evaluation": 1, "retried": 1, "trained": 1}
         assert training_usd(ledger) == 2 * PRICES.core_hour
-        Books(ledger, PRICES, "f", "sft", {"steps": 2}, "s", 0, is_priced=False).charge(step)
+        Books(ledger, PRICES, "f", "sft", {"steps": 2}, "s", 0, gpus=1).charge(step)
         assert training_usd(ledger) is None
 
 

@@ -233,7 +233,7 @@ def whole(tiny, tmp_path_factory):
 
 def child(command, **given):
     env = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=env, cwd=TESTS, capture_output=True, text=True, timeout=150, **given)
+    return subprocess.run(command, env=env, cwd=TESTS, capture_output=True, text=True, timeout=600, **given)
 
 
 def weights_of(folder):

@@ -66,6 +66,8 @@ METHODS: dict[str, Maker] = {
     "reason_then_constrain": methods.reason_then_constrain,
     "propose_and_assign": methods.propose_and_assign,
     "formalise_and_solve": methods.formalise_and_solve,
+    "decode_with_lexicon": methods.decode_with_lexicon,
+    "run_stored": methods.run_stored,
     "solve": methods.solve,
 }
 VERIFIERS: dict[str, Maker] = {
@@ -77,18 +79,24 @@ VERIFIERS: dict[str, Maker] = {
     "constraint": verifiers.constraint,
     "gym": verifiers.gym,
     "lr2bench": verifiers.lr2bench,
+    "numerical": verifiers.numerical,
+    "objective": verifiers.objective,
 }
 SOLVERS: dict[str, Maker] = {
-    "program": solvers.program, "csp": solvers.csp, "lr2bench": solvers.lr2bench, "sudoku": solvers.sudoku,
+    "program": solvers.program, "csp": solvers.csp, "gym": solvers.gym, "lr2bench": solvers.lr2bench,
+    "numerical": solvers.numerical, "sudoku": solvers.sudoku,
 }  # fmt: skip
 RATERS: dict[str, Maker] = {
     "head": raters.head,
     "constraint_prefix": raters.constraint_prefix,
+    "satisfiable": solvers.satisfiable,
     "hf_reward": raters.hf_reward,
     "hf_process": raters.hf_process,
 }
 SOURCES: dict[str, Maker] = {
     "jsonl": tasks.jsonl, "gym": tasks.gym, "calls": tasks.calls, "csp": tasks.csp, "lr2bench": tasks.lr2bench,
+    "power_flow": tasks.power_flow, "quadratic": tasks.quadratic,
+    "word-problems": tasks.word_problems, "stored-programs": tasks.stored_programs,
 }  # fmt: skip
 MODELS: dict[str, Maker] = {
     "smollm2": LlamaCpp,
@@ -125,6 +133,8 @@ SOLVER, RATER, CRITIC, FORM = "solver", "rater", "rater and no check", "schema o
 READER = "solver that reads programs"
 NEEDS = {
     "solve": SOLVER,
+    "decode_with_lexicon": SOLVER,
+    "run_stored": READER,
     "formalise_and_solve": READER,
     "retract": RATER,
     **dict.fromkeys(("beam_search", "particle_filter", "tree_search", "ab_mcts"), CRITIC),

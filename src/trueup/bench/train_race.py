@@ -92,7 +92,7 @@ def ours(name: str, model: Path, steps: int) -> Lap:
     clock, booked = Clock(), list[Passes]()
     own = SETTINGS | OWN.get(name, {})
     with TemporaryDirectory(dir=Path.cwd()) as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
-        books = Books(ledger, Prices("bench", Decimal(0)), "tiny", name, own, "sums", 0, False)
+        books = Books(ledger, Prices("bench", Decimal(0)), "tiny", name, own, "sums", 0)
 
         def charge(passes: Passes) -> None:
             booked.append(passes)

@@ -8,6 +8,8 @@ from trueup.claims.internal_external import internal_external
 from trueup.claims.nonreasoning_gap import nonreasoning_gap
 from trueup.claims.pieces import Pieces
 from trueup.claims.proxy_tuning import proxy_tuning
+from trueup.claims.reflection_ceiling import reflection_ceiling
+from trueup.claims.retraction import retraction
 from trueup.claims.self_correction import self_correction
 from trueup.claims.think_or_answer import think_or_answer
 from trueup.claims.verdict import SCALES, Verdict
@@ -20,6 +22,8 @@ CLAIMS: dict[str, Callable[[str, int, Pieces], Verdict]] = {
     "self-correction": self_correction,
     "think-or-answer": think_or_answer,
     "function-calling": function_calling,
+    "retraction": retraction,
+    "reflection-ceiling": reflection_ceiling,
 }
 """A claim takes its scale, its first seed, and where to keep the parts that are done."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from trueup.train.job import Progress as Step
 
-SHOWN = ("loss", "reward", "kl", "margin")
+SHOWN = ("loss", "reward", "flat", "kl", "margin")
 LINES = 10
 """Lines that a training writes where there is no terminal."""
 
@@ -21,6 +22,7 @@ class Headway:
         """Nothing is under way."""
         self._console = Console(stderr=True, quiet=quiet)
         self._bars: dict[str, TaskID] = {}
+        self._missed: set[str] = set()
         self._progress = Progress(
             TextColumn("{task.description:>20}"), BarColumn(bar_width=28), MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=self._console,
@@ -41,6 +43,16 @@ class Headway:
         self._show(what, done, of, "")
         if not self._console.is_terminal and done == of:
             self._console.print(f"{what}: {of} items")
+
+    def missed(self, what: str, item: str, reason: str) -> None:
+        """An item was left out; the first of its kind is shown, all are in the training's folder."""
+        if what not in self._missed:
+            self._missed.add(what)
+            self.tell(f"{what}: item {item!r} is left out: {reason}")
+
+    def tell(self, line: str) -> None:
+        """A line for the person who waits."""
+        self._console.print(escape(line), soft_wrap=True, highlight=False)
 
     def step(self, step: Step) -> None:
         """One step of the training is done."""

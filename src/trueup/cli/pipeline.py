@@ -92,7 +92,7 @@ def _untrained(stratum: Stratum, pasts: Mapping[str, Past]) -> tuple[Item, ...]:
     """
     items = stratum.items
     for past in pasts.values():
-        items = past.without(items)
+        items = past.without(items, stratum.recipe)
     if stratum.items and not items:
         raise BadInput(f"every item of {stratum.name!r} was trained on; give the study items of its own")
     return items
@@ -100,9 +100,7 @@ def _untrained(stratum: Stratum, pasts: Mapping[str, Past]) -> tuple[Item, ...]:
 
 def _tuned(stratum: Stratum, pasts: Mapping[str, Past]) -> tuple[Arm, ...]:
     """One attempt of each further model that was trained on this stratum: what its training bought."""
-    return tuple(
-        make_arm(f"once model={name}") for name, past in pasts.items() if name and past.stratum == stratum.name
-    )
+    return tuple(make_arm(f"once model={name}") for name, past in pasts.items() if name and stratum.name in past.strata)
 
 
 def price_list(path: str | None) -> Prices:

@@ -121,10 +121,13 @@ def _print(card: dict[str, Any], out: Path) -> None:
     console.print(rows)
     for name, row in card["distance"].items():
         console.print(f"KL to the base on {name}: {row['kl']:.3g} nats a token")
-    usd = card["training_usd"]
+    for what, count in card.get("failures", {}).items():
+        console.print(f"{what}: {count} item{'s' * (count > 1)} left out, see {out / 'failures.jsonl'}", soft_wrap=True)
+    usd, earlier = card["training_usd"], len(card.get("trainings", ())) - 1
     console.print(
         f"\ntraining cost {'an unknown amount' if usd is None else f'${float(usd):.3g}'} "
-        f"({card['ledger']['charges']:,} charges with the evaluation)"
+        + (f"with the {earlier} before it " if earlier > 0 else "")
+        + f"({card['ledger']['charges']:,} charges with the evaluation)"
     )
     console.print(f"card:  {out / 'card.md'}", soft_wrap=True)
     console.print(f"model: {out}  (trueup study {card['task']['path']} --model {out})", soft_wrap=True)

@@ -22,6 +22,8 @@ FLOP_FORMULA = "dense-v1"
 NANO = 1_000_000_000
 HOUR_NANOSECONDS = 3600 * NANO
 MILLION = 1_000_000
+GPU = "gpu"
+"""The billing of a model whose seconds on a GPU of this machine are paid, as `cpu` is of core-seconds."""
 
 N = TypeVar("N", int, Decimal)
 
@@ -66,16 +68,24 @@ class TokenPrice:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """A dated price list: dollars a core-hour for what runs here, dollars a token for what is bought."""
+    """A dated price list: dollars a core-hour and a GPU-hour for what runs here, dollars a token for what is bought.
+
+    `gpu_hour` None is unknown; it pays for all that the GPU is held for, the cores beside it included.
+    """
 
     date: str
     core_hour: Decimal
     models: Mapping[str, TokenPrice] = field(default_factory=dict)
     note: str = ""
+    gpu_hour: Decimal | None = None
 
     def compute(self, seconds: float) -> Decimal:
         """Dollars for so many core-seconds of this machine."""
         return self.core_hour * round(seconds * NANO) / HOUR_NANOSECONDS
+
+    def held(self, gpu_seconds: float) -> Decimal | None:
+        """Dollars for so many seconds of one GPU, None where no GPU-hour has a price."""
+        return None if self.gpu_hour is None else self.gpu_hour * round(gpu_seconds * NANO) / HOUR_NANOSECONDS
 
     def tokens(self, billing: str, prompt: int | None, completion: int | None, cached: int | None) -> Decimal | None:
         """Dollars for bought tokens; None where the model has no price or a count is unknown."""
@@ -87,9 +97,11 @@ class Prices:
 
     def usage(self, card: ModelCard, usage: Usage, *, with_prompt: bool) -> Decimal | None:
         """Dollars for one sample, with or without the prefill of its prompt."""
+        seconds = usage.decode_seconds + (usage.prefill_seconds if with_prompt else 0.0)
         if card.billing == "cpu":
-            seconds = usage.decode_seconds + (usage.prefill_seconds if with_prompt else 0.0)
             return self.compute(seconds)
+        if card.billing == GPU:
+            return self.held(seconds)
         prompt = usage.prompt_tokens if with_prompt else 0
         return self.tokens(card.billing, prompt, usage.completion_tokens, usage.cached_tokens)
 
@@ -147,7 +159,8 @@ def read_prices(path: Path) -> Prices:
         for name, row in table.get("models", {}).items()
     }
     core_hour = _dollars(path, "core_hour", table.get("core_hour"))
-    return Prices(str(table["date"]), core_hour, models, str(table.get("note", "")))
+    gpu_hour = _dollars(path, "gpu_hour", table["gpu_hour"]) if "gpu_hour" in table else None
+    return Prices(str(table["date"]), core_hour, models, str(table.get("note", "")), gpu_hour)
 
 
 def _dollars(path: Path, name: str, value: object) -> Decimal:

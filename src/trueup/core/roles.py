@@ -14,7 +14,8 @@ class ModelCard:
     """What the ledger must know of a model.
 
     `fingerprint` changes whenever the same ask could bring other bytes (weights, engine, its settings).
-    `billing` is the name that the price file knows it by, or `cpu` where its core-seconds are paid.
+    `billing` is the name that the price file knows it by, `cpu` where its core-seconds are paid, `gpu` where its
+    GPU's seconds are.
     `parameters`, `layers` and `width` (heads x head size) feed the FLOP formula; None is unknown.
     """
 

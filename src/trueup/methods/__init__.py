@@ -14,6 +14,7 @@ from trueup.methods.chain_of_verification import chain_of_verification
 from trueup.methods.compute_optimal import compute_optimal
 from trueup.methods.confidence_vote import confidence_vote
 from trueup.methods.constrained import constrained
+from trueup.methods.decode_with_lexicon import decode_with_lexicon
 from trueup.methods.early_stop_vote import early_stop_vote
 from trueup.methods.formalise_and_solve import formalise_and_solve
 from trueup.methods.generative_verify import generative_verify
@@ -33,6 +34,7 @@ from trueup.methods.reset_and_discard import reset_and_discard
 from trueup.methods.retract import retract
 from trueup.methods.revise import revise
 from trueup.methods.route import route
+from trueup.methods.run_stored import run_stored
 from trueup.methods.solve import solve
 from trueup.methods.tree_search import tree_search
 from trueup.methods.vote import vote
@@ -54,6 +56,7 @@ __all__ = [
     "compute_optimal",
     "confidence_vote",
     "constrained",
+    "decode_with_lexicon",
     "early_stop_vote",
     "formalise_and_solve",
     "generative_verify",
@@ -73,6 +76,7 @@ __all__ = [
     "retract",
     "revise",
     "route",
+    "run_stored",
     "solve",
     "tree_search",
     "vote",

@@ -22,10 +22,11 @@ from dataclasses import dataclass, replace
 from trueup.core.asks import Flow, sample
 from trueup.core.asks import solve as ask_solver
 from trueup.core.csp.grammar import grammar
+from trueup.core.csp.read import FENCE
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Message, Problem, Solution
 from trueup.methods.formal import PLAINLY, SAY, request, task
-from trueup.methods.program_text import FENCE, clue_of, labelled, mended, names_in, scope_of
+from trueup.methods.program_text import clue_of, labelled, mended, names_in, scope_of
 from trueup.methods.reread import put_behind
 from trueup.methods.revise import ask_again
 from trueup.methods.tally import favourite

@@ -9,10 +9,11 @@ from itertools import count
 from trueup.core.csp.lexer import tokens
 from trueup.core.csp.limits import LIMITS
 from trueup.core.csp.parse import Draft, read_line
+from trueup.core.csp.read import FENCE, last_block
 from trueup.core.csp.scope import Scope
 from trueup.core.errors import BadInput
 
-FENCE, CUE = "```", "Program:"
+CUE = "Program:"
 NUMBERED = re.compile(r"^[ \t]*\(?(\d{1,3})[.):][ \t]+(\S.*)$", re.MULTILINE)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 CLUE_NUMBER = re.compile(r"(?:clue[ _-]*)?(\d+)", re.IGNORECASE)
@@ -22,11 +23,8 @@ DECLARES = frozenset({"int", "float", "bool", "letter", "enum", "var", "lexicon"
 def stated(text: str) -> str:
     """What a text states as a program: its last block, closed or not, else what is behind the cue, else all of it."""
     said = text.rpartition("</think>")[2]
-    parts = said.split(FENCE)
-    if len(parts) == 1:
-        return said.rpartition(CUE)[2].strip()
-    block = parts[-2] if len(parts) % 2 else parts[-1]
-    return block.partition("\n")[2].strip()
+    block = last_block(said)
+    return (said.rpartition(CUE)[2] if block is None else block).strip()
 
 
 def is_closed(text: str) -> bool:
@@ -38,9 +36,10 @@ def is_closed(text: str) -> bool:
 def labelled(program: str) -> str:
     """The program with a name of its own for each constraint that names no clue, to tell a conflict by."""
     lines = program.splitlines()
-    taken = {clue_of(line) for line in lines}
+    clues = [clue_of(line) for line in lines]
+    taken = frozenset(clues)
     free = (name for place in count(1) if (name := f"L{place}") not in taken)
-    return "\n".join(f"{line} #{next(free)}" if clue_of(line) == "" else line for line in lines)
+    return "\n".join(f"{line} #{next(free)}" if clue == "" else line for line, clue in zip(lines, clues, strict=True))
 
 
 def clue_of(line: str) -> str | None:
@@ -75,20 +74,25 @@ def mended(program: str, reply: str, names: Sequence[str]) -> str:
 
 def _replaced(program: str, said: Sequence[str], names: Sequence[str]) -> str:
     """Lines that name no clue count for the program's in order, where they are as many."""
-    old = [line for line in program.splitlines() if clue_of(line) in names]
-    if len(said) == len(old) and not any(clue_of(line) in names for line in said):
-        said = [f"{without_clue(new)} #{clue_of(line)}" for new, line in zip(said, old, strict=True)]
+    lines, wanted = [(line, clue_of(line)) for line in program.splitlines()], frozenset(names)
+    offered, old = [(line, clue_of(line)) for line in said], [name for _, name in lines if name in wanted]
+    if len(said) == len(old) and not any(name in wanted for _, name in offered):
+        offered = [(f"{without_clue(line)} #{name}", name) for line, name in zip(said, old, strict=True)]
+    instead: dict[str | None, list[str]] = {}
+    for line, name in offered:
+        if name in wanted:
+            instead.setdefault(name, []).append(line)
     found: list[str] = []
-    for line in program.splitlines():
-        name = clue_of(line)
-        instead = [new for new in said if name in names and clue_of(new) == name]
-        found += [new for new in instead if new not in found] if instead else [line]
+    for line, name in lines:
+        found += dict.fromkeys(instead[name]) if name in instead else [line]
+        if name in instead:
+            instead[name] = []  # the reply's lines stand where the clue's first line stood
     return "\n".join(found)
 
 
 def _further(program: str, reply: str) -> list[str]:
     """The constraints and declarations of a reply that the program has not."""
-    draft, own = _draft(program), program.splitlines()
+    draft, own = _draft(program), frozenset(program.splitlines())
     return [
         line
         for line in reply.splitlines()

@@ -1,7 +1,8 @@
 """What a prompt shows before anything is asked.
 
 Term frequencies of words and pairs of words, hashed after Weinberger et al. 2009, arXiv:0902.2206, and counts of what
-makes a problem long. A digit is read as 0, so that numbers of the same length are the same word.
+makes a problem long. A digit is read as 0, so that numbers of the same length are the same word. Where a prompt states
+a puzzle or a constraint program, counts of that too: how it is built, and how far propagation gets with it.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import pairwise
 from math import log, log1p, sqrt
 from zlib import crc32
 
+from trueup.core.puzzles.structure import structure_stated
 from trueup.core.types import Prompt
 
 BUCKETS = 1 << 12
@@ -34,12 +37,18 @@ def features(prompt: Prompt) -> dict[str, float]:
         "longest number": max(map(len, numbers), default=0),
         "messages": len(prompt),
     }
-    return {name: log1p(value) for name, value in counts.items()} | _hashed(text)
+    return {name: log1p(value) for name, value in (counts | _built(text)).items()} | _hashed(text)
 
 
 def _question(prompt: Prompt) -> str:
     asked = [message.content for message in prompt if message.role == "user"]
     return asked[-1] if asked else "\n".join(message.content for message in prompt)
+
+
+def _built(text: str) -> dict[str, float]:
+    """Counts of the program that a text states; none where it states none."""
+    found = structure_stated(text)
+    return {} if found is None else {f"program {name}": value or 0 for name, value in asdict(found).items()}
 
 
 def _hashed(text: str) -> dict[str, float]:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from trueup.core.asks import Flow, sample
 from trueup.core.csp import is_program
 from trueup.core.csp.grammar import condition_grammar, grammar
+from trueup.core.csp.read import FENCE
 from trueup.core.types import Attempt, Problem, Prompt, Sampling
 from trueup.methods.formal import APART, BY_CLUE, PLAINLY, REASON, task
 from trueup.methods.program_text import (
     CUE,
-    FENCE,
     clue_of,
     clues_of,
     is_closed,

@@ -207,7 +207,11 @@ def _choice(found: Finding, wish: Wish) -> dict[str, Any]:
 
 def _prices(prices: Prices) -> dict[str, Any]:
     rows = {name: {key: str(usd) for key, usd in asdict(row).items()} for name, row in prices.models.items()}
-    return {"date": prices.date, "note": prices.note, "core_hour": str(prices.core_hour), "models": rows}
+    gpu_hour = None if prices.gpu_hour is None else str(prices.gpu_hour)
+    return {
+        "date": prices.date, "note": prices.note, "core_hour": str(prices.core_hour), "gpu_hour": gpu_hour,
+        "models": rows,
+    }  # fmt: skip
 
 
 def _rounded(value: Json) -> Json:

@@ -33,6 +33,7 @@ from trueup.plan.limits import describe_capability, describe_structural, probe_c
 from trueup.plan.losses import split_losses
 from trueup.plan.reach import reach
 from trueup.plan.sheet import Sheet, mean
+from trueup.plan.structure import trend_of
 from trueup.plan.words import percent
 
 NONE = "none"
@@ -84,7 +85,7 @@ def diagnose(sheet: Sheet, target: float) -> Diagnosis:
         return Diagnosis(NONE, LEVERS[NONE], "No attempt came back, so nothing can be said.", ())
     found, at_chance = reach(sheet), is_at_chance(sheet)
     losses = split_losses(sheet, found, at_chance=at_chance)
-    case = Case(sheet, found, losses, target, at_chance)
+    case = Case(sheet, found, losses, target, at_chance, trend_of(sheet))
     rows = tuple(probe(case) for probe in PROBES)
     left_out = _left_out(sheet)
     if accuracy >= target:

@@ -8,6 +8,7 @@ from trueup.plan.losses import Losses
 from trueup.plan.reach import Reach
 from trueup.plan.resample import Interval
 from trueup.plan.sheet import Sheet
+from trueup.plan.structure import Trend
 
 FORM = 0.02
 """Share of attempts unread, or cut without a right answer, that is worth a call."""
@@ -35,13 +36,17 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the tests look at: a stratum's columns, what its ways reach, the losses, the target."""
+    """What the tests look at: a stratum's columns, what its ways reach, the losses, the target.
+
+    `trend` says how failures go with the structure of what is asked, where prompts state puzzles or programs.
+    """
 
     sheet: Sheet
     reach: Reach
     losses: Losses
     target: float
     at_chance: bool
+    trend: Trend | None = None
 
     @property
     def items(self) -> int:

@@ -1,4 +1,8 @@
-"""Tests 5 and 6: what only the solver gets right, what nothing gets right."""
+"""Tests 5 and 6: what only the solver gets right, what nothing gets right.
+
+Where failures rise with the structure of what is asked (see `structure.py`), two signs point to a structural limit, and
+the solver has to win anything at all, no longer a gap worth a call.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,9 @@ from trueup.plan.words import between, many, percent
 def probe_structural(case: Case) -> Evidence:
     """What the solver wins over the best deployable method of sampling, on the same items."""
     solver, selector, loss = case.reach.solver, case.reach.selector, case.losses["structural"]
+    told = "" if case.trend is None else f"; {case.trend}"
     if solver is None:
-        note = "no solver was tried on this stratum"
+        note = "no solver was tried on this stratum" + told
         return Evidence("structural", "solver minus sampling", None, None, GAP, False, 0, note, loss)
     won = solver.right - selector.right
     value, ci95 = mean(won) or 0.0, case.sheet.draws.mean(won, DIFFERENCE)
@@ -24,7 +29,9 @@ def probe_structural(case: Case) -> Evidence:
         f"right on {many(np.nansum(solver.right))} of {case.items} items, {many(never)} of which no attempt got right"
     )
     statistic = f"{solver.label} minus {selector.label}"
-    return Evidence("structural", statistic, value, ci95, GAP, ci95[0] > GAP, case.items, note, loss)
+    threshold = 0.0 if case.trend is not None and case.trend.rises else GAP
+    called = ci95[0] > threshold
+    return Evidence("structural", statistic, value, ci95, threshold, called, case.items, note + told, loss)
 
 
 def probe_capability(case: Case) -> Evidence:

@@ -1,67 +1,128 @@
 """What a training's card says to a study: what it cost, and on which items it was trained.
 
-A model must not be judged on what it was trained on, so those items are left out of a study that asks it.
+A model must not be judged on what it was trained on, so those items are left out of a study that asks it. A model that
+was trained twice has both trainings on its card.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from trueup.core.errors import BadInput
-from trueup.core.types import Item
+from trueup.core.types import Item, Json, Prompt
 
 CARD = "card.json"
+BEGUN = "train.json"
+"""What lies in the folder of a training from its beginning on."""
+MADE = ("adapter", "model")
+"""Where in its folder a training leaves what it made."""
+QUESTION = "{question}"
+"""Where a stratum's template puts the question."""
+NO_RECIPE: Mapping[str, Json] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A training: its dollars without the evaluation (None is unknown), the marks of its items, its stratum."""
+    """All trainings behind a model: their dollars without the evaluations (None is unknown), the marks of their items.
+
+    `stratum` is the last one's; `strata` are all that were trained on, `trainings` the cards' own rows, oldest first.
+    """
 
     usd: Decimal | None
     prompts: frozenset[str]
     stratum: str
+    strata: tuple[str, ...] = ()
+    trainings: tuple[Mapping[str, Json], ...] = ()
 
-    def without(self, items: Sequence[Item]) -> tuple[Item, ...]:
-        """The items that were not trained on."""
-        return tuple(item for item in items if mark(item) not in self.prompts)
+    def without(self, items: Sequence[Item], recipe: Mapping[str, Json] = NO_RECIPE) -> tuple[Item, ...]:
+        """The items that were not trained on, whatever they are called and whatever shots stand before them.
+
+        With their stratum's recipe they are known behind another template too.
+        """
+
+        def was_trained_on(item: Item) -> bool:
+            return not self.prompts.isdisjoint({*_endings(item.problem.prompt), *marks(item, recipe)})
+
+        return tuple(item for item in items if not was_trained_on(item))
 
 
 def read_past(spec: str) -> Past | None:
     """What the cards of a model's trainings say, of all that its words name; None where no part of it was trained.
 
     A card lies in the training's folder, above its `adapter`, its `model` and its .gguf. Raises BadInput where one is
-    malformed.
+    malformed, or its training has not come to its end.
     """
     cards = {card for part in [*spec.partition(":")[2].split(","), spec] if part and (card := _card_of(Path(part)))}
-    pasts = [_read(card) for card in sorted(cards)]
-    if not pasts:
-        return None
-    known = [past.usd for past in pasts if past.usd is not None]
-    prompts = frozenset[str]().union(*(past.prompts for past in pasts))
-    return Past(sum(known, Decimal(0)) if len(known) == len(pasts) else None, prompts, pasts[0].stratum)
+    trainings = {json.dumps(row, sort_keys=True): row for card in sorted(cards) for row in _read(card)}
+    return past_of(list(trainings.values())) if trainings else None
+
+
+def past_of(trainings: Sequence[Mapping[str, Any]]) -> Past:
+    """The rows of trainings, oldest first, taken together."""
+    amounts = [row["usd"] for row in trainings]
+    usd = None if None in amounts else sum((Decimal(amount) for amount in amounts), Decimal(0))
+    prompts = frozenset(mark for row in trainings for mark in row["prompts"])
+    strata = tuple(dict.fromkeys(row["stratum"] for row in trainings))
+    return Past(usd, prompts, trainings[-1]["stratum"], strata, tuple(trainings))
+
+
+def marks(item: Item, recipe: Mapping[str, Json]) -> list[str]:
+    """What tells an item from all others: the messages of its own, without the system and the shots of its recipe.
+
+    One mark as it is asked, and another without the template, where there is one.
+    """
+    turns = item.problem.prompt
+    system = turns[:1] if turns[0].role == "system" else ()
+    asked = turns[len(system) + 2 * len(recipe.get("shots", ())) :]
+    own = (*system, *asked) if system and system[0].content != recipe.get("system") else asked
+    before, _, behind = str(recipe.get("template", "")).partition(QUESTION)
+    bare = replace(own[-1], content=own[-1].content.removeprefix(before).removesuffix(behind))
+    return list(dict.fromkeys([_digest(own), _digest((*own[:-1], bare))]))
+
+
+def _endings(prompt: Prompt) -> Iterator[str]:
+    """The marks that an item may have been given when other shots, or none, stood before it."""
+    for place in range(len(prompt)):
+        yield _digest(prompt[place:])
+        if place > 1 and prompt[0].role == "system":
+            yield _digest((prompt[0], *prompt[place:]))
+
+
+def _digest(turns: Prompt) -> str:
+    """A question that is asked alone goes by its content, as on the cards of the first version."""
+    text = turns[0].content if len(turns) == 1 else json.dumps([[turn.role, turn.content] for turn in turns])
+    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _card_of(path: Path) -> Path | None:
     place = path.expanduser()
     if not place.exists():
         return None
-    return next((folder / CARD for folder in (place, place.parent) if (folder / CARD).is_file()), None)
+    is_made = place.name in MADE or place.is_file()
+    for folder in (place, place.parent) if is_made else (place,):
+        if (folder / CARD).is_file():
+            return folder / CARD
+        if (folder / BEGUN).is_file() and any((folder / made).exists() for made in MADE):
+            raise BadInput(f"the training in {str(folder)!r} has no card yet; run its command again to end it")
+    return None
 
 
-def _read(path: Path) -> Past:
+def _read(path: Path) -> list[dict[str, Any]]:
+    """The rows of all trainings on a card; one of the first version tells of its own alone.
+
+    Raises BadInput where it is malformed.
+    """
     try:
         table = json.loads(path.read_bytes())
-        usd = table["training_usd"]
-        return Past(None if usd is None else Decimal(usd), frozenset(table["data"]["prompts"]), table["stratum"])
-    except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+        own = {"stratum": table["stratum"], "usd": table["training_usd"], "prompts": table["data"]["prompts"]}
+        rows: list[dict[str, Any]] = table.get("trainings", [own])
+        past_of(rows)
+        return rows
+    except (ValueError, KeyError, TypeError, IndexError, ArithmeticError) as error:
         raise BadInput(f"{path} is no card of this version ({error}); train again") from None
-
-
-def mark(item: Item) -> str:
-    """What tells an item's question from all others, whatever the item is called and whatever shots stand before it."""
-    return blake2b(item.problem.prompt[-1].content.encode(), digest_size=16).hexdigest()

@@ -13,7 +13,7 @@ from trueup.plan.estimate import Column
 from trueup.plan.resample import Interval
 from trueup.plan.sheet import Sheet, mean
 
-SOLVER = ("solve", "formalise_and_solve")
+SOLVER = ("solve", "formalise_and_solve", "decode_with_lexicon", "run_stored")
 CONSTRAINED = ("constrained",)
 PLAIN = ("once", *SOLVER, *CONSTRAINED)
 

@@ -7,18 +7,14 @@ Cost: microseconds a text.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trueup import __version__
 from trueup.core.errors import UnknownName
 from trueup.core.grid import Grid, givens_of, units_of
+from trueup.core.puzzles.families.sudoku import Row, begun_rows
 from trueup.core.types import Problem
-
-FRAME = re.compile(r"[\s\[\](){}|,;:+\-=*]+")
-CELL = re.compile(r"[0-9]{1,2}")
-Row = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,7 @@ class ConstraintPrefix:
     async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
         """0 for each text whose last grid, as far as it goes, contradicts the givens or repeats a number, else 1."""
         givens = givens_of(problem)
-        return [float(_holds(_begun(text, len(givens)), givens)) for text in texts]
+        return [float(_holds(begun_rows(text, len(givens)), givens)) for text in texts]
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -41,26 +37,6 @@ def constraint_prefix(*, family: str = "sudoku") -> ConstraintPrefix:
     if family != "sudoku":
         raise UnknownName("family of constraint_prefix", family, ["sudoku"])
     return ConstraintPrefix(f"constraint_prefix family={family} {__version__}")
-
-
-def _begun(text: str, size: int) -> list[Row]:
-    """The rows of the last grid that the text has begun; words between rows begin a new one."""
-    blocks: list[list[Row]] = [[]]
-    for line in text.replace("]", "]\n").splitlines():
-        row = _row(line, size)
-        if row is None:
-            blocks.append([])
-        elif row:
-            blocks[-1].append(row)
-    return next((block for block in reversed(blocks) if block), [])
-
-
-def _row(line: str, size: int) -> Row | None:
-    """The numbers of a line, however few; empty for a line of frame, None for one that holds anything else."""
-    cells = FRAME.sub(" ", line).split()
-    if len(cells) == 1 and cells[0].isdecimal() and size < 10:
-        cells = list(cells[0])
-    return tuple(map(int, cells)) if all(CELL.fullmatch(cell) for cell in cells) else None
 
 
 def _holds(rows: Sequence[Row], givens: Grid) -> bool:

@@ -67,6 +67,7 @@ def _prices(study: Study) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [
         ("dated", prices["date"]),
         ("core-hour", f"${prices['core_hour']}"),
+        *([("GPU-hour", f"${prices['gpu_hour']}")] if prices.get("gpu_hour") else []),
     ]
     return [*rows, ("note", prices["note"])] if prices["note"] else rows
 

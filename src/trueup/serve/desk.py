@@ -13,7 +13,7 @@ from trueup.core.types import Item, Problem, Prompt, Sampling
 from trueup.plan.policy import Policy
 
 NEEDS_CHECK = frozenset({"best_of_n"})
-NEEDS_SOLVER = frozenset({"solve", "formalise_and_solve"})
+NEEDS_SOLVER = frozenset({"solve", "formalise_and_solve", "decode_with_lexicon", "run_stored"})
 
 
 @dataclass(frozen=True, slots=True)

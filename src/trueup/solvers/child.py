@@ -11,8 +11,10 @@ import os
 import resource
 import sys
 import time
+from typing import Any
 
 from trueup.solvers.decide import decide
+from trueup.solvers.decodings import decode_puzzle
 from trueup.solvers.puzzle import solve_puzzle
 
 
@@ -26,8 +28,15 @@ def main(memory_megabytes: int, limit_seconds: float) -> None:
     for line in sys.stdin:
         started = time.process_time()
         job = json.loads(line)
-        reply = solve_puzzle(job["puzzle"], limit_seconds) if "puzzle" in job else decide(job, limit_seconds)
+        reply = _reply(job, limit_seconds)
         print(json.dumps(reply | {"seconds": time.process_time() - started}), file=replies, flush=True)
+
+
+def _reply(job: dict[str, Any], limit_seconds: float) -> dict[str, Any]:
+    if "puzzle" not in job:
+        return decide(job, limit_seconds)
+    found = decode_puzzle(job["puzzle"], int(job.get("decodings", 1)))
+    return solve_puzzle(job["puzzle"], limit_seconds) if found is None else found
 
 
 if __name__ == "__main__":

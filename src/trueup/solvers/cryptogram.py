@@ -62,18 +62,28 @@ class Cipher:
 
 def solve_cryptogram(puzzle: Cryptogram, *, width: int = WIDTH, branch: int = BRANCH) -> dict[str, str]:
     """What each letter of the text stands for."""
+    return next((key for _, key in cryptogram_keys(puzzle, 1, width=width, branch=branch)), {})
+
+
+def cryptogram_keys(
+    puzzle: Cryptogram, k: int, *, width: int = WIDTH, branch: int = BRANCH
+) -> list[tuple[float, dict[str, str]]]:
+    """Up to k keys, the likeliest first, each with the worth of its words in nats; none where no letter is used."""
     lexicon = load_lexicon()
     found = [(match[0], match.start(), match.end()) for match in WORD.finditer(puzzle.text)]
     if not found:
-        return {}
+        return []
     slots = tuple(np.array([ALPHABET.index(letter) for letter in word], np.int8) for word, _, _ in found)
     gaps = [puzzle.text[end:start] for (_, _, end), (_, start, _) in pairwise(found)]
     follows = [False, *(gap.isspace() for gap in gaps)]
     cipher = Cipher(slots, tuple(_pattern(lexicon, slot) for slot in slots))
-    best = fill(Search(cipher, lexicon, [len(slot) for slot in slots], follows, width=width, branch=branch))[0]
-    plain = _completed(best.state, slots, lexicon)
+    filled = fill(Search(cipher, lexicon, [len(slot) for slot in slots], follows, width=width, branch=branch))
     used = sorted({int(letter) for slot in slots for letter in slot} - {APOSTROPHE})
-    return {ALPHABET[letter]: ALPHABET[plain[letter]] for letter in used}
+    keys = []
+    for one in filled[:k]:
+        plain = _completed(one.state, slots, lexicon)
+        keys.append((one.worth, {ALPHABET[letter]: ALPHABET[plain[letter]] for letter in used}))
+    return keys
 
 
 def _pattern(lexicon: Lexicon, slot: Letters) -> NDArray[np.bool_]:

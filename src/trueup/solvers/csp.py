@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from trueup.core.puzzles.families import FAMILIES, stated
 from trueup.core.types import Problem, Solution, last_asked
+from trueup.solvers.stated import solve_stated
 from trueup.solvers.worker import Worker, open_worker, solver_version
 
 
@@ -24,12 +25,7 @@ class StatedSolver:
         if found is None:
             return Solution("unreadable", reason="the last message states no puzzle of a family of csp")
         family, puzzle = found
-        reply = await self._worker.run({"stated": puzzle.constraints()})
-        conflict, reason = tuple(reply.get("conflict", ())), reply.get("reason", "")
-        if reply["status"] != "solved":
-            return Solution(reply["status"], seconds=reply["seconds"], conflict=conflict, reason=reason)
-        text = puzzle.answer(reply["values"])
-        return Solution("solved", text, FAMILIES[family].said(text), reply["seconds"])
+        return await solve_stated(self._worker, puzzle, FAMILIES[family].said)
 
     async def close(self) -> None:
         """Kill the worker's process."""

@@ -69,6 +69,13 @@ class Columns:
 
 def solve_drop(puzzle: DropQuote, *, width: int = WIDTH, branch: int = BRANCH) -> list[list[str]] | None:
     """The puzzle's grid with a letter in every cell; None where nothing fits."""
+    return next((grid for _, grid in drop_grids(puzzle, 1, width=width, branch=branch)), None)
+
+
+def drop_grids(
+    puzzle: DropQuote, k: int, *, width: int = WIDTH, branch: int = BRANCH
+) -> list[tuple[float, list[list[str]]]]:
+    """Up to k fillings, the likeliest first, each with the worth of its words in nats; none where nothing fits."""
     lexicon = load_lexicon()
     slots, follows = _slots(puzzle)
     counts = np.zeros((len(puzzle.letters), len(ALPHABET)), np.int16)
@@ -78,8 +85,7 @@ def solve_drop(puzzle: DropQuote, *, width: int = WIDTH, branch: int = BRANCH) -
     search = Search(
         Columns(slots, counts), lexicon, [len(slot.cells) for slot in slots], follows, width=width, branch=branch
     )
-    found = fill(search)
-    return _written(puzzle, slots, found[0], lexicon) if found else None
+    return [(one.worth, _written(puzzle, slots, one, lexicon)) for one in fill(search)[:k]]
 
 
 def _left(state: NDArray[np.int16], column: int, letters: Letters, place: int) -> NDArray[np.bool_]:

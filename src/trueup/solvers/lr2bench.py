@@ -6,6 +6,7 @@ answer from a lexicon is the likeliest one; one from clues that rules read is ri
 
 from __future__ import annotations
 
+from trueup.core.errors import BadInput
 from trueup.core.types import Problem, Solution, last_asked
 from trueup.solvers.worker import Worker, open_worker, solver_version
 
@@ -13,14 +14,15 @@ from trueup.solvers.worker import Worker, open_worker, solver_version
 class PuzzleSolver:
     """Implements Solver; made by `lr2bench`."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, decodings: int) -> None:
         """Solve in this worker."""
-        self._worker = worker
-        self.fingerprint = f"lr2bench:{solver_version()}"
+        self._worker, self._decodings = worker, decodings
+        several = f"{decodings} decodings:" if decodings > 1 else ""
+        self.fingerprint = f"lr2bench:{several}{solver_version()}"
 
     async def solve(self, problem: Problem) -> Solution:
         """The answer between the benchmark's tags, or why there is none."""
-        reply = await self._worker.run({"puzzle": last_asked(problem.prompt)})
+        reply = await self._worker.run({"puzzle": last_asked(problem.prompt), "decodings": self._decodings})
         text, conflict = reply["text"], tuple(reply.get("conflict", ()))
         return Solution(reply["status"], text, text or None, reply["seconds"], conflict, reply.get("reason", ""))
 
@@ -29,6 +31,12 @@ class PuzzleSolver:
         await self._worker.close()
 
 
-def lr2bench(*, limit_seconds: float = 60.0, memory_megabytes: int = 4096) -> PuzzleSolver:
-    """Solve sudoku, logic puzzles, drop quotes and cryptograms as LR²Bench prints them."""
-    return PuzzleSolver(open_worker(limit_seconds, memory_megabytes))
+def lr2bench(*, limit_seconds: float = 60.0, memory_megabytes: int = 4096, decodings: int = 1) -> PuzzleSolver:
+    """Solve sudoku, logic puzzles, drop quotes and cryptograms as LR²Bench prints them.
+
+    With `decodings` above 1 up to so many answers to a drop quote or a cryptogram come in one text, each behind its
+    worth in nats and the likeliest last: what `decode_with_lexicon` chooses from. Raises BadInput for none.
+    """
+    if decodings < 1:
+        raise BadInput(f"lr2bench decodings is {decodings}; give at least 1")
+    return PuzzleSolver(open_worker(limit_seconds, memory_megabytes), decodings)

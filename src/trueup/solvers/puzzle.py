@@ -54,7 +54,7 @@ def _sudoku(grid: Grid, limit_seconds: float) -> Reply:
     values, size = reply.pop("values", {}), len(grid)
     if reply["status"] == "solved":
         answer = [[values[cell_name(r, c)] for c in range(size)] for r in range(size)]
-        reply["text"] = _tagged(answer)
+        reply["text"] = tagged(answer)
     return reply
 
 
@@ -69,24 +69,25 @@ def _logic(puzzle: LogicPuzzle, limit_seconds: float) -> Reply:
         for i, name in enumerate(puzzle.categories[key], 1):
             found = {c: next(v for v in puzzle.categories[c] if values[f"{c}: {v}"] == i) for c in others}
             rows.append({key: name, **found})
-        reply["text"] = _tagged(rows)
+        reply["text"] = tagged(rows)
     return reply
 
 
 def _drop(puzzle: DropQuote, limit_seconds: float) -> Reply:
     grid = solve_drop(puzzle)
-    return {"status": "undecided", "text": ""} if grid is None else {"status": "solved", "text": _tagged(grid)}
+    return {"status": "undecided", "text": ""} if grid is None else {"status": "solved", "text": tagged(grid)}
 
 
 def _cryptogram(puzzle: Cryptogram, limit_seconds: float) -> Reply:
-    return {"status": "solved", "text": _tagged(solve_cryptogram(puzzle), "Mapping")}
+    return {"status": "solved", "text": tagged(solve_cryptogram(puzzle), "Mapping")}
 
 
 def _solved(program: Program, limit_seconds: float) -> Reply:
     return {"text": "", **solve_finite(program, limit_seconds)}
 
 
-def _tagged(answer: Json, tag: str = "Answer") -> str:
+def tagged(answer: Json, tag: str = "Answer") -> str:
+    """An answer as the benchmark wants it, between its tags."""
     return f"<{tag}>\n{json.dumps(answer)}\n</{tag}>"
 
 

@@ -1,9 +1,9 @@
 """Solves nonlinear equations, inequalities and objectives in fractions, by SciPy from several starts.
 
 Runs in the child process only. A solution that is found satisfies the program to a tolerance; a least value is a local
-one, the best of all starts. That none was found proves nothing: the status is then `undecided`. Without an objective it
-is Levenberg and Marquardt's least squares within bounds (SciPy's trust region), with one sequential quadratic
-programming (Kraft 1988).
+one, the best of all starts, or the only one where the program is convex. That none was found proves nothing: the status
+is then `undecided`. Without an objective it is Levenberg and Marquardt's least squares within bounds (SciPy's trust
+region), with one sequential quadratic programming (Kraft 1988).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scipy.optimize import least_squares, minimize
 from trueup.core.csp.program import FLOAT, MAXIMIZE, Expr, Node, Program, conjuncts
 from trueup.core.csp.values import value_of
 from trueup.core.errors import BadInput
+from trueup.solvers.convex import degree, is_convex
 from trueup.solvers.gradient import value_and_slopes
 
 Vector = NDArray[np.float64]
@@ -37,6 +38,11 @@ class Smooth:
     high: Vector
     zeros: tuple[Expr, ...]
     floors: tuple[Expr, ...]
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether all of them are."""
+        return all(degree(expr) <= 1 for expr in (*self.zeros, *self.floors))
 
     def values(self, expressions: tuple[Expr, ...], x: Vector) -> tuple[Vector, NDArray[np.float64]]:
         """The value of each expression, and a row of slopes each."""
@@ -62,16 +68,17 @@ def solve_smooth(program: Program, limit_seconds: float) -> dict[str, Any]:
     """
     smooth, objective = _split(program), program.objective
     sign = -1.0 if objective is not None and objective.sense == MAXIMIZE else 1.0
+    settles = objective is None or (is_convex(objective) and smooth.is_linear)
     best: tuple[float, Vector] | None = None
     end = time.monotonic() + limit_seconds
     for start in _starts(smooth):
-        x = _feasible(smooth, start)
+        x, has_ended = _feasible(smooth, start), True
         if objective is not None:
-            x = _descended(smooth, objective.expr, sign, x)
+            x, has_ended = _descended(smooth, objective.expr, sign, x)
         if smooth.violation(x) <= TOLERANCE:
             worth = 0.0 if objective is None else sign * _at(smooth, objective.expr, x)
             best = (worth, x) if best is None or worth < best[0] else best
-        if time.monotonic() > end or (best is not None and objective is None):
+        if time.monotonic() > end or (best is not None and settles and has_ended):
             break
     if best is None:
         return {"status": "timeout" if time.monotonic() > end else "undecided"}
@@ -131,7 +138,9 @@ def _feasible(smooth: Smooth, start: Vector) -> Vector:
     return np.asarray(found.x)
 
 
-def _descended(smooth: Smooth, expr: Expr, sign: float, start: Vector) -> Vector:
+def _descended(smooth: Smooth, expr: Expr, sign: float, start: Vector) -> tuple[Vector, bool]:
+    """The best point downhill from here, and whether the descent came to its end."""
+
     def worth(x: Vector) -> tuple[float, Vector]:
         value, slopes = smooth.values((expr,), x)
         return sign * float(value[0]), sign * slopes[0]
@@ -150,7 +159,7 @@ def _descended(smooth: Smooth, expr: Expr, sign: float, start: Vector) -> Vector
         worth, start, jac=True, method="SLSQP", bounds=bounds, constraints=constraints,
         options={"maxiter": 300, "ftol": 1e-12},
     )  # fmt: skip
-    return np.asarray(found.x)
+    return np.asarray(found.x), bool(found.success)
 
 
 def _at(smooth: Smooth, expr: Expr, x: Vector) -> float:

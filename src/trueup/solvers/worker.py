@@ -21,6 +21,7 @@ from trueup.core.types import Json
 START_SECONDS = 60.0
 GRACE_SECONDS = 1.0
 CHUNK_BYTES = 65_536
+MOST_SECONDS, MOST_MEGABYTES = 7 * 24 * 3600, 1 << 26
 LIBRARIES = ("ortools", "scipy", "z3-solver", "wordfreq", "symspellpy")
 Reply = dict[str, Any]
 """What the child says of a job: its `status`, the `text` of a solution, the `seconds` that it took, and more."""
@@ -107,10 +108,11 @@ class Worker:
 def open_worker(limit_seconds: float, memory_megabytes: int) -> Worker:
     """A worker with these limits.
 
-    Raises BadInput where one of them is nothing.
+    Raises BadInput where one of them is nothing, or more than a clock or a machine can count.
     """
-    if not limit_seconds > 0 or memory_megabytes < 1:
-        raise BadInput(f"solver limits are {limit_seconds} s and {memory_megabytes} MB; both must be above 0")
+    if not 0 < limit_seconds <= MOST_SECONDS or not 0 < memory_megabytes <= MOST_MEGABYTES:
+        most = f"at most {MOST_SECONDS:,} s and {MOST_MEGABYTES:,} MB"
+        raise BadInput(f"solver limits are {limit_seconds} s and {memory_megabytes} MB; both must be above 0, {most}")
     return Worker(limit_seconds=limit_seconds, memory_megabytes=memory_megabytes)
 
 

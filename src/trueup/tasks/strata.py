@@ -13,7 +13,10 @@ from trueup.core.types import Item, Json, Sampling
 from trueup.tasks.prompting import build_chat
 from trueup.tasks.taskfile import StratumSpec, TaskFile
 
-USUAL_VERIFIER = {"jsonl": "exact", "gym": "gym", "calls": "function_call", "lr2bench": "lr2bench"}
+USUAL_VERIFIER = {
+    "jsonl": "exact", "gym": "gym", "calls": "function_call", "lr2bench": "lr2bench", "power_flow": "numerical",
+    "quadratic": "numerical family=quadratic", "word-problems": "objective", "stored-programs": "exact case=true",
+}  # fmt: skip
 SAMPLING_KEYS = ("temperature", "top_p", "max_tokens")
 
 Source = Callable[..., Sequence[Item]]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from trueup.core.asks import Sample
-from trueup.core.cost import Prices
+from trueup.core.cost import GPU, Prices
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model
@@ -20,6 +20,7 @@ from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Attempt, Grade, Prompt, Usage
 from trueup.models.huggingface import HuggingFace
 from trueup.run import Clerk, Tab, answer
+from trueup.train.job import Failed
 
 T = TypeVar("T")
 Work = Callable[[Clerk, Tab], Awaitable[T]]
@@ -41,8 +42,9 @@ class Engine:
     def open(self, folder: Path) -> HuggingFace:
         """The model in a folder; its weights are loaded when the first sample is missing on the ledger."""
         return HuggingFace(
-            folder, device=self.device, dtype=self.dtype, rows=self.rows, threads=self.threads, template=self.template
-        )
+            folder, device=self.device, dtype=self.dtype, rows=self.rows, threads=self.threads, template=self.template,
+            billing="cpu" if self.device == "cpu" else GPU,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ class Graded:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Samples and grades; `others` opens the models that the user gave with `--with`, `arm` reads `best_of_n n=8`."""
+    """Samples and grades; `others` opens the models that the user gave with `--with`, `arm` reads `best_of_n n=8`.
+
+    `seen` is told how far it is, `failed` of every item that an ask of its failed on.
+    """
 
     ledger: Ledger
     prices: Prices
@@ -64,6 +69,7 @@ class Asker:
     arm: Callable[[str], Arm]
     others: Mapping[str, Callable[[], Model]] = field(default_factory=dict)
     seen: Seen = lambda what, done, of: None
+    failed: Failed = lambda what, item, reason: None
 
     def each(self, folder: Path, stratum: Stratum, work: Work[T], what: str) -> list[T | None]:
         """The work done on every item by the model in a folder; None where an ask of its failed.
@@ -85,6 +91,7 @@ class Asker:
                     result: T | None = await work(clerk, tab)
                 except AskFailed as error:
                     failures.append(str(error))
+                    self.failed(what, tab.item.problem.id, str(error))
                     result = None
             done += 1
             self.seen(what, done, len(stratum.items))

@@ -25,7 +25,10 @@ EVALUATION, RETRIED = "evaluation", "retried"
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Books passes under what tells this training from all others; `is_priced` where its seconds have a price."""
+    """Books passes under what tells this training from all others.
+
+    `gpus` are those held for each second that is booked, 0 where these are core-seconds.
+    """
 
     ledger: Ledger
     prices: Prices
@@ -34,7 +37,7 @@ class Books:
     settings: Mapping[str, Json]
     stratum: str
     seed: int
-    is_priced: bool
+    gpus: float = 0.0
 
     def charge(self, passes: Passes) -> None:
         """Return when the passes are on disk."""
@@ -53,7 +56,8 @@ class Books:
         )  # fmt: skip
 
     def _row(self, key: bytes, kind: str, passes: Passes) -> Charge:
-        usd = self.prices.compute(passes.seconds) if self.is_priced else None
+        seconds, prices = passes.seconds, self.prices
+        usd = prices.held(seconds * self.gpus) if self.gpus else prices.compute(seconds)
         return Charge(
             key, kind, self.fingerprint, self.stratum, True, passes.prompt_tokens, 0, passes.completion_tokens,
             0.0, passes.seconds, passes.flops, usd, reply=f"{self.trainer} step {passes.step}",

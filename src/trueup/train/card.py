@@ -10,19 +10,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trueup.core.types import Item, Json
-from trueup.plan.past import CARD, mark
+from trueup.core.types import Json
+from trueup.plan.past import CARD, past_of
 
 PAGE = "card.md"
-VERSION = 1
+VERSION = 2
+"""Version 1 knew one training alone."""
 
 
-def data_of(trained_on: Sequence[Item], held_out: Sequence[Item]) -> dict[str, Json]:
-    """The card's account of its items."""
+def history_of(
+    origin: Mapping[str, Any], replayed: tuple[Sequence[str], Sequence[str]], own: Mapping[str, Json]
+) -> dict[str, Json]:
+    """The card's account of its items and of what they were trained for, the trainings before this one included.
+
+    `own` is this training's row without its marks; `replayed` are ids and marks of items of other strata.
+    """
+    ids, marks = replayed
+    rows = [*origin["trainings"], {**own, "items": len(origin["trained_on"]), "prompts": [*origin["prompts"], *marks]}]
+    past = past_of(rows)
     return {
-        "trained_on": [item.problem.id for item in trained_on],
-        "held_out": [item.problem.id for item in held_out],
-        "prompts": [mark(item) for item in trained_on],
+        "data": {
+            "trained_on": origin["trained_on"],
+            "replayed": list(ids),
+            "held_out": origin["held_out"],
+            "prompts": sorted(past.prompts),
+        },
+        "training_usd": None if past.usd is None else str(past.usd),
+        "trainings": rows,
     }
 
 
@@ -52,8 +66,11 @@ def page(card: Mapping[str, Any]) -> str:
         "",
         f"- trainer: `{card['trainer']} {settings}`, seed {card['seed']}, profile {card['profile']}",
         f"- base: `{card['model']['spec']}`, {card['model']['fingerprint']}",
-        f"- data: {len(card['data']['trained_on'])} items trained on, {len(card['data']['held_out'])} held out",
-        f"- training cost: {_usd(card['training_usd'])} without evaluation; every row is in ledger.sqlite",
+        f"- data: {len(card['data']['trained_on'])} items trained on, {len(card['data']['replayed'])} of other strata "
+        f"replayed, {len(card['data']['held_out'])} held out",
+        f"- training cost: {_usd(card['training_usd'])} without evaluation; every row of it is in ledger.sqlite",
+        *_steps(card["trainings"]),
+        *(f"- left out: {count} items ({what}), see failures.jsonl" for what, count in card["failures"].items()),
         f"- last figures: {', '.join(f'{name} {value:.4g}' for name, value in card['figures'].items())}",
         "",
         "| ledger | rows | prompt tokens | completion tokens | seconds | TFLOPs | dollars |",
@@ -64,6 +81,12 @@ def page(card: Mapping[str, Any]) -> str:
         "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _steps(trainings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where a model was trained more than once, what each training cost; the ledgers of the earlier are elsewhere."""
+    told = [f"  - {row.get('trainer', 'a training')} on {row['stratum']}: {_usd(row['usd'])}" for row in trainings]
+    return told if len(told) > 1 else []
 
 
 def _rows(evaluation: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from trueup.core.asks import Sample
 from trueup.core.stratum import Stratum
 from trueup.core.types import Json
 from trueup.methods.revise import ask_again
+from trueup.models.huggingface.network import UNBOUNDED
 from trueup.plan.estimate import Column
 from trueup.plan.resample import Resampler
 from trueup.run import Clerk, Tab
@@ -30,7 +31,6 @@ from trueup.train.offline.own import Trace
 from trueup.train.texts import Example, Tokens, batch_of, tokens_of
 
 ROWS = 8
-UNBOUNDED = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)

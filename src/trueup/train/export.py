@@ -38,13 +38,15 @@ def check_kind(kind: str, model: str) -> None:
 
 def write_base(folder: Path, target: Path) -> Path:
     """An adapter's model in full weights, made once."""
+    from trueup.models.huggingface.network import quiet
     from trueup.train.network import merged
 
     if not target.exists():
         draft = target.with_name(f"{target.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
         network, tokenizer = merged(folder)
-        network.save_pretrained(draft, safe_serialization=True)
+        with quiet():
+            network.save_pretrained(draft, safe_serialization=True)
         tokenizer.save_pretrained(draft)
         os.replace(draft, target)
     return target

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueup.core.stratum import Stratum
+from trueup.models.huggingface.network import quiet
 
 if TYPE_CHECKING:
     from trueup.train.ask import Asker
     from trueup.train.real.profiles import Profile
 
 ADAPTER, MODEL, CHECKPOINTS = "adapter", "model", "checkpoints"
+Failed = Callable[[str, str, str], None]
+"""(what was done, the item's id, the reason) of an item that could not be sampled or graded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Job:
     `model` is never changed. A trainer may keep checkpoints in `out/checkpoints`, and saves with `save`. `ask` samples
     and grades through the house's own engines at the same ledger; trainers that sample for themselves leave it.
     `others` are the training halves of the task's other strata, which a trainer may replay. `threads` are the cores of
-    a CPU, `template` the chat template that is not the model's own.
+    a CPU, `template` the chat template that is not the model's own. `failed` is told of items that are left out.
     """
 
     model: Path
@@ -77,6 +80,7 @@ class Job:
     others: tuple[Stratum, ...] = ()
     threads: int = 1
     template: str = ""
+    failed: Failed = lambda what, item, reason: None
 
     @property
     def checkpoints(self) -> Path:
@@ -93,7 +97,8 @@ def save(network: Any, tokenizer: Any, folder: Path) -> bool:
     target = folder / (ADAPTER if is_adapter else MODEL)
     draft = target.with_name(f"{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
-    network.save_pretrained(draft, safe_serialization=True)
+    with quiet():
+        network.save_pretrained(draft, safe_serialization=True)
     tokenizer.save_pretrained(draft)
     (draft / "README.md").unlink(missing_ok=True)
     if is_adapter:

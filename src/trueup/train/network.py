@@ -17,8 +17,8 @@ from trueup.core.errors import BadInput, Unavailable
 from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
 from trueup.models.huggingface.folder import base_of, read_shape
-from trueup.models.huggingface.network import quiet
-from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.models.huggingface.network import ends_of, quiet
+from trueup.models.huggingface.vocabulary import Vocabulary, read_template
 
 ALPHA = 2
 """LoRA's alpha is this many ranks, so that a rank can be changed without the learning rate."""
@@ -72,7 +72,7 @@ def load(folder: Path, *, device: str, dtype: str, lora_rank: int, template: str
     if lora_rank < 0:
         raise BadInput(f"lora_rank is {lora_rank}; give a rank of 1 or more, or 0 to train all weights")
     base, kind = base_of(folder), getattr(torch, dtype)
-    network, tokenizer = _read(base or folder, torch.float32 if lora_rank == 0 else kind, folder)
+    network, tokenizer = read(folder, torch.float32 if lora_rank == 0 else kind)
     if base is not None:
         network = _adapted(network, folder)
         network = network if lora_rank else network.merge_and_unload()
@@ -81,23 +81,31 @@ def load(folder: Path, *, device: str, dtype: str, lora_rank: int, template: str
     if not lora_rank:
         network.requires_grad_(True)
     place = torch.device(device)
-    width = network.get_output_embeddings().weight.shape[0]
-    vocabulary = Vocabulary(tokenizer, frozenset({tokenizer.eos_token_id}), width, template=template, name=folder.name)
-    shape = read_shape(folder)
+    vocabulary, shape = vocabulary_of(network, tokenizer, template, folder), read_shape(folder)
     card = ModelCard(folder.name, "", "cpu", shape.parameters, shape.layers, shape.width)
     return Trainee(network.to(place).train(), vocabulary, card, place, kind, lora_rank > 0)
 
 
 def merged(folder: Path) -> tuple[Any, Any]:
     """A folder's network with an adapter added to its weights, in float32, and its tokenizer."""
-    base = base_of(folder)
-    network, tokenizer = _read(base or folder, torch.float32, folder)
-    return (network if base is None else _adapted(network, folder).merge_and_unload()), tokenizer
+    network, tokenizer = read(folder, torch.float32)
+    return (network if base_of(folder) is None else _adapted(network, folder).merge_and_unload()), tokenizer
 
 
-def _read(base: Path, dtype: torch.dtype, folder: Path) -> tuple[Any, Any]:
+def vocabulary_of(network: Any, tokenizer: Any, template: str, folder: Path) -> Vocabulary:
+    """A model's tokens, with the ends that its generation settings and its tokenizer name; `template` may be a file."""
+    width = network.get_output_embeddings().weight.shape[0]
+    return Vocabulary(tokenizer, ends_of(network, tokenizer), width, template=read_template(template), name=str(folder))
+
+
+def read(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The network in a folder, of an adapter its base's, and the folder's tokenizer.
+
+    Raises BadInput where they cannot be loaded, or the tokenizer has no end of text.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    base = base_of(folder) or folder
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -127,8 +135,19 @@ def lora_config(rank: int) -> Any:
 
 
 def _adapted(network: Any, folder: Path) -> Any:
-    with _without_news():
-        return _peft().PeftModel.from_pretrained(network, folder, is_trainable=True)
+    """The network with the adapter in a folder.
+
+    Raises BadInput where the adapter was trained on another.
+    """
+    try:
+        with _without_news():
+            return _peft().PeftModel.from_pretrained(network, folder, is_trainable=True)
+    except (RuntimeError, ValueError, KeyError) as error:
+        told = " ".join(str(error).split())[:160]
+        raise BadInput(
+            f"the adapter {str(folder)!r} does not fit its base {str(base_of(folder))!r} ({told}); put back the one "
+            "that it was trained on"
+        ) from error
 
 
 @contextmanager

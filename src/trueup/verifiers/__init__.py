@@ -8,5 +8,18 @@ from trueup.verifiers.json_schema import json_schema
 from trueup.verifiers.lr2bench import lr2bench
 from trueup.verifiers.math import math
 from trueup.verifiers.number import number
+from trueup.verifiers.numerical import numerical
+from trueup.verifiers.objective import objective
 
-__all__ = ["constraint", "exact", "function_call", "gym", "json_schema", "lr2bench", "math", "number"]
+__all__ = [
+    "constraint",
+    "exact",
+    "function_call",
+    "gym",
+    "json_schema",
+    "lr2bench",
+    "math",
+    "number",
+    "numerical",
+    "objective",
+]

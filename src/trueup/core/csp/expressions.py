@@ -17,6 +17,8 @@ COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 CALLS = frozenset(name for name, operator in OPERATORS.items() if not operator.power and name != "neg")
 NOT, NEG = OPERATORS["not"].power, 9
 ANYTHING = 0
+Places = tuple[int] | range
+"""The places along one of an array's dimensions."""
 LARGEST, DIGITS, SHOWN = 10**15, 18, 20
 
 
@@ -36,13 +38,14 @@ class Reader:
 
     def take(self) -> Token:
         """The next token, which is then behind us."""
-        token = self.here
+        token = self.tokens[self.place]
         self.place += token.sort != "end"
         return token
 
     def skip(self, mark: str) -> bool:
         """Whether this mark came next; if so it is behind us."""
-        is_next = self.here.sort in ("mark", "name") and self.here.text == mark
+        token = self.tokens[self.place]
+        is_next = token.text == mark and token.sort in ("mark", "name")
         self.place += is_next
         return is_next
 
@@ -221,21 +224,22 @@ def _slice(reader: Reader) -> list[Expr] | None:
 
 def _cells(reader: Reader, name: str) -> list[Expr]:
     """The cells that places in brackets name: numbers, `*`, ranges, or expressions, which choose one cell."""
-    places: list[Sequence[int] | Expr] = []
+    places: list[Places | Expr] = []
     while True:
         places.append(_place(reader, name, len(places)))
         if not reader.skip(","):
             reader.want("]")
             break
-    if all(isinstance(place, Sequence) for place in places):
-        return [*reader.scope.cells(name, [place for place in places if isinstance(place, Sequence)])]
-    chosen = [Const(place[0]) if isinstance(place, Sequence) else place for place in places]
-    if any(isinstance(place, Sequence) and len(place) != 1 for place in places):
+    named = [place for place in places if isinstance(place, tuple | range)]
+    if len(named) == len(places):
+        return [*reader.scope.cells(name, named)]
+    chosen = [Const(place[0]) if isinstance(place, tuple | range) else place for place in places]
+    if any(len(place) != 1 for place in named):
         raise reader.error(f"a slice of {name!r} and a place that is not a number cannot go together")
     return [build.element(reader.scope, name, chosen)]
 
 
-def _place(reader: Reader, name: str, axis: int) -> Sequence[int] | Expr:
+def _place(reader: Reader, name: str, axis: int) -> Places | Expr:
     if reader.skip("*"):
         return reader.scope.along(name, axis)
     place = read_expression(reader)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from trueup.core.errors import BadInput
 
 PATTERN = re.compile(
-    r"""(?P<space>[ \t\r]+)
-    |(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
+    r"""[ \t\r]*(?:
+    (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
     |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
     |"(?P<quoted>[^"\n]*)"
     |(?P<clue>\#.*)
-    |(?P<mark><->|->|\.\.|==|!=|<=|>=|[-+*/^<>=()\[\]{},:.])""",
+    |(?P<mark><->|->|\.\.|==|!=|<=|>=|[-+*/^<>=()\[\]{},:.])
+    )""",
     re.VERBOSE | re.ASCII,
 )
+BLANKS = " \t\r"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A word or mark; `sort` is number, name, quoted, clue, mark or end."""
 
     sort: str
@@ -33,12 +34,13 @@ def tokens(line: str) -> list[Token]:
     Raises BadInput for a character that the language has not.
     """
     found, place = [], 0
-    while place < len(line):
-        match = PATTERN.match(line, place)
-        if match is None:
-            raise BadInput(f"column {place + 1}: {line[place]!r} does not belong here")
-        sort = match.lastgroup or ""
-        if sort != "space":
-            found.append(Token(sort, match.group(sort), place + 1))
-        place = match.end()
-    return [*found, Token("end", "", len(line) + 1)]
+    for match in PATTERN.finditer(line):
+        if match.start() != place:
+            break
+        sort, place = match.lastgroup or "", match.end()
+        found.append(Token(sort, match[sort], match.start(sort) + (sort != "quoted")))
+    rest = line[place:].lstrip(BLANKS)
+    if rest:
+        raise BadInput(f"column {len(line) - len(rest) + 1}: {rest[0]!r} does not belong here")
+    found.append(Token("end", "", len(line) + 1))
+    return found

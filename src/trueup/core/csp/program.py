@@ -129,11 +129,3 @@ def conjuncts(expr: Expr) -> Iterator[Expr]:
             yield from conjuncts(arg)
     else:
         yield expr
-
-
-def height(expr: Expr) -> int:
-    """The most operations that lie within one another."""
-    level, found = [expr], 0
-    while level:
-        level, found = [child for one in level for child in children(one)], found + 1
-    return found

@@ -1,4 +1,4 @@
-"""The constraint program in a text: its last fenced block, or all of it; lines of the language, or JSON."""
+"""The constraint program in a text: its last block, closed or cut, or all of it; lines of the language, or JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def read_program(text: str, limits: Limits = LIMITS) -> Program:
     Raises BadInput, with its place, for the first thing that is not one.
     """
     limits.hold("characters", len(text))
-    stated = _block(text).strip()
+    block = last_block(text)
+    stated = (text if block is None else block).strip()
     if not stated.startswith("{"):
         return parse(stated, limits)
     try:
@@ -38,10 +39,15 @@ def is_program(text: str, limits: Limits = LIMITS) -> bool:
     return True
 
 
-def _block(text: str) -> str:
-    """What stands in the last pair of fences; the text where there is none."""
+def last_block(text: str) -> str | None:
+    """What stands behind the last fence that opens a block, closed or cut; None in a text without one.
+
+    A fence with nothing behind it opens none.
+    """
     parts = text.split(FENCE)
-    if len(parts) < 3:
-        return text
-    block = parts[-2] if len(parts) % 2 else parts[-3]
+    if len(parts) % 2 == 0 and not parts[-1].strip():
+        parts.pop()
+    if len(parts) < 2:
+        return None
+    block = parts[-2] if len(parts) % 2 else parts[-1]
     return block.partition("\n")[2]

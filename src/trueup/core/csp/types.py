@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.operators import NUMBER, OPERATORS, TRUTH
-from trueup.core.csp.program import BOOL, Const, Expr, Node, Program, Ref, Table, Variable, height, nodes
+from trueup.core.csp.program import BOOL, Const, Expr, Node, Program, Ref, Table, Variable
 from trueup.core.errors import BadInput, UnknownName
 
 MATCHED = frozenset({"==", "!=", "<", ">", "<=", ">=", "alldifferent", "increasing", "adjacent", "oneof"})
@@ -24,23 +24,22 @@ class Kind:
     enum: str = ""
 
 
+A_NUMBER, A_TRUTH = Kind(NUMBER), Kind(TRUTH)
+
+
 def kind_of(expr: Expr, variables: Mapping[str, Variable]) -> Kind:
     """The kind of an expression.
 
     Raises BadInput where an operation is given what it does not take, UnknownName for a variable that there is not.
     """
-    match expr:
-        case Const(_, enum):
-            return Kind(NUMBER, enum)
-        case Ref(name):
-            if name not in variables:
-                raise UnknownName("variable", name, variables)
-            variable = variables[name]
-            return Kind(TRUTH if variable.kind == BOOL else NUMBER, variable.enum)
-        case Table(columns, rows):
-            return _kind_of_table(columns, rows, variables)
-        case Node(op, args):
-            return _kind_of_node(op, [kind_of(arg, variables) for arg in args])
+    if isinstance(expr, Ref):
+        variable = variables.get(expr.name)
+        if variable is None:
+            raise UnknownName("variable", expr.name, variables)
+        return _kind(TRUTH if variable.kind == BOOL else NUMBER, variable.enum)
+    if isinstance(expr, Node):
+        return _kind_of_node(expr.op, [kind_of(arg, variables) for arg in expr.args])
+    return _kind(NUMBER, expr.enum) if isinstance(expr, Const) else _kind_of_table(expr.columns, expr.rows, variables)
 
 
 def verified(program: Program, limits: Limits = LIMITS) -> Program:
@@ -67,10 +66,21 @@ def verified(program: Program, limits: Limits = LIMITS) -> Program:
 
 
 def _measured(expr: Expr, limits: Limits) -> int:
-    limits.hold("height", height(expr))
-    cells = sum(len(one.rows) * len(one.columns) for one in nodes(expr) if isinstance(one, Table))
+    """The operations and operands of an expression, which is walked level by level, however high it is."""
+    level, tall, count, cells = [expr], 0, 0, 0
+    while level:
+        tall, count = tall + 1, count + len(level)
+        below: list[Expr] = []
+        for one in level:
+            if isinstance(one, Node):
+                below += one.args
+            elif isinstance(one, Table):
+                below += one.columns
+                cells += len(one.rows) * len(one.columns)
+        level = below
+    limits.hold("height", tall)
     limits.hold("table_cells", cells)
-    return sum(1 for _ in nodes(expr))
+    return count
 
 
 def _kind_of_table(columns: Sequence[Expr], rows: Sequence[Sequence[int]], variables: Mapping[str, Variable]) -> Kind:
@@ -79,7 +89,7 @@ def _kind_of_table(columns: Sequence[Expr], rows: Sequence[Sequence[int]], varia
     wrong = next((row for row in rows if len(row) != len(columns)), None)
     if wrong is not None:
         raise BadInput(f"a row of the table has {len(wrong)} values for {len(columns)} columns")
-    return Kind(TRUTH)
+    return A_TRUTH
 
 
 def _kind_of_node(op: str, args: Sequence[Kind]) -> Kind:
@@ -91,7 +101,7 @@ def _kind_of_node(op: str, args: Sequence[Kind]) -> Kind:
         raise BadInput(f"{op!r} takes {wants} arguments, not {len(args)}")
     if operator.takes == TRUTH and any(arg.base != TRUTH for arg in args):
         raise BadInput(f"{op!r} takes what holds or does not, not a number; compare the number with something")
-    return Kind(operator.gives, _enum_of(op, args))
+    return _kind(operator.gives, _enum_of(op, args))
 
 
 def _enum_of(op: str, args: Sequence[Kind]) -> str:
@@ -108,6 +118,11 @@ def _enum_of(op: str, args: Sequence[Kind]) -> str:
             raise BadInput(f"two values of {enums[0]} cannot be added; add a number to one of them")
         return enums[0] if op == "-" and not enums[1] else enums[0] or enums[1] if op == "+" else ""
     return ""
+
+
+def _kind(base: str, enum: str) -> Kind:
+    """Most kinds are one of two, which need not be made again for every operand."""
+    return Kind(base, enum) if enum else A_NUMBER if base == NUMBER else A_TRUTH
 
 
 def _named(kind: Kind) -> str:

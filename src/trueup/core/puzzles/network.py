@@ -98,7 +98,7 @@ def network_of(program: Program) -> Network:
 
     Raises BadInput for any other.
     """
-    domains = [_domain(variable) for variable in program.variables]
+    domains = [domain_of(variable) for variable in program.variables]
     ties = (tie for one in program.constraints for tie in ties_of(one, program.variables))
     return network(domains, ties)
 
@@ -174,7 +174,8 @@ def _settle(tied: Network, domains: list[int], changed: Iterable[int]) -> bool:
     return all(domains)
 
 
-def _domain(variable: Variable) -> int:
+def domain_of(variable: Variable) -> int:
+    """The values that a variable may take, as a mask."""
     low, high = int(variable.low), int(variable.high)
     return sum(1 << value - low for value in range(low, high + 1) if in_domain(variable, value))
 

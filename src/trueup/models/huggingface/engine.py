@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+from trueup.core.cost import GPU
 from trueup.core.errors import BadInput
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Prompt, Sampling
@@ -104,7 +105,7 @@ class HuggingFace:
         return ModelCard(
             name=name,
             fingerprint=f"hf:{digest(self._folder)}:{engine}:{pace}{template}{kept}",
-            billing=billing or ("cpu" if self._device == "cpu" else name),
+            billing=billing or ("cpu" if self._device == "cpu" else GPU),
             parameters=shape.parameters,
             layers=shape.layers,
             width=shape.width,

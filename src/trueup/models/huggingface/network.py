@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 UNBOUNDED = 1 << 30
+"""The context of a model whose configuration tells of no end."""
 
 
 class Network:
@@ -35,9 +36,9 @@ class Network:
         self.name = name
         self._model, tokenizer = _load(folder, self.device, dtype)
         config = self._model.config.get_text_config()
-        self.context_tokens: int = getattr(config, "max_position_embeddings", None) or UNBOUNDED
+        self.context_tokens = context_of(config)
         width = self._model.get_output_embeddings().weight.shape[0]
-        self.vocabulary = Vocabulary(tokenizer, _ends(self._model, tokenizer), width, template=template, name=name)
+        self.vocabulary = Vocabulary(tokenizer, ends_of(self._model, tokenizer), width, template=template, name=name)
         self.read([[0]], self.fresh_cache())  # what happens only once shall not count as the first prompt's seconds
 
     def begin(self, prompt: Prompt) -> Text:
@@ -123,6 +124,12 @@ def require_packages() -> None:
             raise Unavailable(f"{package} is not installed; pip install 'trueup[hf]'")
 
 
+def context_of(config: Any) -> int:
+    """The tokens of the longest text that a model of this configuration reads."""
+    longest: int = getattr(config, "max_position_embeddings", None) or UNBOUNDED
+    return longest
+
+
 def _device(name: str) -> Any:
     import torch
 
@@ -161,10 +168,14 @@ def _merged(model: Any, adapter: Path) -> Any:
         raise Unavailable("an adapter needs peft; pip install 'trueup[train]'") from None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the old name
-        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        try:
+            return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        except RuntimeError as error:
+            told = " ".join(str(error).split())[:160]
+            raise BadInput(f"the adapter {str(adapter)!r} does not fit its base ({told}); put back its own") from error
 
 
-def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+def ends_of(model: Any, tokenizer: Any) -> frozenset[int]:
     """The tokens that end a text, by the model's generation settings and by its tokenizer."""
     told = model.generation_config.eos_token_id
     ends = told if isinstance(told, list) else [told]

@@ -9,6 +9,7 @@ from typing import TypeVar
 from trueup.core.errors import BadInput
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 TRIES = 60
 GREEDY = ANY, RIGHT, WRONG = ("any", "right", "wrong")
 """Whether the rule of thumb finds the best: a dial of what is to be optimised."""
@@ -31,30 +32,30 @@ class Band:
         return self.is_open or not self.misses(count)
 
 
-def band(family: str, backtracks: str) -> Band:
-    """`4` or `3..6` as a band of wrong turns; nothing at all takes any.
+def band(family: str, counts: str, dial: str = "backtracks") -> Band:
+    """`4` or `3..6` as a band, of wrong turns unless told otherwise; nothing at all takes any.
 
     Raises BadInput for anything else.
     """
-    if not backtracks:
+    if not counts:
         return Band(is_open=True)
-    low, _, high = backtracks.partition("..")
+    low, _, high = counts.partition("..")
     if not (low.isdecimal() and (high or low).isdecimal()) or int(high or low) < int(low):
-        raise BadInput(f"csp:{family} backtracks is {backtracks!r}; write a number as 4, or a band as 3..6")
+        raise BadInput(f"{_source(family)} {dial} is {counts!r}; write a number as 4, or a band as 3..6")
     return Band(int(low), int(high or low))
 
 
-def within(family: str, dial: str, value: int, low: int, high: int) -> int:
+def within(family: str, dial: str, value: N, low: float, high: float) -> N:
     """The value, if it lies between these, both included; BadInput names the dial where it does not."""
     if not low <= value <= high:
-        raise BadInput(f"csp:{family} {dial} is {value}; it takes {low} to {high}")
+        raise BadInput(f"{_source(family)} {dial} is {value}; it takes {low} to {high}")
     return value
 
 
 def one_of(family: str, dial: str, value: str, options: Sequence[str]) -> str:
     """The value, if it is one of these; BadInput names the dial where it is not."""
     if value not in options:
-        raise BadInput(f"csp:{family} {dial} is {value!r}; it takes {', '.join(options)}")
+        raise BadInput(f"{_source(family)} {dial} is {value!r}; it takes {', '.join(options)}")
     return value
 
 
@@ -64,4 +65,9 @@ def tried(family: str, dials: str, make: Callable[[], T | None], tries: int = TR
         made = make()
         if made is not None:
             return made
-    raise BadInput(f"csp:{family} found no puzzle with {dials} in {tries} tries; loosen one of these")
+    raise BadInput(f"{_source(family)} found no puzzle with {dials} in {tries} tries; loosen one of these")
+
+
+def _source(family: str) -> str:
+    """What makes a family: `csp` unless its name says otherwise."""
+    return family if ":" in family else f"csp:{family}"

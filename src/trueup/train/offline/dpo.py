@@ -135,7 +135,8 @@ def _train(
         state=job.checkpoints / "dpo.pt", first=first, last=first + course.steps,
     )  # fmt: skip
     errors = {f"pairs: {kind}": float(count) for kind, count in Counter(p.error for p in found).most_common()}
-    leave(job, trainee, target, {"pairs": float(len(pairs)), **errors, **figures})
+    unpaired = len(job.stratum.items) - len({p.prompt for p in found})
+    leave(job, trainee, target, {"pairs": float(len(pairs)), "unpaired_items": float(unpaired), **errors, **figures})
 
 
 def _referred(job: Job, trainee: Trainee, pairs: Sequence[Pair], path: Path, step: int) -> list[Pair]:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from trueup.core.errors import BadInput
+from trueup.train.failures import in_one_line, require_finite
 from trueup.train.job import Job, Passes, Progress
 from trueup.train.network import Trainee
 from trueup.train.texts import Tokens
@@ -84,12 +85,17 @@ def fit(
 ) -> dict[str, float]:  # fmt: skip
     """Train for a course on these texts and return the last figures; goes on from the state that a killed run left.
 
-    `first` is the number of its first step among all of a training's, `last` their number.
+    `first` is the number of its first step among all of a training's, `last` their number. Raises BadInput where a loss
+    is no number, Unavailable where memory or the disk runs out; the last checkpoint stays.
     """
     optimizer = torch.optim.AdamW(trainee.weights, lr=course.lr, weight_decay=0.0)
     figures: dict[str, float] = {}
-    done = _restore(state, trainee, optimizer)
-    with interrupts_wait() as is_interrupted:
+    kept = done = _restore(state, trainee, optimizer)
+
+    def goes_on() -> str:
+        return f"step {first + kept} is kept" if first + kept else "no checkpoint was kept yet"
+
+    with in_one_line(job.out, goes_on), interrupts_wait() as is_interrupted:
         for step in range(done, course.steps):
             started = trainee.clock()
             picked = [texts[place] for place in picks(len(texts), course.batch, step, job.seed)]
@@ -98,8 +104,10 @@ def fit(
             figures = _step(trainee, optimizer, objective, picked, job.profile.rows)
             _charge(job, trainee, objective, picked, first + step, trainee.clock() - started)
             job.watch(Progress(first + step + 1, last or course.steps, figures))
+            require_finite(first + step + 1, figures, goes_on)
             if (step + 1) % course.save_every == 0 or is_interrupted():
                 _keep(state, trainee, optimizer, step + 1)
+                kept = step + 1
             if is_interrupted():
                 raise KeyboardInterrupt
     return figures
@@ -160,10 +168,14 @@ def _keep(state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, step:
     state.parent.mkdir(parents=True, exist_ok=True)
     draft = state.with_suffix(".draft")
     weights = {name: weight for name, weight in trainee.network.named_parameters() if weight.requires_grad}
-    with draft.open("wb") as file:
-        torch.save({"step": step, "weights": weights, "optimizer": optimizer.state_dict()}, file)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with draft.open("wb") as file:
+            torch.save({"step": step, "weights": weights, "optimizer": optimizer.state_dict()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
     draft.replace(state)
 
 

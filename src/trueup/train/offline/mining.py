@@ -18,7 +18,7 @@ from trueup.run import Clerk, Tab
 from trueup.train.ask import Graded, graded
 from trueup.train.job import Job
 from trueup.train.offline.own import asker_of
-from trueup.train.offline.references import written
+from trueup.train.offline.references import all_written
 from trueup.train.offline.supervised import ROUNDS
 
 OWN, TEACHER, BOTH = "own", "teacher", "both"
@@ -58,9 +58,9 @@ def mined(job: Job, n: int, negatives: str) -> list[Preference]:
 def preferences(job: Job, found: Sequence[tuple[int, Sequence[Graded]]]) -> list[Preference]:
     """Every distinct wrong text of an item against a right answer, the right ones taken in turn."""
     pairs = []
+    references = all_written(job.stratum, job.failed)
     for place, attempts in found:
-        item = job.stratum.items[place]
-        reference = written(item, job.stratum.verifier)
+        item, reference = job.stratum.items[place], references[place]
         right = [reference] if reference else list({a.attempt.text: None for a in attempts if a.grade.is_right})
         wrong = {a.attempt.text: a.grade for a in attempts if not a.grade.is_right}
         for row, (text, grade) in enumerate(wrong.items() if right else ()):

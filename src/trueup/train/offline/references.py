@@ -5,18 +5,42 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from trueup.core.errors import AskFailed, BadInput
 from trueup.core.roles import Verifier
+from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Json
+from trueup.train.grading import is_right
+from trueup.train.job import Failed
+
+WORDING = "wording references"
+
+
+def all_written(stratum: Stratum, failed: Failed, target: str = "{reference}") -> list[str | None]:
+    """Each item's reference as a text; None where no wording of it is right, or the verifier broke, which is told.
+
+    Raises BadInput where it broke on every item.
+    """
+    texts, reasons = [], []
+    for item in stratum.items:
+        text = None
+        try:
+            text = written(item, stratum.verifier, target)
+        except AskFailed as error:
+            reasons.append(str(error))
+            failed(WORDING, item.problem.id, str(error))
+        texts.append(text)
+    if reasons and len(reasons) == len(texts):
+        raise BadInput(f"{WORDING}: no item of {stratum.name!r} could be checked: {reasons[0]}")
+    return texts
 
 
 def written(item: Item, verifier: Verifier, target: str = "{reference}") -> str | None:
-    """The reference as a text, None where there is no wording of it that is graded right."""
-    for words in _wordings(item.reference):
-        text = target.replace("{reference}", words)
-        answer = verifier.read(text)
-        if answer is not None and verifier.check(answer, item.problem, item.reference).is_right:
-            return text
-    return None
+    """The reference as a text, None where there is no wording of it that is graded right.
+
+    Raises AskFailed where the verifier breaks on one.
+    """
+    texts = (target.replace("{reference}", words) for words in _wordings(item.reference))
+    return next((text for text in texts if is_right(verifier, item, text)), None)
 
 
 def _wordings(reference: Json) -> Iterator[str]:

@@ -6,12 +6,14 @@ The references are somebody else's words: what this teaches is the task and its 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from trueup.core.errors import BadInput
-from trueup.core.types import Item
 from trueup.train.job import Job, Trained
 from trueup.train.offline.loop import Course
 from trueup.train.offline.own import with_replay
-from trueup.train.offline.references import written
+from trueup.train.offline.references import all_written
 from trueup.train.offline.supervised import Plan, train_rounds
 from trueup.train.texts import Example
 
@@ -25,9 +27,9 @@ def sft(
     if "{reference}" not in target:
         raise BadInput(f"target is {target!r}; say where the answer goes, such as 'The answer is {{reference}}.'")
 
-    def example(item: Item) -> Example | None:
-        text = written(item, job.stratum.verifier, target)
-        return None if text is None else Example(item.problem.prompt, text)
+    def gather(folder: Path, number: int) -> Sequence[Example]:
+        texts = all_written(job.stratum, job.failed, target)
+        worded = zip(job.stratum.items, texts, strict=True)
+        return with_replay(job, [Example(item.problem.prompt, text) for item, text in worded if text], replay)
 
-    examples = [found for item in job.stratum.items if (found := example(item)) is not None]
-    return train_rounds(job, lambda folder, number: with_replay(job, examples, replay), Plan(course))
+    return train_rounds(job, gather, Plan(course))

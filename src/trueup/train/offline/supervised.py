@@ -21,6 +21,7 @@ from trueup.core.errors import BadInput
 from trueup.core.stratum import Stratum
 from trueup.core.types import Message
 from trueup.models.huggingface.folder import find_folder
+from trueup.models.huggingface.network import context_of
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.losses import kl_loss, sft_loss
 from trueup.train.network import Trainee, load, merged
@@ -28,7 +29,6 @@ from trueup.train.offline.loop import Course, Objective, Part, fit
 from trueup.train.texts import Example, Tokens, batch_of, tokens_of
 
 ROUNDS, FIGURES = "rounds", "figures.json"
-UNBOUNDED = 1 << 30
 Gather = Callable[[Path, int], Sequence[Example]]
 """(folder of the weights as they are, number of the round): what to train on next."""
 
@@ -154,7 +154,7 @@ def open_trainee(job: Job, folder: Path, course: Course) -> Trainee:
 
 def room_of(trainee: Trainee) -> int:
     """The tokens of the longest text that the model reads."""
-    return getattr(trainee.network.config, "max_position_embeddings", None) or UNBOUNDED
+    return context_of(trainee.network.config)
 
 
 def leave(job: Job, trainee: Trainee, target: Path, figures: Mapping[str, float]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from trueup.core.errors import BadInput
 from trueup.models.huggingface.folder import digest
 from trueup.train.job import Job
+from trueup.train.origin import items_digest
 
 WHOLE, RUN = "whole", "run.json"
 
@@ -32,7 +32,13 @@ def begin(job: Job, name: str, settings: dict[str, Any], *, is_main: bool) -> Pa
     Raises BadInput where the checkpoints are of a run with another trainer, settings, seed, model or items.
     """
     folder = job.checkpoints / "online"
-    told = {"trainer": name, "seed": job.seed, "settings": settings, "model": digest(job.model), "items": _items(job)}
+    told = {
+        "trainer": name,
+        "seed": job.seed,
+        "settings": settings,
+        "model": digest(job.model),
+        "items": items_digest(job.stratum),
+    }
     file = folder / RUN
     if file.exists():
         _compare(json.loads(file.read_text()), told, job.out)
@@ -69,8 +75,3 @@ def _compare(there: dict[str, Any], here: dict[str, Any], out: Path) -> None:
                 differ = sorted(key for key in {*before, *value} if before.get(key) != value.get(key))
                 what = "with " + ", ".join(f"{key}={before.get(key)}" for key in differ)
             raise BadInput(f"{str(out)!r} holds checkpoints of a run {what}; choose another --out")
-
-
-def _items(job: Job) -> str:
-    rows = [(item.problem.id, [(m.role, m.content) for m in item.problem.prompt]) for item in job.stratum.items]
-    return blake2b(json.dumps([job.stratum.verifier.name, rows]).encode(), digest_size=8).hexdigest()

@@ -1,8 +1,4 @@
-"""Whether a text is right, by the stratum's own verifier.
-
-The text is read as a study reads it, the turn that a prompt has begun included. Training may ask the reference: the
-items are the training half.
-"""
+"""What a rollout's text earns: the verifier's word, or a coin's."""
 
 from __future__ import annotations
 
@@ -12,10 +8,7 @@ from random import Random
 from trueup.core.errors import AskFailed
 from trueup.core.roles import Verifier
 from trueup.core.types import Item
-from trueup.run.limit import time_limit
-
-SECONDS = 20.0
-SHOWN = 80
+from trueup.train.grading import is_right
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +22,13 @@ class Grader:
     def is_right(self, item: int, text: str, name: str) -> bool:
         """Whether a text is a right answer to an item; `name` seeds the coin.
 
-        Raises AskFailed where the verifier breaks on it: a grade made up in its place would be trained on.
+        Raises AskFailed where the verifier breaks on it: no step can do without one of its rewards.
         """
         if self.is_random:
             return Random(f"coin {name}").random() < 0.5
-        problem, reference = self.items[item].problem, self.items[item].reference
-        begun = problem.prompt[-1].content if problem.prompt and problem.prompt[-1].role == "assistant" else ""
         try:
-            with time_limit(SECONDS):
-                answer = self.verifier.read(begun + text)
-                return answer is not None and self.verifier.check(answer, problem, reference).is_right
-        except Exception as error:
-            why = f"{type(error).__name__}: {error}"
-            told = f"verifier {self.verifier.name!r} broke on {text[:SHOWN]!r} (item {problem.id!r}): {why}"
+            return is_right(self.verifier, self.items[item], text)
+        except AskFailed as error:
             raise AskFailed(
-                f"{told}; mend it or leave the item out, then run again: the last checkpoint goes on"
+                f"{error}; mend it or leave the item out, then run again: the last checkpoint goes on"
             ) from error

@@ -19,13 +19,13 @@ from torch import Tensor, distributed
 from transformers import LogitsProcessorList
 
 from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.train.failures import require_finite
 from trueup.train.job import Job, Progress
 from trueup.train.losses.policy import constant_mean, kl_k3, sequence_mean, token_mean
 from trueup.train.losses.score import of_turn
 from trueup.train.real.checkpoints import goes_on
 from trueup.train.real.draw import Draw
 from trueup.train.real.episodes import Episode, Record, Turn, ended, request_after, second_context
-from trueup.train.real.failures import require_finite
 from trueup.train.real.figures import figures_of
 from trueup.train.real.grading import Grader
 from trueup.train.real.objective import Objective, Recipe
@@ -66,7 +66,7 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         self._episodes: list[Episode] = []
         self._is_fresh, self._sampled_at = False, 0
         self._seconds: dict[str, float] = defaultdict(float)
-        self._clock = time.perf_counter()
+        self._clock = self._now()
         self.told: dict[str, float] = {}
         self._reward_BK = self._logp_BT = torch.empty(0)
         if not self.use_vllm:
@@ -89,7 +89,7 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def grade(self, episodes: Sequence[Episode]) -> list[Record]:
         """What each episode earned, and its numbers."""
-        began = time.perf_counter()
+        began = self._now()
         records = []
         for place, episode in enumerate(episodes):
             rights = [
@@ -97,7 +97,7 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
                 for number, turn in enumerate(episode.turns, 1)
             ]
             records.append(Record.of(episode, rights, self._objective.reward(episode, rights)))
-        self._seconds["check"] += time.perf_counter() - began
+        self._seconds["check"] += self._now() - began
         return records
 
     def keep(self, episodes: list[Episode], records: list[Record]) -> None:
@@ -109,9 +109,9 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         """The policy's turn behind each context; the second turns of a group have contexts of their own."""
         self._draw.begin([self._row_name(place, number) for place in range(len(contexts))])
         group = self.num_generations if number == 1 else 1
-        began = time.perf_counter()
+        began = self._now()
         ids, logprobs = self._generate_single_turn([list(context) for context in contexts], None, {}, group)
-        self._seconds["sampled"] += time.perf_counter() - began
+        self._seconds["sampled"] += self._now() - began
         rows = zip(contexts, ids, logprobs or [()] * len(ids), strict=True)
         return [ended(context, one, self._stops, self._vocabulary, logp) for context, one, logp in rows]
 
@@ -147,13 +147,13 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         return advantage_BT
 
     def _get_per_token_logps_and_entropies(self, *given: Any, **named: Any) -> Any:
-        began = time.perf_counter()
+        began = self._now()
         found = super()._get_per_token_logps_and_entropies(*given, **named)
         if torch.is_grad_enabled():
             self._logp_BT = found[0]
         else:
             kind = "old_policy" if self._ways.old_policy and not self._seconds["old_policy"] else "reference"
-            self._seconds[kind] += time.perf_counter() - began
+            self._seconds[kind] += self._now() - began
         return found
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
@@ -199,17 +199,19 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         require_finite(self.state.global_step, self.told, partial(goes_on, self._job))
         self._is_fresh = False
 
+    def _now(self) -> float:
+        """Core-seconds of this process so far on a CPU, which a busy machine does not stretch; seconds elsewhere."""
+        return time.process_time() if self.accelerator.device.type == "cpu" else time.perf_counter()
+
     def _take_seconds(self) -> dict[str, float]:
         """The core-seconds of the step by kind, over all processes; training has what nothing else took."""
-        now = time.perf_counter()
+        now = self._now()
         spent = dict(self._seconds)
         spent["trained"] = max(0.0, now - self._clock - sum(spent.values()))
         self._clock, self._seconds = now, defaultdict(float)
-        cores = torch.get_num_threads() if self.accelerator.device.type == "cpu" else 1
         everywhere = _everywhere([spent])
         return {
-            kind: sum(one.get(kind, 0.0) for one in everywhere) * (1 if kind == "check" else cores)
-            for kind in {kind for one in everywhere for kind in one}
+            kind: sum(one.get(kind, 0.0) for one in everywhere) for kind in {kind for one in everywhere for kind in one}
         }
 
     @property

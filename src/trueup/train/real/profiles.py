@@ -30,7 +30,8 @@ class Profile:
     `rows` is the largest micro-batch of a process; fewer are taken where their activations would need more than
     `room_bytes`, if that is not 0. `launcher` starts the `processes`: empty, `torchrun`, or
     `accelerate` with the configuration `sharding` that TRL ships. With `vllm` a vLLM server samples, which the user has
-    started (`trl vllm-serve --model MODEL`); its dice are its own, so a killed run ends alike but not the same.
+    started (`trl vllm-serve --model MODEL`); its dice are its own, so a killed run ends alike but not the same. It is
+    taken to hold one GPU, as it does unless it is told otherwise.
     """
 
     name: str
@@ -43,6 +44,11 @@ class Profile:
     vllm: bool = False
     recompute: bool = False
     room_bytes: int = 0
+
+    @property
+    def gpus(self) -> int:
+        """The GPUs that it holds while it runs, one a process and the server's."""
+        return self.processes + self.vllm if self.device == "cuda" else 0
 
     def placement(self) -> dict[str, Any]:
         """What TRL must be told of the place, and nothing of the method."""

@@ -10,23 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import inf
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+from transformers import PrinterCallback
 from trl import GRPOConfig  # type: ignore[attr-defined]
 
 from trueup.core.errors import BadInput
 from trueup.models.huggingface.folder import base_of, read_shape
-from trueup.models.huggingface.vocabulary import Vocabulary, read_template
+from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.train.failures import in_one_line
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
-from trueup.train.network import lora_config
+from trueup.train.network import lora_config, read, vocabulary_of
 from trueup.train.real.checkpoints import Marker, begin, goes_on
 from trueup.train.real.episodes import request_after
-from trueup.train.real.failures import in_one_line
 from trueup.train.real.objective import Objective, Recipe
 from trueup.train.real.online import OnlineTrainer
 from trueup.train.real.profiles import is_main, launched_processes, require, require_processes, split_batch
@@ -64,10 +63,9 @@ def build(job: Job, recipe: Recipe, make: Callable[[Vocabulary], Objective]) -> 
     """
     if job.profile.device == "cpu":
         torch.set_num_threads(job.threads)
-    model, tokenizer = _load(job.model)
-    ends = _ends(model, tokenizer)
-    width = model.get_output_embeddings().weight.shape[0]
-    vocabulary = Vocabulary(tokenizer, ends, width, template=read_template(job.template), name=str(job.model))
+    model, tokenizer = read(job.model, torch.float32)
+    tokenizer.padding_side = "left"
+    vocabulary = vocabulary_of(model, tokenizer, job.template, job.model)
     shape = read_shape(job.model)
     if shape.layers is None or shape.width is None:
         raise BadInput(f"{job.model / 'config.json'} does not say its layers and heads; no FLOPs can be counted")
@@ -182,24 +180,6 @@ def _order(job: Job, recipe: Recipe) -> list[str]:
     while len(order) < wanted:
         order += dice.sample(range(count), count)
     return [str(item) for item in order[:wanted]]
-
-
-def _load(folder: Path) -> tuple[Any, Any]:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
-        )
-    except (OSError, ValueError, KeyError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again") from error
-    return model, tokenizer
-
-
-def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
-    told = model.generation_config.eos_token_id
-    ends = told if isinstance(told, list) else [told]
-    return frozenset(token for token in (*ends, tokenizer.eos_token_id) if token is not None)
 
 
 def _stopping(stops: tuple[str, ...], *, is_vllm: bool) -> dict[str, Any] | None:

@@ -7,10 +7,11 @@ sentence has one of their forms, `{k}` is a number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 SLOT = re.compile(r"\{(\w+)\}")
+DIGITS = "0123456789"
 NUMBERED = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
 Forms = Mapping[str, Mapping[str, str]]
 """By slot, what stands there for each name."""
@@ -59,12 +60,14 @@ def conditions(clues: Iterable[Clue], kinds: Kinds, extras: Mapping[str, Mapping
 
 def read_clues(text: str, kinds: Kinds, forms: Forms) -> tuple[Clue, ...] | None:
     """The numbered sentences of a text as clues; None where one of them is of no known kind."""
-    patterns = {name: _pattern(kind, forms) for name, kind in kinds.items()}
+    parts = {name: _parts(kind) for name, kind in kinds.items()}
     back = {slot: {words.casefold(): name for name, words in of.items()} for slot, of in forms.items()}
+    longest = {slot: sorted(words, key=len, reverse=True) for slot, words in back.items()}
     found = []
     for _, sentence in NUMBERED.findall(text):
-        matches = ((name, pattern.fullmatch(sentence.strip())) for name, pattern in patterns.items())
-        clue = next((_clue(name, match, back) for name, match in matches if match), None)
+        said = sentence.strip().casefold()
+        read = ((name, _slots(of, said, longest)) for name, of in parts.items())
+        clue = next((_clue(name, slots, back) for name, slots in read if slots is not None), None)
         if clue is None:
             return None
         found.append(clue)
@@ -80,19 +83,31 @@ def _sentence(clue: Clue, kind: Kind, forms: Forms) -> str:
     return SLOT.sub(lambda slot: str(clue.k) if slot[1] == "k" else forms[slot[1]][names[slot[1][-1]]], kind.words)
 
 
-def _pattern(kind: Kind, forms: Forms) -> re.Pattern[str]:
-    parts = SLOT.split(kind.words)
-    return re.compile("".join(_part(i, part, forms) for i, part in enumerate(parts)), re.IGNORECASE)
+def _parts(kind: Kind) -> list[str]:
+    """Words and slots of a kind's sentence in turn, words first and last."""
+    return [part if place % 2 else part.casefold() for place, part in enumerate(SLOT.split(kind.words))]
 
 
-def _part(place: int, part: str, forms: Forms) -> str:
-    if place % 2 == 0:
-        return re.escape(part)
-    offered = sorted(map(re.escape, forms.get(part, {}).values()), key=len, reverse=True)
-    return rf"(?P<{part}>{'|'.join(offered) if part != 'k' else '[0-9]+'})"
+def _slots(parts: Sequence[str], said: str, longest: Mapping[str, Sequence[str]]) -> dict[str, str] | None:
+    """What stands in the slots of a sentence; None where it is of another kind.
+
+    By hand, since a pattern of all names would have to be compiled for every puzzle.
+    """
+    words, *further = parts
+    if not said.startswith(words):
+        return None
+    said = said[len(words) :]
+    if not further:
+        return None if said else {}
+    slot, *rest = further
+    for form in [said[: len(said) - len(said.lstrip(DIGITS))]] if slot == "k" else longest.get(slot, ()):
+        if form and said.startswith(form):
+            found = _slots(rest, said[len(form) :], longest)
+            if found is not None:
+                return {slot: form, **found}
+    return None
 
 
-def _clue(kind: str, match: re.Match[str], back: Mapping[str, Mapping[str, str]]) -> Clue:
-    groups = match.groupdict()
-    names = {slot[-1]: back[slot][words.casefold()] for slot, words in groups.items() if slot != "k"}
-    return Clue(kind, names.get("a", ""), names.get("b", ""), int(groups.get("k", 0)))
+def _clue(kind: str, slots: Mapping[str, str], back: Mapping[str, Mapping[str, str]]) -> Clue:
+    names = {slot[-1]: back[slot][form] for slot, form in slots.items() if slot != "k"}
+    return Clue(kind, names.get("a", ""), names.get("b", ""), int(slots.get("k", 0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 
 from trueup.core.csp.scope import cell
@@ -14,6 +15,8 @@ RULE4 = "Fill every _ so that each row, each column and each 2x2 box holds the n
 
 CELL = re.compile(r"[0-9]+")
 FRAME = re.compile(r"[\s\[\](){}|,;:+\-=*]+")
+ANY = range(1, 1000)
+Row = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +85,7 @@ def stated_sudoku(text: str) -> Sudoku | None:
 
 def said_grid(text: str) -> str | None:
     """The last full grid, however it is framed: spaces, none, bars, commas or brackets; None where a row is missing."""
-    blocks: list[list[tuple[int, ...]]] = [[]]
-    for line in text.replace("]", "]\n").splitlines():
-        row = _row(line)
-        if row is None:
-            blocks.append([])
-        elif row:
-            blocks[-1].append(row)
-    for block in reversed(blocks):
+    for block in reversed(_blocks(text, BOXES)):
         size = len(block[0]) if block else 0
         rows = tuple(block[:size])
         if size in BOXES and len(rows) == size and all(len(row) == size for row in rows):
@@ -97,10 +93,27 @@ def said_grid(text: str) -> str | None:
     return None
 
 
-def _row(line: str) -> tuple[int, ...] | None:
+def begun_rows(text: str, size: int) -> list[Row]:
+    """The rows of the last grid that a text has begun, its last row as far as it goes."""
+    return next((block for block in reversed(_blocks(text, ANY if size < 10 else ())) if block), [])
+
+
+def _blocks(text: str, unspaced: Container[int]) -> list[list[Row]]:
+    """Rows that stand together, whatever else there is between the blocks; so many digits may stand without spaces."""
+    blocks: list[list[Row]] = [[]]
+    for line in text.replace("]", "]\n").splitlines():
+        row = _row(line, unspaced)
+        if row is None:
+            blocks.append([])
+        elif row:
+            blocks[-1].append(row)
+    return blocks
+
+
+def _row(line: str, unspaced: Container[int]) -> Row | None:
     """The numbers of a line; empty for a line of frame, None for one that holds anything else."""
     cells = FRAME.sub(" ", line).split()
-    if len(cells) == 1 and len(cells[0]) in BOXES:
+    if len(cells) == 1 and len(cells[0]) in unspaced:
         cells = list(cells[0])
     if not all(CELL.fullmatch(cell) and len(cell) < 3 for cell in cells):
         return None

@@ -1,4 +1,4 @@
-"""What can go wrong on the way of an online training, in one line."""
+"""What can go wrong on the way of a training, in one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from trueup.core.errors import BadInput, Unavailable
+from trueup.core.errors import BadInput, TrueupError, Unavailable
 
 MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 DISK = (
@@ -33,6 +33,8 @@ def in_one_line(out: Path, goes_on: Callable[[], str]) -> Iterator[None]:
     """
     try:
         yield
+    except TrueupError:
+        raise
     except Exception as error:
         if _is_memory(error):
             raise Unavailable(

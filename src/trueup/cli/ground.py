@@ -1,0 +1,143 @@
+"""All that a training stands on: its items in their halves, its model, where it runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trueup.catalog import OpenTask, names, open_stratum, open_task
+from trueup.cli.order import Order
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.outcome import Measured
+from trueup.core.stratum import Stratum
+from trueup.core.types import Json
+from trueup.models import SMOLLM2
+from trueup.models.huggingface import converted
+from trueup.models.huggingface.folder import base_of, digest, find_folder
+from trueup.models.words import kind_of
+from trueup.plan import halves
+from trueup.plan.past import CARD, Past, read_past
+from trueup.tasks import jsonl
+from trueup.train.ask import Engine
+from trueup.train.export import write_base
+from trueup.train.failures import in_one_line
+from trueup.train.origin import origin_of
+from trueup.train.real.profiles import Profile, find_profile, require
+
+TWO_TURNS = ("star", "pair_sft", "iterated_sft", "multi_turn", "score")
+LEAST_ROWS = 8
+ONE_PROCESS = "trueup.train.offline"
+"""The room whose trainers know nothing of other processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """All that a training stands on: the halves of its stratum, those of the others, the base, where it runs.
+
+    `origin` tells of all this as it was when the training began.
+    """
+
+    order: Order
+    out: Path
+    task: OpenTask
+    training: Stratum
+    held_out: Stratum
+    others: tuple[Stratum, ...]
+    guards: tuple[Stratum, ...]
+    base: Path
+    profile: Profile
+    origin: Mapping[str, Json]
+
+    @property
+    def turns(self) -> int:
+        """How many turns the evaluation takes."""
+        return 2 if self.order.trainer in TWO_TURNS else 1
+
+    @property
+    def engine(self) -> Engine:
+        """How folders are sampled in this training."""
+        template = self.order.template or str(self.order.settings.get("template", ""))
+        rows = max(LEAST_ROWS, self.profile.rows)
+        return Engine(self.profile.device, self.profile.dtype, rows, self.order.threads, template)
+
+
+def stand_on(order: Order, out: Path) -> Ground:
+    """Open what an order names.
+
+    Raises BadInput where that cannot be trained on.
+    """
+    profile = find_profile(order.profile)
+    require(profile)
+    if profile.processes > 1 and names("trainers")[order.trainer].__module__.startswith(ONE_PROCESS):
+        raise BadInput(f"{order.trainer} runs in one process, {profile.name!r} has several; give --profile cpu or gpu")
+    task = open_task(order.task, limit=order.limit, seed=order.seed, sets=order.strata)
+    known = {stratum.name: stratum for stratum in task.strata}
+    if order.stratum is None and len(known) > 1:
+        raise BadInput(f"{order.task} has the strata {', '.join(known)}; choose one with --stratum")
+    name = order.stratum or next(iter(known))
+    if name not in known:
+        raise UnknownName("stratum", name, known)
+    training, held_out = _halves(_gradable(known[name]), task.seed)
+    if not held_out.items:
+        raise BadInput(f"{name!r} has {len(training.items)} independent items; half is held out, so give at least 2")
+    rest = [_halves(stratum, task.seed) for stratum in task.strata if stratum.name != name]
+    past = read_past(order.model)
+    held_out, *guards = (_untrained(one, past) for one in (held_out, *_guards(order, task, [b for _, b in rest])))
+    if not held_out.items:
+        raise BadInput(f"{order.model!r} was trained on every held-out item of {name!r}; give other items or --seed")
+    base, others = _base(order.model, out), tuple(a for a, _ in rest)
+    guarded = tuple(guard for guard in guards if guard.items)
+    origin = origin_of(training, held_out, others, guarded, base, past)
+    return Ground(order, out, task, training, held_out, others, guarded, base, profile, origin)
+
+
+def _guards(order: Order, task: OpenTask, rest: Sequence[Stratum]) -> Sequence[Stratum]:
+    """What must not be forgotten: the user's own items, or the held-out halves of the other strata."""
+    if order.guard is None:
+        return rest
+    items = jsonl(order.guard, stratum="guard", seed=task.seed)
+    return [replace(open_stratum("guard", {"source": f"jsonl:{order.guard}"}), items=items)]
+
+
+def _untrained(stratum: Stratum, past: Past | None) -> Stratum:
+    """What an earlier training has not learned from."""
+    return stratum if past is None else replace(stratum, items=past.without(stratum.items))
+
+
+def _halves(stratum: Stratum, seed: int) -> tuple[Stratum, Stratum]:
+    """The items that a study chooses on and those that it certifies on: the same split, so that its proof holds."""
+    choosing, held_out = halves(Measured(stratum, (), (), ()), seed=seed)
+    return choosing.stratum, held_out.stratum
+
+
+def _gradable(stratum: Stratum) -> Stratum:
+    if stratum.verifier.needs_reference and all(item.reference is None for item in stratum.items):
+        raise BadInput(
+            f"{stratum.name!r} has no reference answers and its verifier needs them: nothing says what is right"
+        )
+    return stratum
+
+
+def _base(spec: str, out: Path) -> Path:
+    """The folder to train; weights under an adapter are added up first."""
+    kind, name = kind_of(spec, names("models"))
+    if kind not in ("smollm2", "hf"):
+        raise BadInput(f"model {spec!r} cannot be trained here; give smollm2, hf:FOLDER or a training's folder")
+    if kind == "smollm2" or name == "smollm2":
+        return converted(SMOLLM2)
+    folder = find_folder(name)
+    below = base_of(folder)
+    if below is None:
+        return folder
+    card = folder.parent / CARD
+    told = json.loads(card.read_bytes()).get("model", {}).get("digest") if card.exists() else None
+    if told not in (None, digest(below)):
+        raise BadInput(f"the adapter {str(folder)!r} was trained on other weights than {str(below)!r}; put them back")
+    with in_one_line(out, lambda: "nothing was begun"):
+        made = write_base(folder, out / "base")
+        if card.exists():
+            shutil.copyfile(card, made / CARD)
+    return made

@@ -1,0 +1,66 @@
+"""Solves puzzles of reasoning-gym from their questions, without a language model.
+
+mini_sudoku, sudoku, n_queens, futoshiki, kakurasu, survo, graph_color, zebra_puzzles and cryptarithm; the answer is in
+the form that the question asks for, so that reasoning-gym's own scorer can grade it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trueup.core.csp.write import write
+from trueup.core.grid import stated_grid
+from trueup.core.types import Problem, Solution, last_asked
+from trueup.solvers.gym_grids import Posed, Values, colouring, futoshiki, kakurasu, queens, survo
+from trueup.solvers.gym_words import cryptarithm, zebra
+from trueup.solvers.sudoku import cell_name, program_of
+from trueup.solvers.worker import Worker, open_worker, solver_version
+
+
+def posed_sudoku(text: str) -> Posed | None:
+    """A sudoku of any size that is printed as rows."""
+    grid = stated_grid(text) if "udoku" in text else None
+    if grid is None:
+        return None
+    places = range(len(grid))
+
+    def answer(values: Values) -> str:
+        return "\n".join(" ".join(str(values[cell_name(r, c)]) for c in places) for r in places)
+
+    return Posed(write(program_of(grid)), answer)
+
+
+READERS: tuple[Callable[[str], Posed | None], ...] = (
+    zebra, cryptarithm, queens, futoshiki, kakurasu, survo, colouring, posed_sudoku,
+)  # fmt: skip
+
+
+class GymSolver:
+    """Implements Solver; made by `gym`."""
+
+    def __init__(self, worker: Worker) -> None:
+        """Solve in this worker."""
+        self._worker = worker
+        self.fingerprint = f"gym:{solver_version()}"
+
+    async def solve(self, problem: Problem) -> Solution:
+        """The solution of the question in the last message, in the form that it asks for."""
+        question = last_asked(problem.prompt)
+        posed = next((found for read in READERS if (found := read(question)) is not None), None)
+        if posed is None:
+            return Solution("unreadable", reason="the last message states no puzzle of reasoning-gym that is known")
+        reply = await self._worker.run({"stated": posed.program, "unique": posed.unique})
+        conflict, reason = tuple(reply.get("conflict", ())), reply.get("reason", "")
+        if reply["status"] != "solved":
+            return Solution(reply["status"], seconds=reply["seconds"], conflict=conflict, reason=reason)
+        text = posed.answer(reply["values"])
+        return Solution("solved", text, text, reply["seconds"])
+
+    async def close(self) -> None:
+        """Kill the worker's process."""
+        await self._worker.close()
+
+
+def gym(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> GymSolver:
+    """Solve puzzles that `gym:DATASET` asks, each within a limit of wall-clock time and of address space."""
+    return GymSolver(open_worker(limit_seconds, memory_megabytes))

@@ -1,0 +1,149 @@
+"""Grids of reasoning-gym read from their questions into constraint programs.
+
+Stojanovski et al. 2025, arXiv:2505.24760: n_queens, futoshiki, kakurasu, survo, graph_color. Nothing of an entry is
+read but its question; what is a program's is in the line language, and what is an answer's as the question asks for it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+Values = Mapping[str, int]
+DIGITS = re.compile(r"\d+")
+QUEENS = re.compile(r"board of size \d+ x \d+ .*\n((?:[_Q](?: [_Q])*\n?)+)")
+FUTOSHIKI = re.compile(r"following (\d+)x\d+ Futoshiki puzzle:\n\n(.*?)\n\nEnsure", re.DOTALL)
+ABOVE, BELOW = "\u2227", "\u2228"
+"""The signs between two rows: the upper cell is the smaller one, or the greater."""
+KAKURASU = re.compile(
+    r"Kukurasu .*?[rR]ow sums(?: are|:)? \[([\d, ]+)\](?: and|\.)(?: the)? [cC]olumn sums(?: are|:)? \[([\d, ]+)\]"
+)
+SURVO = re.compile(r"(\d+)\*\1 .*?:\n((?:\d+(?: \d+)+\n)+)([^\[]*?)\[([\d, ]+)\]", re.DOTALL)
+LAST_IS_SUM = re.compile(r"last (?:number|element) (?:in|of) each row and column")
+COLOURING = re.compile(r"Vertices: \[([\d, ]+)\]\nEdges: \[([\d, ()]*)\]\nPossible colors: \[([\d, ]+)\]")
+MOST_SIZE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """A question as a program, and its answer in the question's form; without `unique` any solution is right."""
+
+    program: str
+    answer: Callable[[Values], str]
+    unique: bool = True
+
+
+def queens(text: str) -> Posed | None:
+    """Queens on a board, some of them placed."""
+    found = QUEENS.search(text)
+    board = [line.split() for line in found[1].strip().split("\n")] if found else []
+    size = len(board)
+    if not 1 < size <= MOST_SIZE or any(len(row) != size for row in board):
+        return None
+    names = [f"q[{row}]" for row in range(1, size + 1)]
+    placed = [f"con q[{r}] == {row.index('Q') + 1}" for r, row in enumerate(board, 1) if "Q" in row]
+    slants = [", ".join(f"{name} {sign} {row}" for row, name in enumerate(names)) for sign in "+-"]
+    lines = [f"int q[{size}] in 1..{size}", *(f"con alldifferent({apart})" for apart in ("q[*]", *slants))]
+
+    def answer(values: Values) -> str:
+        return "\n".join(
+            " ".join("Q" if values[name] == column else "_" for column in range(1, size + 1)) for name in names
+        )
+
+    return Posed("\n".join([*lines, *placed]), answer, unique=False)
+
+
+def futoshiki(text: str) -> Posed | None:
+    """Numbers each once in row and column, some given, some neighbours ordered."""
+    found = FUTOSHIKI.search(text)
+    if not found or not 1 < int(found[1]) <= MOST_SIZE:
+        return None
+    size, printed = int(found[1]), found[2].split("\n")
+    lines = _latin(size)
+    for r in range(size):
+        row = printed[2 * r] if 2 * r < len(printed) else ""
+        below = printed[2 * r + 1] if 2 * r + 1 < len(printed) else ""
+        for c in range(size):
+            at, mark, under = row[4 * c : 4 * c + 1], row[4 * c + 2 : 4 * c + 3], below[4 * c : 4 * c + 1]
+            here, right, down = f"x[{r + 1},{c + 1}]", f"x[{r + 1},{c + 2}]", f"x[{r + 2},{c + 1}]"
+            lines += [f"con {here} == {at}"] * at.isdecimal()
+            lines += [f"con {here} {mark} {right}"] * (mark in ("<", ">"))
+            lines += [f"con {here} {'<' if under == ABOVE else '>'} {down}"] * (under in (ABOVE, BELOW))
+
+    def answer(values: Values) -> str:
+        filled = [list(line) for line in printed]
+        for r in range(size):
+            for c in range(size):
+                filled[2 * r][4 * c] = str(values[f"x[{r + 1},{c + 1}]"])
+        return "\n".join("".join(line) for line in filled)
+
+    whole = len(printed) == 2 * size - 1 and all(len(row) >= 4 * size - 3 for row in printed[::2])
+    return Posed("\n".join(lines), answer) if whole else None
+
+
+def kakurasu(text: str) -> Posed | None:
+    """Ones whose places add up to what each row and column says."""
+    found = KAKURASU.search(text)
+    if not found:
+        return None
+    rows, columns = (_numbers(part) for part in found.groups())
+    height, width = len(rows), len(columns)
+    if max(height, width) > MOST_SIZE:
+        return None
+    lines = [f"int x[{height},{width}] in 0..1"]
+    for r, total in enumerate(rows, 1):
+        lines.append(f"con {' + '.join(f'{c} * x[{r},{c}]' for c in range(1, width + 1))} == {total}")
+    for c, total in enumerate(columns, 1):
+        lines.append(f"con {' + '.join(f'{r} * x[{r},{c}]' for r in range(1, height + 1))} == {total}")
+    return Posed("\n".join(lines), lambda values: _printed(values, height, width), unique=False)
+
+
+def survo(text: str) -> Posed | None:
+    """A matrix with its sums, whose gaps take numbers that are listed, each as often as it is."""
+    found = SURVO.search(text) if LAST_IS_SUM.search(text) else None
+    if not found:
+        return None
+    grid, numbers = [_numbers(line) for line in found[2].strip().split("\n")], _numbers(found[4])
+    size = len(grid)
+    gaps = [f"x[{r},{c}]" for r, row in enumerate(grid, 1) for c, value in enumerate(row, 1) if value == 0]
+    if not 2 < size <= MOST_SIZE or any(len(row) != size for row in grid) or len(gaps) != len(numbers):
+        return None
+    lines = [f"int x[{size},{size}] in 0..{max(map(max, grid))}"]
+    lines += [f"con x[{r},{c}] == {value}" for r, row in enumerate(grid, 1) for c, value in enumerate(row, 1) if value]
+    for number in sorted(set(numbers)):
+        lines.append(f"con count({', '.join(f'{gap} == {number}' for gap in gaps)}) == {numbers.count(number)}")
+    for i in range(1, size + 1):
+        lines.append(f"con sum({', '.join(f'x[{i},{c}]' for c in range(1, size))}) == x[{i},{size}]")
+        lines.append(f"con sum({', '.join(f'x[{r},{i}]' for r in range(1, size))}) == x[{size},{i}]")
+    return Posed("\n".join(lines), lambda values: _printed(values, size, size))
+
+
+def colouring(text: str) -> Posed | None:
+    """Colours for the vertices of a graph, any that tell neighbours apart."""
+    found = COLOURING.search(text)
+    if not found:
+        return None
+    vertices, ends, colours = (_numbers(part) for part in found.groups())
+    edges = list(zip(ends[::2], ends[1::2], strict=True)) if len(ends) % 2 == 0 else []
+    lines = [f"int v{vertex} in {{{', '.join(map(str, colours))}}}" for vertex in vertices]
+    lines += [f"con v{a} != v{b}" for a, b in edges]
+    return Posed(
+        "\n".join(lines),
+        lambda values: json.dumps({str(vertex): values[f"v{vertex}"] for vertex in vertices}),
+        unique=False,
+    )
+
+
+def _latin(size: int) -> list[str]:
+    each = [f"con alldifferent(x[{i},*])\ncon alldifferent(x[*,{i}])" for i in range(1, size + 1)]
+    return [f"int x[{size},{size}] in 1..{size}", *"\n".join(each).split("\n")]
+
+
+def _printed(values: Values, height: int, width: int) -> str:
+    return "\n".join(" ".join(str(values[f"x[{r},{c}]"]) for c in range(1, width + 1)) for r in range(1, height + 1))
+
+
+def _numbers(text: str) -> Sequence[int]:
+    return [int(number) for number in DIGITS.findall(text)]

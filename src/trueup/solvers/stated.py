@@ -1,0 +1,27 @@
+"""Solves what a question's own constraints say, and answers as the question asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from trueup.core.types import Solution
+from trueup.solvers.worker import Worker
+
+
+class Stated(Protocol):
+    """A puzzle, or another question, that was read back from its statement."""
+
+    def constraints(self) -> str: ...
+
+    def answer(self, values: Any) -> str: ...
+
+
+async def solve_stated(worker: Worker, question: Stated, said: Callable[[str], str | None]) -> Solution:
+    """The solution in the words of the question; `said` reads its canonical form."""
+    reply = await worker.run({"stated": question.constraints()})
+    conflict, reason = tuple(reply.get("conflict", ())), reply.get("reason", "")
+    if reply["status"] != "solved":
+        return Solution(reply["status"], seconds=reply["seconds"], conflict=conflict, reason=reason)
+    text = question.answer(reply["values"])
+    return Solution("solved", text, said(text), reply["seconds"])

@@ -1,0 +1,53 @@
+"""The best value of an objective, up to a relative tolerance.
+
+Read as `number` reads; 1e-4 of the value is what optimisation benchmarks in words (NL4OPT, IndustryOR, MAMO) are graded
+by, so that 41.67 is taken for 125/3 and 41.6 is not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from trueup.core.errors import BadInput
+from trueup.core.types import Grade, Json, Problem
+from trueup.verifiers.marks import spoken
+from trueup.verifiers.number import number
+
+NONE = "no solution"
+SAYS_NONE = re.compile(r"\b(?:no (?:best|optimal|feasible)? ?solution|infeasible|unbounded)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """Implements Verifier by comparing the values; made by `objective`."""
+
+    tolerance: float
+    name: str
+    needs_reference: bool = True
+
+    def read(self, text: str) -> str | None:
+        """The final number, or that there is no solution where the last line says so."""
+        said = spoken(text)
+        if said is None:
+            return None
+        last = said.strip().rpartition("\n")[2]
+        return NONE if SAYS_NONE.search(last) else number().read(text)
+
+    def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
+        """1 where the two differ by at most the tolerance of the reference, or of 1 where that is less."""
+        wanted = self.read(str(reference))
+        if wanted is None:
+            raise BadInput(f"item {problem.id!r}: the reference {reference!r} is no value; mend it or take `exact`")
+        if NONE in (answer, wanted):
+            return Grade(float(answer == wanted))
+        value, right = Fraction(answer.rstrip("%")), Fraction(wanted.rstrip("%"))
+        return Grade(float(abs(value - right) <= Fraction(str(self.tolerance)) * max(Fraction(1), abs(right))))
+
+
+def objective(*, tolerance: float = 1e-4) -> Objective:
+    """Compare an objective's value, give or take `tolerance` of it."""
+    if not 0 <= tolerance < 1:
+        raise BadInput(f"objective tolerance is {tolerance}; it takes 0 or more, below 1")
+    return Objective(tolerance, f"objective tolerance={tolerance}" if tolerance != 1e-4 else "objective")

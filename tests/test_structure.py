@@ -1,0 +1,140 @@
+"""The structural detector: counts of a stated program, and whether failures rise with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from studies import measured
+
+from trueup.core.csp import parse
+from trueup.core.puzzles.network import network_of, search
+from trueup.core.puzzles.structure import Structure, structure_of, structure_stated
+from trueup.core.types import Item, Message
+from trueup.methods.prompt_features import features
+from trueup.plan import diagnose, lay_out
+from trueup.plan.structure import trend_of
+from trueup.tasks.csp import prompt, puzzles
+
+HALF = ["r" * 8 + "a" * 8] * 2
+
+
+def chain(length):
+    """A row of numbers, each below the next, among as many as there are: one solution, by propagation alone."""
+    names = [f"v{i}" for i in range(length)]
+    links = [f"con {a} < {b}" for a, b in pairwise(names)]
+    return "\n".join([f"int {', '.join(names)} in 1..{length}", *links])
+
+
+def clique(size):
+    """So many variables in two colours, no two alike: every decision is undone."""
+    names = ", ".join(f"v{i}" for i in range(size))
+    return f"int {names} in 1..2\ncon alldifferent({names})"
+
+
+def test_propagation_and_search_come_to_what_they_come_to_by_hand():
+    # a < b < c in 1..3, in this order: the first round leaves b = 2 and c = 3, the second a = 1.
+    assert structure_of(parse(chain(3))) == Structure(3, np.log2(3), 2, 2.0, 2, rounds=2, undone=0)
+    # Three in two colours: either colour of the first leaves nothing for the third.
+    assert structure_of(parse(clique(3))) == Structure(3, 1.0, 1, 3.0, 3, rounds=0, undone=2)
+    # 27 cases, of which one is left.
+    nine = structure_of(parse("int a, b, c in 1..3\ncon a + b + c == 9"))
+    assert (nine.rounds, nine.undone, nine.widest) == (1, 0, 3)
+    # Two solutions and no wrong turn.
+    assert structure_of(parse("int a, b in 1..2\ncon a != b")).undone == 0
+    assert structure_of(parse("int a in 1..2\ncon a > 2")).undone == 0
+
+
+@pytest.mark.parametrize("words", ["sudoku backtracks=10..30", "zebra", "seating", "colouring backtracks=3..6"])
+def test_decisions_undone_are_those_of_the_exact_counter(words):
+    for one in puzzles(words, limit=3):
+        found = structure_stated(prompt(one.puzzle))
+        assert found.undone == search(network_of(parse(one.puzzle.constraints()))).undone
+
+
+def test_a_search_is_cut_off_and_what_cannot_be_searched_has_its_counts_alone():
+    (hard,) = puzzles("cryptarithm", limit=1)
+    program = parse(hard.puzzle.constraints())
+    assert structure_of(program, decisions=20).undone <= 20
+    for text in ("float a in 0..1\ncon a > 0.5", "int a in 1..100\ncon a > 5"):
+        found = structure_of(parse(text))
+        assert (found.variables, found.rounds, found.undone) == (1, None, None)
+
+
+def test_a_text_without_a_program_or_with_a_vast_one_has_no_structure():
+    assert structure_stated("What is 12 + 7?") is None
+    assert structure_stated("int a[600] in 1..2\ncon a[1] > 1\n") is None
+    assert structure_stated("int a in 1..2\n" + "con a > 1\n" * 20_000) is None
+    assert structure_stated("int a in 1..2\ncon a > 1\n").variables == 1
+
+
+def asked(pools, texts, arms=None, reference="r"):
+    """Made-up results of these pools, whose items ask these texts."""
+    found = measured(pools, arms or {})
+    items = tuple(
+        Item(replace(one.problem, prompt=(Message("user", text),)), reference, one.cluster)
+        for one, text in zip(found.stratum.items, texts, strict=True)
+    )
+    pools = tuple(replace(pool, item=item) for pool, item in zip(found.pools, items, strict=True))
+    by_id = {item.problem.id: item for item in items}
+    outcomes = tuple(replace(one, item=by_id[one.item.problem.id]) for one in found.outcomes)
+    return replace(found, stratum=replace(found.stratum, items=items), pools=pools, outcomes=outcomes)
+
+
+def pool(right):
+    return "r" * right + "a" * (16 - right)
+
+
+def test_failures_that_rise_with_a_count_are_told_with_their_rank_correlation():
+    rights = [16, 15, 13, 12, 9, 9, 6, 4, 3, 1, 0, 0]
+    sheet = lay_out(asked([pool(right) for right in rights], [chain(n) for n in range(2, 14)]), seed=0)
+    trend = trend_of(sheet)
+    assert trend.value == pytest.approx(spearmanr(range(12), [16 - right for right in rights]).statistic)
+    assert (trend.count, trend.n, trend.rises) == ("rounds of propagation", 12, True)
+    assert trend.ci95[0] <= trend.value <= trend.ci95[1] + 1e-9
+    assert str(trend).startswith("failures rise with the rounds of propagation (rank correlation 1.00")
+
+
+def test_without_a_trend_or_enough_programs_nothing_is_claimed():
+    flat = lay_out(asked([pool(4 + 8 * (n % 2)) for n in range(12)], [chain(n) for n in range(2, 14)]), seed=0)
+    assert not trend_of(flat).rises
+    assert "are not seen to rise" in str(trend_of(flat))
+    few = lay_out(asked([pool(n) for n in range(6)], [chain(n) for n in range(2, 8)]), seed=0)
+    alike = lay_out(asked([pool(n) for n in range(12)], [chain(5)] * 12), seed=0)
+    always = lay_out(asked([pool(0)] * 12, [chain(n) for n in range(2, 14)]), seed=0)
+    assert trend_of(few) is trend_of(alike) is trend_of(always) is None
+    assert trend_of(lay_out(measured([pool(n) for n in range(12)], {}), seed=0)) is None
+
+
+def structural(texts):
+    """The structural row where the solver wins four points: less than a gap worth a call by itself."""
+    rights = [16] * 10 + [15, 14, 13, 13, 12, 12, 11, 11, 10, 10]
+    found = asked([pool(right) for right in rights], texts, {"once": "r" * 20, "solve": "r" * 20})
+    return next(row for row in diagnose(lay_out(found, seed=0), 0.99).evidence if row.test == "structural")
+
+
+def test_where_failures_rise_with_structure_a_solver_that_wins_anything_calls_it():
+    rising, plain = structural([chain(n) for n in range(2, 22)]), structural(["What is 1 + 1?"] * 20)
+    assert (rising.threshold, plain.threshold) == (0.0, 0.05)
+    assert rising.value == plain.value and rising.ci95 == plain.ci95
+    assert "failures rise with the rounds of propagation" in rising.note
+    assert "failures" not in plain.note
+
+
+def test_the_gold_answer_reaches_neither_the_detector_nor_the_router():
+    texts, pools = [chain(n) for n in range(2, 14)], [pool(12 - n) for n in range(12)]
+    told, other = (asked(pools, texts, reference=gold) for gold in ("r", "another answer"))
+    assert trend_of(lay_out(told, seed=0)) == trend_of(lay_out(other, seed=0))
+    for one, two in zip(told.stratum.items, other.stratum.items, strict=True):
+        assert one.reference != two.reference
+        assert features(one.problem.prompt) == features(two.problem.prompt)
+
+
+def test_a_router_sees_the_structure_of_a_stated_program():
+    short, long = (features((Message("user", chain(n)),)) for n in (3, 9))
+    assert short["program rounds"] < long["program rounds"]
+    assert short["program variables"] == pytest.approx(np.log1p(3))
+    assert not any(name.startswith("program") for name in features((Message("user", "What is 1 + 1?"),)))

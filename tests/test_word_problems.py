@@ -1,0 +1,105 @@
+"""Optimisation in words: the layouts that are read, families with exact values, the tolerance, the way to a solver."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from toys import finish
+
+from trueup.core.errors import BadInput
+from trueup.core.types import Attempt, Message, Problem, Solution, Usage
+from trueup.methods.formalise_and_solve import formalise_and_solve
+from trueup.solvers.decide import decide
+from trueup.tasks.word_families import FAMILIES, Linear
+from trueup.tasks.word_problems import word_problems, worded
+from trueup.verifiers.objective import objective
+
+OWN = (
+    "A baker has 10 kg of flour. A loaf takes 2 kg and earns 3 euros, a cake takes 3 kg and earns 5. What is the most?"
+)
+
+
+@pytest.mark.parametrize(
+    "row", [{"question": OWN, "answer": 16}, {"en_question": OWN, "en_answer": "16"}, {"Question": OWN, "Answer": 16.0}]
+)
+def test_rows_of_every_layout_ask_the_same(tmp_path, row):
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps(row) + "\n\n")
+    (item,) = word_problems(str(path), stratum="s")
+    assert item.problem.prompt[-1].content.startswith(OWN) and "####" in item.problem.prompt[-1].content
+    assert item.problem.id == "own.jsonl:1" and float(item.reference) == 16
+    assert objective().check("16", item.problem, item.reference).is_right
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "1: not valid JSON"), ("[1]", "1: a row must be an object"), ('{"question": "x"}', "1: no 'answer'"),
+        ('{"question": " ", "answer": 1}', "1: the question is"),
+        ('{"question": "x", "answer": null}', "1: the answer is"),
+        ('{"id": 1, "question": "x", "answer": 1}\n{"id": 1, "question": "y", "answer": 1}', "an id comes twice"),
+        ("", "no rows"),
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_used_is_named(tmp_path, text, told):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=told):
+        word_problems(str(path), stratum="s")
+
+
+def test_a_name_that_is_neither_file_nor_family_offers_the_families():
+    with pytest.raises(BadInput, match="no file 'diets'; give the path of a JSONL file, or a family: production, diet"):
+        word_problems("diets", stratum="s")
+    with pytest.raises(BadInput, match="word-problems:diet kinds is 9; it takes 2 to 4"):
+        word_problems("diet kinds=9", stratum="s")
+
+
+@pytest.mark.parametrize(
+    "argument", [*FAMILIES, "production kinds=3 means=3", "transport kinds=3", "blending tonnes=6"]
+)
+def test_a_solver_finds_the_value_that_trying_everything_found(argument):
+    for one in worded(argument, 4, seed=3):
+        reply = decide({"stated": one.program}, 10.0)
+        assert reply["status"] == "solved" and reply["text"].endswith(f"#### {one.best}"), one.program
+        assert all(word in one.statement for word in ("?", "."))
+
+
+def test_the_same_seed_gives_the_same_problems_whatever_the_limit():
+    few, more = (word_problems("diet", stratum="s", limit=limit, seed=5) for limit in (2, 4))
+    assert few == more[:2] and few != word_problems("diet", stratum="s", limit=2, seed=6)
+
+
+def test_trying_everything_knows_what_is_allowed():
+    linear = Linear(("a", "b"), 4, (3, 5), "maximize", [((2, 3), "<=", 10), ((1, 0), ">=", 1)])
+    assert linear.best() == 16 and linear.best([(0, 3), (4, 0)]) == 12
+    assert Linear(("a",), 4, (1,), "minimize", [((1,), "==", 9)]).best() is None
+
+
+def test_a_value_counts_up_to_a_ten_thousandth_of_it():
+    problem, check = Problem("p", "s", (Message("user", "?"),)), objective()
+    for said, right, counts in (
+        ("41.667", "125/3", True), ("41.66", "41.666667", False), ("100009", "100000", True),
+        ("100011", "100000", False),
+        ("0.00009", "0", True), ("0.00011", "0", False), ("-3", "3", False), ("1,000", "1000", True),
+    ):  # fmt: skip
+        assert check.check(check.read(said), problem, right).is_right == counts, (said, right)
+    assert check.read("It is infeasible.") == check.read("No Best Solution") == "no solution"
+    assert check.check("no solution", problem, "No Best Solution").is_right
+    assert not check.check("3", problem, "No Best Solution").is_right
+    assert check.read("nothing was found") is None
+    with pytest.raises(BadInput, match="objective tolerance is 1; it takes 0 or more"):
+        objective(tolerance=1)
+    with pytest.raises(BadInput, match="the reference 'much' is no value"):
+        check.check("3", problem, "much")
+
+
+def test_a_program_that_a_model_writes_is_solved_to_its_best_value():
+    (item,), (one,) = word_problems("production", stratum="s", limit=1), worded("production", 1, 0)
+    said = Attempt(0, f"Think.\n```\n{one.program}\n```", "eos", Usage(5, 8))
+    reply = decide({"stated": one.program}, 10.0)
+    answer = objective().read(reply["text"])
+    asks, found = finish(formalise_and_solve(item.problem), [(said,), Solution(reply["status"], reply["text"], answer)])
+    assert len(asks) == 2 and "answer" in asks[1].problem.prompt[-1].content
+    assert objective().check(found.value, item.problem, item.reference).is_right
