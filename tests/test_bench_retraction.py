@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trueup.arms import make_arm
 from trueup.bench.lists import FAMILIES, ListCritic, Rules, list_stratum
 from trueup.bench.result import Result
 from trueup.bench.retraction import DELETION, Spending, Trial, cap_at, compare, retraction, row, run_trial
-from trueup.catalog import make_arm
 from trueup.core.errors import UnknownName
 from trueup.core.roles import ModelCard, Sampled
 from trueup.core.types import Attempt, Prompt, Sampling, Usage

@@ -8,7 +8,7 @@ import inspect
 import pytest
 from toys import PRICES, Ending, item
 
-from trueup import catalog
+from trueup import arms, catalog
 from trueup.bench.toy import Whole
 from trueup.cli.citations import citations
 from trueup.core.errors import BadInput, UnknownName
@@ -47,27 +47,27 @@ def test_words_split_into_a_name_and_its_settings():
 
 def test_every_kind_offers_the_nearest_name():
     with pytest.raises(UnknownName, match="did you mean 'adaptive_vote'"):
-        catalog.make_arm("adaptive_votes")
+        arms.make_arm("adaptive_votes")
     with pytest.raises(UnknownName, match="did you mean 'step'"):
-        catalog.make_arm("adaptive_vote stop=2")
+        arms.make_arm("adaptive_vote stop=2")
     with pytest.raises(UnknownName, match="did you mean 'verifiers'"):
         catalog.names("verifier")
 
 
 def test_usual_arms_are_those_that_apply():
     bare = Stratum("s", (item(),), Whole())
-    assert [arm.method for arm in catalog.arms_of(bare, 8)] == ["once", "vote", "vote", *ADAPTIVE, "revise"]
+    assert [arm.method for arm in arms.arms_of(bare, 8)] == ["once", "vote", "vote", *ADAPTIVE, "revise"]
     with pytest.raises(BadInput, match="none of the methods solve"):
-        catalog.arms_of(bare, 8, ["solve"])
+        arms.arms_of(bare, 8, ["solve"])
     with pytest.raises(BadInput, match="it has no solver"):
-        catalog.arms_of(Stratum("s", (item(),), Whole(), recipe={"methods": ["solve"]}), 8)
+        arms.arms_of(Stratum("s", (item(),), Whole(), recipe={"methods": ["solve"]}), 8)
 
 
 def test_an_arm_named_twice_runs_once():
-    assert len(catalog.arms_of(Stratum("s", (item(),), Whole()), 8, ["vote n=4", "vote n=4"])) == 1
+    assert len(arms.arms_of(Stratum("s", (item(),), Whole()), 8, ["vote n=4", "vote n=4"])) == 1
 
 
-ADAPTIVE = ("adaptive_vote", "lookahead_vote")
+ADAPTIVE = ("adaptive_vote", "probability_vote")
 APART = {
     "formalise_and_solve",
     "solve",
@@ -80,7 +80,7 @@ APART = {
     "propose_and_assign",
 }
 """Methods that the toy cannot answer by: each has tests of its own."""
-BATCH = {name for name in catalog.METHODS if catalog.make_arm(name).is_batch}
+BATCH = {name for name in catalog.METHODS if arms.make_arm(name).is_batch}
 
 
 @pytest.mark.parametrize("name", sorted(catalog.METHODS.keys() - APART - BATCH))
@@ -89,7 +89,7 @@ def test_every_method_answers_a_problem_and_is_charged(tmp_path, name):
 
     async def go():
         with Ledger(tmp_path / "l") as ledger:
-            job = Job(stratum, item(checkable=True), catalog.make_arm(name))
+            job = Job(stratum, item(checkable=True), arms.make_arm(name))
             return await run_job(job, Clerk(Toy(1.0), ledger, PRICES))
 
     outcome = asyncio.run(go())
@@ -124,7 +124,7 @@ def test_the_wal_bug_is_known_by_version():
 @pytest.mark.parametrize("name", sorted(BATCH))
 def test_every_batch_method_answers_all_problems_within_its_budget(tmp_path, name):
     items = tuple(item(f"p{number}") for number in range(12))
-    arm = catalog.make_arm(f"{name} budget=3")
+    arm = arms.make_arm(f"{name} budget=3")
 
     async def go():
         with Ledger(tmp_path / "l") as ledger:

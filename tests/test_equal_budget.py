@@ -4,11 +4,13 @@ import json
 import re
 import runpy
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from trueup.arms import make_arm
 from trueup.bench import record as recorder
 from trueup.bench.bounds import Lesson, follow, informed_stop, learn, lesson_from, lesson_of, oracles, paths, states_of
 from trueup.bench.equal_budget import METHOD, Field, curve_of, equal_budget, field, judge, needed, pooled
@@ -22,7 +24,6 @@ from trueup.bench.peers.words import Recorded as Text
 from trueup.bench.population import BOXED, POPULATIONS, PROMPT_TOKENS, record_population
 from trueup.bench.recorded import SAMPLES, Case, Recording, read_recordings
 from trueup.bench.spent import Spent, spend
-from trueup.catalog import make_arm
 from trueup.core.asks import check, sample
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Arm
@@ -127,6 +128,13 @@ def test_a_batch_is_billed_to_each_of_its_problems():
 
     told = spend(Arm("batch", {}, batch, is_batch=True), "ours", [case("a", "b"), case("b", "a")])
     assert (list(told.right), list(told.calls), list(told.tokens)) == ([1, 1], [1, 2], [110, 220])
+
+
+def test_log_probabilities_are_free_of_tokens():
+    told = case("a", "b", "a", "b", lengths=(5, 6, 7, 8))
+    told = replace(told, attempts=tuple(replace(attempt, logprob=-0.1) for attempt in told.attempts))
+    sure, plain = (spend(make_arm(arm), "ours", [told]) for arm in ("confidence_vote n=3", "vote n=3"))
+    assert (sure.tokens[0], sure.calls[0]) == (plain.tokens[0], plain.calls[0]) == (118, 1)
 
 
 @pytest.mark.parametrize(
@@ -249,12 +257,12 @@ def test_tasks_are_pooled_with_their_clusters_apart():
 def test_an_oracle_takes_what_the_final_leader_needs_and_answers_as_the_whole_vote():
     """Ties fall by lot: a leads from its first or second vote on; b leads at first, then c, then b again."""
     cases = [case(*"baaa", lengths=(1, 2, 3, 4)), case(*"bccbb", name="q")]
-    (stop, first), (other, sooner) = (oracles([one], len(one.attempts)) for one in cases)
+    (stop, first, seen), (other, sooner, at_once) = (oracles([one], len(one.attempts)) for one in cases)
     assert stop.completion_tokens[0] == first.completion_tokens[0] in {1 + 2, 1 + 2 + 3}
     assert other.completion_tokens[0] in {40, 50}
     assert sooner.completion_tokens[0] == 10
-    stop, first = oracles([case(*"baaab"), cases[1]], 5)
-    for bound in (stop, first):
+    assert (seen.completion_tokens[0], at_once.completion_tokens[0]) == (1 + 2, 10)
+    for bound in oracles([case(*"baaab"), cases[1]], 5):
         assert list(bound.right) == list(spend(make_arm("vote n=5"), "ours", [case(*"baaab"), cases[1]]).right)
         assert (list(bound.calls), list(bound.prompt_tokens), bound.family) == ([1, 1], [100, 100], "bound")
 
@@ -303,7 +311,7 @@ def test_items_needed_are_those_at_which_the_interval_would_just_be_above_the_ma
 
 
 def test_small_budgets_are_votes_of_one_call_where_prompts_are_long():
-    assert curve_of(40, 7.0)[1] == f"{METHOD} n=3 step=3"
+    assert curve_of(40, 7.0)[1] == f"{METHOD} n=2 step=2"
     assert curve_of(40)[1] == f"{METHOD} n=40 price=0.006 step=2"
     long = case(*"aaaaaaaa", lengths=(10,) * 8, prompt=100)
     told = spend(make_arm(f"{METHOD} n=8 step=8"), "ours", [long])
@@ -356,6 +364,63 @@ def test_a_recording_is_read_back(tmp_path):
     first = kept.read_bytes()
     asyncio.run(recorder.record(Toy(0.5), str(tmp_path / "t.jsonl"), kept, ledger=tmp_path / "l.sqlite", samples=6))
     assert kept.read_bytes() == first
+
+
+ROW = {"id": "x", "cluster": "x", "prompt": [["user", "x"]], "prompt_tokens": 5, "attempts": [["t", "a", 3, 1, "eos"]]}
+
+
+class Telling:
+    """Toy, which also says how likely its texts are where it is asked."""
+
+    def __init__(self) -> None:
+        self.toy = Toy(0.5)
+        self.card = self.toy.card
+
+    async def sample(self, prompt, n, start, sampling):
+        found = await self.toy.sample(prompt, n, start, sampling)
+        assert sampling.logprobs
+        return replace(found, attempts=tuple(replace(a, logprob=-0.1234567891) for a in found.attempts))
+
+    async def close(self) -> None:
+        await self.toy.close()
+
+
+def test_a_recording_keeps_how_likely_the_texts_are(tmp_path):
+    (tmp_path / "t.jsonl").write_text(json.dumps({"id": "x", "prompt": "say x", "reference": "right"}) + "\n")
+    kept = tmp_path / "recorded.json.gz"
+    asyncio.run(recorder.record(Telling(), str(tmp_path / "t.jsonl"), kept, ledger=tmp_path / "l.sqlite", samples=3))
+    (recording,) = read_recordings(kept)
+    assert recording.tells
+    assert recording.cases[0].problem.sampling.temperature == Sampling().temperature
+    assert {attempt.logprob for attempt in recording.cases[0].attempts} == {-0.123457}
+
+
+def test_a_recording_keeps_the_temperature(tmp_path):
+    stratum = {
+        "name": "s",
+        "pattern": "",
+        "temperature": 0.3,
+        "items": [{**ROW, "attempts": [["t", "a", 3, 1, "eos", -1.0]]}],
+    }
+    kept = {"version": 3, "model": "m", "strata": [stratum]}
+    (tmp_path / "r.json.gz").write_bytes(gzip.compress(json.dumps(kept).encode()))
+    (recording,) = read_recordings(tmp_path / "r.json.gz")
+    assert recording.cases[0].problem.sampling.temperature == 0.3
+
+
+def test_a_recording_of_version_2_tells_no_probabilities(tmp_path):
+    row = {
+        "id": "x",
+        "cluster": "x",
+        "prompt": [["user", "x"]],
+        "prompt_tokens": 5,
+        "attempts": [["t", "a", 3, 1, "eos"]],
+    }
+    kept = {"version": 2, "model": "m", "strata": [{"name": "s", "pattern": "", "items": [row]}]}
+    (tmp_path / "r.json.gz").write_bytes(gzip.compress(json.dumps(kept).encode()))
+    (recording,) = read_recordings(tmp_path / "r.json.gz")
+    assert not recording.tells
+    assert recording.cases[0].attempts == (Attempt(0, "t", "eos", Usage(5, 3), "a"),)
 
 
 def test_a_recording_of_another_version_is_refused(tmp_path):
@@ -432,6 +497,27 @@ def test_its_hubs_race_is_billed_until_it_is_called_off():
     (raced,) = run_peer(ITS_HUB, recording, [Run("adaptive", "BetaSelfConsistency", 8)])
     assert (raced.right[0], raced.calls[0], raced.prompt_tokens[0]) == (1, 8, 800)
     assert raced.completion_tokens[0] == 1 + 2 + 3 + 4 + 4 * 4
+
+
+@pytest.mark.network
+def test_what_goes_by_probabilities_is_given_them_and_left_out_where_there_are_none():
+    ready(BESTOFN)
+    plain = case("a", "b", "b", name="p")
+    sure = replace(plain, attempts=tuple(replace(a, logprob=-3.0 * (a.answer == "b")) for a in plain.attempts))
+    (chosen,) = run_peer(BESTOFN, Recording("r", "m", "is (.)", (sure,)), [Run("fixed", "self_certainty", 3)])
+    assert (chosen.right[0], chosen.completion_tokens[0]) == (1, 30)
+    whole = case(*"ab" * 20)
+    assert not [one for one in run_peer(BESTOFN, Recording("r", "m", "is (.)", (whole,))) if "certainty" in one.system]
+
+
+@pytest.mark.network
+def test_zen_routers_gate_takes_a_first_text_that_is_likely_enough():
+    ready(ZEN)
+    one = case("7", "8", "8", "8", right="7")
+    one = replace(one, attempts=tuple(replace(attempt, logprob=-0.05) for attempt in one.attempts))
+    runs = [Run("adaptive", "vote", settings={"gate_tail_logprob": gate}) for gate in (-0.08, -0.02)]
+    opened, shut = run_peer(ZEN, Recording("r", "m", r"(\d)", (one,)), runs)
+    assert (opened.calls[0], opened.right[0], shut.calls[0]) == (1, 1, 4)
 
 
 @pytest.mark.network

@@ -14,7 +14,7 @@ from test_csp_write import allows  # noqa: F401 (a fixture)
 from test_diagnose import WRONG, verdict
 from toys import PRICES, finish, problem
 
-from trueup import catalog
+from trueup import arms
 from trueup.core.asks import Sample, Solve
 from trueup.core.csp import read_program
 from trueup.core.csp.grammar import condition_grammar, grammar
@@ -298,7 +298,7 @@ def solver():
 
 def ran(tmp_path, model, stratum, items, words="formalise_and_solve"):
     """Outcomes of an arm on items, by the real solver."""
-    arm = catalog.make_arm(words)
+    arm = arms.make_arm(words)
 
     async def story():
         with Ledger(tmp_path / "ledger.sqlite") as ledger:
@@ -581,14 +581,14 @@ def test_what_only_a_formalised_program_gets_right_is_a_structural_failure():
 def test_it_takes_a_solver_that_reads_programs_and_stands_for_solve_where_items_are_prose():
     prose, stated_items = (Item(problem("Who?"), "a", "1"),), (Item(problem(GOOD), "3", "1"),)
     usual = {
-        name: [arm.method for arm in catalog.arms_of(Stratum("s", items, exact(), solver=solver), 8)][-1]
+        name: [arm.method for arm in arms.arms_of(Stratum("s", items, exact(), solver=solver), 8)][-1]
         for name, items, solver in (
             ("prose", prose, program()), ("programs", stated_items, program()), ("sudoku", prose, sudoku()),
         )
     }  # fmt: skip
     assert usual == {"prose": "formalise_and_solve", "programs": "solve", "sudoku": "solve"}
     with pytest.raises(BadInput, match="it has no solver that reads programs"):
-        catalog.arms_of(Stratum("s", prose, exact(), solver=sudoku()), 8, ["formalise_and_solve"])
+        arms.arms_of(Stratum("s", prose, exact(), solver=sudoku()), 8, ["formalise_and_solve"])
 
 
 @pytest.mark.parametrize(("setting", "value"), [("n", 0), ("repairs", -1), ("tokens", 0), ("patience", 0)])

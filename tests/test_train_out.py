@@ -15,7 +15,8 @@ from tiny_gguf import save_gguf
 from tiny_trained import ITEMS, save_half, write_words
 from toys import PRICES, attempts, finish, problem
 
-from trueup.catalog import make_arm, open_model
+from trueup.arms import make_arm
+from trueup.catalog import open_model
 from trueup.cli import main
 from trueup.core.asks import Sample
 from trueup.core.errors import BadInput

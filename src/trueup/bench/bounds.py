@@ -1,13 +1,14 @@
 """What no rule for stopping can beat: bounds, not methods.
 
 `oracle stop` knows the vote of the whole budget beforehand and makes one call of the fewest attempts from which on the
-leader stays what it is in the end; `oracle first` makes one of the fewest after which it leads at all, so that nothing
-that answers as the whole vote does can take less. `informed stop` knows no answer, but the population: of all rules
-that go by the two leading counts and the number of attempts, which is what stopping rules go by, it is the cheapest
-among those that lose no more than the margin to the whole vote, as near as it can be learnt. That is by backward
-induction over problems of the same population (of a recording: its own attempts in other orders, which is in its
-favour): at every state it stops, or asks for the block that is worth most, tokens at a price. The price is the one that
-makes the loss come out on as many further problems.
+leader stays what it is in the end; `oracle first` makes one of the fewest after which it leads at all, so that no rule
+that goes by counts and answers as the whole vote does can take less. `oracle seen` makes one of the fewest in which
+that answer is given at all: nothing that answers so can take less, whatever it knows of texts. `informed stop` knows no
+answer, but the population: of all rules that go by the two leading counts and the number of attempts, which is what
+stopping rules without probabilities go by, it is the cheapest among those that lose no more than the margin to the
+whole vote, as near as it can be learnt. That is by backward induction over problems of the same population (of a
+recording: its own attempts in other orders, which is in its favour): at every state it stops, or asks for the block
+that is worth most, tokens at a price. The price is the one that makes the loss come out on as many further problems.
 Ties are worth the chance that a lot gives them.
 Shapes: N problems, K + 1 numbers of attempts.
 """
@@ -58,11 +59,14 @@ class Paths:
 
 
 def oracles(cases: Sequence[Case], n: int) -> list[Spent]:
-    """`oracle stop` and `oracle first` on these cases, of votes of n."""
+    """`oracle stop`, `oracle first` and `oracle seen` on these cases, of votes of n."""
     leaders = [_leaders(case.problem, case.attempts[:n]) for case in cases]
     stops = [max((k + 1 for k, (a, b) in enumerate(pairwise(row), start=1) if a != b), default=1) for row in leaders]
     firsts = [1 + row.index(row[-1]) for row in leaders]
-    return [_in_one_call("oracle stop", cases, stops, leaders), _in_one_call("oracle first", cases, firsts, leaders)]
+    finals = [row[-1] for row in leaders]
+    seen = [1 + [a.answer for a in case.attempts].index(final) for case, final in zip(cases, finals, strict=True)]
+    sizes = {"oracle stop": stops, "oracle first": firsts, "oracle seen": seen}
+    return [_in_one_call(name, cases, taken, leaders) for name, taken in sizes.items()]
 
 
 def informed_stop(cases: Sequence[Case], lesson: Lesson, n: int, margin: float = MARGIN) -> Spent:

@@ -5,7 +5,9 @@ The bar: the default adaptive method is as accurate as a peer's vote of the whol
 loses less than half a point), for at most half the tokens of the cheapest fixed-budget peer that is as accurate, and
 80 % of those of the cheapest adaptive one; and nowhere does a peer lie above its curve. The best of several votes of
 the same attempts is no reference: they differ by how their ties fall, and the best would be the luckiest.
-Rows of the family `bound` are no methods: they say how few tokens any rule for stopping could do with (`bounds`).
+Log-probabilities cost no tokens: where they are on record (they are of no simulated problem, which has no texts to
+speak of) every method gets them, a peer's too. Rows of the family `bound` are no methods: they say how few tokens a
+rule for stopping could do with (`bounds`).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 
+from trueup.arms import make_arm
 from trueup.bench.bounds import BOUND, informed_stop, lesson_from, lesson_of, oracles
 from trueup.bench.frontier import MARGIN, Band, Rival, cheapest, difference, intervals, lead
 from trueup.bench.peers.install import Peer
@@ -27,7 +30,7 @@ from trueup.bench.peers.recorded import ADAPTIVE, FIXED, RUNS, run_peer
 from trueup.bench.population import POPULATIONS, SIMULATED, Population, record_population
 from trueup.bench.recorded import SAMPLES, Recording, read_recordings
 from trueup.bench.spent import Spent, joined, spend
-from trueup.catalog import make_arm, names
+from trueup.catalog import names
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.settings import settings_of
 from trueup.core.stratum import Arm
@@ -49,12 +52,12 @@ LESSON_ORDERS = 200
 RECORDED = Path("results/equal-budget/recorded.json.gz")
 MAKE = f"python -m trueup.bench.record examples/votes {RECORDED}"
 BARS = {FIXED: 0.5, ADAPTIVE: 0.8}
-METHOD = "lookahead_vote"
+METHOD = "probability_vote"
 MOST = 128
 """Attempts that ours may take of a simulated problem: it stops by what they are worth, not by their number."""
 SMALL = ("price=0.006 step=2", "price=0.003 step=2", "price=0.002 step=3", "price=0.001 step=3")
 """The least budgets where an attempt is longer than its prompt; chosen on these populations with other seeds."""
-SMALL_VOTES = (3, 4, 6, 8)
+SMALL_VOTES = (2, 3, 4, 6, 8)
 """And where it is shorter: votes of one call."""
 PRICES = (0.003, 0.001, 0.0005, 0.00015, 0.0001)
 VOTES = (2, 3, 4, 6, 8, 12, 16, 24, 32, SAMPLES)

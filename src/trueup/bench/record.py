@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,13 +21,14 @@ from trueup.core.errors import BadInput, TrueupError
 from trueup.core.ledger import Ledger
 from trueup.core.outcome import Pool
 from trueup.core.roles import Model
-from trueup.core.types import Json
+from trueup.core.types import Item, Json
 from trueup.models import SMOLLM2, LlamaCpp
 from trueup.run import Clerk, Job, run_job
 
 LEDGER = Path("out/recorded/ledger.sqlite")
 NUMBER = r"(-?[0-9]+)[^0-9]*$"
 WORD = r"answer is ([A-Za-z]+)"
+DECIMALS = 6
 
 
 async def record(
@@ -41,15 +43,22 @@ async def record(
         clerk = Clerk(model, book, Prices("recorded", Decimal(0)))
         try:
             for stratum in opened.strata:
-                pools = [await run_job(Job(stratum, item, samples), clerk) for item in stratum.items]
+                pools = [await run_job(Job(stratum, _telling(item), samples), clerk) for item in stratum.items]
                 rows = [_row(pool) for pool in pools if isinstance(pool, Pool)]
                 pattern = NUMBER if stratum.verifier.name.startswith("number") else WORD
-                strata.append({"name": stratum.name, "pattern": pattern, "items": rows})
+                warmth = stratum.items[0].problem.sampling.temperature
+                strata.append({"name": stratum.name, "pattern": pattern, "temperature": warmth, "items": rows})
         finally:
             await model.close()
     kept = {"version": VERSION, "model": model.card.name, "fingerprint": model.card.fingerprint,
             "task": opened.name, "samples": samples, "strata": strata}  # fmt: skip
     path.write_bytes(gzip.compress(json.dumps(kept, separators=(",", ":")).encode(), mtime=0))
+
+
+def _telling(item: Item) -> Item:
+    """The item, sampled so that the engine tells how likely a text is."""
+    problem = item.problem
+    return replace(item, problem=replace(problem, sampling=replace(problem.sampling, logprobs=True)))
 
 
 def _row(pool: Pool) -> dict[str, Json]:
@@ -61,10 +70,14 @@ def _row(pool: Pool) -> dict[str, Json]:
         "prompt": [[message.role, message.content] for message in pool.item.problem.prompt],
         "prompt_tokens": pool.attempts[0].usage.prompt_tokens,
         "attempts": [
-            [a.text, a.answer, a.usage.completion_tokens, int(grade.is_right), a.finish]
+            [a.text, a.answer, a.usage.completion_tokens, int(grade.is_right), a.finish, _rounded(a.logprob)]
             for a, grade in zip(pool.attempts, pool.grades, strict=True)
         ],
     }
+
+
+def _rounded(logprob: float | None) -> float | None:
+    return None if logprob is None else round(logprob, DECIMALS)
 
 
 def main(words: Sequence[str] | None = None) -> None:

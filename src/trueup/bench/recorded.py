@@ -1,7 +1,8 @@
 """Attempts that were recorded once, for every method to be replayed on.
 
-A file is gzipped JSON, as `trueup.bench.record` makes it: per stratum the pattern of an answer, and per item its prompt
-and the texts, answers, lengths in tokens and grades of its attempts.
+A file is gzipped JSON, as `trueup.bench.record` makes it: per stratum the pattern of an answer and the temperature, and
+per item its prompt and the texts, answers, lengths in tokens, grades, ends and mean log-probabilities of its attempts.
+One of version 2 has no log-probabilities: it is read as of an engine that tells none.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trueup.core.errors import BadInput
-from trueup.core.types import Attempt, Json, Message, Problem, Usage
+from trueup.core.types import Attempt, Json, Message, Problem, Sampling, Usage
 
 SAMPLES = 40
-VERSION = 2
+VERSION = 3
+READABLE = (2, VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,11 @@ class Recording:
         """How many attempts every case has at least."""
         return min(len(case.attempts) for case in self.cases)
 
+    @property
+    def tells(self) -> bool:
+        """Whether every attempt is on record with its log-probability."""
+        return all(attempt.logprob is not None for case in self.cases for attempt in case.attempts)
+
     def first(self, n: int) -> Recording:
         """The same with the first n attempts of every case."""
         kept = (replace(case, attempts=case.attempts[:n], right=case.right[:n]) for case in self.cases)
@@ -62,19 +69,20 @@ def read_recordings(path: Path) -> list[Recording]:
     Raises BadInput where it is of another version.
     """
     kept = json.loads(gzip.decompress(path.read_bytes()))
-    if kept.get("version") != VERSION:
+    if kept.get("version") not in READABLE:
         raise BadInput(f"{path}: a recording of version {kept.get('version')!r}, not {VERSION}; record it anew")
     return [
-        Recording(s["name"], kept["model"], s["pattern"], tuple(_case(s["name"], row) for row in s["items"]))
+        Recording(s["name"], kept["model"], s["pattern"], tuple(_case(s, row) for row in s["items"]))
         for s in kept["strata"]
     ]
 
 
-def _case(stratum: str, row: Json) -> Case:
-    problem = Problem(row["id"], stratum, tuple(Message(*turn) for turn in row["prompt"]))
+def _case(stratum: Json, row: Json) -> Case:
+    sampling = Sampling(temperature=stratum.get("temperature", Sampling().temperature))
+    problem = Problem(row["id"], stratum["name"], tuple(Message(*turn) for turn in row["prompt"]), sampling)
     attempts = tuple(
-        Attempt(number, text, finish, Usage(row["prompt_tokens"], tokens), answer)
-        for number, (text, answer, tokens, _, finish) in enumerate(row["attempts"])
+        Attempt(number, text, finish, Usage(row["prompt_tokens"], tokens), answer, *logprob)
+        for number, (text, answer, tokens, _, finish, *logprob) in enumerate(row["attempts"])
     )
     right = tuple(bool(attempt[3]) for attempt in row["attempts"])
     return Case(problem, attempts, right, row["prompt_tokens"], row["cluster"])

@@ -26,8 +26,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from trueup.arms import make_arm
 from trueup.bench.lists import FAMILIES, list_stratum
-from trueup.catalog import make_arm
 from trueup.core.charge import Total
 from trueup.core.cost import Prices
 from trueup.core.errors import Unavailable

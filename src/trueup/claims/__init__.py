@@ -5,6 +5,7 @@ from collections.abc import Callable
 from trueup.claims.compute_optimal import compute_optimal
 from trueup.claims.function_calling import function_calling
 from trueup.claims.internal_external import internal_external
+from trueup.claims.latent_iteration import latent_iteration
 from trueup.claims.nonreasoning_gap import nonreasoning_gap
 from trueup.claims.pieces import Pieces
 from trueup.claims.proxy_tuning import proxy_tuning
@@ -24,6 +25,7 @@ CLAIMS: dict[str, Callable[[str, int, Pieces], Verdict]] = {
     "function-calling": function_calling,
     "retraction": retraction,
     "reflection-ceiling": reflection_ceiling,
+    "latent-iteration": latent_iteration,
 }
 """A claim takes its scale, its first seed, and where to keep the parts that are done."""
 

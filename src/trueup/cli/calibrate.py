@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from trueup.catalog import make_arm, names
+from trueup.arms import make_arm
+from trueup.catalog import names
 from trueup.cli.pipeline import gather
 from trueup.cli.request import Request
 from trueup.cli.screen import screen, table

@@ -10,7 +10,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from trueup.catalog import arms_of, make_arm, open_model, open_task
+from trueup.arms import arms_of, make_arm
+from trueup.catalog import open_model, open_task
 from trueup.cli.progress import Meter
 from trueup.cli.request import Request, split_models
 from trueup.core.charge import MICRO, PICO, Total

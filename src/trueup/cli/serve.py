@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from trueup.catalog import make_arm, open_model, open_stratum
+from trueup.arms import make_arm
+from trueup.catalog import open_model, open_stratum
 from trueup.cli.pipeline import price_list
 from trueup.cli.screen import screen
 from trueup.core.ledger import Ledger

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from trueup import __version__
-from trueup.catalog import make_arm, names, open_model
+from trueup.arms import make_arm
+from trueup.catalog import names, open_model
 from trueup.cli.ground import Ground, stand_on
 from trueup.cli.headway import Headway
 from trueup.cli.order import FILE as ORDER

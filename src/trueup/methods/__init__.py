@@ -27,6 +27,7 @@ from trueup.methods.once import once
 from trueup.methods.parallel_revise import parallel_revise
 from trueup.methods.particle_filter import particle_filter
 from trueup.methods.plan_then_solve import plan_then_solve
+from trueup.methods.probability_vote import probability_vote
 from trueup.methods.propose_and_assign import propose_and_assign
 from trueup.methods.reason_then_constrain import reason_then_constrain
 from trueup.methods.reread import reread
@@ -69,6 +70,7 @@ __all__ = [
     "parallel_revise",
     "particle_filter",
     "plan_then_solve",
+    "probability_vote",
     "propose_and_assign",
     "reason_then_constrain",
     "reread",

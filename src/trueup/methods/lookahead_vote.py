@@ -83,23 +83,27 @@ def _switch(first: int, second: int, m: int) -> float:
     return gain_of_block(first, second, m, 1.0, CALIBRATED)
 
 
-def gain_of_block(first: int, second: int, m: int, both: float, points: Points) -> float:
-    """E[(q2 - q1)+] after m more votes for the two, k of them for the leader by a beta-binomial law."""
+def gain_of_block(
+    first: float, second: float, m: int, both: float, points: Points, known: tuple[float, float] = (0.0, 0.0)
+) -> float:
+    """E[(q2 - q1)+] after m more votes for the two, k of them for the leader by a beta-binomial law.
+
+    The votes tell how they share `both`; what they are `known` to have beside it stays.
+    """
     a, b = first + 1, second + 1
     total = 0.0
     for k in range(m):
-        ours, theirs = (a + k) / (a + b + m), (b + m - k) / (a + b + m)
+        ours, theirs = known[0] + both * (a + k) / (a + b + m), known[1] + both * (b + m - k) / (a + b + m)
         if theirs <= ours:
             break
-        turned = right(both * theirs, points) - right(both * ours, points)
-        total += exp(_log_chance(k, m, a, b)) * turned
+        total += exp(_log_chance(k, m, a, b)) * (right(theirs, points) - right(ours, points))
     return total
 
 
-def _log_chance(k: int, m: int, a: int, b: int) -> float:
+def _log_chance(k: int, m: int, a: float, b: float) -> float:
     choose = lgamma(m + 1) - lgamma(k + 1) - lgamma(m - k + 1)
     return choose + _log_beta(a + k, b + m - k) - _log_beta(a, b)
 
 
-def _log_beta(a: int, b: int) -> float:
+def _log_beta(a: float, b: float) -> float:
     return lgamma(a) + lgamma(b) - lgamma(a + b)

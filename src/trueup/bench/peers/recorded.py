@@ -3,6 +3,8 @@
 Every peer is set up as its documentation says for answers that a pattern finds, and with a range of its own settings
 besides those it comes with. What cannot be set up (optillm's reading of answers) is as shipped. Its functions are
 called without HTTP in between. Words that a peer puts around a question are not billed, which is in its favour.
+What goes by log-probabilities is run where they are on record: bestofn's `self_certainty` and zen-router's gate. Those
+of optillm (`cot_decoding`, `entropy_decoding`, `deepconf`) need its own engine; its_hub and crucible-ttc have none.
 """
 
 from __future__ import annotations
@@ -26,16 +28,22 @@ ZEN = Peer("zen-router", "0.2.0", "zen-router==0.2.0")
 CRUCIBLE = Peer("crucible-ttc", "0.1.1", "crucible-ttc==0.1.1")
 VOTES = (2, 4, 8, 16, 24, 32, 40)
 BUDGETS = (4, 8, 16, 40)
+GATES = (-0.08, -0.02)
+"""zen-router's own example of a tail log-probability that suffices, and one for texts of few surprises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A method of a peer with its budget and settings; those of the family `verified` see a verifier's grades."""
+    """A method of a peer with its budget and settings; those of the family `verified` see a verifier's grades.
+
+    One that `is_told` goes by the log-probabilities of texts.
+    """
 
     family: str
     method: str
     n: int = 0
     settings: Mapping[str, Json] = field(default_factory=dict)
+    is_told: bool = False
 
     @property
     def label(self) -> str:
@@ -56,18 +64,24 @@ RUNS: Mapping[Peer, Sequence[Run]] = {
         Run(FIXED, "self_consistency", 5),
         *(Run(VERIFIED, "bon", n) for n in (4, 16)),
     ),
-    BESTOFN: tuple(Run(FIXED, "majority", n) for n in VOTES),
-    ZEN: tuple(Run(ADAPTIVE, variant) for variant in ("vote", "hybrid", "eager")),
+    BESTOFN: (
+        *(Run(FIXED, "majority", n) for n in VOTES),
+        *(Run(FIXED, "self_certainty", n, is_told=True) for n in VOTES),
+    ),
+    ZEN: (
+        *(Run(ADAPTIVE, variant) for variant in ("vote", "hybrid", "eager")),
+        *(Run(ADAPTIVE, "vote", settings={"gate_tail_logprob": gate}, is_told=True) for gate in GATES),
+    ),
     CRUCIBLE: tuple(Run(FIXED, "majority", n) for n in VOTES),
 }
 
 
 def run_peer(peer: Peer, recording: Recording, runs: Sequence[Run] = ()) -> list[Spent]:
-    """A peer's runs, by default all of them, on every case.
+    """A peer's runs, by default all that the recording has the figures for, on every case.
 
     Raises Unavailable where it is neither installed nor to be had, or does not run.
     """
-    runs = runs or RUNS[peer]
+    runs = runs or [run for run in RUNS[peer] if recording.tells or not run.is_told]
     python = install(peer) / "python"
     try:
         done = subprocess.run([python, "-P", CHILD], input=_job(peer, runs, recording), capture_output=True, text=True)
@@ -85,6 +99,7 @@ def _job(peer: Peer, runs: Sequence[Run], recording: Recording) -> str:
             "prompt_tokens": case.prompt_tokens,
             "texts": [attempt.text for attempt in case.attempts],
             "tokens": [attempt.usage.completion_tokens for attempt in case.attempts],
+            "logprobs": [attempt.logprob for attempt in case.attempts],
             "right": case.right,
         }
         for case in recording.cases

@@ -1,9 +1,9 @@
 """Replays recorded attempts to a peer's own code; started by the Python that the peer is installed in.
 
 Reads a job as JSON from standard input: the peer, its runs, the pattern of an answer, and the items, each with the
-texts, lengths and rights of its attempts and the length of its prompt. Writes per run and item the number of the
-attempt whose text was returned (-1: none), and what a provider would bill: calls begun, their prompts, and the tokens
-generated; of a call that was cancelled those until then. The clock is virtual, a token a tick.
+texts, lengths, mean log-probabilities and rights of its attempts and the length of its prompt. Writes per run and item
+the number of the attempt whose text was returned (-1: none), and what a provider would bill: calls begun, their
+prompts, and the tokens generated; of a call that was cancelled those until then. The clock is virtual, a token a tick.
 """
 
 import asyncio
@@ -175,21 +175,21 @@ def bestofn(run: dict[str, Any], items: list[Any], pattern: str) -> list[list[in
     for item in items:
         tape = Tape(item)
         texts = [tape.finish(number) for number in tape.begin(run["n"])]
-        samples = [Sample(extract(text), text=text) for text in texts]
+        samples = [Sample(extract(text), text=text, logprob=item["logprobs"][i]) for i, text in enumerate(texts)]
         chosen = select(samples, run["method"])
         rows.append(tape.bill(next((i for i, s in enumerate(samples) if chosen and s.key == chosen), -1)))
     return rows
 
 
 def zen_router(run: dict[str, Any], items: list[Any], pattern: str) -> list[list[int]]:
-    """Its router; a model that cannot think gives its native call one more attempt."""
+    """Its router; a model that cannot think gives its native call one more attempt. No text is longer than its tail."""
     from zen import ZenRouter, extract_final_answer, extract_int  # type: ignore[import-not-found]
 
     parser = extract_int if r"\d" in pattern else extract_final_answer
     rows = []
     for item in items:
         tape, cheap, lock = Tape(item), iter(range(len(item["texts"]))), threading.Lock()
-        native, variant = NATIVE_NUMBER[run["method"]], run["method"]
+        native, variant, settings = NATIVE_NUMBER[run["method"]], run["method"], run.get("settings", {})
 
         def client(
             *, reasoning: str, tape: Tape = tape, cheap: Any = cheap, lock: Any = lock, native: int = native, **_: Any
@@ -199,11 +199,12 @@ def zen_router(run: dict[str, Any], items: list[Any], pattern: str) -> list[list
                 tape.begin(0)
                 tape.taken.append(number)
                 text = tape.finish(number)
-            return SimpleNamespace(
-                get_text=lambda prompt: text, get_token=lambda: (0, 0), last_mean_logprob=None, last_tail_logprob=None
-            )
+            p = tape.item["logprobs"][number]
+            told = {"last_mean_logprob": p, "last_tail_logprob": p}
+            return SimpleNamespace(get_text=lambda prompt: text, get_token=lambda: (0, 0), **told)
 
-        answer = ZenRouter(variant=variant, parser=parser, client_factory=client).solve(item["id"]).answer
+        router = ZenRouter(variant=variant, parser=parser, client_factory=client, **settings)
+        answer = router.solve(item["id"]).answer
         taken = sorted(tape.taken)
         chosen = next((i for i in taken if answer is not None and parser(tape.text(i)) == answer), -1)
         rows.append(tape.bill(chosen))

@@ -1,0 +1,111 @@
+"""Methods with their settings, and which of them a stratum can be answered by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from inspect import signature
+
+from trueup.catalog import names
+from trueup.core.csp import is_program
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.settings import fit_settings, settings_of, split_words
+from trueup.core.stratum import Arm, Stratum
+from trueup.methods.elsewhere import elsewhere
+from trueup.solvers.program import ProgramSolver
+
+SOLVER, RATER, CRITIC, FORM = "solver", "rater", "rater and no check", "schema or grammar for its answers"
+READER = "solver that reads programs"
+NEEDS = {
+    "solve": SOLVER,
+    "decode_with_lexicon": SOLVER,
+    "run_stored": READER,
+    "formalise_and_solve": READER,
+    "retract": RATER,
+    **dict.fromkeys(("beam_search", "particle_filter", "tree_search", "ab_mcts"), CRITIC),
+    **dict.fromkeys(("constrained", "reason_then_constrain"), FORM),
+}
+"""What a method cannot do without; those that are not named take any stratum."""
+BATCH, ASKED = "problems", "model"
+"""The first parameter of a method that takes a batch; the setting that has a method ask another model."""
+COUNTS = (
+    "n", "k", "rounds", "step", "window", "chains", "layers", "questions", "width", "subtrees", "depth",
+    "patience", "then", "budget",
+)  # fmt: skip
+
+
+def make_arm(text: str) -> Arm:
+    """`vote n=8` as an arm; with `model=NAME` any method for single problems asks that model.
+
+    Raises UnknownName for a method or setting that there is not, BadInput for a value of the wrong type.
+    """
+    name, pairs = split_words(text)
+    known = names("methods")
+    if name not in known:
+        raise UnknownName("method", name, known, hint="(`trueup list methods` names all)")
+    is_batch = next(iter(signature(known[name]).parameters)) == BATCH
+    asked = None if is_batch or ASKED in settings_of(known[name]) else pairs.pop(ASKED, None)
+    settings = fit_settings(name, known[name], pairs)
+    counts = [key for key in COUNTS if settings.get(key, 1) < 1]
+    if counts:
+        raise BadInput(f"{name} {counts[0]} is {settings[counts[0]]}; give at least 1")
+    if not 0 < settings.get("confidence", 0.5) < 1:
+        raise BadInput(f"{name} confidence is {settings['confidence']}; give a probability between 0 and 1")
+    start = partial(known[name], **settings)
+    if asked is not None:
+        return Arm(name, settings | {ASKED: asked}, lambda problem: elsewhere(start(problem), asked))
+    return Arm(name, settings, start, is_batch)
+
+
+def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple[Arm, ...]:
+    """The arms to run on a stratum: those chosen, else those its task names, else all that apply.
+
+    Chosen ones that cannot apply to this stratum are left out; a task's own must apply.
+    """
+    own = stratum.recipe.get("methods") or ()
+    if chosen:
+        arms = [arm for arm in map(make_arm, chosen) if not lacks(arm.method, stratum)]
+    else:
+        arms = [make_arm(text) for text in own or _usual(stratum, samples)]
+    for arm in arms:
+        if need := lacks(arm.method, stratum):
+            raise BadInput(f"stratum {stratum.name!r} cannot be answered by {arm.method!r}: it has no {need}")
+    if not arms:
+        need = lacks(make_arm(chosen[0]).method, stratum) if chosen else None
+        raise BadInput(f"none of the methods {', '.join(chosen)} applies to stratum {stratum.name!r}: it has no {need}")
+    return tuple({arm.label: arm for arm in arms}.values())
+
+
+def _usual(stratum: Stratum, samples: int) -> Iterator[str]:
+    """What a study tries unless told otherwise: every method that applies, within the pool's samples."""
+    few = max(2, samples // 4)
+    yield "once"
+    yield f"vote n={few}"
+    yield f"vote n={samples}"
+    yield f"adaptive_vote n={samples}"
+    yield f"probability_vote n={samples}"
+    if stratum.check is not None:
+        yield f"best_of_n n={samples}"
+        yield f"reset_and_discard n={samples}"
+    if stratum.check is not None or stratum.rater is not None:
+        yield f"best_of_majority n={samples}"
+    yield "revise rounds=2"
+    if not lacks("constrained", stratum):
+        yield "constrained"
+        yield f"constrained n={few}"
+    if stratum.solver is not None:
+        is_prose = not all(is_program(item.problem.prompt[-1].content) for item in stratum.items)
+        yield "formalise_and_solve" if is_prose and not lacks("formalise_and_solve", stratum) else "solve"
+
+
+def lacks(method: str, stratum: Stratum) -> str | None:
+    """What a stratum has none of and a method cannot do without; None where it applies."""
+    has = {
+        SOLVER: stratum.solver is not None,
+        READER: isinstance(stratum.solver, ProgramSolver),
+        RATER: stratum.rater is not None,
+        CRITIC: stratum.rater is not None or stratum.check is not None,
+        FORM: all(item.problem.schema or item.problem.grammar for item in stratum.items),
+    }
+    need = NEEDS.get(method)
+    return None if need is None or has[need] else need
