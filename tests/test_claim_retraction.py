@@ -9,9 +9,9 @@ from math import erfc, sqrt
 import numpy as np
 import pytest
 
-from trueup.claims import retraction as claim
 from trueup.claims.gap import Difference
 from trueup.claims.pieces import Pieces
+from trueup.claims.retraction import decide, put_to_test, retraction
 from trueup.claims.retraction_formal import decided, fault_of, is_solved, of_gold, of_programs
 from trueup.claims.retraction_found import Found, Slope, by_band, slope
 from trueup.claims.retraction_models import (
@@ -61,7 +61,7 @@ MAP = Map(EARLIER, (3, 1, 2, 3, 1, 2, 3, 2, 1), 2, 3)
 
 
 def test_falling_without_deletion_level_with_it_and_no_help_from_data_is_reproduced():
-    assert claim.decide([ARCHITECTURAL] * 3, True) == "reproduced"
+    assert decide([ARCHITECTURAL] * 3, True) == "reproduced"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_falling_without_deletion_level_with_it_and_no_help_from_data_is_reprodu
     ],
 )
 def test_one_seed_that_disagrees_leaves_it_open(change):
-    assert claim.decide([ARCHITECTURAL, ARCHITECTURAL, replace(ARCHITECTURAL, **change)], True) == "inconclusive"
+    assert decide([ARCHITECTURAL, ARCHITECTURAL, replace(ARCHITECTURAL, **change)], True) == "inconclusive"
 
 
 def test_it_is_refuted_where_the_text_alone_suffices_or_deletion_brings_nothing_and_only_where_that_is_shown():
@@ -86,15 +86,15 @@ def test_it_is_refuted_where_the_text_alone_suffices_or_deletion_brings_nothing_
     unsure = replace(ARCHITECTURAL, deep_ci95={APPEND: (0.949, 0.97)}, learned={FORWARD: LARGE, APPEND: LARGE})
     alike = replace(ARCHITECTURAL, over_append=SMALL)
     nearly = replace(ARCHITECTURAL, over_append=Difference(0.0, (-0.03, 0.03)), learned={FORWARD: LARGE, APPEND: LARGE})
-    assert claim.decide([trained] * 3, True) == claim.decide([alike] * 3, True) == "refuted"
-    assert claim.decide([unsure] * 3, True) == claim.decide([nearly] * 3, True) == "inconclusive"
-    assert claim.decide([trained, alike, alike], True) == "inconclusive"
+    assert decide([trained] * 3, True) == decide([alike] * 3, True) == "refuted"
+    assert decide([unsure] * 3, True) == decide([nearly] * 3, True) == "inconclusive"
+    assert decide([trained, alike, alike], True) == "inconclusive"
 
 
 def test_nothing_is_said_where_the_solver_errs_or_a_model_cannot_do_what_needs_no_turning_back():
-    assert claim.decide([ARCHITECTURAL] * 3, False) == "inconclusive"
+    assert decide([ARCHITECTURAL] * 3, False) == "inconclusive"
     unable = replace(ARCHITECTURAL, easy={**ARCHITECTURAL.easy, DELETE: 0.5}, over_append=SMALL)
-    assert claim.decide([unable] * 3, True) == "inconclusive"
+    assert decide([unable] * 3, True) == "inconclusive"
 
 
 def test_a_slope_is_least_squares_with_a_robust_error():
@@ -156,8 +156,8 @@ def test_arms_take_as_many_tokens_from_the_same_maps():
 def test_a_run_says_every_arm_and_goes_on_where_it_was(tmp_path):
     size = Size(maps=4, items=3, width=16, tokens=3000, layers=1, rows=8)
     made = []
-    first = claim.put_to_test("smoke", size, range(2), Pieces(tmp_path / "p", "x", lambda *part: made.append(part)))
-    again = claim.put_to_test("smoke", size, range(2), Pieces(tmp_path / "p", "x"))
+    first = put_to_test("smoke", size, range(2), Pieces(tmp_path / "p", "x", lambda *part: made.append(part)))
+    again = put_to_test("smoke", size, range(2), Pieces(tmp_path / "p", "x"))
     assert again.text() == first.text()
     rows = {row["name"]: row for row in first.arms}
     assert rows[SOLVER]["accuracy"] == 1.0
@@ -182,7 +182,7 @@ def test_seen_comes_back_from_json():
 
 def test_an_unknown_scale_names_the_known_ones(tmp_path):
     with pytest.raises(BadInput, match="it has smoke, cpu"):
-        claim.retraction("huge", 0, Pieces(tmp_path / "p", "x"))
+        retraction("huge", 0, Pieces(tmp_path / "p", "x"))
 
 
 def test_a_program_without_one_solution_is_told_apart():

@@ -25,26 +25,32 @@ def jsonl(path: str, *, stratum: str, limit: int | None = None, seed: int = 0) -
     Raises BadInput with the file and line of what cannot be used.
     """
     items: dict[str, Item] = {}
-    for number, line in enumerate(_lines(path), 1):
-        if line.strip():
-            place = f"{path}:{number}"
-            item = _item(_row(line, place), place, stratum)
-            if item.problem.id in items:
-                raise BadInput(f"{place}: the id {item.problem.id!r} is taken by a row above; every row needs its own")
-            items[item.problem.id] = item
-    if not items:
-        raise BadInput(f'{path}: no rows; write one {{"id", "prompt", "reference"}} a line')
+    for place, row in read_rows(path, '{"id", "prompt", "reference"}'):
+        item = _item(row, place, stratum)
+        if item.problem.id in items:
+            raise BadInput(f"{place}: the id {item.problem.id!r} is taken by a row above; every row needs its own")
+        items[item.problem.id] = item
     everything = list(items.values())
     return tuple(everything[place] for place in drawn(len(everything), limit, seed))
 
 
-def _lines(path: str) -> list[str]:
+def read_rows(path: str, form: str, instead: str = "") -> list[tuple[str, Mapping[str, Any]]]:
+    """Each row of a JSONL file with its place, FILE:LINE.
+
+    `form` is what a row looks like, `instead` what may be given for a file. Raises BadInput where a row is no object,
+    there is none, or the file cannot be read.
+    """
     try:
-        return Path(path).read_text(encoding="utf-8").split("\n")
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
-        raise BadInput(f"no file {path!r}; give the path of a JSONL file") from None
+        raise BadInput(f"no file {path!r}; give the path of a JSONL file{instead}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read {path!r}: {error}; give a JSONL file in UTF-8") from None
+    places = ((f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip())
+    rows = [(place, _row(line, place)) for place, line in places]
+    if not rows:
+        raise BadInput(f"{path}: no rows; write one {form} a line")
+    return rows
 
 
 def _row(line: str, place: str) -> Mapping[str, Any]:

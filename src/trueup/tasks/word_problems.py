@@ -7,23 +7,22 @@ IndustryOR and MAMO are handed on under: "en_question" and "en_answer", "Questio
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from trueup.core.errors import BadInput
 from trueup.core.settings import fit_settings, split_words
 from trueup.core.types import Item, Message, Problem
 from trueup.tasks.draw import drawn
+from trueup.tasks.jsonl import SHOWN_CHARS, read_rows
 from trueup.tasks.word_families import FAMILIES, Worded
 
 QUESTIONS = ("question", "en_question", "Question")
 ANSWERS = ("answer", "en_answer", "Answer", "objective_value")
 ENDING = "\n\nEnd with the best value of the objective alone behind ####, as in `#### 12.5`."
 ITEMS_UNLESS_SAID = 100
-SHOWN_CHARS = 60
+FORM = '{"question", "answer"}'
 
 
 def word_problems(argument: str, *, stratum: str, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
@@ -37,7 +36,9 @@ def word_problems(argument: str, *, stratum: str, limit: int | None = None, seed
             _item(f"{name}-{seed}-{place}", one.statement, one.best, stratum)
             for place, one in enumerate(worded(argument, ITEMS_UNLESS_SAID if limit is None else limit, seed))
         )
-    items = [_read(row, place, stratum) for place, row in _rows(argument)]
+    items = [
+        _read(row, place, stratum) for place, row in read_rows(argument, FORM, f", or a family: {', '.join(FAMILIES)}")
+    ]
     names = {item.problem.id for item in items}
     if len(names) < len(items):
         raise BadInput(f"{argument}: an id comes twice; give every row its own, or none an id")
@@ -50,33 +51,6 @@ def worded(argument: str, limit: int, seed: int) -> tuple[Worded, ...]:
     make: Callable[..., Worded] = FAMILIES[family]
     fitted = fit_settings(f"word-problems:{family}", make, settings)
     return tuple(make(random.Random(f"{family}:{seed}:{place}"), **fitted) for place in range(limit))
-
-
-def _rows(path: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """Each row with its place."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        known = ", ".join(FAMILIES)
-        raise BadInput(f"no file {path!r}; give the path of a JSONL file, or a family: {known}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read {path!r}: {error}; give a JSONL file in UTF-8") from None
-    rows = [
-        (f"{path}:{number}", _row(line, f"{path}:{number}")) for number, line in enumerate(lines, 1) if line.strip()
-    ]
-    if not rows:
-        raise BadInput(f'{path}: no rows; write one {{"question", "answer"}} a line')
-    return rows
-
-
-def _row(line: str, place: str) -> Mapping[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{place}: not valid JSON: {error}: {line.strip()[:SHOWN_CHARS]!r}") from None
-    if not isinstance(row, dict):
-        raise BadInput(f"{place}: a row must be an object, not {line.strip()[:SHOWN_CHARS]!r}")
-    return row
 
 
 def _read(row: Mapping[str, Any], place: str, stratum: str) -> Item:
