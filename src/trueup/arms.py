@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from inspect import signature
 
@@ -26,6 +27,7 @@ NEEDS = {
     **dict.fromkeys(("constrained", "reason_then_constrain"), FORM),
 }
 """What a method cannot do without; those that are not named take any stratum."""
+GO_BY_LOGPROBS = ("probability_vote", "confidence_vote")
 BATCH, ASKED = "problems", "model"
 """The first parameter of a method that takes a batch; the setting that has a method ask another model."""
 COUNTS = (
@@ -74,6 +76,17 @@ def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple
         need = lacks(make_arm(chosen[0]).method, stratum) if chosen else None
         raise BadInput(f"none of the methods {', '.join(chosen)} applies to stratum {stratum.name!r}: it has no {need}")
     return tuple({arm.label: arm for arm in arms}.values())
+
+
+def telling(stratum: Stratum, arms: Sequence[Arm]) -> Stratum:
+    """The stratum; where an arm goes by log-probabilities all its attempts tell them, so that arms share one pool."""
+    if not any(arm.method in GO_BY_LOGPROBS for arm in arms):
+        return stratum
+    items = (
+        replace(item, problem=replace(item.problem, sampling=replace(item.problem.sampling, logprobs=True)))
+        for item in stratum.items
+    )
+    return replace(stratum, items=tuple(items))
 
 
 def _usual(stratum: Stratum, samples: int) -> Iterator[str]:

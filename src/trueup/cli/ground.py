@@ -104,7 +104,7 @@ def _guards(order: Order, task: OpenTask, rest: Sequence[Stratum]) -> Sequence[S
 
 def _untrained(stratum: Stratum, past: Past | None) -> Stratum:
     """What an earlier training has not learned from."""
-    return stratum if past is None else replace(stratum, items=past.without(stratum.items))
+    return stratum if past is None else replace(stratum, items=past.without(stratum.items, stratum.recipe))
 
 
 def _halves(stratum: Stratum, seed: int) -> tuple[Stratum, Stratum]:

@@ -10,7 +10,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from trueup.arms import arms_of, make_arm
+from trueup.arms import arms_of, make_arm, telling
 from trueup.catalog import open_model, open_task
 from trueup.cli.progress import Meter
 from trueup.cli.request import Request, split_models
@@ -67,6 +67,7 @@ def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: P
     strata = tuple(replace(s, items=_untrained(s, pasts)) for s in task.strata)
     left_out = {a.name: len(a.items) - len(b.items) for a, b in zip(task.strata, strata, strict=True)}
     arms = {s.name: (*arms_of(s, request.samples, request.methods), *_tuned(s, pasts)) for s in strata}
+    strata = tuple(telling(s, arms[s.name]) for s in strata)
     folder.mkdir(parents=True, exist_ok=True)
     with Ledger(folder / LEDGER_FILE) as ledger:
         if sealed:

@@ -34,7 +34,8 @@ def confidence_vote(problem: Problem, *, n: int = 8, temperature: float = 0.5) -
     """
     if temperature <= 0:
         raise BadInput(f"confidence_vote temperature is {temperature}; give a number above 0")
-    attempts = yield from sample(problem.prompt, n, sampling=replace(problem.sampling, logprobs=True))
+    told = None if problem.sampling.logprobs else replace(problem.sampling, logprobs=True)
+    attempts = yield from sample(problem.prompt, n, sampling=told)
     readable = [attempt for attempt in attempts if attempt.answer is not None]
     if not readable:
         return Answer.of(attempts[0], "no attempt could be read")

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from trueup.core.csp import Const, Constraint, Expr, Node, Program, Ref, Variable
 from trueup.core.csp.limits import LIMITS
 from trueup.core.csp.program import INT
+from trueup.core.csp.scope import RESERVED
 from trueup.core.csp.types import verified
 from trueup.core.errors import BadInput
 
@@ -72,7 +73,10 @@ def read_stored(text: str) -> Stored:
         Constraint(_condition(number, line, known), _clue(line, number), number)
         for number, line in sections["Constraints"]
     )
-    options = dict(_option(number, line, known) for number, line in sections["Query"])
+    answers = [_option(number, line, known) for number, line in sections["Query"]]
+    options = dict(answers)
+    if len(options) < len(answers):
+        raise BadInput("the program has two options of one letter; give each a letter of its own")
     stored = Stored(verified(Program(variables, constraints)), options)
     for name in options:
         verified(stored.with_option(name, holds=True))
@@ -105,6 +109,8 @@ def _variable(number: int, line: str) -> Variable:
     values = match and [one.strip() for one in match[2].split(",")]
     if not match or not values or not all(re.fullmatch(r"-?\d{1,9}", one) for one in values):
         raise BadInput(f"line {number}: {line.strip()[:60]!r} declares no variable; write `a [IN] [1, 2, 3]`")
+    if match[1] in RESERVED:
+        raise BadInput(f"line {number}: {match[1]!r} is a word of the solver's language; choose another name")
     numbers = tuple(sorted({int(one) for one in values}))
     return Variable(match[1], INT, numbers[0], numbers[-1], numbers)
 

@@ -7,8 +7,9 @@ together then weigh as Horvitz and Thompson (1952) would have it. Long texts are
 each and leave everything unseen: then this is `lookahead_vote`, whose rule for stopping it keeps with what is known set
 fast, so that only the unseen can still change the leader. A call asks for the block that brings most a sample, and for
 no less than the unseen's part of the lot that makes up for its prompt (`stopping`).
-Where the engine tells no probabilities, or all texts together have less than `KNOWN` of it, the rule is
-`lookahead_vote`'s to the letter, but for the first call, of `step` attempts however long the prompt.
+Where the engine tells no probabilities, the temperature is below `COOLEST`, or all texts together have less than
+`KNOWN` of it, the rule is `lookahead_vote`'s to the letter, but for the first call, of `step` attempts however long the
+prompt.
 Engines tell probabilities before temperature T. Drawn at T a token has q^(1/T) / sum q^(1/T), of which the denominator
 is -(1/T - 1) times the Renyi entropy of order 1/T in logarithms; the mean surprise of the tokens drawn stands for it,
 which for T < 1 is less (log-sum-exp is convex): texts are taken for rarer than they are. Top-p is not accounted for.
@@ -30,6 +31,8 @@ from trueup.methods.stopping import Votes, block, measured_overhead
 from trueup.methods.tally import elect, favourite, voice_of
 
 KNOWN = 0.1
+COOLEST = 0.6
+"""Below this temperature texts would be taken for far rarer than they are."""
 GRAIN = 100
 """Steps of one vote, and of the unseen, between which a gain is not told apart."""
 
@@ -48,8 +51,8 @@ def probability_vote(
     Abstains where it is right with less than `abstain_below`, by the table. Raises BadInput for a table that cannot be
     read.
     """
-    points, told = read_table(table), replace(problem.sampling, logprobs=True)
-    temperature = told.temperature
+    points, temperature = read_table(table), problem.sampling.temperature
+    told = None if problem.sampling.logprobs else replace(problem.sampling, logprobs=True)
     attempts: list[Attempt] = []
     size = min(step, n)
     while size:
@@ -91,7 +94,7 @@ def believe(attempts: Sequence[Attempt], temperature: float = 1.0) -> Belief | N
     """What attempts drawn at this temperature tell; None where it is next to nothing beyond their counts."""
     known = chances(attempts, temperature)
     readable = {attempt.text: attempt.answer for attempt in attempts if attempt.answer is not None}
-    if not readable or sum(known.values()) < KNOWN:
+    if not readable or temperature < COOLEST or sum(known.values()) < KNOWN:
         return None
     shares: dict[str, Share] = {}
     votes = {text: votes_for_unseen(chance, len(attempts)) for text, chance in known.items()}

@@ -101,9 +101,12 @@ def _digest(turns: Prompt) -> str:
 
 
 def _card_of(path: Path) -> Path | None:
-    place = path.expanduser()
-    if not place.exists():
-        return None
+    try:
+        place = path.expanduser()
+        if not place.exists():
+            return None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BadInput(f"{str(path)[:80]!r} is no path ({str(error)[:80]}); check the model's words") from None
     is_made = place.name in MADE or place.is_file()
     for folder in (place, place.parent) if is_made else (place,):
         if (folder / CARD).is_file():

@@ -22,7 +22,8 @@ from trueup.core.puzzles.families.words import line_of, rows_of, table
 Begun = Mapping[str, int | None]
 LOST: Begun = {"": None}
 """What no answer begins with."""
-LINE = re.compile(r"^[\s`*-]*(.+?)\s*=\s*([^=\s][^=]*?)[\s`*.;]*$")
+FRAME = " \t`*-"
+"""What a model puts around a line."""
 HOUSE = re.compile(r"house (\d{1,3})")
 WHOLE = re.compile(r"[+-]?\d{1,12}")
 
@@ -30,8 +31,9 @@ WHOLE = re.compile(r"[+-]?\d{1,12}")
 def begun_values(program: Program, text: str) -> Begun:
     """What lines like `x = 3` give a program's variables; a later line of one name goes before an earlier one."""
     variables = {variable.name: variable for variable in program.variables}
-    lines = (LINE.match(line) for line in text.splitlines())
-    pairs = [(match[1], match[2]) for match in lines if match and match[1] in variables]
+    lines = (line.strip(FRAME).split("=") for line in text.splitlines())
+    sides = [(line[0].rstrip(), line[1].strip().rstrip(FRAME + ".;")) for line in lines if len(line) == 2]
+    pairs = [(name, said) for name, said in sides if said and name in variables]
     return {name: _value(variables[name], said) for name, said in pairs if variables[name].kind != FLOAT}
 
 

@@ -24,7 +24,7 @@ def is_convex(objective: Objective) -> bool:
     level = _slopes(objective.expr, origin)
     curvature = np.array([_slopes(objective.expr, origin | {name: 1.0}) - level for name in names])
     curved = np.linalg.eigvalsh(-curvature if objective.sense == MAXIMIZE else curvature)
-    return bool(curved.min(initial=0.0) >= -ROUNDING * np.abs(curved).max(initial=1.0))
+    return bool(curved.min(initial=0.0) >= -ROUNDING * np.abs(curved).max(initial=0.0))
 
 
 def degree(expr: Expr) -> float:

@@ -126,7 +126,9 @@ def colouring(text: str) -> Posed | None:
     if not found:
         return None
     vertices, ends, colours = (_numbers(part) for part in found.groups())
-    edges = list(zip(ends[::2], ends[1::2], strict=True)) if len(ends) % 2 == 0 else []
+    if len(ends) % 2:
+        return None
+    edges = list(zip(ends[::2], ends[1::2], strict=True))
     lines = [f"int v{vertex} in {{{', '.join(map(str, colours))}}}" for vertex in vertices]
     lines += [f"con v{a} != v{b}" for a, b in edges]
     return Posed(

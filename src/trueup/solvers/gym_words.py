@@ -57,11 +57,14 @@ def zebra(text: str) -> Posed | None:
             return None
         lines.append(f"con {condition} #{number}")
 
+    wanted = int(asked[1])
+    if not 1 <= wanted <= sum(category == NAMES for category, _ in options.values()):
+        return None
+
     def answer(values: Values) -> str:
         who = (option for name, (category, option) in options.items() if category == NAMES and values[name] == wanted)
-        return next(who)
+        return next(who, "")
 
-    wanted = int(asked[1])
     return Posed("\n".join(lines), answer)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trueup.core.csp import Const, Constraint, Limits, Node, Program, Ref, parse, read_program
+from trueup.core.csp.program import nodes
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.puzzles.families import FAMILIES, Puzzle, stated
 from trueup.core.puzzles.network import Network, network_of, search
@@ -23,6 +24,8 @@ from trueup.solvers.worker import open_worker
 
 DECISIONS = 500
 WIDEST, MOST = 64, 600
+MOST_CASES = 500_000
+"""Pairs of variables times pairs of values, that are tied in this process."""
 """The values of a variable and the variables that a search in this process takes on."""
 KEPT = 256
 LIMITS = Limits(characters=100_000, variables=2_000, constraints=5_000, nodes=100_000)
@@ -108,12 +111,18 @@ def _read(text: str, item: str) -> Asked:
 def _network(program: Program) -> Network | None:
     """The program for the search in this process; None where it is too large, or ties more than two variables."""
     widths = [variable.high - variable.low for variable in program.variables]
-    if len(widths) > MOST or max(widths) >= WIDEST:
+    if len(widths) > MOST or max(widths) >= WIDEST or _pairs(program) * (max(widths) + 1) ** 2 > MOST_CASES:
         return None
     try:
         return network_of(program)
     except BadInput:
         return None
+
+
+def _pairs(program: Program) -> int:
+    """How many pairs of variables its constraints tie, at the most."""
+    counts = (sum(isinstance(one, Ref) for one in nodes(each.expr)) for each in program.constraints)
+    return sum(count * (count - 1) // 2 for count in counts)
 
 
 def _searched(tied: Network, program: Program, values: Begun) -> bool | None:

@@ -44,7 +44,7 @@ def read_rows(path: str, form: str, instead: str = "") -> list[tuple[str, Mappin
         lines = Path(path).read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         raise BadInput(f"no file {path!r}; give the path of a JSONL file{instead}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise BadInput(f"cannot read {path!r}: {error}; give a JSONL file in UTF-8") from None
     places = ((f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip())
     rows = [(place, _row(line, place)) for place, line in places]

@@ -20,7 +20,7 @@ from trueup.tasks.numerical import numerical_items, split_size
 
 TRIES = 400
 TOLERANCE, MOST_SWEEPS = 1e-6, 5_000
-"""What counts as settled for the dial `iterations`, and the most sweeps that are tried for it."""
+"""What counts as settled for the dial `iterations`, and the most that it takes."""
 DROP, APART, MARGIN = 0.03, 0.01, 1e-3
 """How far below the published voltages set points are drawn at most, the slack's and those of all others; how much
 further each by itself; how far from its limits a solution stays."""
@@ -57,7 +57,7 @@ def drawn_power_flow(
     within(name, "load", load, 0.1, 2.0)
     within(name, "spread", spread, 0.0, 1.0)
     within(name, "lines", lines, 1.0, 10.0)
-    wanted, case = band(name, iterations, "iterations"), read_case(buses)
+    wanted, case = band(name, iterations, "iterations", MOST_SWEEPS), read_case(buses)
     if iterations and model == DC:
         raise BadInput(
             f"{name} iterations is {iterations!r}, but dc is one linear system; leave it out or take model=ac"

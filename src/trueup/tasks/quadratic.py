@@ -18,7 +18,7 @@ from trueup.core.types import Item
 from trueup.tasks.csp.dials import Band, band, tried, within
 from trueup.tasks.numerical import numerical_items, split_size
 
-TRIES = 400
+TRIES, MOST_STEPS = 400, 20_000
 LARGEST_SIZE, LARGEST_CONDITION = 30, 1_000.0
 BOX, DECIMALS, MARGIN = 1.0, 4, 0.05
 """Every variable lies between -BOX and BOX; how numbers are printed; how far a free variable stays from its bounds."""
@@ -44,7 +44,7 @@ def drawn_quadratic(
     within(name, "size", size, 1, LARGEST_SIZE)
     within(name, "condition", condition, 1.0, LARGEST_CONDITION)
     within(name, "active", active or 0, 0, size)
-    wanted = band(name, iterations, "iterations")
+    wanted = band(name, iterations, "iterations", MOST_STEPS)
     dials = f"condition={condition:g} active={'any' if active is None else active}"
     dials += f" iterations={iterations}" * bool(iterations)
     return tried(name, dials, lambda: _made(rng, size, condition, active, wanted), TRIES)

@@ -16,6 +16,7 @@ from trueup.verifiers.marks import spoken
 from trueup.verifiers.number import number
 
 NONE = "no solution"
+MARK = "####"
 SAYS_NONE = re.compile(r"\b(?:no (?:best|optimal|feasible)? ?solution|infeasible|unbounded)\b", re.IGNORECASE)
 
 
@@ -28,12 +29,14 @@ class Objective:
     needs_reference: bool = True
 
     def read(self, text: str) -> str | None:
-        """The final number, or that there is no solution where the last line says so."""
+        """The final number, or that there is no solution where the last line says so, behind its mark if it has one."""
         said = spoken(text)
         if said is None:
             return None
         last = said.strip().rpartition("\n")[2]
-        return NONE if SAYS_NONE.search(last) else number().read(text)
+        behind = last.rpartition(MARK)[2].strip() if MARK in last else last
+        says_none = SAYS_NONE.search(behind) and not (MARK in last and number().read(behind))
+        return NONE if says_none else number().read(text)
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
         """1 where the two differ by at most the tolerance of the reference, or of 1 where that is less."""

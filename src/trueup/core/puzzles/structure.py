@@ -25,6 +25,8 @@ from trueup.core.puzzles.network import Network, Tie, all_different, domain_of, 
 MOST_DECISIONS = 200
 CASES = 256
 """Of a constraint that ties more than two variables so many combinations are tried at most."""
+ALL_CASES, ALL_TIES = 50_000, 12_000
+"""As many of all such constraints together, and ties of two variables: beyond them there is no propagation."""
 SEARCHED = Limits(characters=100_000, variables=512, constraints=2_000, nodes=20_000)
 WIDEST_DOMAIN = 64
 
@@ -77,6 +79,7 @@ class Hunt:
     left: int
     found: int = 0
     undone: int = 0
+    cases: int = ALL_CASES
     by_place: dict[int, list[Wide]] = field(default_factory=dict)
 
     def settle(self, domains: list[int], changed: Iterable[int]) -> int | None:
@@ -101,6 +104,9 @@ class Hunt:
                     yield tie.second, mask
         touched = {id(wide): wide for first in waiting for wide in self.by_place.get(first, ())}
         for wide in touched.values():
+            self.cases -= CASES
+            if self.cases < 0:
+                return
             for place, mask in zip(wide.places, wide.left(domains) or (), strict=False):
                 if domains[place] & mask != domains[place]:
                     yield place, domains[place] & mask
@@ -132,6 +138,8 @@ def structure_of(program: Program, *, decisions: int = MOST_DECISIONS) -> Struct
     if program.is_continuous or max(sizes) > WIDEST_DOMAIN or len(sizes) > SEARCHED.variables:
         return counts
     hunt = _hunt(program, decisions)
+    if sum(map(len, hunt.tied.ties)) > ALL_TIES:
+        return counts
     domains = list(hunt.tied.domains)
     rounds = hunt.settle(domains, range(len(domains)))
     if rounds is not None:

@@ -32,8 +32,8 @@ class Band:
         return self.is_open or not self.misses(count)
 
 
-def band(family: str, counts: str, dial: str = "backtracks") -> Band:
-    """`4` or `3..6` as a band, of wrong turns unless told otherwise; nothing at all takes any.
+def band(family: str, counts: str, dial: str = "backtracks", most: int | None = None) -> Band:
+    """`4` or `3..6` as a band, of wrong turns unless told otherwise, up to `most`; nothing at all takes any.
 
     Raises BadInput for anything else.
     """
@@ -42,6 +42,8 @@ def band(family: str, counts: str, dial: str = "backtracks") -> Band:
     low, _, high = counts.partition("..")
     if not (low.isdecimal() and (high or low).isdecimal()) or int(high or low) < int(low):
         raise BadInput(f"{_source(family)} {dial} is {counts!r}; write a number as 4, or a band as 3..6")
+    if most is not None:
+        within(family, dial, int(high or low), 0, most)
     return Band(int(low), int(high or low))
 
 
