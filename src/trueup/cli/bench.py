@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 Lr2Bench = Annotated[Path | None, typer.Option(help="LR²Bench's data folder, for `solve`.", metavar="DIR")]
 NoPeers = Annotated[bool, typer.Option("--no-peers", help="Leave other projects' solvers out of `solve`.")]
 Save = Annotated[Path | None, typer.Option(help="Keep NAME.json in this folder.")]
+
+MOST_COLUMNS = 10
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -44,12 +47,18 @@ def bench(
 
 
 def _print(result: Result) -> None:
+    """Rows of the same figures as one table; where they have too many for a screen, a paragraph each."""
     names = [key for key in ("system", "family") if any(key in row for row in result.results)]
-    figures = list(dict.fromkeys(key for row in result.results for key in row if key not in (*names, "rounds")))
-    rows = table(tuple(names), tuple(key.replace("_", " ") for key in figures), title=f"bench {result.name}")
-    for row in result.results:
-        rows.add_row(*(str(row.get(name, "")) for name in names), *(_figure(row, key) for key in figures))
-    screen().print(rows)
+    for figures, alike in groupby(result.results, lambda row: tuple(k for k in row if k not in (*names, "rounds"))):
+        if len(figures) <= MOST_COLUMNS:
+            rows = table(tuple(names), tuple(key.replace("_", " ") for key in figures), title=f"bench {result.name}")
+            for row in alike:
+                rows.add_row(*(str(row.get(name, "")) for name in names), *(_figure(row, key) for key in figures))
+            screen().print(rows)
+            continue
+        for row in alike:
+            told = ", ".join(f"{key.replace('_', ' ')} {_figure(row, key)}" for key in figures if _figure(row, key))
+            screen().print(f"{' '.join(str(row[name]) for name in names if name in row)}: {told}", markup=False)
 
 
 def _figure(row: Mapping[str, Json], key: str) -> str:
