@@ -90,8 +90,8 @@ def _zebra(puzzle: Zebra, text: str) -> Begun:
 
 def _seating(puzzle: Seating, text: str) -> Begun:
     spelt = {name.casefold(): name for name in puzzle.people}
-    order = [one for one in line_of(text, "order") or () if one in spelt]
-    return {spelt[one]: seat if order.count(one) == 1 else None for seat, one in enumerate(order, 1)}
+    order = list(line_of(text, "order") or ())
+    return {spelt[one]: seat if order.count(one) == 1 else None for seat, one in enumerate(order, 1) if one in spelt}
 
 
 def _cryptarithm(puzzle: Cryptarithm, text: str) -> Begun:

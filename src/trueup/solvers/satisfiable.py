@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from trueup.core.csp import Const, Constraint, Limits, Node, Program, Ref, parse, read_program
 from trueup.core.csp.program import nodes
 from trueup.core.errors import BadInput, UnknownName
-from trueup.core.puzzles.families import FAMILIES, Puzzle, stated
+from trueup.core.puzzles.families import Puzzle, stated
 from trueup.core.puzzles.network import Network, network_of, search
 from trueup.core.types import Problem, last_asked
 from trueup.solvers.backends import CP_SAT
@@ -97,8 +97,7 @@ def _read(text: str, item: str) -> Asked:
     """
     found = stated(text)
     if found is not None and type(found[1]) not in READERS:
-        known = [name for name, family in FAMILIES.items() if name != found[0]]
-        raise UnknownName("family of satisfiable", found[0], known)
+        raise UnknownName("family of satisfiable", found[0], sorted(kind.__name__.lower() for kind in READERS))
     try:
         program = parse(found[1].constraints()) if found else read_program(text, LIMITS)
     except BadInput as error:
