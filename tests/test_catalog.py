@@ -63,6 +63,16 @@ def test_usual_arms_are_those_that_apply():
         arms.arms_of(Stratum("s", (item(),), Whole(), recipe={"methods": ["solve"]}), 8)
 
 
+def test_where_an_arm_goes_by_log_probabilities_all_attempts_tell_them():
+    bare = Stratum("s", (item(),), Whole())
+    both, none = (
+        arms.telling(bare, [arms.make_arm(name) for name in of]) for of in (("once", "probability_vote"), ("vote",))
+    )
+    assert [one.problem.sampling.logprobs for one in both.items] == [True] and none is bare
+    ask = next(arms.make_arm("probability_vote").start(both.items[0].problem))
+    assert ask.sampling is None
+
+
 def test_an_arm_named_twice_runs_once():
     assert len(arms.arms_of(Stratum("s", (item(),), Whole()), 8, ["vote n=4", "vote n=4"])) == 1
 

@@ -6,6 +6,7 @@ The questions below are of our own making, in its layouts; where reasoning-gym i
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -82,6 +83,13 @@ def test_a_contradiction_is_told_and_an_unread_clue_leaves_the_puzzle_unread():
     )
     assert torn.status == "unsatisfiable" and {"1", "3"} <= set(torn.conflict)
     assert unread.status == nothing.status == "unreadable" and unread.reason
+
+
+def test_half_an_edge_or_a_house_that_is_not_there_leaves_the_puzzle_unread():
+    graph = "Vertices: [0, 1]\nEdges: [(0, 1), (1]\nPossible colors: [1, 2]"
+    assert all(read(graph) is None for read in READERS)
+    question = HOUSES.format(clue="Alice is in the first house.")
+    assert zebra(question) is not None and zebra(re.sub(r"House \d+\?", "House 9?", question)) is None
 
 
 def test_a_name_that_a_child_has_too_is_told_apart():

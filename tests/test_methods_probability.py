@@ -12,6 +12,7 @@ from toys import attempts, finish, problem
 from trueup.core.types import Attempt, Sampling, Usage
 from trueup.methods.lookahead_vote import gain_of_block, lookahead_vote
 from trueup.methods.probability_vote import (
+    COOLEST,
     Belief,
     Share,
     believe,
@@ -90,6 +91,8 @@ def test_an_engine_that_does_not_tell_of_every_text_tells_nothing():
     assert chances((some[0], replace(some[1], logprob=None))) == {}
     assert chances((some[0], replace(some[1], usage=Usage(5, None)))) == {}
     assert believe(attempts(*"aab")) is None
+    sure = told(("a", 0.3), ("a", 0.3), texts="xx")
+    assert believe(sure, COOLEST) is not None and believe(sure, COOLEST - 0.1) is None and believe(sure, 0.0) is None
 
 
 # what is known, and votes for the rest

@@ -139,6 +139,10 @@ def test_what_declares_nothing_or_no_option_is_refused():
         read_stored("Variables:\na [IN] [1]\nQuery:\na == 1")
     with pytest.raises(BadInput, match="declares a variable twice"):
         read_stored("Variables:\na [IN] [1]\na [IN] [2]")
+    with pytest.raises(BadInput, match="two options of one letter"):
+        read_stored("Variables:\na [IN] [1, 2]\nQuery:\nA) a == 1\nA) a == 2")
+    with pytest.raises(BadInput, match="line 2: 'int' is a word of the solver's language"):
+        read_stored("Variables:\nint [IN] [1, 2]\nQuery:\nA) int == 1")
 
 
 def test_a_reader_keeps_clues_and_options():

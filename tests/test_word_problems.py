@@ -95,6 +95,12 @@ def test_a_value_counts_up_to_a_ten_thousandth_of_it():
         check.check("3", problem, "much")
 
 
+def test_no_solution_counts_where_it_is_the_answer_and_not_in_passing():
+    read = objective().read
+    assert read("The plan is not unbounded, so the answer is #### 12.5") == "25/2"
+    assert read("The plan is unbounded.") == read("#### no solution") == read("#### infeasible") == "no solution"
+
+
 def test_a_program_that_a_model_writes_is_solved_to_its_best_value():
     (item,), (one,) = word_problems("production", stratum="s", limit=1), worded("production", 1, 0)
     said = Attempt(0, f"Think.\n```\n{one.program}\n```", "eos", Usage(5, 8))
