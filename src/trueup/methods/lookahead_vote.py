@@ -51,8 +51,12 @@ def lookahead_vote(
         return gain_per_sample(votes, points) <= price
 
     attempts = yield from sample_until(problem, is_dear, n=n, step=step, gives_up=True)
-    answer, chance = elect(problem, attempts), right(leader_frequency(attempts), points)
-    if chance < abstain_below:
+    return unless_doubtful(elect(problem, attempts), right(leader_frequency(attempts), points), abstain_below)
+
+
+def unless_doubtful(answer: Answer, chance: float, least: float) -> Answer:
+    """The answer, without its value where the chance that it is right is below the least."""
+    if chance < least:
         return replace(answer, value=None, note=f"{answer.note}; right with {chance:.0%} only")
     return answer
 

@@ -25,7 +25,7 @@ from math import exp, expm1, log1p, sqrt
 
 from trueup.core.asks import Flow, sample
 from trueup.core.types import Answer, Attempt, Problem
-from trueup.methods.lookahead_vote import BLOCKS, gain_of_block, gain_per_sample
+from trueup.methods.lookahead_vote import BLOCKS, gain_of_block, gain_per_sample, unless_doubtful
 from trueup.methods.rightness import CALIBRATED, Points, leader_frequency, read_table, right
 from trueup.methods.stopping import Votes, block, measured_overhead
 from trueup.methods.tally import elect, favourite, voice_of
@@ -54,17 +54,14 @@ def probability_vote(
     points, temperature = read_table(table), problem.sampling.temperature
     told = None if problem.sampling.logprobs else replace(problem.sampling, logprobs=True)
     attempts: list[Attempt] = []
-    size = min(step, n)
+    belief, size = None, min(step, n)
     while size:
         more = yield from sample(problem.prompt, size, start=len(attempts), sampling=told)
         attempts += more
         belief = believe(attempts, temperature)
         size = _next_block(attempts, belief, n, price, step, points) if len(more) == size else 0
-    answer, frequency = _elect(problem, attempts, believe(attempts, temperature))
-    chance = right(frequency, points)
-    if chance < abstain_below:
-        return replace(answer, value=None, note=f"{answer.note}; right with {chance:.0%} only")
-    return answer
+    answer, frequency = _elect(problem, attempts, belief)
+    return unless_doubtful(answer, right(frequency, points), abstain_below)
 
 
 @dataclass(frozen=True, slots=True)

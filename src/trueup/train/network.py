@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from trueup.core.errors import BadInput, Unavailable
 from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
 from trueup.models.huggingface.folder import base_of, read_shape
-from trueup.models.huggingface.network import ends_of, quiet
+from trueup.models.huggingface.network import ends_of, quiet, without_peft_news
 from trueup.models.huggingface.vocabulary import Vocabulary, read_template
 
 ALPHA = 2
@@ -123,7 +121,7 @@ def read(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
 def _fresh_adapter(network: Any, rank: int, seed: int) -> Any:
     """LoRA on every linear layer but the output's (Hu et al. 2021, arXiv:2106.09685); at first it changes nothing."""
     torch.manual_seed(seed)
-    with _without_news():
+    with without_peft_news():
         return _peft().get_peft_model(network, lora_config(rank))
 
 
@@ -140,7 +138,7 @@ def _adapted(network: Any, folder: Path) -> Any:
     Raises BadInput where the adapter was trained on another.
     """
     try:
-        with _without_news():
+        with without_peft_news():
             return _peft().PeftModel.from_pretrained(network, folder, is_trainable=True)
     except (RuntimeError, ValueError, KeyError) as error:
         told = " ".join(str(error).split())[:160]
@@ -148,14 +146,6 @@ def _adapted(network: Any, folder: Path) -> Any:
             f"the adapter {str(folder)!r} does not fit its base {str(base_of(folder))!r} ({told}); put back the one "
             "that it was trained on"
         ) from error
-
-
-@contextmanager
-def _without_news() -> Iterator[None]:
-    """Without the warning that peft asks transformers for an attribute by its old name."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        yield
 
 
 def _peft() -> Any:

@@ -105,7 +105,19 @@ def network_of(program: Program) -> Network:
 
 def ties_of(constraint: Constraint, variables: Sequence[Variable]) -> list[Tie]:
     """What one constraint comes to."""
-    return [tie for expr in conjuncts(constraint.expr) for part in _pairs(expr) for tie in _tied(part, variables)]
+    return [tie for expr in conjuncts(constraint.expr) for tie in _ties(expr, variables)]
+
+
+def _ties(expr: Expr, variables: Sequence[Variable]) -> list[Tie]:
+    """One relation for all pairs of an `alldifferent` over distinct variables that begin and end alike."""
+    if isinstance(expr, Node) and expr.op == "alldifferent":
+        places = {variable.name: place for place, variable in enumerate(variables)}
+        group = [places[arg.name] for arg in expr.args if isinstance(arg, Ref)]
+        bounds = {(variables[place].low, variables[place].high) for place in group}
+        if len(set(group)) == len(expr.args) and len(bounds) == 1:
+            low, high = bounds.pop()
+            return all_different([group], int(high) - int(low) + 1)
+    return [tie for part in _pairs(expr) for tie in _tied(part, variables)]
 
 
 def search(

@@ -20,7 +20,7 @@ from trueup.core.csp.limits import Limits
 from trueup.core.csp.program import Constraint, Expr, Node, Program, Ref, Variable, conjuncts, nodes
 from trueup.core.csp.values import value_of
 from trueup.core.puzzles.families import stated
-from trueup.core.puzzles.network import Network, Tie, all_different, domain_of, network, ties_of
+from trueup.core.puzzles.network import Network, Tie, domain_of, network, ties_of
 
 MOST_DECISIONS = 200
 CASES = 256
@@ -164,9 +164,7 @@ def _hunt(program: Program, decisions: int) -> Hunt:
     places = {variable.name: place for place, variable in enumerate(program.variables)}
     for constraint in program.constraints:
         for expr in conjuncts(constraint.expr):
-            if (group := _alike(expr, program.variables, places)) is not None:
-                ties += all_different([group], _span(program.variables[group[0]]))
-            elif _is_narrow(expr):
+            if _is_narrow(expr):
                 ties += ties_of(Constraint(expr), program.variables)
             elif names := _names(expr):
                 at = tuple(places[name] for name in names)
@@ -183,21 +181,8 @@ def _is_narrow(expr: Expr) -> bool:
     return 1 <= len(_names(expr)) <= 2 or (parts is not None and all(isinstance(part, Ref) for part in parts))
 
 
-def _alike(expr: Expr, variables: Sequence[Variable], places: dict[str, int]) -> list[int] | None:
-    """The places of an `alldifferent` over distinct variables that begin and end alike: one relation does for all."""
-    if not isinstance(expr, Node) or expr.op != "alldifferent":
-        return None
-    group = [places[arg.name] for arg in expr.args if isinstance(arg, Ref)]
-    bounds = {(variables[place].low, variables[place].high) for place in group}
-    return group if len(set(group)) == len(expr.args) and len(bounds) == 1 else None
-
-
 def _names(expr: Expr) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.name for one in nodes(expr) if isinstance(one, Ref)))
-
-
-def _span(variable: Variable) -> int:
-    return int(variable.high) - int(variable.low) + 1
 
 
 def _size(variable: Variable) -> float:

@@ -166,13 +166,20 @@ def _merged(model: Any, adapter: Path) -> Any:
         from peft import PeftModel
     except ImportError:
         raise Unavailable("an adapter needs peft; pip install 'trueup[train]'") from None
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the old name
-        try:
+    try:
+        with without_peft_news():
             return PeftModel.from_pretrained(model, adapter).merge_and_unload()
-        except RuntimeError as error:
-            told = " ".join(str(error).split())[:160]
-            raise BadInput(f"the adapter {str(adapter)!r} does not fit its base ({told}); put back its own") from error
+    except RuntimeError as error:
+        told = " ".join(str(error).split())[:160]
+        raise BadInput(f"the adapter {str(adapter)!r} does not fit its base ({told}); put back its own") from error
+
+
+@contextmanager
+def without_peft_news() -> Iterator[None]:
+    """Without the warning that peft asks transformers for an attribute by its old name."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
 
 
 def ends_of(model: Any, tokenizer: Any) -> frozenset[int]:
