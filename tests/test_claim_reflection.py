@@ -45,6 +45,7 @@ def test_one_structure_with_a_ceiling_in_every_seed_reproduces_the_claim():
         {"half": Difference(0.6, (0.59, 0.7))},
         {"telling": Difference(0.5, (0.39, 0.55))},
         {"telling": Difference(float("nan"), (0.0, 1.0))},
+        {"within": Difference(0.55, (0.45, 0.61))},
     ],
 )
 def test_every_part_of_a_ceiling_is_needed(changes):
@@ -56,6 +57,8 @@ def test_small_falls_everywhere_or_telling_reflections_refute():
     telling_marks = replace(CEILING, telling=Difference(0.2, (0.1, 0.39)))
     assert decide([found(falls={BETWEEN: NEAR, BEYOND: NEAR, KIND: NEAR})] * 3) == "refuted"
     assert decide([found(falls={BETWEEN: NEAR, BEYOND: telling_marks, KIND: NEAR})] * 3) == "refuted"
+    within_marks = replace(CEILING, within=Difference(0.75, (0.63, 0.86)))
+    assert decide([found(falls={BETWEEN: NEAR, BEYOND: within_marks, KIND: NEAR})] * 3) == "refuted"
     open_ = replace(NEAR, fall=Difference(0.15, (0.05, 0.25)))
     assert decide([found(falls={BETWEEN: NEAR, BEYOND: open_, KIND: NEAR})] * 3) == "inconclusive"
 
@@ -70,6 +73,8 @@ def test_take_backs_that_cost_through_length_alone_refute():
     assert decide([found(adjusted=nothing)] * 3) == "refuted"
     assert decide([found(adjusted=nothing)] * 2 + [found()]) == "reproduced"
     assert decide([found(adjusted=nothing, raw=nothing)] * 3) == "reproduced"
+    slight = Difference(-0.006, (-0.009, -0.003))
+    assert decide([found(adjusted=slight, raw=slight)] * 3) == "reproduced"
     assert decide([found(adjusted=Difference(0.0, (-0.011, 0.0)))] * 3) == "reproduced"
 
 

@@ -13,7 +13,8 @@ import pytest
 from trueup.arms import make_arm
 from trueup.bench import record as recorder
 from trueup.bench.bounds import Lesson, follow, informed_stop, learn, lesson_from, lesson_of, oracles, paths, states_of
-from trueup.bench.equal_budget import METHOD, Field, curve_of, equal_budget, field, judge, needed, pooled
+from trueup.bench.equal_budget import curve_of, equal_budget, field, judge, needed, together
+from trueup.bench.field import METHOD, Field, pooled
 from trueup.bench.frontier import MARGIN, Band, cheapest, difference, intervals, is_as_good, lead
 from trueup.bench.peers import Truth, ask_optillm, install
 from trueup.bench.peers.install import ITS_HUB, OPTILLM, peers_folder
@@ -249,9 +250,21 @@ def test_tasks_are_pooled_with_their_clusters_apart():
         Field(name, "m", ["x", "y"], [spent(f"trueup {arm}", right, 1, "ours") for arm in curve_of(40)], {})
         for name, right in (("a", [1.0, 0.0]), ("b", [1.0, 1.0]))
     )
-    both = pooled([one, two])
+    both = pooled("all tasks", [one, two])
     assert len(set(both.clusters)) == 4
     assert list(both.curve[0].right) == [1, 0, 1, 1]
+
+
+def test_items_that_no_rule_was_chosen_on_are_judged_apart():
+    clusters = [str(item) for item in range(82) for _ in range(2)]
+    right = [float(int(cluster) >= 80) for cluster in clusters]
+    task = Field("a", "m", clusters, [spent(f"trueup {arm}", right, 1, "ours") for arm in curve_of(40)], {})
+    every, unseen = together([task, task])
+    assert len(every.clusters) == 2 * len(clusters)
+    assert set(unseen.clusters) == {"a 80", "a 81"}
+    assert list(unseen.curve[0].right) == [1.0] * 8
+    assert len(together([task.since(2)])) == 1
+    assert together([]) == []
 
 
 def test_an_oracle_takes_what_the_final_leader_needs_and_answers_as_the_whole_vote():
@@ -445,12 +458,12 @@ def test_the_pattern_that_peers_are_given_finds_the_answer(pattern, text, answer
     assert found[1] == answer
 
 
-@pytest.mark.parametrize("kind", ["sums", "largest", "capitals"])
-def test_the_questions_are_what_make_writes_and_none_is_shown_in_the_prompt(kind):
+@pytest.mark.parametrize(("kind", "items"), [("sums", 320), ("largest", 320), ("capitals", 152)])
+def test_the_questions_are_what_make_writes_and_none_is_shown_in_the_prompt(kind, items):
     text = (EXAMPLE / f"{kind}.jsonl").read_text()
     assert text == runpy.run_path(str(EXAMPLE / "make.py"))["rows"](kind)
     rows = [json.loads(line) for line in text.splitlines()]
-    assert len({row["prompt"] for row in rows}) == 80
+    assert len({row["prompt"] for row in rows}) == items
     prompt = (EXAMPLE / "task.toml").read_text()
     assert not [row for row in rows if row["prompt"] in prompt]
 

@@ -1,7 +1,8 @@
 """Writes the questions of this example, by rule and seed: python make.py [--seed S] [--items N]
 
-Sums of two numbers from 11 to 99; the largest of three different numbers from 100 to 999; capitals of one word. Each
-file is a draw without repetition, and without what the examples in the prompt show.
+Sums of two numbers from 11 to 99; the largest of three different numbers from 100 to 999; capitals of one word, of
+countries first, then of more countries and of states, as many as there are. Each file is a draw without repetition, and
+without what the examples in the prompt show; a longer one begins as a shorter one does.
 """
 
 from __future__ import annotations
@@ -33,6 +34,18 @@ CAPITALS = (
     "Syria Damascus, Thailand Bangkok, Tunisia Tunis, Turkey Ankara, Uganda Kampala, Uruguay "
     "Montevideo, Uzbekistan Tashkent, Venezuela Caracas, Vietnam Hanoi, Zambia Lusaka, Zimbabwe Harare"
 )
+MORE_CAPITALS = (
+    "Bhutan Thimphu, Burundi Gitega, Comoros Moroni, Dominica Roseau, Eswatini Mbabane, Iceland Reykjavik, "
+    "Kazakhstan Astana, Kosovo Pristina, Kyrgyzstan Bishkek, Liechtenstein Vaduz, Moldova Chisinau, "
+    "Mongolia Ulaanbaatar, Montenegro Podgorica, Myanmar Naypyidaw, Palau Ngerulmud, Paraguay Asuncion, Samoa Apia, "
+    "Seychelles Victoria, Tajikistan Dushanbe, Tanzania Dodoma, Togo Lome, Turkmenistan Ashgabat, Tuvalu Funafuti, "
+    "Yemen Sanaa, Alabama Montgomery, Alaska Juneau, Arizona Phoenix, California Sacramento, Colorado Denver, "
+    "Connecticut Hartford, Delaware Dover, Florida Tallahassee, Hawaii Honolulu, Idaho Boise, Illinois Springfield, "
+    "Indiana Indianapolis, Kansas Topeka, Kentucky Frankfort, Maine Augusta, Maryland Annapolis, "
+    "Massachusetts Boston, Michigan Lansing, Mississippi Jackson, Montana Helena, Nebraska Lincoln, Ohio Columbus, "
+    "Oregon Salem, Pennsylvania Harrisburg, Tennessee Nashville, Texas Austin, Vermont Montpelier, "
+    "Virginia Richmond, Washington Olympia, Wisconsin Madison, Wyoming Cheyenne"
+)
 
 
 def sums(draw: random.Random, items: int) -> list[Row]:
@@ -55,16 +68,18 @@ def largest(draw: random.Random, items: int) -> list[Row]:
 
 
 def capitals(draw: random.Random, items: int) -> list[Row]:
-    """Countries whose capital has a name of one word."""
-    pairs = [pair.split() for pair in CAPITALS.split(", ")]
-    chosen = draw.sample(pairs, items)
-    return [{"id": land, "prompt": f"What is the capital of {land}?", "reference": city} for land, city in chosen]
+    """Countries and states whose capital has a name of one word."""
+    lists = [[pair.split() for pair in text.split(", ")] for text in (CAPITALS, MORE_CAPITALS)]
+    drawn = [pair for pairs in lists for pair in draw.sample(pairs, len(pairs))]
+    return [
+        {"id": land, "prompt": f"What is the capital of {land}?", "reference": city} for land, city in drawn[:items]
+    ]
 
 
 KINDS = {"sums": sums, "largest": largest, "capitals": capitals}
 
 
-def rows(kind: str, seed: int = 0, items: int = 80) -> str:
+def rows(kind: str, seed: int = 0, items: int = 320) -> str:
     """So many JSONL rows of a kind."""
     return "".join(json.dumps(row) + "\n" for row in KINDS[kind](random.Random(f"votes:{kind}:{seed}"), items))
 
@@ -72,7 +87,7 @@ def rows(kind: str, seed: int = 0, items: int = 80) -> str:
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--items", type=int, default=80)
+    arguments.add_argument("--items", type=int, default=320)
     given = arguments.parse_args()
     for kind in KINDS:
         (HERE / f"{kind}.jsonl").write_text(rows(kind, given.seed, given.items))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import ceil
 from multiprocessing import get_context
@@ -24,12 +24,13 @@ from statistics import fmean
 
 from trueup.arms import make_arm
 from trueup.bench.bounds import BOUND, informed_stop, lesson_from, lesson_of, oracles
+from trueup.bench.field import METHOD, Field, pooled
 from trueup.bench.frontier import MARGIN, Band, Rival, cheapest, difference, intervals, lead
 from trueup.bench.peers.install import Peer
 from trueup.bench.peers.recorded import ADAPTIVE, FIXED, RUNS, run_peer
 from trueup.bench.population import POPULATIONS, SIMULATED, Population, record_population
 from trueup.bench.recorded import SAMPLES, Recording, read_recordings
-from trueup.bench.spent import Spent, joined, spend
+from trueup.bench.spent import Spent, spend
 from trueup.catalog import names
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.settings import settings_of
@@ -41,7 +42,7 @@ from trueup.plan import Resampler
 ITEMS = 16_000
 """As many as tell a loss of a fifth of a point from one of half a point."""
 BESIDE = 4000
-"""Of them, for our methods that the bar is not about."""
+"""Of the simulated ones, for our methods that the bar is not about."""
 SEED = 101
 """None of those that the methods' defaults were chosen on."""
 ORDERS = 20
@@ -52,7 +53,6 @@ LESSON_ORDERS = 200
 RECORDED = Path("results/equal-budget/recorded.json.gz")
 MAKE = f"python -m trueup.bench.record examples/votes {RECORDED}"
 BARS = {FIXED: 0.5, ADAPTIVE: 0.8}
-METHOD = "probability_vote"
 MOST = 128
 """Attempts that ours may take of a simulated problem: it stops by what they are worth, not by their number."""
 SMALL = ("price=0.006 step=2", "price=0.003 step=2", "price=0.002 step=3", "price=0.001 step=3")
@@ -62,29 +62,11 @@ SMALL_VOTES = (2, 3, 4, 6, 8)
 PRICES = (0.003, 0.001, 0.0005, 0.00015, 0.0001)
 VOTES = (2, 3, 4, 6, 8, 12, 16, 24, 32, SAMPLES)
 OURS = "ours"
-POOLED = "all tasks"
+POOLED, UNSEEN = "all tasks", "all tasks, items that no rule was chosen on"
+LOOKED_AT = 80
+"""So many of each task had been looked at, or might have been, while the default method was made."""
 OTHER_BUDGETS = (8, SAMPLES)
 MET, MISSED, OPEN = "met", "missed", "open"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """All systems on one population or task; `clusters` says which cases hang together, `skipped` who stayed out.
-
-    `beside` are systems that the bar is not about, on the first of the cases.
-    """
-
-    name: str
-    model: str
-    clusters: Sequence[str]
-    systems: Sequence[Spent]
-    skipped: Mapping[str, str]
-    beside: Sequence[Spent] = ()
-
-    @property
-    def curve(self) -> list[Spent]:
-        """The default adaptive method, as it ships but for its n at the end."""
-        return [system for system in self.systems if system.system.startswith(f"trueup {METHOD} ")]
 
 
 def curve_of(depth: int, overhead: float = 0.0) -> list[str]:
@@ -116,7 +98,7 @@ def equal_budget(
         with ProcessPoolExecutor(crew, mp_context=get_context("spawn")) as pool:
             fields = list(pool.map(run, sources))
     tasks = [one for one in fields if one.model != SIMULATED]
-    judged = [judge(one, seed) for one in [*fields, *([pooled(tasks)] if tasks else [])]]
+    judged = [judge(one, seed) for one in [*fields, *together(tasks)]]
     missing = {"system": "embedded model", "skipped": f"no {recorded}; make it with `{MAKE}`"}
     return [
         *(summary for summary, _ in judged),
@@ -134,16 +116,16 @@ def field(recording: Recording, peers: Sequence[Peer], bounds: Sequence[Spent] =
             systems += run_peer(peer, whole)
         except Unavailable as error:
             skipped[peer.name] = str(error)
-    beside = list(_others(replace(whole, cases=whole.cases[:BESIDE])))
+    few = whole.cases[:BESIDE] if recording.model == SIMULATED else whole.cases
+    beside = list(_others(replace(whole, cases=few)))
     return Field(recording.name, recording.model, [case.cluster for case in recording.cases], systems, skipped, beside)
 
 
-def pooled(fields: Sequence[Field]) -> Field:
-    """Several tasks as one, of the systems that ran on them all."""
-    clusters = [f"{one.name} {cluster}" for one in fields for cluster in one.clusters]
-    skipped = {name: why for one in fields for name, why in one.skipped.items()}
-    systems, beside = _joined([one.systems for one in fields]), _joined([one.beside for one in fields])
-    return Field(POOLED, fields[0].model, clusters, systems, skipped, beside)
+def together(tasks: Sequence[Field]) -> list[Field]:
+    """All tasks as one, and what no rule was chosen on, where every task has such items."""
+    unseen = [task.since(LOOKED_AT) for task in tasks]
+    is_known = bool(tasks) and all(one.clusters for one in unseen)
+    return [*([pooled(POOLED, tasks)] if tasks else []), *([pooled(UNSEEN, unseen)] if is_known else [])]
 
 
 def judge(field: Field, seed: int = SEED) -> tuple[dict[str, Json], list[dict[str, Json]]]:
@@ -168,12 +150,6 @@ def _rows_beside(field: Field, about: Mapping[str, Json], seed: int) -> list[dic
     sizes = {"n": len(draws.codes), "items": draws.weights.shape[1]}
     bands = intervals(field.beside, draws)
     return [{**about, **sizes, **_row(one, *pair, None)} for one, pair in zip(field.beside, bands, strict=True)]
-
-
-def _joined(parts: Sequence[Sequence[Spent]]) -> list[Spent]:
-    known = [{system.system: system for system in part} for part in parts]
-    common = [name for name in known[0] if all(name in one for one in known)]
-    return [joined([one[name] for one in known]) for name in common]
 
 
 def _strata(recorded: Path) -> list[str]:

@@ -45,6 +45,11 @@ class Spent:
         """From rows of whether it was right, calls, prompt tokens and completion tokens."""
         return cls(system, family, *np.array(rows, float).T)
 
+    def at(self, places: Sequence[int]) -> Spent:
+        """The same on some of the cases."""
+        columns = (self.right, self.calls, self.prompt_tokens, self.completion_tokens)
+        return Spent(self.system, self.family, *(column[list(places)] for column in columns))
+
 
 VERIFIED = "verified"
 """The family of what sees a verifier's grades: an upper bound, beside the rest and not among it."""

@@ -29,13 +29,15 @@ CRITERION = (
     f"Of {SEEDS} seeds all must agree. Reproduced where for one kind of unfamiliar structure ({BETWEEN}, {BEYOND}, or "
     f"{KIND}) exact matches fall by {FALLS:.0%} or more from the familiar one (lower 95 % limit), while S-Acc stays "
     f"at {SHARE:.0%} or more and PM-0.5 at {PART:.0%} or more (lower limits), and the number of reflections does not "
-    f"tell exact answers from others (AUC's interval within {BLIND[0]} to {BLIND[1]}). Refuted where for every kind of "
-    f"structure the fall is shown to be smaller (upper limit below {FALLS:.0%}) or reflections to tell (AUC's "
-    f"interval outside {BLIND[0]} to {BLIND[1]} altogether); parts that fall with the whole refute nothing. Refuted "
-    "too where exact matches fall with the take-backs that a search needs (slope among items of one group, upper limit "
-    f"below 0) only through its length (slope among items of one length, lower limit above -{FLAT:.0%} a take-back). "
-    f"Inconclusive unless every seed answers {KNOWS:.0%} of familiar items exactly; {KIND} counts for nothing unless "
-    f"every seed judges {JUDGES:.0%} of its ties rightly."
+    "tell exact answers from others, neither among items nor among attempts at one problem (both AUCs' intervals "
+    f"within {BLIND[0]} to {BLIND[1]}; where no answer is exact there is nothing to tell, and that kind does not "
+    "count as reproduced). Refuted where for every kind of structure the fall is shown to be smaller (upper limit "
+    f"below {FALLS:.0%}) or reflections to tell (either AUC's interval outside {BLIND[0]} to {BLIND[1]} altogether); "
+    "parts that fall with the whole refute nothing. Refuted too where exact matches fall with the take-backs that a "
+    f"search needs (slope among items of one group, upper limit below -{FLAT:.0%} a take-back) only through its "
+    f"length (slope among items of one length, lower limit above -{FLAT:.0%}). Inconclusive unless every seed answers "
+    f"{KNOWS:.0%} of familiar items exactly; {KIND} counts for nothing unless every seed judges {JUDGES:.0%} of its "
+    "ties rightly."
 )
 SIZES = {
     "smoke": Size(
@@ -90,19 +92,19 @@ def graded(found: Sequence[Found]) -> list[str]:
 def has_ceiling(one: Fall) -> bool:
     """Whether exact answers fall, their parts stay right, and reflections tell nothing."""
     is_partial = one.share.ci95[0] >= SHARE and one.half.ci95[0] >= PART
-    is_blind = BLIND[0] <= one.telling.ci95[0] and one.telling.ci95[1] <= BLIND[1]
+    is_blind = all(BLIND[0] <= low and high <= BLIND[1] for low, high in (one.telling.ci95, one.within.ci95))
     return one.fall.ci95[0] >= FALLS and is_partial and is_blind
 
 
 def has_none(one: Fall) -> bool:
     """Whether exact answers are shown not to fall so far, or reflections to tell."""
-    is_telling = one.telling.ci95[0] > BLIND[1] or one.telling.ci95[1] < BLIND[0]
+    is_telling = any(low > BLIND[1] or high < BLIND[0] for low, high in (one.telling.ci95, one.within.ci95))
     return one.fall.ci95[1] < FALLS or is_telling
 
 
 def only_through_length(found: Sequence[Found]) -> bool:
     """Whether needed take-backs cost exact answers, and none among searches of one length."""
-    return all(seed.raw.ci95[1] < 0 and seed.adjusted.ci95[0] > -FLAT for seed in found)
+    return all(seed.raw.ci95[1] < -FLAT < seed.adjusted.ci95[0] for seed in found)
 
 
 def _summary(found: Sequence[Found]) -> str:

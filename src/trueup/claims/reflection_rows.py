@@ -67,4 +67,6 @@ def _said(found: Difference) -> str:
 
 
 def _plain(found: Difference) -> str:
+    if isnan(found.value):
+        return "unknown, as all answers are exact or none"
     return f"{found.value:.2f} [{found.ci95[0]:.2f}, {found.ci95[1]:.2f}]"
