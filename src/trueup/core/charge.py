@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from decimal import Decimal
 from typing import Any
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x74727570  # "trup"
 MICRO = 1_000_000
 PICO = 1_000_000_000_000
