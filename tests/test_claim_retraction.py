@@ -55,6 +55,7 @@ ARCHITECTURAL = Found(
     over_append=LARGE,
     over_forward=LARGE,
     learned={FORWARD: SMALL, APPEND: SMALL},
+    began=0.95,
 )
 EARLIER = ((), (), (0,), (1, 2), (2, 3), (1, 3, 4), (2, 4, 5), (1, 4, 6), (0, 7))
 MAP = Map(EARLIER, (3, 1, 2, 3, 1, 2, 3, 2, 1), 2, 3)
@@ -83,12 +84,20 @@ def test_one_seed_that_disagrees_leaves_it_open(change):
 
 def test_it_is_refuted_where_the_text_alone_suffices_or_deletion_brings_nothing_and_only_where_that_is_shown():
     trained = replace(ARCHITECTURAL, deep_ci95={APPEND: (0.951, 0.97)})
-    unsure = replace(ARCHITECTURAL, deep_ci95={APPEND: (0.949, 0.97)}, learned={FORWARD: LARGE, APPEND: LARGE})
+    unsure = replace(ARCHITECTURAL, deep_ci95={APPEND: (0.949, 0.97)}, learned={FORWARD: LARGE, APPEND: SMALL})
     alike = replace(ARCHITECTURAL, over_append=SMALL)
-    nearly = replace(ARCHITECTURAL, over_append=Difference(0.0, (-0.03, 0.03)), learned={FORWARD: LARGE, APPEND: LARGE})
+    nearly = replace(ARCHITECTURAL, over_append=Difference(0.0, (-0.03, 0.03)), learned={FORWARD: LARGE, APPEND: SMALL})
     assert decide([trained] * 3, True) == decide([alike] * 3, True) == "refuted"
     assert decide([unsure] * 3, True) == decide([nearly] * 3, True) == "inconclusive"
     assert decide([trained, alike, alike], True) == "inconclusive"
+
+
+def test_it_is_refuted_where_more_data_mends_a_text_that_could_do_the_easy_ones():
+    mended = replace(ARCHITECTURAL, learned={FORWARD: SMALL, APPEND: Difference(0.25, (0.21, 0.29))})
+    slower = replace(ARCHITECTURAL, learned={FORWARD: SMALL, APPEND: Difference(0.21, (0.19, 0.23))})
+    assert decide([mended] * 3, True) == "refuted"
+    assert decide([slower] * 3, True) == decide([mended, mended, slower], True) == "inconclusive"
+    assert decide([replace(mended, began=0.89)] * 3, True) == "inconclusive"
 
 
 def test_nothing_is_said_where_the_solver_errs_or_a_model_cannot_do_what_needs_no_turning_back():

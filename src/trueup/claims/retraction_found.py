@@ -32,11 +32,12 @@ class Slope:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One seed; all but `learned` is of the end of the learning curve.
+    """One seed; all but `learned` and `began` is of the end of the learning curve.
 
     `easy` is what is right without a wrong turn, `deep` and its interval what is right where there are some, and
     `over_append`, `over_forward` deletion's lead there. `slopes` are of each arm, `apart` of deletion minus the others.
-    `learned` is what the last of the data brought where there are wrong turns.
+    `learned` is what the last of the data brought where there are wrong turns, `began` how often append-only search was
+    right without one before.
     """
 
     easy: Mapping[str, float]
@@ -47,6 +48,7 @@ class Found:
     over_append: Difference
     over_forward: Difference
     learned: Mapping[str, Difference]
+    began: float
 
 
 def compare(seen: Mapping[str, Mapping[str, Seen]], turns_M: Tokens, seed: int) -> Found:
@@ -68,6 +70,7 @@ def compare(seen: Mapping[str, Mapping[str, Seen]], turns_M: Tokens, seed: int) 
         lead(last[DELETE], last[APPEND]),
         lead(last[DELETE], last[FORWARD]),
         {name: lead(last[name], first[name]) for name in (*SLOPED, GREEDY, FORMAL)},
+        float(first[APPEND][~deep_M].mean()),
     )
 
 

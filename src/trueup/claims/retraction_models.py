@@ -1,6 +1,6 @@
 """Tiny models that colour maps: forward, by a search in text, by one that is deleted, by writing constraints.
 
-All learn from the same maps, for as many training tokens, at two points of a learning curve: first a quarter of the
+All learn from the same maps, for as many training tokens, at two points of a learning curve: first a third of the
 maps and tokens, then all. All are tried on the same items, and none may write more tokens than another.
 Axes: M item, B row, P prompt token, T token.
 """
@@ -37,9 +37,9 @@ GREEDY, PASSING = "forward only, one greedy answer", "forward only, until an ans
 STEERED = "forward only, true deletion by an exact critic"
 SAME_WEIGHTS = "append-only search's weights, true deletion"
 BANDS = ("0", "1..2", "3..99")
-FIRST, LAST = "a quarter", "all"
+FIRST, LAST = "a third", "all"
 POINTS = (FIRST, LAST)
-QUARTER = 4
+THIRD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def taught(
     model = room.Transformer(room.Shape(width=size.width, layers=size.layers, context=context), seed=seed)
     spent, found = room.Spent(), []
     for number, (point, rows) in enumerate(learned.items()):
-        share = 1 / QUARTER if point == FIRST else 1 - 1 / QUARTER
+        share = 1 / THIRD if point == FIRST else 1 - 1 / THIRD
         recipe = room.Recipe(steps_of(rows, size, share), size.rows, size.lr, seed=seed + 1000 * number)
         file = pieces.file(f"seed{seed}-{arm.replace(' ', '-')}-{number}.pt")
         spent += room.train(model, room.resampled(rows), recipe, checkpoint=file, every_steps=100)
@@ -146,10 +146,10 @@ def taught(
 
 
 def first_part(maps: Sequence[Map]) -> list[Map]:
-    """A quarter of the maps of each band; they lie band after band."""
+    """A third of the maps of each band; they lie band after band."""
     edges = [0, *(i for i in range(1, len(maps)) if _band(maps[i]) != _band(maps[i - 1])), len(maps)]
     parts = [maps[begin:end] for begin, end in pairwise(edges)]
-    return [one for part in parts for one in part[: max(1, len(part) // QUARTER)]]
+    return [one for part in parts for one in part[: max(1, len(part) // THIRD)]]
 
 
 def rows_of(arm: str, maps: Sequence[Map]) -> Examples:

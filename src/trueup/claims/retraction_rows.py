@@ -44,7 +44,8 @@ def notes_of(seeds: Sequence[int], found: Sequence[Found], turns_M: Tokens) -> l
             f"seed {seed}, right without and with wrong turns: {', '.join(shares)}; deletion's lead with them, over "
             f"append-only {_said(one.over_append)}, over forward only {_said(one.over_forward)}",
             f"seed {seed}, slope a wrong turn: {', '.join(slopes)}; deletion's minus that of {', '.join(apart)}",
-            f"seed {seed}, what the last three quarters of the data brought with wrong turns: {', '.join(learned)}",
+            f"seed {seed}, what the last two thirds of the data brought with wrong turns: {', '.join(learned)}; "
+            f"append-only was right without, by then, {one.began:.1%}",
         ]
     return notes
 
