@@ -4,13 +4,22 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 CONSTRAINTS := requirements.lock
 
-.PHONY: study test check docs clean browser
+.PHONY: study test smoke check docs clean browser
 
 study: .venv/core
 	$(BIN)/trueup study examples/mixed --out out/mixed
 
 test: .venv/test browser
 	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory smoke
+
+# Every claim from end to end as a user runs it, two at a time; what fails fails this.
+smoke: .venv/test
+	@rm -rf out/smoke
+	@$(BIN)/python -c 'from trueup.claims import CLAIMS; print(*CLAIMS, sep="\n")' \
+		| OMP_NUM_THREADS=1 xargs -P 2 -I NAME $(BIN)/trueup claims run NAME --scale smoke --quiet --json \
+			--out out/smoke/parts --save out/smoke/results > /dev/null
+	@$(BIN)/trueup claims show out/smoke/results
 
 check: .venv/check
 	$(BIN)/ruff format --check .

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
 
 from trueup.claims import CLAIMS, Pieces
 from trueup.claims.verdict import Verdict
+from trueup.cli.claims import show_claims
 from trueup.core.errors import BadInput
 
 
@@ -46,3 +50,62 @@ def test_a_verdict_says_how_it_was_made(tmp_path):
 def test_every_claim_says_what_it_says():
     for name, claim in CLAIMS.items():
         assert (claim.__doc__ or "").partition("\n")[0].endswith("."), name
+
+
+def test_a_part_inside_another_is_timed_once_and_remembered(tmp_path):
+    began = time.perf_counter()
+    pieces = Pieces(tmp_path, "x")
+
+    def outer():
+        time.sleep(0.03)
+        return pieces.get("inner", lambda: time.sleep(0.06))
+
+    pieces.get("outer", outer)
+    time.sleep(0.02)
+    assert 0.11 <= pieces.took().seconds <= time.perf_counter() - began
+    again = Pieces(tmp_path, "x")
+    again.get("outer", outer)
+    assert again.took().seconds >= 0.09 and again.untimed == 0
+
+
+def test_a_part_takes_the_cpu_time_of_its_work_and_of_all_its_tries(tmp_path):
+    pieces = Pieces(tmp_path, "x")
+
+    def work(fails):
+        until = time.process_time() + 0.05
+        while time.process_time() < until:
+            pass
+        if fails:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pieces.get("a", lambda: work(fails=True))
+    Pieces(tmp_path, "x").get("a", lambda: work(fails=False))
+    time.sleep(0.1)
+    assert 0.1 <= Pieces(tmp_path, "x").took().cpu_seconds < 0.2
+
+
+def test_a_part_without_a_time_makes_the_verdicts_time_a_least_one(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "150")
+    pieces = Pieces(tmp_path / "parts", "x")
+    pieces.get("a", lambda: 1)
+    verdict = Verdict("x", "smoke", "refuted", "p < .01", 10, (0,), ({"name": "a"},))
+    assert json.loads(verdict.text())["seconds"] is None, "nobody looked"
+    for parts in (pieces, Pieces(tmp_path / "parts", "x")):
+        parts.get("a", lambda: 1)
+        verdict.timed(parts).save(tmp_path / "kept")
+        told = json.loads((tmp_path / "kept" / "x" / "smoke.json").read_text())
+        assert told["seconds"] >= 0 and told["cpu_seconds"] >= 0
+        show_claims(tmp_path / "kept")
+        assert bool(told["untimed_parts"]) == ("at least" in capsys.readouterr().out) == (parts is not pieces)
+        (tmp_path / "parts" / "a.took").unlink(missing_ok=True)
+
+
+def test_verdicts_without_times_are_still_shown(tmp_path, capsys):
+    path = Verdict("x", "smoke", "refuted", "p < .01", 10, (0,), ({"name": "a"},)).save(tmp_path)
+    old = {
+        k: v for k, v in json.loads(path.read_text()).items() if k not in ("seconds", "cpu_seconds", "untimed_parts")
+    }
+    path.write_text(json.dumps(old))
+    show_claims(tmp_path)
+    assert "refuted" in capsys.readouterr().out

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trueup import __version__
@@ -14,7 +16,21 @@ from trueup.core.types import Json
 
 Watch = Callable[[str, float], None]
 """Told of every part: its name, and the seconds that it took (0 where it was done before)."""
-ABOUT = "about.json"
+ABOUT, TOOK = "about.json", "took"
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Time of the wall and of the CPUs, child processes that have ended included."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    def __add__(self, other: Took) -> Took:
+        return Took(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
+
+    def __sub__(self, other: Took) -> Took:
+        return Took(self.seconds - other.seconds, self.cpu_seconds - other.cpu_seconds)
 
 
 class Pieces:
@@ -26,6 +42,7 @@ class Pieces:
         Raises BadInput where the folder holds parts of something else, or cannot be written.
         """
         self.folder, self._watch = folder, watch
+        self._began, self._inside, self._untimed = _now(), Took(), set[str]()
         about = json.loads(json.dumps({"trueup": __version__, "about": about}))
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -39,17 +56,54 @@ class Pieces:
 
     def get(self, name: str, make: Callable[[], Json]) -> Json:
         """The part of this name, made unless it was before."""
-        path = self.folder / f"{name}.json"
-        started = time.perf_counter()
-        is_new = not path.exists()
-        if is_new:
-            _write(path, make())
-        self._watch(name, time.perf_counter() - started if is_new else 0.0)
+        path, seconds = self.folder / f"{name}.json", 0.0
+        if not path.exists():
+            before = _now()
+            with self._timed(name):
+                value = make()
+            _write(path, value)
+            seconds = (_now() - before).seconds
+        elif not self._time_of(name).exists():
+            self._untimed.add(name)
+        self._watch(name, seconds)
         return json.loads(path.read_text())
+
+    def took(self) -> Took:
+        """What the parts took, in all sittings, and what this one took between them."""
+        parts = (_read(path) for path in self.folder.glob(f"*.{TOOK}"))
+        return sum(parts, _now() - self._began - self._inside)
+
+    @property
+    def untimed(self) -> int:
+        """Of the parts that were asked for, how many were made before times were kept."""
+        return len(self._untimed)
 
     def file(self, name: str) -> Path:
         """Where a part may keep something of its own, such as a checkpoint."""
         return self.folder / name
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        """Keep what making a part takes beyond the parts made inside it, also where it is broken off."""
+        began, outside, self._inside = _now(), self._inside, Took()
+        try:
+            yield
+        finally:
+            whole, path = _now() - began, self._time_of(name)
+            _write(path, asdict(_read(path) + whole - self._inside))
+            self._inside = outside + whole
+
+    def _time_of(self, name: str) -> Path:
+        return self.folder / f"{name}.{TOOK}"
+
+
+def _now() -> Took:
+    ended = os.times()
+    return Took(time.perf_counter(), time.process_time() + ended.children_user + ended.children_system)
+
+
+def _read(path: Path) -> Took:
+    return Took(**json.loads(path.read_text())) if path.exists() else Took()
 
 
 def _write(path: Path, value: Json) -> None:

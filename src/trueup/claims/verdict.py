@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from trueup.claims.pieces import Pieces
 from trueup.claims.published import beside
 from trueup.core.errors import BadInput
 from trueup.core.types import Json
@@ -21,7 +22,11 @@ REPRODUCED, REFUTED, INCONCLUSIVE = "reproduced", "refuted", "inconclusive"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`verdict` is reproduced, refuted or inconclusive by `criterion`; `arms` hold the figures, each with its n."""
+    """`verdict` is reproduced, refuted or inconclusive by `criterion`; `arms` hold the figures, each with its n.
+
+    `seconds` and `cpu_seconds` are what it took in all sittings, None where nobody looked; with `untimed_parts`, whose
+    time is not known, that and more.
+    """
 
     claim: str
     scale: str
@@ -34,12 +39,22 @@ class Verdict:
     date: str = field(default_factory=lambda: datetime.date.today().isoformat())
     machine: Mapping[str, Json] = field(default_factory=machine)
     versions: Mapping[str, str] = field(default_factory=versions)
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+    untimed_parts: int = 0
 
     def text(self) -> str:
         """This verdict as JSON, with what the papers report."""
         command = f"trueup claims run {self.claim} --scale {self.scale}"
         table = {**asdict(self), "published": beside(self.claim, self.arms), "command": command}
         return json.dumps(table, indent=1) + "\n"
+
+    def timed(self, pieces: Pieces) -> Verdict:
+        """The same verdict with the time that its parts took."""
+        took = pieces.took()
+        return replace(
+            self, seconds=round(took.seconds, 1), cpu_seconds=round(took.cpu_seconds, 1), untimed_parts=pieces.untimed
+        )
 
     def save(self, folder: Path) -> Path:
         """Write it to NAME/SCALE.json in a folder."""

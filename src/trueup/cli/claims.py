@@ -15,6 +15,7 @@ from trueup.claims.published import beside
 from trueup.cli.screen import aside, screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
+from trueup.report.words import duration
 
 RESULTS = Path("results/claims")
 WORK = Path("out/claims")
@@ -63,7 +64,7 @@ def run_claim(
     if scale not in SCALES:
         raise UnknownName("scale", scale, SCALES)
     pieces = Pieces(out / name / f"{scale}-{seed}", [name, scale, seed], (lambda *_: None) if quiet else _say)
-    verdict = CLAIMS[name](scale, seed, pieces)
+    verdict = CLAIMS[name](scale, seed, pieces).timed(pieces)
     if save is not None:
         verdict.save(save)
     print(verdict.text(), end="") if as_json else _print(verdict)
@@ -78,12 +79,20 @@ def show_claims(folder: Folder = RESULTS, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(kept, indent=1))
         return
-    rows = table(("claim", "scale", "verdict", "date"), ("n",))
+    rows = table(("claim", "scale", "verdict", "date"), ("n", "took", "of CPUs"))
     for row in kept:
-        rows.add_row(row["claim"], row["scale"], row["verdict"], row["date"], f"{row['n']:,}")
+        took = (_took(row.get(key), row.get("untimed_parts", 0)) for key in ("seconds", "cpu_seconds"))
+        rows.add_row(row["claim"], row["scale"], row["verdict"], row["date"], f"{row['n']:,}", *took)
     screen().print(rows)
     for row in kept:
         _print_published(f"{row['claim']} at {row['scale']}", row["published"])
+
+
+def _took(seconds: float | None, untimed_parts: int) -> str:
+    """A time, as far as it is known; older verdicts say nothing of it."""
+    if seconds is None:
+        return ""
+    return f"{'at least ' if untimed_parts else ''}{duration(seconds)}"
 
 
 def _say(name: str, seconds: float) -> None:
@@ -102,6 +111,8 @@ def _print(verdict: Verdict) -> None:
     for note in verdict.notes:
         screen().print(f"  {note}", soft_wrap=True)
     screen().print(f"criterion: {verdict.criterion}", soft_wrap=True)
+    took, of_cpus = (_took(spent, verdict.untimed_parts) for spent in (verdict.seconds, verdict.cpu_seconds))
+    screen().print(f"took: {took}, {of_cpus} of CPUs")
     screen().print(f"verdict: [bold]{verdict.verdict}[/]")
 
 

@@ -26,6 +26,7 @@ def score(
     temperature: float = 1.0,
     norm: str = "constant",
     divide_by_std: bool = False,
+    leave_one_out: bool = False,
     updates: int = 1,
     clip: float = 0.2,
     unbiased_kl: bool = True,
@@ -37,8 +38,9 @@ def score(
     Stage I takes `stage_one_share` of the steps: the second turn's reward, `beta2` on the KL of the first turn beside
     `beta` on both. Stage II rewards the first turn by r1, the second by r2 + `alpha` (r2 - r1). Both stages are steps
     of one run, so the reference is the base in both, and the optimiser goes on. `stage_one=false` and `alpha=0` are the
-    paper's ablations. The paper's REINFORCE is this with the mean of the group as its baseline; its KL is estimated
-    from the sampled tokens. The other settings are those of `multi_turn`.
+    paper's ablations. The paper's REINFORCE is this with the mean of the group as its baseline, or, with
+    `leave_one_out`, that of the other n - 1, which is n / (n - 1) times the same; its KL is estimated from the sampled
+    tokens. The other settings are those of `multi_turn`.
     """
     settings = {name: value for name, value in locals().items() if name != "job"}
     if stage_one and not 0 < stage_one_share < 1:
@@ -52,5 +54,7 @@ def score(
     from trueup.train.real.run import run
 
     first_steps = max(1, round(steps * stage_one_share)) if stage_one else 0
-    objective = in_stages(first_steps, alpha=alpha, beta2=beta2, divide_by_std=divide_by_std)
+    objective = in_stages(
+        first_steps, alpha=alpha, beta2=beta2, divide_by_std=divide_by_std, leave_one_out=leave_one_out
+    )
     return run(job, "score", Recipe.of(settings), lambda vocabulary: objective, settings)
