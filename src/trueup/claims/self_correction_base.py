@@ -25,6 +25,8 @@ Tokens = NDArray[np.int64]
 
 SHUFFLE = 20_240_919
 """Seeds the one split of all problems into test, pilot and training, whatever the seed of a run."""
+MARKS = 3
+"""How often the pilot is looked at in an arm's first updates, the end included."""
 MOST_ROUNDS = 60
 EVEN = 0.5
 CONTEXT = 64
@@ -37,8 +39,9 @@ class Size:
 
     The base: `first_steps` and then `round_steps` each round until the pilot's first attempts are right as often as
     `goal`, then `skill_steps` and `habit_steps`; `pace` scales its learning rates, `width` is that of models from
-    scratch. Every arm: `updates` on `rows` episodes at one learning rate. `copies` are the shares of copies in the
-    habit, the first that of the main comparison; `few` is the size of the finite set of training problems.
+    scratch. Every arm: `updates` on `rows` episodes at one learning rate, and then up to so many `stretches` of a third
+    of them, until it is flat. `copies` are the shares of copies in the habit, the first that of the main comparison;
+    `few` is the size of the finite set of training problems.
     """
 
     base: int
@@ -53,11 +56,22 @@ class Size:
     rows: int
     copies: tuple[float, ...]
     few: int
+    stretches: int
     lr: float = 1e-3
     first_steps: int = 100
     round_steps: int = 10
     pace: float = 1.0
     start: Start = SCRATCH
+
+    @property
+    def mark(self) -> int:
+        """How many updates lie between two looks at the pilot."""
+        return max(1, self.updates // MARKS)
+
+    @property
+    def cap(self) -> int:
+        """How many updates an arm takes at most."""
+        return self.updates + self.stretches * self.mark
 
     @property
     def two_turns(self) -> TwoTurns:

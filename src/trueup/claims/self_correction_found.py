@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueup.claims.gap import Difference
-from trueup.claims.self_correction_arms import ABLATED, ITERATED, OFF_LINE, Seen
+from trueup.claims.self_correction_arms import ABLATED, ITERATED, OFF_LINE
+from trueup.claims.self_correction_parts import Base
+from trueup.claims.self_correction_seen import Seen
 from trueup.plan import Resampler
 from trueup.plan.estimate import Column
 from trueup.plan.paired import Paired, paired
@@ -32,21 +34,13 @@ SHIFTED = "Pair-SFT"
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """What the verdict must know of the base: greedy, and sampled with n = 8."""
-
-    seen: Seen
-    pass1: float
-    pass8: float
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """One seed. `gain` is Acc@t2 over Acc@t1; `over_supervised` how much more SCoRe gains than each other arm does.
 
     `breaks` is SCoRe's share of right-to-wrong minus the base's, `without` SCoRe's Acc@t2 over each ablation's,
     `over_iterated` over each iterated arm's, `over_base` SCoRe's gain minus the base's. `collapsed` and `shift` are the
     two side findings: which arms repeat themselves, and how much better each corrects the base's attempts than its own.
+    `unfinished` are arms that are neither flat nor at the cap, `rising` those that met the cap and are not flat.
     """
 
     first: float
@@ -59,6 +53,8 @@ class Found:
     over_base: Difference
     collapsed: Mapping[str, bool]
     shift: Mapping[str, Difference]
+    unfinished: Sequence[str] = ()
+    rising: Sequence[str] = ()
 
     @property
     def counts(self) -> bool:
@@ -68,24 +64,33 @@ class Found:
     @property
     def holds(self) -> bool:
         """Whether SCoRe corrects, more than any supervised arm and the base, breaks less, and needs both its parts."""
-        return not self.fails and (
-            self.gain.difference > 0
-            and self.gain.p < LEVEL
-            and all(over.ci95[0] > 0 for over in self.over_supervised.values())
-            and self.breaks.ci95[1] < 0
-            and all(over.ci95[0] > 0 for over in (*self.without.values(), *self.over_iterated.values()))
-            and self.over_base.ci95[0] > 0
+        return (
+            not self.fails
+            and not self.unfinished
+            and (
+                self.gain.difference > 0
+                and self.gain.p < LEVEL
+                and all(over.ci95[0] > 0 for over in self.over_supervised.values())
+                and self.breaks.ci95[1] < 0
+                and all(over.ci95[0] > 0 for over in (*self.without.values(), *self.over_iterated.values()))
+                and self.over_base.ci95[0] > 0
+            )
         )
 
     @property
     def fails(self) -> bool:
-        """Whether an iterated arm is shown to be as good, or all that SCoRe gains to be in first attempts."""
-        return any(over.ci95[1] < MARGIN for over in self.over_iterated.values()) or self.over_base.ci95[1] < MARGIN
+        """Whether an iterated arm is shown to be as good, or all that SCoRe gains to be in first attempts.
+
+        Only a SCoRe that has learned all it will can fail.
+        """
+        as_good = any(over.ci95[1] < MARGIN for over in self.over_iterated.values())
+        return "SCoRe" not in self.unfinished and (as_good or self.over_base.ci95[1] < MARGIN)
 
 
-def compare(base: Base, seen: Mapping[str, Seen], seed: int) -> Found:
-    """One seed's comparisons."""
+def compare(base: Base, seen: Mapping[str, Seen], seed: int, *, cap: int) -> Found:
+    """One seed's comparisons; an arm takes `cap` updates at most."""
     score = seen["SCoRe"]
+    unflat = {name: arm for name, arm in seen.items() if not arm.taught.is_flat}
     draws = Resampler.of([str(i) for i in range(len(score.first_M))], seed=seed, name="self-correction")
 
     def against(first_M: Column, second_M: Column) -> Difference:
@@ -103,6 +108,8 @@ def compare(base: Base, seen: Mapping[str, Seen], seed: int) -> Found:
         against(_gains(score), _gains(base.seen)),
         {name: collapsed(seen[name]) for name in PRONE},
         {name: shift(base.seen, arm, draws) for name, arm in seen.items()},
+        [name for name, arm in unflat.items() if arm.taught.updates < cap],
+        [name for name, arm in unflat.items() if arm.taught.updates >= cap],
     )
 
 
@@ -118,11 +125,6 @@ def shift(base: Seen, arm: Seen, draws: Resampler) -> Difference:
     own, own_drawn = _shares(draws, ~arm.first_M & arm.second_M, ~arm.first_M)
     low, high = np.quantile(fixed_drawn - own_drawn, [TAIL, 1 - TAIL])
     return Difference(fixed - own, (float(low), float(high)))
-
-
-def flat(curve: Sequence[Sequence[float]], least: float = 0.02) -> bool:
-    """Whether the pilot's Acc@t2 moved by less between the last two marks."""
-    return len(curve) > 1 and abs(curve[-1][1] - curve[-2][1]) < least
 
 
 def _shares(draws: Resampler, top_M: NDArray[np.bool_], bottom_M: NDArray[np.bool_]) -> tuple[float, Column]:

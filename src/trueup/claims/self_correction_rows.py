@@ -1,4 +1,4 @@
-"""Self-correction in words and rows: every arm's figures, each seed's comparisons, the map of regimes.
+"""Self-correction in words and rows: every arm's figures, each seed's comparisons.
 
 Axes: M item.
 """
@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from trueup.claims.gap import Difference
-from trueup.claims.self_correction_arms import Seen
-from trueup.claims.self_correction_found import PRONE, SHIFTED, Base, Found, flat
+from trueup.claims.self_correction_found import PRONE, SHIFTED, Found
+from trueup.claims.self_correction_parts import Base
+from trueup.claims.self_correction_seen import Seen, Taught
 from trueup.core.types import Json
 from trueup.plan import Resampler
 from trueup.plan.estimate import Column
 from trueup.plan.paired import Paired
-
-Regime = tuple[float, bool, str, bool]
-"""The share of copies, whether problems are few, the arm, whether first attempts are anchored."""
 
 
 def arms_of(
@@ -27,25 +25,16 @@ def arms_of(
     """An arm per way of learning, over the seeds; an item's seeds are one cluster."""
     items = len(bases[0].seen.first_M)
     draws = Resampler.of([str(i) for i in range(items)] * len(bases), seed=seed, name="arms")
-    rows = [{**_arm("base", draws, [base.seen for base in bases]), **_sampled(bases)}]
+    rows = [{**row_of("base", draws, [base.seen for base in bases]), **_sampled(bases)}]
     for name in seen[0]:
         shifts = [seed_found.shift[name].value for seed_found in found]
-        rows.append({**_arm(name, draws, [of[name] for of in seen]), "fixed_minus_own": float(np.mean(shifts))})
+        row = row_of(name, draws, [of[name] for of in seen])
+        rows.append({**row, "fixed_minus_own": float(np.mean(shifts))})
     return rows
 
 
-def map_rows(cells: Mapping[Regime, Seen], bases: Mapping[float, Base], seed: int) -> list[dict[str, Json]]:
-    """A row per cell of the map, one seed; its base's row before it."""
-    draws = Resampler.of([str(i) for i in range(len(next(iter(cells.values())).first_M))], seed=seed, name="map")
-    rows = [_arm(f"map: base, copies {copies:.0%}", draws, [base.seen]) for copies, base in bases.items()]
-    for (copies, few, name, anchored), seen in cells.items():
-        label = f"map: {name}, copies {copies:.0%}, {'few' if few else 'fresh'} problems"
-        rows.append(_arm(label + (", anchored" if anchored else ""), draws, [seen]))
-    return rows
-
-
-def notes_of(seed: int, base: Base, found: Found) -> list[str]:
-    """One seed: the base, the criterion's parts, the two side findings."""
+def notes_of(seed: int, base: Base, seen: Mapping[str, Seen], found: Found) -> list[str]:
+    """One seed: the base, the criterion's parts, the two side findings, how long each arm learned."""
     parts = {
         "SCoRe's Acc@t2 minus its Acc@t1": said(found.gain),
         "its c->i minus the base's": told(found.breaks),
@@ -59,19 +48,10 @@ def notes_of(seed: int, base: Base, found: Found) -> list[str]:
         + "; ".join(f"{what} {value}" for what, value in parts.items()),
         f"seed {seed}: {collapse}; correction of the base's attempts minus of its own: "
         f"{SHIFTED} {told(found.shift[SHIFTED])}, SCoRe {told(found.shift['SCoRe'])}",
+        f"seed {seed}: updates until flat: "
+        + ", ".join(f"{name} {arm.taught.updates}" for name, arm in seen.items())
+        + f"; not flat at the cap: {', '.join(found.rising) or 'none'}",
     ]
-
-
-def map_note(cells: Mapping[Regime, Seen]) -> str:
-    """In which regimes reinforcement ends with more right second attempts than learning from its own traces."""
-    said_of = []
-    for copies, few, name, anchored in cells:
-        if name != "SCoRe":
-            continue
-        score, other = (cells[(copies, few, arm, anchored)].second_M.mean() for arm in ("SCoRe", "iterated SFT+"))
-        where = f"copies {copies:.0%}, {'few' if few else 'fresh'}{', anchored' if anchored else ''}"
-        said_of.append(f"{where}: {score:.1%} against {other:.1%}")
-    return "map, Acc@t2 of SCoRe against iterated SFT+: " + "; ".join(said_of)
 
 
 def said(arm: Paired) -> str:
@@ -84,7 +64,8 @@ def told(found: Difference) -> str:
     return f"{found.value:+.1%} [{found.ci95[0]:+.1%}, {found.ci95[1]:+.1%}]"
 
 
-def _arm(name: str, draws: Resampler, of: Sequence[Seen]) -> dict[str, Json]:
+def row_of(name: str, draws: Resampler, of: Sequence[Seen]) -> dict[str, Json]:
+    """An arm's figures over its seeds."""
     first, second, edited, fixed = (
         np.concatenate([getattr(seen, flag) for seen in of]).astype(float)
         for flag in ("first_M", "second_M", "edited_M", "fixed_M")
@@ -102,11 +83,21 @@ def _arm(name: str, draws: Resampler, of: Sequence[Seen]) -> dict[str, Json]:
         "edit_ratio_mean": _ratio(edits, lengths),
         "corrected_of_own": _share(second, 1 - first), "accuracy_t2_behind_base": float(fixed.mean()),
         "tokens_t1": float(lengths[0]), "tokens_t2": float(lengths[1]),
-        "trained_tokens": float(np.mean([seen.tokens for seen in of])),
-        "flops": float(np.mean([seen.flops for seen in of])),
-        "pilot_curves": [[list(mark) for mark in seen.curve] for seen in of],
-        "flat": [flat(seen.curve) for seen in of],
+        **_learning([seen.taught for seen in of]),
     }  # fmt: skip
+
+
+def _learning(of: Sequence[Taught]) -> dict[str, Json]:
+    """What it took on average, and how it went with each seed; a number that is not known everywhere is not given."""
+    sampled = [taught.sampled_tokens for taught in of if taught.sampled_tokens is not None]
+    return {
+        "updates": [taught.updates for taught in of],
+        "trained_tokens": float(np.mean([taught.tokens for taught in of])),
+        "sampled_tokens": float(np.mean(sampled)) if len(sampled) == len(of) else None,
+        "flops": float(np.mean([taught.flops for taught in of])),
+        "pilot_curves": [[list(mark) for mark in taught.curve] for taught in of],
+        "flat": [taught.is_flat for taught in of],
+    }
 
 
 def _ratio(edits: Column, lengths: Column) -> float:
