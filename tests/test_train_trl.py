@@ -32,6 +32,7 @@ from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Message, Problem, Sampling
 from trueup.methods.revise import ask_again
 from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.train.control_tokens import Modes, find_modes
 from trueup.train.job import Passes, Progress
 from trueup.train.losses.degrpo import balanced_alpha, degrpo_loss, degrpo_token_loss
 from trueup.train.losses.policy import (
@@ -50,7 +51,7 @@ from trueup.train.real.draw import Draw
 from trueup.train.real.episodes import Episode, Record, Turn, ended, request_after, second_context
 from trueup.train.real.figures import figures_of
 from trueup.train.real.grading import Grader
-from trueup.train.real.modes import Modes, by_mode, find_modes, mode_figures, mode_reward, token_weights
+from trueup.train.real.modes import by_mode, mode_figures, mode_reward, token_weights
 from trueup.train.real.objectives import each_turn, in_stages
 from trueup.train.real.passes import Size, Ways, passes
 from trueup.train.real.profiles import Split, require, sharding_file, split_batch
@@ -60,7 +61,7 @@ from trueup.verifiers.exact import exact
 TESTS = Path(__file__).parent
 LIMIT, ALPHA, BETA2 = 6, 0.07, 0.7
 PROMPT = (Message("user", "?"),)
-MODES: dict[str, Any] = {"think": "a", "short": "b", "think_reward": 0.5, "wrong_reward": -1.0, "divide_by_std": False}
+MODES: dict[str, Any] = {"think_reward": 0.5, "wrong_reward": -1.0, "divide_by_std": False}
 EACH = pytest.mark.parametrize(("rank", "rows"), [(0, 4), (0, 8), (2, 4)], ids=["full", "full at once", "lora"])
 
 
@@ -202,17 +203,23 @@ def test_the_anchor_is_averaged_as_the_rest_of_the_loss(tiny, tmp_path, rows, no
 
 
 @pytest.mark.parametrize(
-    ("average", "rank", "rows"), [("paper", 0, 8), ("paper", 2, 4), ("reference_code", 0, 4), ("reference_code", 2, 8)]
+    ("average", "rank", "rows"),
+    [("paper", 0, 8), ("paper", 2, 4), ("reference_code", 0, 4), ("reference_code", 2, 8), ("grpo", 2, 4)],
 )
 def test_degrpo_is_a_weight_on_advantages(taught, tmp_path, rank, rows, average):
-    loss = {"paper": degrpo_loss, "reference_code": degrpo_token_loss}[average]
+    loss = {
+        "paper": partial(degrpo_loss, alpha=ALPHA),
+        "reference_code": partial(degrpo_token_loss, alpha=ALPHA),
+        "grpo": grpo_loss,
+    }[average]
 
     def formula(step):
         advantage_B1 = group_advantage(step.rewards(0)).reshape(-1, 1)
-        policy = loss(step.logp_BT, step.old, advantage_B1, step.mask, alpha=ALPHA)
+        policy = loss(step.logp_BT, step.old, advantage_B1, step.mask)
         return policy + RECIPE.beta * sequence_mean(unbiased_kl(step), step.mask)
 
-    make = by_mode(PROMPT, **MODES, alpha=ALPHA, average=average)
+    find = partial(find_modes, prompt=PROMPT, think="a", short="b")
+    make = by_mode(find, **MODES, alpha=ALPHA, average=average)
     asked = job(taught, tmp_path, rows=rows, stratum=stratum(stop=STOPS[2:]))
     (step,), _ = steps_of(asked, replace(RECIPE, lora_rank=rank), make, formula)
     same(step)
@@ -392,6 +399,8 @@ def test_mode_weights_by_hand():
     assert paper[1, 0].item() == pytest.approx(0.1)
     code = token_weights(Modes(7, 8, ("t", "s")), alpha=0.1, average="reference_code")(mask_BT, records)
     torch.testing.assert_close(code[0], torch.tensor([0.4, 8 / 3, 8 / 3, 8 / 3]))
+    vanilla = token_weights(Modes(7, 8, ("t", "s")), alpha=0.1, average="grpo")(mask_BT, records)
+    assert vanilla.tolist() == [[1.0] * 4] * 2, "no token is weighed apart"
 
 
 def test_mode_figures_say_how_often_how_right_and_how_long():
@@ -425,9 +434,9 @@ def test_degrpo_tells_how_often_each_mode_is_chosen(taught, tmp_path):
     assert figures["reward"] == pytest.approx(-1.0), "no text of a random model is right"
 
 
-def test_a_model_that_knows_no_mode_is_sent_to_sft_first(tiny, tmp_path):
+def test_a_model_that_knows_no_mode_is_sent_to_its_warm_up_first(tiny, tmp_path):
     with pytest.raises(
-        BadInput, match=r"none of 4 attempts began with '\\x00' or '\\x01'; teach the model both by sft"
+        BadInput, match=r"none of 4 attempts began with '\\x00' or '\\x01'; teach the model both by warm_up"
     ):
         degrpo(job(tiny, tmp_path), steps=1, n=4, batch=4, lora_rank=2, think="\x00", short="\x01", temperature=0.01)
 

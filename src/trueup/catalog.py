@@ -110,6 +110,7 @@ TRAINERS = {
     "iterated_sft": "trueup.train.offline.iterated_sft",
     "expert_iteration": "trueup.train.offline.expert_iteration",
     "dpo": "trueup.train.offline.dpo",
+    "warm_up": "trueup.train.offline.warm_up",
     "grpo": "trueup.train.real.grpo",
     "multi_turn": "trueup.train.real.multi_turn",
     "score": "trueup.train.real.score",

@@ -6,83 +6,51 @@ Axes: B row, T token; n_i tokens of row i, the choice included.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
 import torch
 from torch import Tensor
 
 from trueup.core.errors import BadInput
-from trueup.core.types import Prompt
 from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.train.control_tokens import Modes
 from trueup.train.losses.degrpo import balanced_alpha, chosen_first
+from trueup.train.real.difficulty import Thirds
 from trueup.train.real.episodes import Episode, Record
 from trueup.train.real.objective import Objective, Rewards
 from trueup.train.real.objectives import within_groups
 
-ENDING = 4
-"""So many tokens at a prompt's end may not hold a mode's: a line break or two may stand behind it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Modes:
-    """The tokens that begin an answer with thinking, and one without; with their names."""
-
-    think: int
-    short: int
-    names: tuple[str, str]
-
 
 def by_mode(
-    prompt: Prompt,
+    find: Callable[[Vocabulary], Modes],
     *,
-    think: str,
-    short: str,
     think_reward: float,
     wrong_reward: float,
     alpha: float,
     average: str,
     divide_by_std: bool,
+    thirds: Callable[[], Thirds] = Thirds.none,
 ) -> Callable[[Vocabulary], Objective]:
-    """DeGRPO's objective, once the model's tokens are known; the prompt is one that its template is tried on."""
+    """DeGRPO's objective, once the model's tokens are found; what `thirds` makes is told of every attempt."""
 
     def credit(reward_PGK: Tensor, step: int) -> Tensor:
         return within_groups(reward_PGK, divide_by_std=divide_by_std)
 
     def make(vocabulary: Vocabulary) -> Objective:
-        modes = find_modes(vocabulary, prompt, think=think, short=short)
-        return Objective(
-            1,
-            mode_reward(modes, think_reward=think_reward, wrong_reward=wrong_reward),
-            credit,
-            weigh=token_weights(modes, alpha=alpha, average=average),
-            figures=lambda records: mode_figures(records, modes),
-        )
+        modes = find(vocabulary)
+        reward, by_ease = mode_reward(modes, think_reward=think_reward, wrong_reward=wrong_reward), thirds()
+
+        def noted(episode: Episode, rights: Sequence[bool]) -> Rewards:
+            by_ease.note(episode.item, has_thought=episode.turns[0].ids[0] == modes.think)
+            return reward(episode, rights)
+
+        def figures(records: Sequence[Record]) -> Mapping[str, float]:
+            return {**mode_figures(records, modes), **by_ease.figures}
+
+        return Objective(1, noted, credit, weigh=token_weights(modes, alpha=alpha, average=average), figures=figures)
 
     return make
-
-
-def find_modes(vocabulary: Vocabulary, prompt: Prompt, *, think: str, short: str) -> Modes:
-    """The two control tokens of a model.
-
-    Raises BadInput where one of them is no single token, both are one, or the template writes one before the model can.
-    """
-    found = []
-    for name in (think, short):
-        ids = vocabulary.tokenizer(name, add_special_tokens=False)["input_ids"]
-        if len(ids) != 1:
-            raise BadInput(f"{name!r} is {len(ids)} tokens of this model; name one of its tokens, and teach it by sft")
-        found.append(ids[0])
-    if found[0] == found[1]:
-        raise BadInput(f"think and short are both {think!r}; name two tokens")
-    written = [
-        name for name, token in zip((think, short), found, strict=True) if token in vocabulary.ids(prompt)[-ENDING:]
-    ]
-    if written:
-        raise BadInput(
-            f"the chat template writes {written[0]!r} itself; name one that leaves it out with template=FILE"
-        )
-    return Modes(found[0], found[1], (think, short))
 
 
 def mode_reward(
@@ -99,24 +67,42 @@ def mode_reward(
 
 
 def token_weights(modes: Modes, *, alpha: float, average: str) -> Callable[[Tensor, Sequence[Record]], Tensor]:
-    """Factors on advantages that make GRPO's mean over attempts of 1/n_i sum_t L_it into DeGRPO's.
+    """Factors on advantages that make GRPO's mean over attempts of 1/n_i sum_t L_it into the average that is asked for.
 
-    A clipped surrogate grows with its advantage, so a token's weight can be put there: alpha n_i on the choice, and on
-    the rest n_i/(n_i - 1) in the paper's form, n_i B / sum_j (n_j - 1) in the released code's, over all rows of a step.
+    A clipped surrogate grows with its advantage, so a token's weight can be put there.
     """
+    weigh = partial(AVERAGES[average], alpha=alpha)
 
-    def weigh(mask_BT: Tensor, records: Sequence[Record]) -> Tensor:
+    def weights(mask_BT: Tensor, records: Sequence[Record]) -> Tensor:
         if not any(record.first in (modes.think, modes.short) for record in records):
             raise BadInput(
                 f"none of {len(records)} attempts began with {modes.names[0]!r} or {modes.names[1]!r}; teach the model "
-                "both by sft first"
+                "both by warm_up first, and train the folder that it leaves"
             )
-        n_B1 = mask_BT.sum(1, keepdim=True).float()
-        answers = max(1, sum(record.lengths[0] - 1 for record in records)) / len(records)
-        lengths_B1 = (n_B1 - 1).clamp(min=1) if average == "paper" else torch.full_like(n_B1, answers)
-        return torch.where(chosen_first(mask_BT), alpha * n_B1, n_B1 / lengths_B1)
+        return weigh(mask_BT, [record.lengths[0] for record in records])
 
-    return weigh
+    return weights
+
+
+def paper_weights(mask_BT: Tensor, lengths: Sequence[int], *, alpha: float) -> Tensor:
+    """DeGRPO as written: alpha n_i on the choice, n_i/(n_i - 1) on the rest."""
+    n_B1 = mask_BT.sum(1, keepdim=True).float()
+    return torch.where(chosen_first(mask_BT), alpha * n_B1, n_B1 / (n_B1 - 1).clamp(min=1))
+
+
+def reference_code_weights(mask_BT: Tensor, lengths: Sequence[int], *, alpha: float) -> Tensor:
+    """DeGRPO as released: alpha n_i on the choice, n_i B / sum_j (n_j - 1) on the rest, over all rows of a step."""
+    n_B1 = mask_BT.sum(1, keepdim=True).float()
+    answers = max(1, sum(length - 1 for length in lengths)) / len(lengths)
+    return torch.where(chosen_first(mask_BT), alpha * n_B1, n_B1 / answers)
+
+
+def grpo_weights(mask_BT: Tensor, lengths: Sequence[int], *, alpha: float) -> Tensor:
+    """Vanilla GRPO, the control: the choice is one token of n_i like any other, and the longer mode's counts less."""
+    return torch.ones(mask_BT.shape, device=mask_BT.device)
+
+
+AVERAGES = {"paper": paper_weights, "reference_code": reference_code_weights, "grpo": grpo_weights}
 
 
 def mode_figures(records: Sequence[Record], modes: Modes) -> Mapping[str, float]:
