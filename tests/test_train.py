@@ -252,7 +252,7 @@ def test_the_loss_of_pairs_is_that_of_trls_dpo_trainer(half, tmp_path):
         theirs = trainer.compute_loss(trainer.model, trainer.data_collator(rows))
     logp = [[untrained_logp(t, side) for side in (chosen, rejected)] for t in (ours, policy)]
     told = [dpo_file.Pair(a, b, float(x), float(y)) for a, b, x, y in zip(chosen, rejected, *logp[0], strict=True)]
-    part = dpo_file.preferred(replace(policy, network=trainer.model), dpo_file.Taste(0.3, 0.0)).part(told)
+    part = dpo_file.preferred(replace(policy, network=trainer.model), dpo_file.Taste(0.3, 0.0), half).part(told)
     torch.testing.assert_close(part.loss, theirs, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(dpo_loss(*logp[1], *logp[0], beta=0.3), theirs, rtol=1e-5, atol=1e-6)
 

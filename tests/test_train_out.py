@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
 from decimal import Decimal
 
+import gguf
 import numpy as np
 import pytest
 import torch
@@ -29,7 +31,7 @@ from trueup.models.huggingface.folder import base_of, digest, find_folder, read_
 from trueup.plan import read_policy
 from trueup.plan.past import read_past
 from trueup.train.books import Books, training_usd
-from trueup.train.export import turned, write_base, write_gguf
+from trueup.train.export import gguf_of, is_embedded, turned, write_base, write_gguf
 from trueup.train.job import Passes
 from trueup.train.network import load, merged
 from trueup.train.texts import Example, tokens_of
@@ -122,16 +124,77 @@ def test_the_embedded_engine_agrees_with_transformers_on_what_was_trained(tuned,
     file = write_gguf(folder, save_gguf(half, tmp_path / "base.gguf"), tmp_path / "model.gguf", kind)
     read = GgufFile.read(file)
     assert (read.parameters, read.layers, read.width) == (read_shape(half).parameters, 2, 64)
+    assert agree(file, folder, apart)
+    assert open_model(f"gguf:{file}").card.fingerprint.startswith(f"{tmp_path.name}:{read.gguf_sha256[:16]}")
 
+
+def agree(file, folder, apart):
     async def compare():
-        embedded, faithful = LlamaCpp(read, threads=1, slots=1), HuggingFace(folder)
+        embedded, faithful = LlamaCpp(GgufFile.read(file), threads=1, slots=1), HuggingFace(folder)
         try:
             return await agreement(embedded, faithful, PROMPTS, tolerance=apart)
         finally:
             await embedded.close()
 
-    assert asyncio.run(compare()).agrees
-    assert open_model(f"gguf:{file}").card.fingerprint.startswith(f"{tmp_path.name}:{read.gguf_sha256[:16]}")
+    return asyncio.run(compare()).agrees
+
+
+def test_a_chain_of_trainings_that_began_as_a_folder_is_written_with_a_header_of_its_own(tuned, half, tmp_path):
+    """Both engines agree, so the shape, the tokens and the order of rows in the header are right."""
+    write_words(tmp_path / "task.toml")
+    words = ("--task", "task.toml", "--model", tuned, "--out", "o", "--samples", "1", "--seed", "3")
+    command(tmp_path, "train", "sft", *words, "--set", "steps=2", "--set", "lora_rank=2", "--gguf", "f16")
+    file = tmp_path / "o" / "model.gguf"
+    assert agree(file, tmp_path / "o", 0.01) and not agree(file, half, 0.01)
+    read, base = (gguf.GGUFReader(path).fields for path in (file, save_gguf(half, tmp_path / "base.gguf")))
+    for key, field in base.items():
+        if key not in ("general.name", "general.file_type", "GGUF.kv_count"):
+            assert read[key].contents() == field.contents(), key
+
+
+def test_tied_weights_are_written_once_and_digits_are_cut_as_smollm_cuts_them(tmp_path):
+    folder = save_tiny(tmp_path / "tied", 4, tie_word_embeddings=True, sharpness=0.02, padding=2, **WIDE)
+    table = json.loads((folder / "tokenizer.json").read_text())
+    steps = [{"type": "Digits", "individual_digits": True}, table["pre_tokenizer"]]
+    table["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
+    (folder / "tokenizer.json").write_text(json.dumps(table))
+    file = write_gguf(folder, None, tmp_path / "model.gguf", "f16")
+    reader = gguf.GGUFReader(file)
+    assert reader.fields["tokenizer.ggml.pre"].contents() == "smollm"
+    assert "output.weight" not in {tensor.name for tensor in reader.tensors}
+    assert reader.fields["tokenizer.ggml.tokens"].contents()[-2:] == ["[PAD258]", "[PAD259]"]
+    assert agree(file, folder, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"model_type": "qwen2"}, "its model_type is 'qwen2', not 'llama'"),
+        ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 1.0}}, "its rope is 'llama3', not 'default'"),
+        ({"intermediate_size": 72}, "are no multiples of 32 wide, as q8_0 wants; take f16"),
+        (None, "its tokenizer is none of gpt-2 or smollm"),
+    ],
+)
+def test_a_folder_that_no_gguf_can_be_made_of_is_refused_before_it_is_trained(half, tmp_path, capsys, change, line):
+    shutil.copytree(half, tmp_path / "m")
+    write_words(tmp_path / "task.toml")
+    file = tmp_path / "m" / ("config.json" if change else "tokenizer.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | (change or {"pre_tokenizer": {"type": "Whitespace"}})))
+    with pytest.raises(SystemExit):
+        command(tmp_path, "train", "sft", "--task", "task.toml", "--model", "hf:m", "--out", "o", "--gguf", "q8_0")
+    told = capsys.readouterr().err
+    assert line in told and told.count("\n") == 1 and not (tmp_path / "o").exists()
+
+
+def test_a_chain_that_began_with_the_embedded_model_is_known_by_its_card(tmp_path):
+    row = {"stratum": "s", "usd": "0", "prompts": [], "trainer": "sft"}
+    for name, models in {"one": ["smollm2"], "two": ["hf:smollm2", "one"], "other": ["hf:x", "smollm2"]}.items():
+        (tmp_path / name).mkdir()
+        card = {"trainings": [row | {"model": model} for model in models], "stratum": "s", "training_usd": "0"}
+        (tmp_path / name / "card.json").write_text(json.dumps(card | {"data": {"prompts": []}}))
+    known = {name: is_embedded(f"hf:{tmp_path / name}") for name in ("one", "two", "other")}
+    assert known == {"one": True, "two": True, "other": False}
+    assert is_embedded("smollm2") and not is_embedded("hf:elsewhere") and gguf_of("hf:elsewhere") is None
 
 
 def test_a_gguf_that_is_none_is_one_line(tmp_path):

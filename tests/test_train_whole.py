@@ -104,6 +104,35 @@ def test_dpo_begins_at_log_2(half, run, tmp_path):
     assert reference.flops > 0 and reference.completion_tokens == sum(2 * 6 for _ in pairs)
 
 
+def test_the_chosen_side_alone_is_an_arm_of_its_own_with_its_gradient_tokens(half, run, tmp_path):
+    """Of `right` and its end there are 6 tokens; a pair has 12, since `wrong` is as long."""
+    sets = ("n=4", "lora_rank=2", "batch=4")
+    words = [word for pair in sets for word in ("--set", pair)]
+    alone = json.loads(run(*words_for("dpo", half), "--set", "steps=0", "--set", "after_sft=6", *words, "--json"))
+    both = ("--set", "steps=2", "--set", "after_sft=2", "--out", "b")
+    after = json.loads(run(*words_for("dpo", half), *words, *both, "--json"))
+    assert alone["gradient_tokens"] == after["gradient_tokens"] == 6 * 4 * 6
+    assert (alone["steps"], after["steps"]) == (6, 4) and alone["figures"]["pairs"] == after["figures"]["pairs"] > 0
+    assert "sft_loss" in alone["figures"] and not {"margin", "loss"} & set(alone["figures"])
+    kinds = {c.kind for c in read_charges(tmp_path / "o" / "ledger.sqlite")}
+    assert "reference" not in kinds and (tmp_path / "o" / "adapter").is_dir()
+    assert "steps is 0; give at least 1" in run(*words_for("dpo", half), "--set", "steps=0", "--out", "n", code=2)
+
+
+def test_dpo_keeps_to_the_base_and_replays_in_both_stages(half, run, tmp_path):
+    write_words(tmp_path / "two.toml", strata=2)
+    words = words_for("dpo", half, "--stratum", "words", task="two.toml")
+    sets = ("n=4", "steps=2", "after_sft=2", "kl=0.5", "replay=0.5", "lora_rank=2", "batch=32", "lr=0.001")
+    card = json.loads(run(*words, *(word for pair in sets for word in ("--set", pair)), "--json"))
+    steps = [json.loads(line) for line in (tmp_path / "o" / "log.jsonl").read_text().splitlines()]
+    assert steps[0]["kl"] == pytest.approx(0, abs=1e-6) and steps[2]["kl"] > 1e-6, "to the base, not to the first stage"
+    assert steps[2]["margin"] == pytest.approx(0, abs=1e-5), "the policy that pairs are read by is the first stage's"
+    replayed = (tmp_path / "o" / "rounds" / "dpo" / "examples.jsonl").read_text().splitlines()
+    assert len(replayed) == card["figures"]["pairs"] and len(card["data"]["replayed"]) == ITEMS // 2
+    reference = [c for c in read_charges(tmp_path / "o" / "ledger.sqlite") if c.kind == "reference"]
+    assert len(reference) == 4 + 1, "each step's, and the one over all pairs before the second stage"
+
+
 def test_a_teacher_is_asked_by_its_name_and_is_on_the_ledger(half, run, tmp_path):
     words = words_for("dpo", half, "--with", "teacher=toy:0.3")
     run(*words, "--set", "steps=1", "--set", "n=2", "--set", "negatives=teacher")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trueup.catalog import OpenTask, names, open_stratum, open_task
+from trueup.catalog import OpenTask, names, open_task
 from trueup.cli.order import Order
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.outcome import Measured
@@ -20,7 +20,6 @@ from trueup.models.huggingface.folder import base_of, digest, find_folder
 from trueup.models.words import kind_of
 from trueup.plan import halves
 from trueup.plan.past import CARD, Past, read_past
-from trueup.tasks import jsonl
 from trueup.train.ask import Engine
 from trueup.train.export import write_base
 from trueup.train.failures import in_one_line
@@ -29,6 +28,7 @@ from trueup.train.real.profiles import Profile, find_profile, require
 
 TWO_TURNS = ("star", "pair_sft", "iterated_sft", "multi_turn", "score")
 LEAST_ROWS = 8
+GUARD = "guard"
 ONE_PROCESS = "trueup.train.offline"
 """The room whose trainers know nothing of other processes."""
 
@@ -95,11 +95,21 @@ def stand_on(order: Order, out: Path) -> Ground:
 
 
 def _guards(order: Order, task: OpenTask, rest: Sequence[Stratum]) -> Sequence[Stratum]:
-    """What must not be forgotten: the user's own items, or the held-out halves of the other strata."""
+    """What must not be forgotten: the user's own items, or the held-out halves of the other strata.
+
+    A task brings its own verifiers; a lone JSONL file is graded as any is. Raises BadInput where nothing says what is
+    right.
+    """
     if order.guard is None:
         return rest
-    items = jsonl(order.guard, stratum="guard", seed=task.seed)
-    return [replace(open_stratum("guard", {"source": f"jsonl:{order.guard}"}), items=items)]
+    strata = open_task(order.guard, limit=order.limit, seed=task.seed, sets={}).strata
+    return [_gradable(_renamed(one, GUARD if len(strata) == 1 else f"{GUARD} {one.name}")) for one in strata]
+
+
+def _renamed(stratum: Stratum, name: str) -> Stratum:
+    """The stratum under a name that none of the task's has."""
+    items = (replace(item, problem=replace(item.problem, stratum=name)) for item in stratum.items)
+    return replace(stratum, name=name, items=tuple(items))
 
 
 def _untrained(stratum: Stratum, past: Past | None) -> Stratum:

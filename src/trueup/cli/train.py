@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from trueup.cli.order import Order, split_trainer_sets
 from trueup.cli.screen import screen, table
 from trueup.core.errors import UnknownName
 from trueup.core.settings import fit_settings, settings_of
+from trueup.train.card import TURNS, gain_of
 
 Trainer = Annotated[str, typer.Argument(help="A trainer: `trueup list trainers` names all.", metavar="METHOD")]
 TaskPath = Annotated[str, typer.Option("--task", help="A folder with task.toml, a .toml file or a .jsonl file.")]
@@ -27,7 +29,9 @@ With = Annotated[list[str] | None, typer.Option("--with", help="NAME=MODEL to le
 Limit = Annotated[int | None, typer.Option(help="Items per stratum, at most; half of them are trained on.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of items, samples and order; default: the task's.")]
 Samples = Annotated[int, typer.Option(help="Attempts an item in the evaluation before and after.")]
-Guard = Annotated[Path | None, typer.Option(help="JSONL of what must not be forgotten; default: the other strata.")]
+Guard = Annotated[
+    Path | None, typer.Option(help="JSONL or task of what must not be forgotten; default: the other strata.")
+]
 PriceFile = Annotated[Path | None, typer.Option("--prices", help="A dated price file (TOML).")]
 Gguf = Annotated[str | None, typer.Option(help="Also write model.gguf for the embedded engine: f16 or q8_0.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the card as JSON.")]
@@ -114,23 +118,53 @@ def _print(card: dict[str, Any], out: Path) -> None:
         f"{len(data['trained_on'])} items, the choosing half; measured on items that were not trained on\n"
     )
     rows = table(("what",), ("n", "before", "after", "points", "95 %"))
-    for name, told in card["evaluation"].items():
-        for turn in ("first_turn", "second_turn"):
+    for part, told in _parts(card).items():
+        for turn in TURNS:
             if turn in told:
-                rows.add_row(f"{name}, {turn.replace('_', ' ')}", str(told["items"]), *_turn(told[turn]))
+                rows.add_row(f"{part}, {turn.replace('_', ' ')}", str(told["items"]), *_turn(told[turn]))
     console.print(rows)
+    for part, told in _parts(card).items():
+        for line in _form(part, told):
+            console.print(line, soft_wrap=True)
     for name, row in card["distance"].items():
         console.print(f"KL to the base on {name}: {row['kl']:.3g} nats a token")
     for what, count in card.get("failures", {}).items():
         console.print(f"{what}: {count} item{'s' * (count > 1)} left out, see {out / 'failures.jsonl'}", soft_wrap=True)
+    if "modes" in card:
+        console.print(_thinking(card["modes"]), soft_wrap=True)
+    for note in card.get("notes", ()):
+        console.print(f"note: {note}", soft_wrap=True)
     usd, earlier = card["training_usd"], len(card.get("trainings", ())) - 1
     console.print(
         f"\ntraining cost {'an unknown amount' if usd is None else f'${float(usd):.3g}'} "
         + (f"with the {earlier} before it " if earlier > 0 else "")
         + f"({card['ledger']['charges']:,} charges with the evaluation)"
+        + (f"; {card['gradient_tokens']:,} gradient tokens" if "gradient_tokens" in card else "")
     )
     console.print(f"card:  {out / 'card.md'}", soft_wrap=True)
     console.print(f"model: {out}  (trueup study {card['task']['path']} --model {out})", soft_wrap=True)
+
+
+def _parts(card: dict[str, Any]) -> dict[str, Any]:
+    """All that was measured; cards before the third version have no half trained on."""
+    seen = {f"{name} trained on": told for name, told in card.get("trained_half", {}).items()}
+    return {**card["evaluation"], **seen}
+
+
+def _form(part: str, told: dict[str, Any]) -> Iterator[str]:
+    """What the points are made of, where anything could not be read."""
+    for turn, form in told.get("form", {}).items():
+        before, after = (form["unparsable"][when] for when in ("before", "after")) if form else (0, 0)
+        if before or after:
+            name = f"{part}, {turn.replace('_', ' ')}"
+            yield f"{name}: unparsable {before:.1%} before, {after:.1%} after; {gain_of(form)}"
+
+
+def _thinking(modes: dict[str, Any]) -> str:
+    """How often held-out items are thought about."""
+    rates = [f"{modes[when]['think_rate']:.0%} {when}" for when in ("before", "after") if modes[when]["attempts"]]
+    ease = [f"{row['think_rate']:.0%} where the base was right {row['right_before']:.0%}" for row in modes["by_ease"]]
+    return f"thinks about held-out items: {', '.join(rates)}" + (f"; after, {', '.join(ease)}" if ease else "")
 
 
 def _turn(row: dict[str, Any]) -> tuple[str, str, str, str]:

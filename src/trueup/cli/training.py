@@ -27,16 +27,16 @@ from trueup.core.errors import BadInput, TrueupError
 from trueup.core.ledger import Ledger
 from trueup.core.types import Json
 from trueup.core.versions import versions
-from trueup.models import SMOLLM2
 from trueup.models.huggingface.folder import find_folder
 from trueup.plan.past import CARD
 from trueup.train.ask import Asker
 from trueup.train.books import Books, training_usd
-from trueup.train.card import VERSION, history_of, write_card
+from trueup.train.card import UNGUARDED, VERSION, history_of, notes_of, write_card
 from trueup.train.exam import Sitting, compared, distance, sit
-from trueup.train.export import write_gguf
+from trueup.train.export import gguf_of, write_gguf
 from trueup.train.failures import in_one_line
 from trueup.train.job import Job, Progress, Trained, append_log
+from trueup.train.mode_exam import control_tokens, mode_table, moded
 from trueup.train.offline.supervised import ROUNDS
 from trueup.train.origin import changes, keep_origin, replayed
 from trueup.train.real.profiles import is_launched, is_main, launch
@@ -60,7 +60,7 @@ def conduct(
         return None
     if gguf is not None:
         with in_one_line(out, lambda: "the training is kept"):
-            write_gguf(find_folder(str(out)), SMOLLM2.fetch(), out / "model.gguf", gguf)
+            write_gguf(find_folder(str(out)), gguf_of(order.model), out / "model.gguf", gguf)
     card: dict[str, Any] = json.loads((out / CARD).read_bytes())
     return card
 
@@ -82,6 +82,8 @@ def _train(ground: Ground, headway: Headway) -> None:
     done = ground.out / TRAINED
     if done.exists():
         return
+    if not ground.guards:
+        headway.tell(UNGUARDED)
     order = ground.order
     trainer = partial(names("trainers")[order.trainer], **order.settings)
     if not is_main():
@@ -133,12 +135,12 @@ def _books(ground: Ground, asker: Asker) -> Books:
 
 
 def _sittings(ground: Ground, folder: Path, headway: Headway, when: str) -> list[Sitting]:
-    """The held-out half, then what must not be forgotten."""
-    n = ground.order.samples
+    """The half that is trained on, the half held out, then what must not be forgotten."""
+    n, turns, own = ground.order.samples, ground.turns, ground.training.name
+    parts = [(ground.training, turns, f"{own} trained on"), (ground.held_out, turns, own)]
+    parts += [(guard, 1, guard.name) for guard in ground.guards]
     with _asker(ground, headway) as asker:
-        own = sit(asker, folder, ground.held_out, n, turns=ground.turns, what=f"{when}: {ground.held_out.name}")
-        rest = [sit(asker, folder, guard, n, turns=1, what=f"{when}: {guard.name}") for guard in ground.guards]
-    return [own, *rest]
+        return [sit(asker, folder, part, n, turns=turns, what=f"{when}: {name}") for part, turns, name in parts]
 
 
 def _conclude(ground: Ground, headway: Headway) -> None:
@@ -146,18 +148,20 @@ def _conclude(ground: Ground, headway: Headway) -> None:
     folder = find_folder(str(ground.out))
     before = _sittings(ground, ground.base, headway, "before")
     after = _sittings(ground, folder, headway, "after")
-    evaluation = {a.stratum.name: compared(a, b, seed=ground.task.seed) for a, b in zip(before, after, strict=True)}
+    told = [(a.stratum.name, compared(a, b, seed=ground.task.seed)) for a, b in zip(before, after, strict=True)]
+    evaluation = {"trained_half": dict(told[:1]), "evaluation": dict(told[1:])}
     with _asker(ground, headway) as asker:
         books = _books(ground, asker)
         apart = distance(
-            ground.base, folder, before, device=ground.profile.device, template=ground.engine.template,
+            ground.base, folder, before[1:], device=ground.profile.device, template=ground.engine.template,
             charge=books.charge,
         )  # fmt: skip
+        modes = _modes(ground, asker, folder, (before[1], after[1]), books)
         usd = training_usd(asker.ledger)
         totals = ledger_table(asker.ledger.totals())
     _notice(ground, headway)
-    card = _card(ground, evaluation, apart, books.fingerprint) | _history(ground, usd) | {"ledger": totals}
-    write_card(card, ground.out)
+    card = _card(ground, books.fingerprint) | evaluation | modes | {"distance": apart} | _history(ground, usd)
+    write_card(card | {"gradient_tokens": _gradient_tokens(totals), "ledger": totals}, ground.out)
 
 
 def _history(ground: Ground, usd: Decimal | None) -> dict[str, Json]:
@@ -185,7 +189,27 @@ def _failures(path: Path) -> dict[str, int]:
     return dict(Counter(what for what, _ in {(row["what"], row["item"]) for row in rows}))
 
 
-def _card(ground: Ground, evaluation: Mapping[str, Any], apart: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
+def _modes(
+    ground: Ground, asker: Asker, folder: Path, sittings: tuple[Sitting, Sitting], books: Books
+) -> dict[str, Json]:
+    """How often and how well the held-out items are answered in each mode, where the trainer knows of two."""
+    figures = json.loads((ground.out / TRAINED).read_bytes())["figures"]
+    engines = [asker.engine.open(one) for one in (ground.base, folder)]
+    tokens = control_tokens(figures, ground.order.settings, engines[0])
+    if tokens is None:
+        return {}
+    before, after = (
+        moded(*one, books.charge, step) for step, one in enumerate(zip(engines, sittings, strict=True), -2)
+    )
+    return {"modes": mode_table(before, after, tokens)}
+
+
+def _gradient_tokens(totals: Mapping[str, Any]) -> int:
+    """The targets' tokens of all steps: what trainings are alike in that learn from equally many."""
+    return sum(total["completion_tokens"] for total in totals["totals"] if total["kind"] == "trained")
+
+
+def _card(ground: Ground, fingerprint: str) -> dict[str, Any]:
     order, trained = ground.order, json.loads((ground.out / TRAINED).read_bytes())
     return {
         "version": VERSION,
@@ -209,8 +233,7 @@ def _card(ground: Ground, evaluation: Mapping[str, Any], apart: Mapping[str, Any
         "steps": trained["steps"],
         "figures": trained["figures"],
         "adapter": trained["adapter"],
-        "evaluation": dict(evaluation),
-        "distance": dict(apart),
+        "notes": notes_of(trained["figures"], is_guarded=bool(ground.guards)),
         "failures": _failures(ground.out / FAILURES),
         "versions": versions(),
     }

@@ -14,8 +14,16 @@ from trueup.core.types import Json
 from trueup.plan.past import CARD, past_of
 
 PAGE = "card.md"
-VERSION = 2
-"""Version 1 knew one training alone."""
+TURNS = ("first_turn", "second_turn")
+VERSION = 3
+"""Version 1 knew one training alone, version 2 neither form and content apart nor the half trained on."""
+GROUPS, FLAT_GROUPS = "groups", "flat_groups"
+"""Figures of a whole online training: its groups of attempts, and those among them that all earned the same."""
+FLAT = (
+    "no group had both right and wrong attempts: nothing was learned; "
+    "take easier items, more n, or a higher temperature"
+)
+UNGUARDED = "nothing guards what must not be forgotten: give --guard TASK"
 
 
 def history_of(
@@ -40,6 +48,12 @@ def history_of(
     }
 
 
+def notes_of(figures: Mapping[str, float], *, is_guarded: bool) -> list[str]:
+    """What a person should know of a training before its weights are used."""
+    is_flat = 0 < figures.get(GROUPS, 0) == figures[FLAT_GROUPS]
+    return [FLAT] * is_flat + [UNGUARDED] * (not is_guarded)
+
+
 def write_card(card: Mapping[str, Any], folder: Path) -> None:
     """Write card.json and card.md; the former last, since it says that a training is done."""
     (folder / PAGE).write_text(page(card), encoding="utf-8")
@@ -61,9 +75,18 @@ def page(card: Mapping[str, Any]) -> str:
         *_rows(card["evaluation"]),
         "",
         f"Measured on items that were not trained on, {card['samples']} attempts at each; 95 % intervals over items.",
+        *(f"On the items that were trained on: {label} {_share(row['before'])} before, {_share(row['after'])} after."
+          for label, row in _turns(card["trained_half"])),
         *(f"KL to the base on the base's own words, {name}: {row['kl']:.4f} nats a token ({row['tokens']} tokens)."
           for name, row in card["distance"].items()),
         "",
+        "| share of attempts | before | after |",
+        "|---|---|---|",
+        *_form_rows(card["evaluation"], ""),
+        *_form_rows(card["trained_half"], " trained on"),
+        "",
+        *_mode_rows(card.get("modes")),
+        *(f"**Note:** {note}\n" for note in card["notes"]),
         f"- trainer: `{card['trainer']} {settings}`, seed {card['seed']}, profile {card['profile']}",
         f"- base: `{card['model']['spec']}`, {card['model']['fingerprint']}",
         f"- data: {len(card['data']['trained_on'])} items trained on, {len(card['data']['replayed'])} of other strata "
@@ -71,6 +94,8 @@ def page(card: Mapping[str, Any]) -> str:
         f"- training cost: {_usd(card['training_usd'])} without evaluation; every row of it is in ledger.sqlite",
         *_steps(card["trainings"]),
         *(f"- left out: {count} items ({what}), see failures.jsonl" for what, count in card["failures"].items()),
+        f"- gradient tokens: {card['gradient_tokens']:,} (targets that were trained on, each time that they were)",
+        *_flat(card["figures"]),
         f"- last figures: {', '.join(f'{name} {value:.4g}' for name, value in card['figures'].items())}",
         "",
         "| ledger | rows | prompt tokens | completion tokens | seconds | TFLOPs | dollars |",
@@ -90,14 +115,80 @@ def _steps(trainings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _rows(evaluation: Mapping[str, Any]) -> list[str]:
+    return [
+        f"| {label} | {_share(row['before'])} | {_share(row['after'])} | {_points(row)} |"
+        for label, row in _turns(evaluation)
+    ]
+
+
+def _turns(evaluation: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Every turn that was measured, in words."""
+    return [
+        (f"{name}, {turn.replace('_', ' ')} (n = {told['items']})", told[turn])
+        for name, told in evaluation.items() for turn in TURNS if turn in told
+    ]  # fmt: skip
+
+
+def _form_rows(evaluation: Mapping[str, Any], half: str) -> list[str]:
+    """What could not be read, what was right of the rest, each kind of error."""
     found = []
     for name, told in evaluation.items():
-        for turn in ("first_turn", "second_turn"):
-            if turn in told:
-                row = told[turn]
-                label = f"{name}, {turn.replace('_', ' ')} (n = {told['items']})"
-                found.append(f"| {label} | {_share(row['before'])} | {_share(row['after'])} | {_points(row)} |")
+        for turn, form in told["form"].items():
+            if not form:
+                continue
+            rows = {"unparsable": form["unparsable"], "right where it could be read": form["right_of_read"]}
+            rows |= {f"error: {_cell(kind)}": row for kind, row in form["errors"].items() if kind != "unparsable"}
+            label = f"{name}{half}, {turn.replace('_', ' ')}"
+            found += [f"| {label}: {what} | {_percent(row['before'])} | {_percent(row['after'])} |"
+                      for what, row in rows.items()]  # fmt: skip
+            found.append(f"| {label}: {gain_of(form)} | | |")
     return found
+
+
+def _cell(note: str) -> str:
+    """A verifier's note as one cell of a table."""
+    return " ".join(note.replace("|", "/").split())
+
+
+def _mode_rows(modes: Mapping[str, Any] | None) -> list[str]:
+    """How often, how well and how long held-out items are answered in each mode; after training also by their ease."""
+    if modes is None:
+        return []
+    rows = {"before": modes["before"], "after": modes["after"]}
+    rows |= {f"after, where the base was right {row['right_before']:.0%} (n = {row['items']})": row
+             for row in modes["by_ease"]}  # fmt: skip
+    names = list(modes["tokens"])
+    heads = " | ".join(f"{name} | right | tokens" for name in names)
+    return [
+        f"| first token | {heads} |",
+        "|---" * (1 + 3 * len(names)) + "|",
+        *(f"| {label} | " + " | ".join(_mode(row, name) for name in names) + " |" for label, row in rows.items()),
+        "",
+    ]
+
+
+def _mode(row: Mapping[str, Any], name: str) -> str:
+    length = row[name]["length"]
+    shares = (_percent(row[f"{name}_rate"]), _percent(row[name]["accuracy"]))
+    return " | ".join((*shares, "none" if length is None else f"{length:.1f}"))
+
+
+def gain_of(form: Mapping[str, Any]) -> str:
+    """How the points that were gained divide into form and content, in words."""
+    points = form["points"]
+    return f"{sum(points.values()):+.1f} points, {points['form']:+.1f} of form, {points['content']:+.1f} of content"
+
+
+def _flat(figures: Mapping[str, float]) -> list[str]:
+    """How many groups taught nothing, where there were groups."""
+    if GROUPS not in figures:
+        return []
+    told = f"{figures[FLAT_GROUPS]:.0f} of {figures[GROUPS]:.0f}"
+    return [f"- flat groups: {told} (all attempts earned the same, so nothing is learned from them)"]
+
+
+def _percent(share: float | None) -> str:
+    return "none" if share is None else f"{share:.1%}"
 
 
 def _share(row: Mapping[str, Any]) -> str:

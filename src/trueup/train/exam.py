@@ -24,6 +24,7 @@ from trueup.plan.resample import Resampler
 from trueup.run import Clerk, Tab
 from trueup.train.ask import Asker, Graded, graded
 from trueup.train.books import EVALUATION
+from trueup.train.form import Grades, form_of
 from trueup.train.job import Passes
 from trueup.train.losses import kl_loss
 from trueup.train.network import load
@@ -51,6 +52,14 @@ class Sitting:
         """The share of right second turns."""
         return np.array([_share([trace.second.grade.is_right for trace in item]) for item in self.traces])
 
+    @property
+    def grades(self) -> dict[str, Grades]:
+        """Every attempt's grade, by turn."""
+        told: dict[str, Grades] = {"first_turn": [[one.grade for one in item] for item in self.attempts]}
+        if self.traces:
+            told["second_turn"] = [[trace.second.grade for trace in item] for item in self.traces]
+        return told
+
     def turns(self, is_so: Callable[[Trace], bool]) -> float:
         """The share of traces of which something is so."""
         return _share([is_so(trace) for item in self.traces for trace in item])
@@ -75,12 +84,13 @@ def sit(asker: Asker, folder: Path, stratum: Stratum, n: int, *, turns: int, wha
 
 
 def compared(before: Sitting, after: Sitting, *, seed: int) -> dict[str, Json]:
-    """Accuracy before and after with intervals, and the paired difference; of the second turn too if there is one."""
+    """Accuracy before and after with intervals, the paired difference, form and content; of the second turn too."""
     draws = Resampler.of([item.cluster for item in before.stratum.items], seed=seed, name=before.stratum.name)
     told: dict[str, Json] = {
         "items": len(before.stratum.items),
         "attempts": max((len(item) for item in before.attempts), default=0),
         "first_turn": _against(draws, before.first, after.first),
+        "form": {turn: form_of(draws, grades, after.grades[turn]) for turn, grades in before.grades.items()},
     }
     if before.traces:
         told["second_turn"] = _against(draws, before.second, after.second)

@@ -1,7 +1,8 @@
 """A trained model in other forms: weights added up in one folder, a GGUF for the embedded engine.
 
-The GGUF takes its metadata and tokenizer from the GGUF that training started from, and the new weights: matrices in F16
-or Q8_0, the rest in float32. What was rounded to 4 bits in the base is not rounded again.
+The GGUF takes its metadata and tokenizer from the GGUF that the first training started from, or from the folder where
+there was none, and the new weights: matrices in F16 or Q8_0, the rest in float32. What was rounded to 4 bits in the
+base is not rounded again.
 """
 
 from __future__ import annotations
@@ -16,14 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueup.core.errors import BadInput, Unavailable
+from trueup.models.huggingface.folder import find_folder
+from trueup.models.weights import SMOLLM2
+from trueup.plan.past import read_past
+from trueup.train.gguf_header import ARCHITECTURE, add_header, require_writable
 
 if TYPE_CHECKING:
     from gguf import GGUFReader, GGUFWriter
 
 KINDS = {"f16": "F16", "q8_0": "Q8_0"}
-TRAINABLE = ("smollm2", "hf:smollm2")
+EMBEDDED = ("smollm2", "hf:smollm2")
 OURS = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture", "general.file_type")
 """What a writer states for itself."""
+HEAD = "lm_head.weight"
+"""Not written where it is the embedding once more."""
 TURNED = ("attn_q", "attn_k")
 """Matrices whose rows llama.cpp keeps in another order for its rotary embedding."""
 
@@ -32,8 +39,20 @@ def check_kind(kind: str, model: str) -> None:
     """Raise BadInput where no GGUF of this kind can be made from what is trained."""
     if kind not in KINDS:
         raise BadInput(f"--gguf is {kind!r}; it takes {' or '.join(KINDS)}")
-    if model not in TRAINABLE:
-        raise BadInput(f"--gguf needs the GGUF that training starts from, and {model!r} has none; train smollm2")
+    folder = model.removeprefix("hf:")
+    if not is_embedded(model) and ":" not in folder:
+        require_writable(find_folder(folder), kind)
+
+
+def is_embedded(model: str) -> bool:
+    """Whether a model is the embedded one, or trained from it, by the cards of all trainings behind it."""
+    past = read_past(model)
+    return (past.trainings[0].get("model") if past else model) in EMBEDDED
+
+
+def gguf_of(model: str) -> Path | None:
+    """The GGUF that a model began as; None where it began as a folder."""
+    return SMOLLM2.fetch() if is_embedded(model) else None
 
 
 def write_base(folder: Path, target: Path) -> Path:
@@ -52,23 +71,30 @@ def write_base(folder: Path, target: Path) -> Path:
     return target
 
 
-def write_gguf(folder: Path, base: Path, target: Path, kind: str) -> Path:
-    """A trained folder's weights as a GGUF like the base's.
+def write_gguf(folder: Path, base: Path | None, target: Path, kind: str) -> Path:
+    """A trained folder's weights as a GGUF like the base's, or with a header of the folder's own.
 
-    Raises BadInput where the base is of another architecture than llama, or lacks one of the weights.
+    Raises BadInput where either is of another architecture than llama, or the weights are not those of the base.
     """
     gguf = _package()
     from trueup.train.network import merged
 
-    reader = gguf.GGUFReader(base)
-    architecture = reader.fields["general.architecture"].contents()
-    if architecture != "llama":
-        raise BadInput(f"{base.name} is of the architecture {architecture!r}; only llama is written")
-    weights = {name: value.numpy() for name, value in merged(folder)[0].state_dict().items()}
+    reader = None if base is None else _open(base)
+    if reader is None:
+        require_writable(folder, kind)
+    network, tokenizer = merged(folder)
     draft = target.with_suffix(".draft")
-    writer = gguf.GGUFWriter(draft, architecture)
-    _copy_metadata(reader, writer, kind)
-    _add_weights(reader, writer, weights, kind)
+    writer = gguf.GGUFWriter(draft, ARCHITECTURE)
+    writer.add_file_type(getattr(gguf.LlamaFileType, f"MOSTLY_{KINDS[kind]}"))
+    if reader is None:
+        add_header(writer, network, tokenizer, folder.parent.name)
+    else:
+        _copy_metadata(reader, writer)
+    weights = _named(network)
+    for name in _names(weights, reader):
+        part = name.split(".")[-2]
+        value = turned(weights[name], _heads(network.config, part)) if part in TURNED else weights[name]
+        _add(writer, name, value, kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -77,31 +103,44 @@ def write_gguf(folder: Path, base: Path, target: Path, kind: str) -> Path:
     return target
 
 
-def _copy_metadata(reader: GGUFReader, writer: GGUFWriter, kind: str) -> None:
-    gguf = _package()
-    writer.add_file_type(getattr(gguf.LlamaFileType, f"MOSTLY_{KINDS[kind]}"))
+def _open(base: Path) -> GGUFReader:
+    reader: GGUFReader = _package().GGUFReader(base)
+    architecture = reader.fields["general.architecture"].contents()
+    if architecture != ARCHITECTURE:
+        raise BadInput(f"{base.name} is of the architecture {architecture!r}; only {ARCHITECTURE} is written")
+    return reader
+
+
+def _copy_metadata(reader: GGUFReader, writer: GGUFWriter) -> None:
     for key, field in reader.fields.items():
         if key not in OURS:
             inner = field.types[-1] if len(field.types) > 1 else None
             writer.add_key_value(key, field.contents(), field.types[0], sub_type=inner)
 
 
-def _add_weights(reader: GGUFReader, writer: GGUFWriter, weights: Mapping[str, NDArray[Any]], kind: str) -> None:
+def _named(network: Any) -> dict[str, NDArray[Any]]:
+    """The weights by llama.cpp's names."""
     gguf = _package()
-    layers = int(reader.fields["llama.block_count"].contents())
-    heads = {
-        "attn_q": int(reader.fields["llama.attention.head_count"].contents()),
-        "attn_k": int(reader.fields["llama.attention.head_count_kv"].contents()),
+    known = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, network.config.num_hidden_layers)
+    return {
+        known.get_name(name, try_suffixes=(".weight", ".bias")): value.numpy().astype(np.float32)
+        for name, value in network.state_dict().items()
+        if not (network.config.tie_word_embeddings and name == HEAD)
     }
-    known = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, layers)
-    named = {known.get_name(name, try_suffixes=(".weight", ".bias")): value for name, value in weights.items()}
-    for tensor in reader.tensors:
-        if tensor.name not in named:
-            raise BadInput(f"the trained model has no {tensor.name}; it is not of the shape of the base's GGUF")
-        value = named[tensor.name].astype(np.float32)
-        part = tensor.name.split(".")[-2]
-        value = turned(value, heads[part]) if part in TURNED else value
-        _add(writer, tensor.name, value, kind)
+
+
+def _names(weights: Mapping[str, NDArray[Any]], reader: GGUFReader | None) -> list[str]:
+    """What is written, in the base's order where there is one."""
+    if reader is None:
+        return list(weights)
+    wanted = [tensor.name for tensor in reader.tensors]
+    if missing := [name for name in wanted if name not in weights]:
+        raise BadInput(f"the trained model has no {missing[0]}; it is not of the shape of the base's GGUF")
+    return wanted
+
+
+def _heads(config: Any, part: str) -> int:
+    return int(config.num_attention_heads if part == "attn_q" else config.num_key_value_heads)
 
 
 def turned(rows: NDArray[Any], heads: int) -> NDArray[Any]:

@@ -3,8 +3,8 @@
 Rafailov et al. 2023, arXiv:2305.18290; negatives mined from a stronger model's errors after Manduzio et al. 2024,
 arXiv:2410.18890 (function calls). A pair is a right answer (the reference where its wording is graded right, else a
 right attempt) and a distinct wrong one; the verifier's note is its kind of error. The reference policy is what training
-starts from. Cost: n samples and checks an item of each source, one reference pass over the pairs, then steps x batch
-pairs, forward and backward.
+starts from, `kl` keeps to the base. Cost: n samples and checks an item of each source, one reference pass over the
+pairs, then steps x batch pairs, forward and backward, and with `kl` a reference pass over each.
 """
 
 from __future__ import annotations
@@ -22,21 +22,29 @@ from trueup.core.errors import BadInput
 from trueup.models.huggingface.folder import find_folder
 from trueup.train.job import Job, Passes, Trained
 from trueup.train.losses.dpo import dpo_loss, dpo_nll_loss, sequence_logp
+from trueup.train.losses.policy import token_kl
 from trueup.train.network import Trainee
 from trueup.train.offline.loop import Course, Objective, Part, fit
 from trueup.train.offline.mining import BOTH, OWN, TEACHER, Preference, mined
-from trueup.train.offline.own import demand
+from trueup.train.offline.own import demand, with_replay
 from trueup.train.offline.supervised import (
+    FIGURES,
     ROUNDS,
     Plan,
+    Reference,
+    keep_examples,
     leave,
     logits_of,
     open_trainee,
     publish,
+    read_examples,
     room_of,
     run_rounds,
 )
 from trueup.train.texts import Example, Tokens, batch_of, tokens_of
+
+BEFORE = -1
+"""The step of what is done before the first one, whose own passes are booked apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,15 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """Of each text's target: its log-probability, its tokens, its distance to the base in nats a token."""
+
+    logp_B: Tensor
+    length_B: Tensor
+    kl_B: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Taste:
     """DPO's own settings: `beta`, and `nll` times the chosen texts' likelihood (Pang et al. 2024, arXiv:2404.19733)."""
 
@@ -59,67 +76,111 @@ class Taste:
 
 def dpo(
     job: Job, *, n: int = 8, negatives: str = BOTH, beta: float = 0.1, nll: float = 0.0, after_sft: int = 0,
-    steps: int = 100, batch: int = 8, lr: float = 2e-5, lora_rank: int = 16, save_every: int = 10,
+    steps: int = 100, batch: int = 8, lr: float = 2e-5, lora_rank: int = 16, kl: float = 0.0, replay: float = 0.0,
+    save_every: int = 10,
 ) -> Trained:  # fmt: skip
     """Prefer right answers to mined wrong ones: `own`, the `teacher`'s (`--with teacher=MODEL`), or both.
 
-    With `after_sft` the right answers are imitated for so many steps first.
+    With `after_sft` the right answers are imitated for so many steps first; with steps=0 nothing else is done, the
+    control that learns from the chosen side of the same pairs alone. `kl` and `replay` hold in both stages.
     """
-    course = Course(steps, batch, lr, lora_rank, 0.0, 0.0, save_every)
     demand(n=n)
     if negatives not in (OWN, TEACHER, BOTH):
         raise BadInput(f"negatives is {negatives!r}; it takes {OWN}, {TEACHER} or {BOTH}")
     if not (beta > 0 and nll >= 0 and after_sft >= 0):
         raise BadInput(f"beta {beta}, nll {nll}, after_sft {after_sft}; give beta above 0, the others 0 or more")
+    course = Course(steps or after_sft, batch, lr, lora_rank, kl, replay, save_every)
     found = mined(job, n, negatives)
-    start, figures = _warmed(job, found, replace(course, steps=after_sft)) if after_sft else (job.model, {})
-    target = job.out / ROUNDS / "dpo"
-    if not (target / "figures.json").exists():
-        _train(job, start, found, course, Taste(beta, nll), target, after_sft)
-    figures |= json.loads((target / "figures.json").read_text())
-    return publish(job, find_folder(str(target)), after_sft + steps, figures)
+    folder, figures = _warmed(job, found, replace(course, steps=after_sft)) if after_sft else (job.model, {})
+    if steps:
+        target = job.out / ROUNDS / "dpo"
+        if not (target / FIGURES).exists():
+            _train(job, folder, found, course, Taste(beta, nll), target, after_sft)
+        folder = find_folder(str(target))
+        figures |= json.loads((target / FIGURES).read_text())
+    return publish(job, folder, after_sft + steps, _pair_figures(job, found) | figures)
 
 
-def preferred(trainee: Trainee, taste: Taste) -> Objective[Pair]:
-    """The loss of pairs, every one weighing the same."""
+def preferred(trainee: Trainee, taste: Taste, base: Path, kl: float = 0.0) -> Objective[Pair | Tokens]:
+    """The loss of pairs, and the likelihood a token of texts that are replayed; every one of either weighs the same.
 
-    def part(pairs: Sequence[Pair]) -> Part:
-        chosen_B = text_logp(trainee, [pair.chosen for pair in pairs])
-        rejected_B = text_logp(trainee, [pair.rejected for pair in pairs])
-        reference = (chosen_B.new_tensor([p.chosen_logp for p in pairs]),
-                     chosen_B.new_tensor([p.rejected_logp for p in pairs]))  # fmt: skip
-        if taste.nll:
-            length_B = chosen_B.new_tensor([len(p.chosen.ids) - p.chosen.start for p in pairs])
-            loss = dpo_nll_loss(chosen_B, rejected_B, *reference, length_B, beta=taste.beta, alpha=taste.nll)
-        else:
-            loss = dpo_loss(chosen_B, rejected_B, *reference, beta=taste.beta)
-        margin_B = taste.beta * ((chosen_B - reference[0]) - (rejected_B - reference[1])).detach()
-        figures = {
-            "margin": float(margin_B.mean()),
-            "preferred": float((margin_B > 0).float().mean()),
-            "chosen_logp": float(chosen_B.detach().mean()),
-        }
-        return Part(loss, len(pairs), figures)
+    Less `kl` times the distance to the base where that is weighed, in nats a token, of a pair the mean of both sides.
+    """
+    reference = Reference.of(trainee, base) if kl else None
 
-    return Objective(part, lambda pair: 1, lambda pair: [pair.chosen, pair.rejected])
+    def part(some: Sequence[Pair | Tokens]) -> Part:
+        pairs = [one for one in some if isinstance(one, Pair)]
+        replayed = [one for one in some if isinstance(one, Tokens)]
+        chosen, rejected, again = (
+            _read(trainee, texts, reference)
+            for texts in ([pair.chosen for pair in pairs], [pair.rejected for pair in pairs], replayed)
+        )
+        loss = -(again.logp_B / again.length_B).sum()
+        figures: dict[str, float] = {}
+        if pairs:
+            told, figures = _pair_loss(pairs, chosen, rejected, taste)
+            loss = loss + len(pairs) * told
+        loss = loss / len(some)
+        if reference is not None:
+            distance = ((chosen.kl_B + rejected.kl_B).sum() / 2 + again.kl_B.sum()) / len(some)
+            figures["kl"] = float(distance.detach())
+            loss = loss + kl * distance
+        return Part(loss, len(some), figures)
+
+    return Objective(part, lambda one: 1, _texts_of, asks_reference=reference is not None)
+
+
+def _pair_loss(pairs: Sequence[Pair], chosen: Read, rejected: Read, taste: Taste) -> tuple[Tensor, dict[str, float]]:
+    """The mean loss of pairs, and how far they are told apart."""
+    reference = (chosen.logp_B.new_tensor([p.chosen_logp for p in pairs]),
+                 chosen.logp_B.new_tensor([p.rejected_logp for p in pairs]))  # fmt: skip
+    logps = (chosen.logp_B, rejected.logp_B, *reference)
+    if taste.nll:
+        loss = dpo_nll_loss(*logps, chosen.length_B, beta=taste.beta, alpha=taste.nll)
+    else:
+        loss = dpo_loss(*logps, beta=taste.beta)
+    margin_B = taste.beta * ((chosen.logp_B - reference[0]) - (rejected.logp_B - reference[1])).detach()
+    return loss, {
+        "margin": float(margin_B.mean()),
+        "preferred": float((margin_B > 0).float().mean()),
+        "chosen_logp": float(chosen.logp_B.detach().mean()),
+    }
 
 
 def text_logp(trainee: Trainee, texts: Sequence[Tokens]) -> Tensor:
     """The log-probability of each text's target, axis B."""
+    return _read(trainee, texts, None).logp_B
+
+
+def _read(trainee: Trainee, texts: Sequence[Tokens], reference: Reference | None) -> Read:
+    """What the network says of texts' targets, and how far that is from what the reference says."""
+    if not texts:
+        nothing = torch.zeros(0, device=trainee.device)
+        return Read(nothing, nothing, nothing)
     batch = batch_of(texts, trainee.vocabulary.tokenizer.eos_token_id, trainee.device)
     logits_BTV = logits_of(trainee, trainee.network, batch.ids_BT, batch.attended_BT)
-    return sequence_logp(logits_BTV, batch.target_BT, batch.mask_BT)
+    logp_B, length_B = sequence_logp(logits_BTV, batch.target_BT, batch.mask_BT), batch.mask_BT.sum(-1)
+    kl_B = torch.zeros_like(logp_B)
+    if reference is not None:
+        kl_BT = token_kl(logits_BTV, reference.logits(batch.ids_BT, batch.attended_BT))
+        kl_B = (kl_BT * batch.mask_BT).sum(-1) / length_B
+    return Read(logp_B, length_B, kl_B)
+
+
+def _texts_of(one: Pair | Tokens) -> list[Tokens]:
+    return [one.chosen, one.rejected] if isinstance(one, Pair) else [one]
 
 
 def _warmed(job: Job, found: Sequence[Preference], course: Course) -> tuple[Path, dict[str, float]]:
-    examples = [Example(p.prompt, p.chosen) for p in found]
-    folder, figures = run_rounds(job, lambda start, number: list(dict.fromkeys(examples)), Plan(course))
+    examples = list(dict.fromkeys(Example(p.prompt, p.chosen) for p in found))
+    folder, figures = run_rounds(job, lambda start, number: with_replay(job, examples, course.replay), Plan(course))
     return folder, {f"sft_{name}": value for name, value in figures.items()}
 
 
 def _train(
     job: Job, start: Path, found: Sequence[Preference], course: Course, taste: Taste, target: Path, first: int
 ) -> None:
+    replayed = _replayed(job, found, course.replay, target / "examples.jsonl")
     trainee = open_trainee(job, start, course)
     room = room_of(trainee)
     pairs = [
@@ -129,17 +190,31 @@ def _train(
         )
         for p in found
     ]
-    pairs = _referred(job, trainee, pairs, job.out / ROUNDS / "reference.pt", first)
+    pairs = _referred(job, trainee, pairs, job.out / ROUNDS / "reference.pt")
+    texts: list[Pair | Tokens] = [*pairs, *(tokens_of(example, trainee.vocabulary, room) for example in replayed)]
     figures = fit(
-        job, trainee, pairs, preferred(trainee, taste), course,
+        job, trainee, texts, preferred(trainee, taste, job.model, course.kl), course,
         state=job.checkpoints / "dpo.pt", first=first, last=first + course.steps,
     )  # fmt: skip
+    leave(job, trainee, target, figures)
+
+
+def _replayed(job: Job, found: Sequence[Preference], share: float, path: Path) -> list[Example]:
+    """The base's own answers to other strata, to be read beside the pairs; kept where a card looks for them."""
+    if not path.exists():
+        examples = [Example(p.prompt, p.chosen) for p in found]
+        keep_examples(path, with_replay(job, examples, share)[len(examples) :])
+    return read_examples(path)
+
+
+def _pair_figures(job: Job, found: Sequence[Preference]) -> dict[str, float]:
+    """How many pairs there are, of which errors, and how many items gave none."""
     errors = {f"pairs: {kind}": float(count) for kind, count in Counter(p.error for p in found).most_common()}
     unpaired = len(job.stratum.items) - len({p.prompt for p in found})
-    leave(job, trainee, target, {"pairs": float(len(pairs)), "unpaired_items": float(unpaired), **errors, **figures})
+    return {"pairs": float(len(found)), "unpaired_items": float(unpaired), **errors}
 
 
-def _referred(job: Job, trainee: Trainee, pairs: Sequence[Pair], path: Path, step: int) -> list[Pair]:
+def _referred(job: Job, trainee: Trainee, pairs: Sequence[Pair], path: Path) -> list[Pair]:
     """The pairs with what the weights say of them before training; read once, kept for a resumed run."""
     if not path.exists():
         started = trainee.clock()
@@ -152,7 +227,7 @@ def _referred(job: Job, trainee: Trainee, pairs: Sequence[Pair], path: Path, ste
         texts = [text for pair in pairs for text in (pair.chosen, pair.rejected)]
         job.charge(
             Passes(
-                "reference", step, sum(t.start for t in texts), sum(len(t.ids) - t.start for t in texts),
+                "reference", BEFORE, sum(t.start for t in texts), sum(len(t.ids) - t.start for t in texts),
                 trainee.forward_flops([len(t.ids) for t in texts]), trainee.clock() - started,
             )
         )  # fmt: skip

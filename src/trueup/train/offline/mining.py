@@ -16,6 +16,7 @@ from trueup.core.errors import BadInput
 from trueup.core.types import Message, Prompt
 from trueup.run import Clerk, Tab
 from trueup.train.ask import Graded, graded
+from trueup.train.form import error_of
 from trueup.train.job import Job
 from trueup.train.offline.own import asker_of
 from trueup.train.offline.references import all_written
@@ -64,7 +65,7 @@ def preferences(job: Job, found: Sequence[tuple[int, Sequence[Graded]]]) -> list
         right = [reference] if reference else list({a.attempt.text: None for a in attempts if a.grade.is_right})
         wrong = {a.attempt.text: a.grade for a in attempts if not a.grade.is_right}
         for row, (text, grade) in enumerate(wrong.items() if right else ()):
-            kind = grade.note or ("wrong" if grade.parsed else "unparsable")
+            kind = error_of(grade)
             pairs.append(Preference(item.problem.prompt, right[row % len(right)], text, kind))
     return pairs
 

@@ -19,6 +19,7 @@ from torch import Tensor, distributed
 from transformers import LogitsProcessorList
 
 from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.train.card import FLAT_GROUPS, GROUPS
 from trueup.train.failures import require_finite
 from trueup.train.job import Job, Progress
 from trueup.train.losses.policy import constant_mean, kl_k3, sequence_mean, token_mean
@@ -192,12 +193,22 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
             return
         seconds = self._take_seconds()
         self.told = figures_of(self._records, logs, self.num_generations) | dict(self._objective.figures(self._records))
+        self.told |= self._tally(self.told["flat"])
         if self.accelerator.is_main_process:
             for one in passes(self.state.global_step, self._records, self._size, self._ways, seconds):
                 self._job.charge(one)
             self._job.watch(Progress(self.state.global_step, self._recipe.steps, self.told))
         require_finite(self.state.global_step, self.told, partial(goes_on, self._job))
         self._is_fresh = False
+
+    def _tally(self, flat: float) -> dict[str, float]:
+        """All groups so far and the flat ones among them; in the history that checkpoints keep, so over all runs."""
+        *earlier, now = self.state.log_history
+        before = next((row for row in reversed(earlier) if GROUPS in row), {GROUPS: 0.0, FLAT_GROUPS: 0.0})
+        groups = len(self._records) // self.num_generations if self._is_fresh else 0
+        told = {GROUPS: before[GROUPS] + groups, FLAT_GROUPS: before[FLAT_GROUPS] + round(flat * groups)}
+        now |= told
+        return told
 
     def _now(self) -> float:
         """Core-seconds of this process so far on a CPU, which a busy machine does not stretch; seconds elsewhere."""
