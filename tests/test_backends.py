@@ -10,13 +10,16 @@ from math import sqrt
 
 import pytest
 
-from trueup.core.csp import parse
+from trueup.core.csp import Node, parse
+from trueup.core.csp.program import nodes
 from trueup.core.csp.values import broken, holds, value_of
 from trueup.core.csp.wire import to_json
 from trueup.core.types import Message, Problem
 from trueup.solvers import program
 from trueup.solvers.conflict import smallest_conflict
 from trueup.solvers.decide import decide
+from trueup.solvers.gradient import value_and_slopes
+from trueup.solvers.intervals import bounds_and_slopes
 
 HAS_Z3 = importlib.util.find_spec("z3") is not None
 DECLARED = "int a, b, c in -2..3\nbool p, q\nint g[3] in {1, 2, 4}"
@@ -38,7 +41,7 @@ def number(rng, depth=0):
     x, y = number(rng, depth + 1), number(rng, depth + 1)
     return rng.choice(
         [f"({x} + {y})", f"({x} - {y})", f"({x} * {y})", f"abs({x})", f"min({x}, {y})", f"max({x}, {y})", f"-{x}",
-         f"sum({x}, {y}, 1)", f"count({truth(rng, 2)}, p)", f"{x} ^ 2"]
+         f"sum({x}, {y}, 1)", f"count({truth(rng, 2)}, p)", f"{x} ^ 2", f"element({x}, {y}, a, 2)", "g[c]"]
     )  # fmt: skip
 
 
@@ -55,12 +58,22 @@ def truth(rng, depth=0):
     )  # fmt: skip
 
 
+def kept(constraint, values):
+    """Whether a constraint holds, and no place in it is outside of its array."""
+    return holds(constraint, values) and is_inside(constraint.expr, values)
+
+
+def is_inside(expr, values):
+    chosen = (one.args for one in nodes(expr) if isinstance(one, Node) and one.op == "element")
+    return all(1 <= value_of(args[0], values) < len(args) for args in chosen)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_cp_sat_says_what_counting_says(seed):
     rng = random.Random(seed)
     text = DECLARED + "".join(f"\ncon {truth(rng)} #{i}" for i in range(5))
     parsed = parse(text)
-    right = [one for one in assignments(parsed) if all(holds(c, one) for c in parsed.constraints)]
+    right = [one for one in assignments(parsed) if all(kept(c, one) for c in parsed.constraints)]
     reply = solved(text)
     assert reply["status"] == ["unsatisfiable", "solved", "not_unique"][min(2, len(right))]
     if right:
@@ -69,9 +82,9 @@ def test_cp_sat_says_what_counting_says(seed):
     else:
         blamed = [c for c in parsed.constraints if c.clue in reply["conflict"]]
         every = list(assignments(parsed))
-        assert not any(all(holds(c, one) for c in blamed) for one in every)
+        assert not any(all(kept(c, one) for c in blamed) for one in every)
         for spared in blamed:
-            assert any(all(holds(c, one) for c in blamed if c is not spared) for one in every)
+            assert any(all(kept(c, one) for c in blamed if c is not spared) for one in every)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -81,13 +94,17 @@ def test_cp_sat_finds_the_least_value(seed):
     text = f"{DECLARED}\ncon {truth(rng)}\nminimize {goal}"
     parsed = parse(text)
     worth = parse(f"{DECLARED}\ncon {goal} == 0").constraints[0].expr.args[0]
-    right = [value_of(worth, one) for one in assignments(parsed) if holds(parsed.constraints[0], one)]
+    right = [
+        value_of(worth, one)
+        for one in assignments(parsed)
+        if kept(parsed.constraints[0], one) and is_inside(worth, one)
+    ]
     reply = solved(text)
     assert reply.get("objective") == (min(right) if right else None)
 
 
 @pytest.mark.skipif(not HAS_Z3, reason="z3-solver is not installed")
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(20))
 def test_z3_agrees_with_cp_sat(seed):
     rng = random.Random(2000 + seed)
     text = DECLARED + "".join(f"\ncon {truth(rng)} #{i}" for i in range(5))
@@ -95,6 +112,62 @@ def test_z3_agrees_with_cp_sat(seed):
     assert theirs["status"] == ours["status"]
     if "values" in theirs:
         assert not list(broken(parse(text), theirs["values"]))
+
+
+@pytest.mark.parametrize("place", [-2, -1, 0, 3, 5])
+def test_a_place_that_is_a_number_outside_breaks_its_constraint_alone(place):
+    reply = solved(f"int a, b in 1..3\ncon element({place}, a, b) >= 1 #1\ncon a >= 1 #2")
+    assert (reply["status"], reply["conflict"]) == ("unsatisfiable", ["1"])
+
+
+@pytest.mark.skipif(not HAS_Z3, reason="z3-solver is not installed")
+def test_a_place_outside_its_array_is_no_solution_to_z3_either():
+    text = "int v, i in 1..9\nint r[3] in 1..3\ncon v == r[i] #e\ncon i == 5 #f"
+    for backend in ("cp-sat", "z3"):
+        reply = solved(text, backend=backend)
+        assert (reply["status"], sorted(reply["conflict"])) == ("unsatisfiable", ["e", "f"])
+    least = "int i in 1..9\nint r[3] in 1..3\nmaximize i + 0 * r[i]"
+    assert solved(least)["objective"] == solved(least, backend="z3")["objective"] == 3
+
+
+def linear(rng):
+    """A linear program with strict comparisons, whose numbers leave no room for rounding."""
+    terms = " + ".join(f"{rng.randint(-2, 2)} * {name}" for name in ("x", "y", "n"))
+    return f"{terms} {rng.choice(['<', '>', '<', '>', '<=', '>=', '=='])} {rng.choice([-1, -0.5, 0, 0.5, 1, 2])}"
+
+
+@pytest.mark.skipif(not HAS_Z3, reason="z3-solver is not installed")
+@pytest.mark.parametrize("seed", range(40))
+def test_z3_agrees_with_highs_on_strict_comparisons(seed):
+    rng = random.Random(3000 + seed)
+    text = "float x, y in 0..1\nint n in 0..2" + "".join(f"\ncon {linear(rng)} #{i}" for i in range(rng.randint(2, 6)))
+    ours, theirs = solved(text), solved(text, backend="z3")
+    assert ours["status"] == theirs["status"]
+    for values in [ours["values"], ours["values"] | ours.get("other", {})] if "values" in ours else []:
+        assert not list(broken(parse(text), values))
+    if ours["status"] == "unsatisfiable":
+        blamed = [line for line in text.splitlines() if line.rpartition("#")[2] in ours["conflict"]]
+        for spared in blamed:
+            rest = "\n".join([*text.splitlines()[:2], *(line for line in blamed if line != spared)])
+            assert solved("\n".join([*text.splitlines()[:2], *blamed]), backend="z3")["status"] == "unsatisfiable"
+            assert solved(rest, backend="z3")["status"] != "unsatisfiable"
+
+
+def test_strict_comparisons_of_fractions_that_contradict_are_named():
+    reply = solved("float x, y in 0..1\ncon x < y #a\ncon y < x #b\ncon x >= 0 #c")
+    assert (reply["status"], reply["conflict"]) == ("unsatisfiable", ["a", "b"])
+    reply = solved("float x in 0..1\ncon x > 1 #a")
+    assert (reply["status"], reply["conflict"]) == ("unsatisfiable", ["a"])
+    assert solved("float x in 0..1\ncon x > 0 and x < 0.00000001")["status"] == "undecided"
+    assert solved("float x in 0..10000000\ncon x > 0.25 and x < 0.5\ncon 2 * x == 0.75")["values"] == {"x": 0.375}
+
+
+@pytest.mark.parametrize("backend", ["auto", "scipy", *(["z3"] if HAS_Z3 else [])])
+def test_a_best_value_that_is_approached_and_not_reached_is_not_called_solved(backend):
+    reply = solved("float x in 0..1\ncon x > 0.5\nminimize x", backend=backend)
+    assert (reply["status"], "not reached" in reply["reason"], reply.get("values")) == ("undecided", True, None)
+    reply = solved("float x in 0..1\ncon x > 0.5\nmaximize x", backend=backend)
+    assert (reply["status"], reply["objective"]) == ("solved", pytest.approx(1))
 
 
 def test_highs_solves_a_mixed_linear_program():
@@ -120,11 +193,76 @@ def test_highs_names_the_rows_in_conflict():
 
 
 def test_scipy_solves_equations_and_finds_a_least_value():
-    reply = solved("float x, y in -3..3\ncon x^2 + y^2 == 4\ncon x * y == 1 and x > 0")
-    x, y = reply["values"]["x"], reply["values"]["y"]
-    assert {round(x, 6), round(y, 6)} == {round((sqrt(6) + sqrt(2)) / 2, 6), round((sqrt(6) - sqrt(2)) / 2, 6)}
+    text = "float x, y in -3..3\ncon x^2 + y^2 == 4\ncon x * y == 1 and x > 0"
+    roots = {round((sqrt(6) + sqrt(2)) / 2, 6), round((sqrt(6) - sqrt(2)) / 2, 6)}
+    reply = solved(text)
+    assert reply["status"] == "not_unique"
+    for values in (reply["values"], reply["values"] | reply["other"]):
+        assert {round(value, 6) for value in values.values()} == roots
+    assert solved(f"{text}\ncon x > y")["status"] == "solved"
+    assert solved(text, unique=False)["status"] == "solved"
     least = solved("float x, y in -3..3\ncon x^2 + y^2 <= 4\nminimize x + y")
     assert least["objective"] == pytest.approx(-2 * sqrt(2))
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("float x in -10..10\ncon x * x == 4", "not_unique"),
+        ("float x in 0..10\ncon x * x == 4", "solved"),
+        ("float x in -10..10\ncon x * x == 4 and x > 0", "solved"),
+        ("float x in -10..10\ncon x ^ 4 == 0", "solved"),
+        ("float x in 0.5..5\ncon sin(x) == 0", "solved"),
+        ("float x in 0.5..7\ncon sin(x) == 0", "not_unique"),
+        ("float x in 1..100\ncon 100 / x == 8", "solved"),
+        ("float x in 0..10\ncon exp(x) == 5 * x + 20", "solved"),
+        ("float x in 0..2\ncon x * x > 4", "undecided"),
+        ("float x, y in 0..3\ncon x * y >= 1 and x + y <= 2", "undecided"),
+        ("float x, y, z in 0..20\ncon x * y == 12\ncon y * z == 20\ncon x * z == 15", "solved"),
+    ],
+)
+def test_one_solution_of_fractions_is_solved_where_no_other_is_proved(text, status):
+    reply = solved(text)
+    assert reply["status"] == status
+    if "other" in reply:
+        assert max(abs(reply["values"][name] - value) for name, value in reply["other"].items()) > 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_polynomial_has_as_many_roots_as_it_was_made_from(seed):
+    rng = random.Random(seed)
+    roots = rng.sample([-4.5, -3.0, -1.5, -0.5, 1.0, 2.5, 4.0], 3)
+    low = rng.choice([-5, -2, 0])
+    inside = [root for root in roots if root >= low]
+    reply = solved(f"float x in {low}..5\ncon {' * '.join(f'(x - {root})' for root in roots)} == 0")
+    assert reply["status"] == ["undecided", "solved", "not_unique"][min(2, len(inside))]
+    assert not inside or any(reply["values"]["x"] == pytest.approx(root, abs=1e-5) for root in inside)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x * y - x / (y + 4)", "(x - y) ^ 3 + x ^ 2", "sin(3 * x) * cos(y)", "exp(x) - abs(y)",
+        "sqrt(x + 3) * log(y + 4)", "max(x, y) - min(x, 0.5)", "sum(x, y, -x)", "-(x ^ 4)",
+    ],
+)  # fmt: skip
+def test_bounds_over_a_box_hold_at_every_point_of_it(text):
+    rng, target = random.Random(text), parse(f"float x, y in -3..3\ncon {text} == 0").constraints[0].expr.args[0]
+    for _ in range(30):
+        box = {name: tuple(sorted((rng.uniform(-2.5, 2.5), rng.uniform(-2.5, 2.5)))) for name in "xy"}
+        (low, high), slopes = bounds_and_slopes(target, box)
+        for _ in range(10):
+            value, rates = value_and_slopes(target, {name: rng.uniform(*box[name]) for name in "xy"})
+            assert low <= value <= high
+            assert all(slopes[name][0] <= rate <= slopes[name][1] for name, rate in rates.items())
+
+
+@pytest.mark.parametrize("backend", ["auto", *(["z3"] if HAS_Z3 else [])])
+def test_an_answer_in_fractions_is_decided_where_the_rest_is_open(backend):
+    reply = solved("float x, answer in 0..1\ncon 3 * answer == 1", backend=backend)
+    assert (reply["status"], reply["values"]) == ("solved", {"answer": pytest.approx(1 / 3)})
+    reply = solved("float x, answer in 0..1\ncon 3 * answer + x == 1", backend=backend)
+    assert (reply["status"], "answer" in reply["other"]) == ("not_unique", True)
 
 
 def test_what_no_start_solves_is_undecided_and_not_called_unsatisfiable():

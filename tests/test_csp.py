@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from trueup.core.csp import Const, Limits, Node, Ref, Table, parse
+from trueup.core.csp import Const, Limits, Node, Ref, Table, parse, read_program
 from trueup.core.csp.values import broken, interval_of, value_of
 from trueup.core.csp.wire import from_json, to_json
 from trueup.core.errors import BadInput
@@ -84,24 +84,32 @@ def test_words_become_a_table_of_letters():
     [
         ("con a < b", "line 1, column 5: unknown name 'a'"),
         ("int a in 1..4\ncon a <", "line 2, column 8: a number, a name or a bracket is wanted here, not the end"),
-        ("int a in 4..1", "line 1: bounds run from 4 to 1"),
-        ("int a in 1..4\ncon a + 1", "line 2: this is a number"),
-        ("int a in 1..4\ncon a == 1 and a", "line 2: 'and' takes what holds"),
-        ("enum C: r, g\nvar x in C\ncon x == 2", "line 3: '==' compares a value of C with a number"),
+        ("int a in 4..1", "line 1, column 10: bounds run from 4 to 1"),
+        ("int a in 1..4\ncon a + 1", "line 2, column 5: this is a number"),
+        ("int a in 1..4\ncon a == 1 and a", "line 2, column 12: 'and' takes what holds"),
+        ("enum C: r, g\nvar x in C\ncon x == 2", "line 3, column 7: '==' compares a value of C with a number"),
         ("enum C: r\nenum D: r\nvar x in C\ncon x == r", "line 4, column 10: 'r' is a label of C and of D; write C.r"),
         ("int a in 1..3\ncon a ? 3", r"line 2, column 7: '\?' does not belong here"),
         ("int a in 1..3\ncon open(a)", "line 2, column 5: there is no 'open'"),
         ("int a in 1..3\ncon a == 1 b", "line 2, column 12: 'b' does not belong here"),
-        ("int a in 1..3\nint a in 1..3", "line 2: 'a' is declared twice"),
-        ("int in in 1..3", "line 1: 'in' is a word of the language"),
-        ("int a in 0.5..3", "line 1: bounds 0.5 and 3 of an int must be whole"),
-        ("int g[2] in 1..3\ncon g[3] == 1", "line 2: 'g' has places 1 to 2, not 3"),
+        ("int a in 1..3\nint a in 1..3", "line 2, column 5: 'a' is declared twice"),
+        ("int in in 1..3", "line 1, column 5: 'in' is a word of the language"),
+        ("int a in 0.5..3", "line 1, column 10: bounds 0.5 and 3 of an int must be whole"),
+        ("int g[2] in 1..3\ncon g[3] == 1", "line 2, column 5: 'g' has places 1 to 2, not 3"),
         ("int g[2] in 1..3\ncon g == 1", "line 2, column 5: 'g' is an array"),
         ("variables a", "line 1, column 1: a line begins with con, var"),
         ("", "the program declares no variable"),
-        ("int a in 1..3\ncon table((a), (1, 2))", "line 2: a row of the table has 2 values for 1 columns"),
-        ("int a in 1..3\nminimize a\nmaximize a", "line 3: there is an objective already"),
-        ("int a in 1..3\ncon abs(a, a) == 1", "line 2: 'abs' takes 1 arguments, not 2"),
+        ("int a in 1..3\ncon table((a), (1, 2))", "line 2, column 5: a row of the table has 2 values for 1 columns"),
+        ("int a in 1..3\nminimize a\nmaximize a", "line 3, column 1: there is an objective already"),
+        ("int a in 1..3\ncon abs(a, a) == 1", "line 2, column 5: 'abs' takes 1 arguments, not 2"),
+        ("int a in 1..3\nbool p\ncon p implies (p or a < 2 or a)", "line 3, column 18: 'or' takes what holds"),
+        ("enum C: r, g\nvar x, y in C\nminimize 1 + (x + y)", "line 3, column 17: two values of C cannot be added"),
+        ("int a in 1..3\nint b[0] in 1..3", "line 2, column 10: array 'b' has a size of 0"),
+        ("int a in 1..3\nvar b in Hue", "line 2, column 10: unknown enum 'Hue'"),
+        ("enum C: r, r", "line 1, column 6: enum 'C' needs at least one label"),
+        ("int a in 0..9999999999", "line 1, column 10: bounds 0 and 9999999999 go beyond"),
+        ("int a in 1..3\ncon a == 99999999999999999", "line 2, column 10: 99999999999999999 is beyond"),
+        ('int "g[1]" in 1..3\nint g[2] in 1..3', r"line 2, column 5: 'g\[1\]' is declared twice"),
     ],
 )  # fmt: skip
 def test_errors_say_where_and_what(text, message):
@@ -118,7 +126,7 @@ def test_errors_say_where_and_what(text, message):
         ({"variables": [{"name": "a", "type": "int", "low": 1}]}, r"variables\[0\].high is None; write a number"),
         ({"variables": [{"name": "a", "type": "hue"}]}, r"variables\[0\]: unknown enum 'hue'"),
         ({"variables": [{"name": "a", "type": "bool"}], "constraints": [{"expr": ["zap", "a"]}]}, "operation 'zap'"),
-        ({"variables": [{"name": "a", "type": "bool"}], "constraints": [{"expr": ["not", True]}]}, "is True"),
+        ({"variables": [{"name": "a", "type": "bool"}], "constraints": [{"expr": ["not", None]}]}, "is None"),
         ({"variables": [{"name": "a", "type": "bool"}], "constraints": [{"expr": "b"}]}, "unknown variable 'b'"),
     ],
 )
@@ -127,16 +135,109 @@ def test_json_errors_say_where_and_what(value, message):
         from_json(value)
 
 
+def a_program(*constraints, **parts):
+    grid = {"name": "g", "type": "int", "low": 1, "high": 9, "size": [2, 2]}
+    variables = [{"name": "a", "type": "int", "low": 1, "high": 2}, {"name": "p", "type": "bool"}, grid]
+    return {"variables": variables, "constraints": [{"expr": expr} for expr in constraints], **parts}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (a_program(objectve={}), "unknown key of the program 'objectve'; did you mean 'objective'"),
+        ({"variables": [{"name": "a", "type": "int", "lo": 1, "high": 2}]}, "variables\\[0\\] 'lo'; did .* 'low'"),
+        ({"variables": [{"name": "a", "type": "int", "values": [1], "high": 2}]}, "key of variables\\[0\\] 'high'"),
+        ({"variables": [{"name": "a", "type": "bool", "low": 0}]}, "key of variables\\[0\\] 'low'"),
+        ({"variables": [{"name": "a", "type": "bool", "size": [0]}]}, "variables\\[0\\].size is \\[0\\]"),
+        ({"variables": [{"name": "a", "type": "bool"}, {"name": "a", "type": "bool"}]}, "variables\\[1\\]: 'a' is"),
+        (a_program(constraints=[{"expr": "p", "clu": 1}]), "key of constraints\\[0\\] 'clu'; did you mean 'clue'"),
+        (a_program(constraints=[{"expr": "p", "clue": None}]), "constraints\\[0\\].clue is None; write a text"),
+        (a_program(objective={"sense": "minimize", "expr": "a", "of": 1}), "key of objective 'of'"),
+        (a_program(["==", "g", 1]), "'==' takes 2 arguments, not 5"),
+        (a_program(["not", ["cell", "g", 1, "*"]]), "constraints\\[0\\]: 'not' takes 1 arguments, not 2"),
+        (a_program(["==", ["cell", "g", 3, 1], 1]), "'g' has places 1 to 2, not 3"),
+        (a_program(["==", ["cell", "g", "a", "*"], 1]), "a slice of 'g' and a place that is not a number"),
+        (a_program(["==", ["cell", "g", [".."], 1], 1]), 'a range of cells is written \\["..", FIRST, LAST\\]'),
+        (a_program(["==", ["cell", "h", 1], 1]), "unknown array 'h'"),
+        (a_program("g"), "these are 4 cells; one is wanted here"),
+        (a_program(["spells", "l", "a"], lexicons={"l": ["cat"]}), "spells takes variables declared as letter"),
+        (a_program(["spells", "m", "a"], lexicons={"l": ["cat"]}), "unknown lexicon 'm'"),
+        (a_program(["+", "a", 1]), "constraints\\[0\\]: this is a number"),
+    ],
+)  # fmt: skip
+def test_json_drops_nothing_that_it_does_not_know(value, message):
+    with pytest.raises(BadInput, match=message):
+        from_json(value)
+
+
+def test_json_that_says_one_thing_twice_is_refused():
+    row = '{"name": "a", "type": "bool"}'
+    with pytest.raises(BadInput, match="the key 'variables' twice in one object"):
+        read_program(f'{{"variables": [{row}], "variables": [{row}, {row}]}}')
+
+
+TWIN = {
+    "enums": {"Colour": ["red", "green", "dark blue"]},
+    "variables": [
+        {"name": "front", "type": "Colour"}, {"name": "back", "type": "Colour"},
+        {"name": "a", "type": "int", "low": 1, "high": 4}, {"name": "b", "type": "int", "low": 1, "high": 4},
+        {"name": "few", "type": "int", "values": [2, 3, 5]},
+        {"name": "grid", "type": "int", "low": 1, "high": 9, "size": [2, 3]},
+        {"name": "p", "type": "bool"}, {"name": "v", "type": "float", "low": -0.5, "high": 1.5},
+        {"name": "x", "type": "letter"}, {"name": "y", "type": "letter"}, {"name": "z", "type": "letter"},
+    ],
+    "lexicons": {"animals": ["cat", "dog"]},
+    "constraints": [
+        {"expr": ["spells", "animals", "x", "y", "z"], "clue": "w"},
+        {"expr": ["==", "x", ["label", "letter", "C"]]},
+        {"expr": ["and", ["and", ["<", "a", "b"], ["<=", "b", 4]], ["!=", "front", ["label", "Colour", "red"]]],
+         "clue": 3},
+        {"expr": ["or", ["==", "front", ["label", "Colour", "dark blue"]], "p"]},
+        {"expr": ["alldifferent", ["cell", "grid", 1, "*"]]},
+        {"expr": ["==", ["cell", "grid", "a", 2], 3]},
+        {"expr": ["<=", ["sum", "grid"], ["sum", 40, ["*", 2, "a"], ["neg", "b"]]]},
+        {"expr": ["implies", "p", [">=", ["count", ["==", "grid[1,1]", 2], ["==", ["cell", "grid", 1, 2], 2]], 1]]},
+        {"expr": ["table", ["a", "b"], [[1, 2], [2, 3]]]},
+        {"expr": [">=", ["*", "v", "v"], 0.25]},
+    ],
+    "objective": {"sense": "minimize", "expr": ["+", "a", ["*", 2, "b"]]},
+}  # fmt: skip
+
+
+def test_json_says_all_that_the_lines_say():
+    said, written = parse(EVERYTHING), read_program(json.dumps(TWIN))
+    assert written.variables == said.variables
+    assert [(one.expr, one.clue) for one in written.constraints] == [(one.expr, one.clue) for one in said.constraints]
+    assert written.objective == said.objective
+
+
+def test_json_has_slices_truths_and_tables_of_cells_too():
+    lines = "int a in 1..2\nbool p\nint g[2,2] in 1..9\n"
+    said = parse(f"{lines}con sum(g[1..2,2]) == 3\ncon p iff true\ncon table((g[1,*]), (1, 2))\ncon g[a,g[1,1]] == 1")
+    written = from_json(
+        a_program(
+            ["==", ["sum", ["cell", "g", ["..", 1, 2], 2]], 3], ["iff", "p", True],
+            ["table", [["cell", "g", 1, "*"]], [[1, 2]]], ["==", ["cell", "g", "a", ["cell", "g", 1, 1]], 1],
+        )
+    )  # fmt: skip
+    assert [one.expr for one in written.constraints] == [one.expr for one in said.constraints]
+
+
+def test_labels_of_an_enumeration_without_a_variable_are_written_too():
+    program = parse("enum C: r, g\nint a in 0..1\ncon C.r != C.g")
+    assert value_of(from_json(to_json(program)).constraints[0].expr, {}) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "limits", "what"),
     [
-        ("int a[20] in 1..3", Limits(variables=10), "variables 20"),
-        ("int a in 1..3\ncon " + "(" * 80 + "a == 1" + ")" * 80, Limits(), "depth 51"),
+        ("int a[20] in 1..3", Limits(variables=10), "line 1, column 5: .* variables 20"),
+        ("int a in 1..3\ncon " + "(" * 80 + "a == 1" + ")" * 80, Limits(), "line 2, column 55: .* depth 51"),
         ("int a in 1..3\ncon " + "-" * 500 + "a == 1", Limits(), "depth 51"),
-        ("int a in 1..3\ncon a == 1\ncon a == 1", Limits(constraints=1), "constraints 2"),
-        ("int a in 1..3\ncon a + a + a == 1", Limits(nodes=4), "nodes 6"),
+        ("int a in 1..3\ncon a == 1\ncon a == 1", Limits(constraints=1), "line 3, column 5: .* constraints 2"),
+        ("int a in 1..3\ncon a + a + a == 1", Limits(nodes=4), "line 2, column 5: .* nodes 6"),
         ("int a in 1..3\n" + "#" * 100, Limits(characters=50), "characters"),
-        ("int a in 1..3\ncon table((a), (1), (2), (3))", Limits(table_cells=2), "table cells 3"),
+        ("int a in 1..3\ncon table((a), (1), (2), (3))", Limits(table_cells=2), "column 5: .* table cells 3"),
     ],
 )
 def test_everything_is_bounded(text, limits, what):

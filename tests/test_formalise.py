@@ -345,7 +345,7 @@ def test_clue_by_clue_the_grammar_lets_only_declared_names_through(allows):  # n
     asks, _ = played(flow, BEGUN, " a < b", " b != 3")
     assert asks[0].sampling.grammar == grammar()
     rules = asks[1].sampling.grammar
-    assert rules == condition_grammar(("a", "b", "answer", "Ann", "Bob"))
+    assert rules == condition_grammar(("a", "b", "answer", "Ann", "Bob"), {"Who": ("Ann", "Bob")})
     assert allows(rules, " a + 1 == b or answer == Ann")
     assert not allows(rules, " a < c") and not allows(rules, " a < b #1") and not allows(rules, " a < b\ncon a < b")
 

@@ -117,7 +117,7 @@ def _text(file: Path) -> str:
 def _result(stated: Program, reply: dict[str, Any]) -> dict[str, Any]:
     """The reply with every value in the words of the program."""
     shown = {variable.name: variable for variable in stated.variables}
-    found = {key: reply[key] for key in ("status", "conflict", "objective", "seconds") if key in reply}
+    found = {key: reply[key] for key in ("status", "conflict", "objective", "reason", "seconds") if key in reply}
     for key in ("values", "other"):
         if key in reply:
             found[key] = {name: _value(shown[name], value) for name, value in reply[key].items()}
@@ -141,7 +141,7 @@ def _print(stated: Program, reply: dict[str, Any]) -> None:
         "not_unique": f"not the only solution: also {others}",
         "unsatisfiable": _contradiction(reply.get("conflict", ())),
         "timeout": "not decided in time; give more --seconds",
-        "undecided": "no solution was found, which proves nothing",
+        "undecided": reply.get("reason") or "no solution was found, which proves nothing",
     }[reply["status"]]
     worth = f", objective {reply['objective']:.10g}" if "objective" in reply else ""
     out.print(f"{said}{worth} ({reply['seconds']:.3f} s)", soft_wrap=True, highlight=False, markup=False)

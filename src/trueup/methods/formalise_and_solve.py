@@ -104,7 +104,8 @@ def _mend(pen: Pen, written: Written, solution: Solution, start: int) -> Flow[Wr
     shown, told = f"{FENCE}\n{written.program}\n{FENCE}", request(written.program, solution, pen.clues)
     prompt = ask_again(put_behind(pen.asked, task(PLAINLY)), shown, told)
     is_part = bool(solution.conflict) or solution.status == "not_unique"
-    rules = grammar(names_in(scope_of(written.program)) if is_part else ())
+    scope = scope_of(written.program)
+    rules = grammar(names_in(scope), scope.enums, tuple(scope.lexicons)) if is_part else grammar()
     (attempt, *_) = yield from sample(prompt, start=start, sampling=pen.held(rules))
     said = Written.of(attempt)
     if not is_part:

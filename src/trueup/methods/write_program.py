@@ -119,7 +119,8 @@ def _write_lines(pen: Pen, wish: Prompt, number: int, numbers: range) -> Flow[Wr
     else:
         return Written(number, program, is_cut)
     left_out: list[str] = []
-    rules = condition_grammar(names_in(scope_of(program)))
+    scope = scope_of(program)
+    rules = condition_grammar(names_in(scope), scope.enums, tuple(scope.lexicons))
     for clue, words in pen.clues.items():
         remark = f"{program}\n# {clue}. {words}"
         line = yield from _line(pen, wish, remark, clue, numbers, rules)

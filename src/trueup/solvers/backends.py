@@ -2,3 +2,5 @@
 
 AUTO, CP_SAT, HIGHS, SCIPY, Z3 = BACKENDS = ("auto", "cp-sat", "highs", "scipy", "z3")
 """`auto` takes cp-sat for whole numbers, highs for linear programs with fractions, scipy for other fractions."""
+UNREACHED = "the objective's best value is approached and not reached; allow equality, as in <="
+"""Why a program with strict comparisons of fractions has no best value."""

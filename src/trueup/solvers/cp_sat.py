@@ -190,8 +190,17 @@ class CpSat:
             case "^":
                 self.model.add_multiplication_equality(result, [args[0]] * _exponent(expr.args[1]))
             case "element":
-                self.model.add_element(args[0] - 1, args[1:], result)
+                self._element(args[0], args[1:], result)
         return result
+
+    def _element(self, place: Linear, cells: Sequence[Linear], result: cp_model.IntVar) -> None:
+        """OR-Tools counts from 0, and a place that is a plain number as Python does, from the end where it is below."""
+        if not isinstance(place, int):
+            self.model.add_element(place - 1, cells, result)
+        elif 1 <= place <= len(cells):
+            self.model.add(result == cells[place - 1])
+        else:
+            self.model.add_bool_or([])
 
 
 def _exponent(expr: Expr) -> int:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from math import sqrt
 from typing import Any
 
-from trueup.core.csp.program import ANSWER, FLOAT, Const, Constraint, Node, Program, Ref
+from trueup.core.csp.operators import SLACK
+from trueup.core.csp.program import ANSWER, FLOAT, Const, Constraint, Expr, Node, Program, Ref, Variable
 from trueup.core.csp.read import read_program
+from trueup.core.csp.values import broken
 from trueup.core.csp.wire import from_json
 from trueup.core.errors import BadInput, TrueupError
 from trueup.core.types import Json
 from trueup.solvers.backends import AUTO, BACKENDS, CP_SAT, HIGHS, SCIPY, Z3
+from trueup.solvers.clock import Clock
 from trueup.solvers.finite import solve_finite
 from trueup.solvers.linear import rows_of, solve_linear
 from trueup.solvers.smooth import solve_smooth
@@ -52,17 +56,32 @@ def shown(program: Program, values: dict[str, Any]) -> str:
 
 def _of_answer(program: Program, reply: dict[str, Any], backend: str, limit_seconds: float) -> dict[str, Any]:
     """A reply of several solutions as `solved` where they all have one `answer`, which is all that is shown then."""
-    found = reply["values"][ANSWER]
+    clock, first = Clock(limit_seconds), reply["values"]
     (asked,) = (variable for variable in program.variables if variable.name == ANSWER)
-    another = Constraint(Node("!=", (Ref(ANSWER), Const(found, asked.enum))))
-    further = replace(program, constraints=(*program.constraints, another))
-    again = _solve(further, backend, limit_seconds, unique=False)
-    if again["status"] == "unsatisfiable":
-        return {"status": "solved", "values": {ANSWER: found}}
-    if again["status"] != "solved":
-        return {"status": again["status"]}
-    first = reply["values"]
-    return reply | {"other": {name: value for name, value in again["values"].items() if value != first[name]}}
+    apart = 0.0 if asked.kind != FLOAT else _rounding(program, backend) * max(1.0, abs(first[ANSWER]))
+    if abs(reply["other"].get(ANSWER, first[ANSWER]) - first[ANSWER]) > apart:
+        return reply
+    for another in _not(asked, first[ANSWER], apart):
+        further = replace(program, constraints=(*program.constraints, Constraint(another)))
+        again = _solve(further, backend, clock.left, unique=False)
+        if again["status"] == "solved":
+            return reply | {"other": {name: value for name, value in again["values"].items() if value != first[name]}}
+        if again["status"] != "unsatisfiable":
+            return {"status": again["status"]}
+    return {"status": "solved", "values": {ANSWER: first[ANSWER]}}
+
+
+def _not(asked: Variable, value: int | float, apart: float) -> list[Expr]:
+    """That a variable is another than this value; of fractions so far below it, or above."""
+    if not apart:
+        return [Node("!=", (Ref(asked.name), Const(value, asked.enum)))]
+    return [Node("<=", (Ref(asked.name), Const(value - apart))), Node(">=", (Ref(asked.name), Const(value + apart)))]
+
+
+def _rounding(program: Program, backend: str) -> float:
+    """How far two values of one fraction may lie apart and still be one; a double root is found to half the digits."""
+    is_smooth = backend == SCIPY or (backend == AUTO and rows_of(program) is None)
+    return sqrt(SLACK) if is_smooth else 4 * SLACK
 
 
 def _solve(program: Program, backend: str, limit_seconds: float, *, unique: bool) -> dict[str, Any]:
@@ -77,7 +96,18 @@ def _solve(program: Program, backend: str, limit_seconds: float, *, unique: bool
         return solve_finite(program, limit_seconds, unique=unique)
     rows = None if backend == SCIPY else rows_of(program)
     if rows is not None:
-        return solve_linear(program, rows, limit_seconds, unique=unique)
+        return _kept(program, solve_linear(program, rows, limit_seconds, unique=unique))
     if backend == HIGHS:
         raise BadInput("the program is not linear, which highs does not take; choose another back-end")
-    return solve_smooth(program, limit_seconds)
+    return _kept(program, solve_smooth(program, limit_seconds, unique=unique))
+
+
+def _kept(program: Program, reply: dict[str, Any]) -> dict[str, Any]:
+    """A reply in rounded numbers, where what it shows satisfies the program; else nothing is decided."""
+    if reply["status"] not in ("solved", "not_unique"):
+        return reply
+    solutions = [reply["values"], reply["values"] | reply.get("other", {})]
+    missed = next((name for values in solutions for name in broken(program, values)), None)
+    if missed is None:
+        return reply
+    return {"status": "undecided", "reason": f"rounding leaves {missed} unsatisfied; scale the program, or use z3"}

@@ -1,7 +1,8 @@
 """Solves a linear program with fractions, whole numbers or both, by HiGHS (through SciPy).
 
-Runs in the child process only. A strict comparison of fractions is taken as one that allows equality. Whether a
-solution is the only one is asked of every variable in turn: whether it can be less, or more.
+Runs in the child process only. A strict comparison of fractions holds with room to spare, by one unknown more, which is
+made as large as it can be: none means that the strict ones contradict, less than rounding that nothing is known.
+Whether a solution is the only one is asked of every variable in turn: whether it can be less, or more.
 """
 
 from __future__ import annotations
@@ -17,22 +18,29 @@ from scipy.sparse import csr_array
 
 from trueup.core.csp.program import FLOAT, MAXIMIZE, Const, Expr, Node, Program, Ref, conjuncts
 from trueup.core.csp.values import named
+from trueup.solvers.backends import UNREACHED
 from trueup.solvers.clock import Clock
 from trueup.solvers.conflict import smallest_conflict
 
 SENSES = frozenset({"==", "<=", ">=", "<", ">"})
 INFEASIBLE, TIMED_OUT = 2, 1
 APART, LEAST_SECONDS = 1e-6, 0.01
+NOTHING, ENOUGH, MOST_ROOM = 1e-9, 1e-5, 1.0
+"""Room for strict comparisons that is no more than the rounding of zero, that no rounding undoes, and the most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """low <= coefficients . variables <= high, and the constraint that it belongs to."""
+    """low <= coefficients . variables <= high, and the constraint that it belongs to; strict ones keep off the bound.
+
+    The largest coefficient of a strict one is 1, so that its room is counted in a variable.
+    """
 
     coefficients: Mapping[str, float]
     low: float
     high: float
     name: str = ""
+    is_strict: bool = False
 
 
 Form = tuple[dict[str, float], float]
@@ -73,30 +81,70 @@ def rows_of(program: Program) -> list[Row] | None:
 def solve_linear(program: Program, rows: list[Row], limit_seconds: float, *, unique: bool = True) -> dict[str, Any]:
     """The status, a best solution and, without an objective, another one; or the constraints in conflict."""
     clock = Clock(limit_seconds)
-    result = _milp(program, rows, clock, _cost(program))
-    if result.x is None and result.status == INFEASIBLE:
+    is_strict = any(row.is_strict for row in rows)
+    result = _milp(program, rows, clock, _most_room(program) if is_strict else _cost(program))
+    if _is_contradiction(result, is_strict):
         return {"status": "unsatisfiable", "conflict": _conflict(program, rows, clock)}
+    if is_strict and result.status == 0 and result.x[-1] <= ENOUGH:
+        reason = f"strict comparisons have room of {result.x[-1]:.1g}, which may be rounding; scale the program"
+        return {"status": "undecided", "reason": reason}
+    if is_strict and result.status == 0 and program.objective is not None:
+        result = _best_with_room(program, rows, clock)
+        if result.status == 0 and result.x[-1] <= ENOUGH:
+            return {"status": "undecided", "reason": UNREACHED}
     if result.x is None:
         return {"status": "timeout" if result.status == TIMED_OUT else "undecided"}
     values = _values(program, result.x)
     if result.status != 0:
-        return {"status": "timeout", "values": values}
+        return {"status": "timeout"} | ({} if is_strict else {"values": values})
     if program.objective is not None:
         return {"status": "solved", "values": values, "objective": _objective_at(program, values)}
-    if not unique:
-        return {"status": "solved", "values": values}
+    return {"status": "solved", "values": values} | (_another(program, rows, values, clock) if unique else {})
+
+
+def _is_contradiction(result: Any, is_strict: bool) -> bool:
+    is_without_room = is_strict and result.status == 0 and result.x[-1] <= NOTHING
+    return bool(result.status == INFEASIBLE or is_without_room)
+
+
+def _best_with_room(program: Program, rows: list[Row], clock: Clock) -> Any:
+    """A point that makes the objective best: the first with room for strict comparisons, else the one with the most."""
+    cost = _cost(program)
+    best = _milp(program, rows, clock, cost)
+    if best.status != 0:
+        return best
+    best.x[-1] = _room_at(program, rows, best.x)
+    if best.x[-1] > ENOUGH:
+        return best
+    size = np.abs(cost).max()
+    if not size:
+        return _milp(program, rows, clock, _most_room(program))
+    names = [variable.name for variable in program.variables]
+    weights = {name: float(weight / size) for name, weight in zip(names, cost[:-1], strict=True) if weight}
+    bound = best.fun / size
+    no_worse = Row(weights, -np.inf, bound + NOTHING * max(1.0, abs(bound)))
+    return _milp(program, [*rows, no_worse], clock, _most_room(program))
+
+
+def _room_at(program: Program, rows: list[Row], x: Any) -> float:
+    """How far a point keeps off the bound of the nearest strict comparison."""
+    at = dict(zip([variable.name for variable in program.variables], x[:-1].tolist(), strict=True))
+    sums = ((row, sum(weight * at[name] for name, weight in row.coefficients.items())) for row in rows if row.is_strict)
+    return float(min(min(row.high - value, value - row.low) for row, value in sums))
+
+
+def _another(program: Program, rows: list[Row], values: Mapping[str, float], clock: Clock) -> dict[str, Any]:
+    """What a second solution adds to a reply: nothing where there is none."""
     other = _other(program, rows, values, clock)
-    if other is None and not clock.left:
-        return {"status": "timeout", "values": values}
     if other is None:
-        return {"status": "solved", "values": values}
-    return {"status": "not_unique", "values": values, "other": other}
+        return {"status": "undecided" if clock.left else "timeout"}
+    return {"status": "not_unique", "other": other} if other else {}
 
 
 def _values(program: Program, x: Any) -> dict[str, float]:
     return {
-        variable.name: float(value) if variable.kind == FLOAT else round(float(value))
-        for variable, value in zip(program.variables, x, strict=True)
+        variable.name: float(value) + 0.0 if variable.kind == FLOAT else round(float(value))
+        for variable, value in zip(program.variables, x[:-1], strict=True)
     }
 
 
@@ -105,30 +153,33 @@ def _conflict(program: Program, rows: list[Row], clock: Clock) -> list[str]:
 
     def contradicts(kept: Sequence[str]) -> bool:
         of = set(kept)
-        result = _milp(program, [row for row in rows if row.name in of], clock, np.zeros(len(program.variables)))
-        return bool(result.status == INFEASIBLE)
+        kept_rows = [row for row in rows if row.name in of]
+        result = _milp(program, kept_rows, clock, _most_room(program))
+        return _is_contradiction(result, any(row.is_strict for row in kept_rows))
 
     return smallest_conflict(names, contradicts, lambda: clock.left > 0)
 
 
 def _other(program: Program, rows: list[Row], values: Mapping[str, float], clock: Clock) -> dict[str, float] | None:
-    """Where another solution differs; None where there is none, or no time is left."""
+    """Where another solution differs, nowhere where there is none; None where that stays open."""
     for place, variable in enumerate(program.variables):
         for sign in (1.0, -1.0):
-            cost = np.zeros(len(program.variables))
+            cost = np.zeros(len(program.variables) + 1)
             cost[place] = sign
-            result = _milp(program, rows, clock, cost) if clock.left else None
+            result = _milp(program, rows, clock, cost, room=ENOUGH) if clock.left else None
             if result is None or result.x is None:
                 return None
             if abs(float(result.x[place]) - values[variable.name]) > APART * max(1.0, abs(values[variable.name])):
                 found = _values(program, result.x)
                 return {name: value for name, value in found.items() if value != values[name]}
-    return None
+            if result.status != 0:
+                return None
+    return {}
 
 
 def _cost(program: Program) -> Any:
-    """What to make least, a weight a variable."""
-    cost = np.zeros(len(program.variables))
+    """What to make least, a weight a variable, and none for the room of strict comparisons."""
+    cost = np.zeros(len(program.variables) + 1)
     form = None if program.objective is None else linear_form(program.objective.expr)
     if program.objective is not None and form is not None:
         place = {variable.name: i for i, variable in enumerate(program.variables)}
@@ -137,18 +188,25 @@ def _cost(program: Program) -> Any:
     return cost
 
 
-def _milp(program: Program, rows: list[Row], clock: Clock, cost: Any) -> Any:
+def _most_room(program: Program) -> Any:
+    """The weights that make the room of strict comparisons greatest."""
+    return np.append(np.zeros(len(program.variables)), -1.0)
+
+
+def _milp(program: Program, rows: list[Row], clock: Clock, cost: Any, *, room: float = 0.0) -> Any:
+    """The best point for a cost; its last number is the room of strict comparisons, at least `room`."""
     place = {variable.name: i for i, variable in enumerate(program.variables)}
     cells = [(i, place[name], value) for i, row in enumerate(rows) for name, value in row.coefficients.items()]
-    at, columns, values = zip(*cells, strict=True) if cells else ((), (), ())
-    matrix = csr_array((values, (at, columns)), shape=(len(rows), len(place)))
+    spare = [(i, len(place), -1.0 if np.isinf(row.high) else 1.0) for i, row in enumerate(rows) if row.is_strict]
+    at, columns, values = zip(*cells, *spare, strict=True) if cells or spare else ((), (), ())
+    matrix = csr_array((values, (at, columns)), shape=(len(rows), len(place) + 1))
     constraints = LinearConstraint(matrix, [row.low for row in rows], [row.high for row in rows]) if rows else ()
     return milp(
         cost,
-        integrality=np.array([int(variable.kind != FLOAT) for variable in program.variables]),
-        bounds=Bounds([v.low for v in program.variables], [v.high for v in program.variables]),
+        integrality=np.array([*(int(variable.kind != FLOAT) for variable in program.variables), 0]),
+        bounds=Bounds([*(v.low for v in program.variables), room], [*(v.high for v in program.variables), MOST_ROOM]),
         constraints=constraints,
-        options={"time_limit": max(clock.left, LEAST_SECONDS)},
+        options={"time_limit": max(clock.left, LEAST_SECONDS), "mip_rel_gap": 0.0},
     )
 
 
@@ -172,7 +230,10 @@ def _row(expr: Expr, name: str, wholes: set[str]) -> Row | None:
         high = ceil(bound) - 1
     if is_whole and expr.op == ">":
         low = floor(bound) + 1
-    return Row(form[0], low, high, name)
+    if is_whole or expr.op not in ("<", ">"):
+        return Row(form[0], low, high, name)
+    size = max(map(abs, form[0].values()), default=0.0) or 1.0
+    return Row({one: value / size for one, value in form[0].items()}, low / size, high / size, name, is_strict=True)
 
 
 def _added(forms: list[Form | None], signs: list[float]) -> Form | None:

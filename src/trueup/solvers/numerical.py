@@ -1,7 +1,7 @@
 """Solves a stated power flow or quadratic program by its own constraints.
 
 What a perfect formalisation would give: no language model, nothing of an item but its last user message. Linear ones go
-to HiGHS, the others to SciPy.
+to HiGHS, the others to SciPy. Any solution will do: whether it is the only one is not asked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class NumericalSolver:
         question = stated(last_asked(problem.prompt))
         if question is None:
             return Solution("unreadable", reason="the last message states no power flow and no quadratic program")
-        return await solve_stated(self._worker, question, canonical_numbers)
+        return await solve_stated(self._worker, question, canonical_numbers, unique=False)
 
     async def close(self) -> None:
         """Kill the worker's process."""

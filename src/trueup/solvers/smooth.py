@@ -2,42 +2,52 @@
 
 Runs in the child process only. A solution that is found satisfies the program to a tolerance; a least value is a local
 one, the best of all starts, or the only one where the program is convex. That none was found proves nothing: the status
-is then `undecided`. Without an objective it is Levenberg and Marquardt's least squares within bounds (SciPy's trust
-region), with one sequential quadratic programming (Kraft 1988).
+is then `undecided`, as it is for one solution that is not proved to be the only one where that is asked. Without an
+objective it is Levenberg and Marquardt's least squares within bounds (SciPy's trust region), with one sequential
+quadratic programming (Kraft 1988).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, minimize
 
-from trueup.core.csp.program import FLOAT, MAXIMIZE, Expr, Node, Program, conjuncts
+from trueup.core.csp.program import FLOAT, MAXIMIZE, Expr, Node, Objective, Program, conjuncts
 from trueup.core.csp.values import value_of
 from trueup.core.errors import BadInput
+from trueup.solvers.backends import UNREACHED
+from trueup.solvers.clock import Clock
 from trueup.solvers.convex import degree, is_convex
 from trueup.solvers.gradient import value_and_slopes
+from trueup.solvers.only_solution import Box, System, is_only_solution
 
 Vector = NDArray[np.float64]
 STARTS = 24
 TOLERANCE = 1e-6
+ROOM = 1e-5
+"""By how much a strict comparison is made to hold, so that no rounding undoes it."""
+FAR, SHARE = 1e-4, 0.01
+"""Two solutions are two where they lie so far apart, and what each may be off is less than this share of it."""
+NEAR, RESOLVED = 1e-3, 1e-9
+UNPROVED = "one solution was found, which is not proved to be the only one; take any, or use z3"
 SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Smooth:
-    """What must come to 0 and what must not fall below it, in the order of the variables."""
+    """What must come to 0 and what must not fall below it, or strictly above, in the order of the variables."""
 
     names: tuple[str, ...]
     low: Vector
     high: Vector
     zeros: tuple[Expr, ...]
     floors: tuple[Expr, ...]
+    is_strict: NDArray[np.bool_]
 
     @property
     def is_linear(self) -> bool:
@@ -55,35 +65,96 @@ class Smooth:
                 jacobian[i, place[name]] = slope
         return np.nan_to_num(found, nan=1e6), np.nan_to_num(jacobian)
 
+    def above(self, x: Vector) -> tuple[Vector, NDArray[np.float64]]:
+        """How far each is above its floor, strict ones above one that is raised, and a row of slopes each."""
+        level, slopes = self.values(self.floors, x)
+        return level - ROOM * self.is_strict, slopes
+
     def violation(self, x: Vector) -> float:
-        """How far the worst of all is from holding."""
-        zeros, floors = self.values(self.zeros, x)[0], self.values(self.floors, x)[0]
-        return float(max(np.abs(zeros).max(initial=0.0), (-floors).max(initial=0.0)))
+        """How far the worst of all is from holding; a strict one holds within the tolerance of its raised floor."""
+        return float(max(np.abs(self.values(self.zeros, x)[0]).max(initial=0.0), (-self.above(x)[0]).max(initial=0.0)))
+
+    def named(self, x: Vector) -> dict[str, float]:
+        """A point as the value of each variable."""
+        return dict(zip(self.names, x.tolist(), strict=True))
 
 
-def solve_smooth(program: Program, limit_seconds: float) -> dict[str, Any]:
-    """The status and the best solution that was found within the time.
+def solve_smooth(program: Program, limit_seconds: float, *, unique: bool = True) -> dict[str, Any]:
+    """The status and the best solution that was found within the time; without an objective, another one.
 
     Raises BadInput for a program with whole numbers, or with logic in it.
     """
-    smooth, objective = _split(program), program.objective
-    sign = -1.0 if objective is not None and objective.sense == MAXIMIZE else 1.0
-    settles = objective is None or (is_convex(objective) and smooth.is_linear)
-    best: tuple[float, Vector] | None = None
-    end = time.monotonic() + limit_seconds
+    smooth, clock = _split(program), Clock(limit_seconds)
+    if program.objective is not None:
+        return _best(smooth, program.objective, clock)
+    first: Vector | None = None
+    sure: list[Vector] = []
     for start in _starts(smooth):
-        x, has_ended = _feasible(smooth, start), True
-        if objective is not None:
-            x, has_ended = _descended(smooth, objective.expr, sign, x)
+        x = _feasible(smooth, start)
         if smooth.violation(x) <= TOLERANCE:
-            worth = 0.0 if objective is None else sign * _at(smooth, objective.expr, x)
+            first = x if first is None else first
+            if not unique:
+                return {"status": "solved", "values": smooth.named(x)}
+            sure = _with(smooth, sure, x)
+        if len(sure) > 1 or not clock.left:
+            break
+    if len(sure) > 1:
+        return {"status": "not_unique", "values": smooth.named(sure[0]), "other": smooth.named(sure[1])}
+    if first is None:
+        return {"status": "undecided" if clock.left else "timeout"}
+    return _alone(smooth, first, clock)
+
+
+def _alone(smooth: Smooth, found: Vector, clock: Clock) -> dict[str, Any]:
+    """The reply where one solution was found and no other: it is `solved` where it is proved that there is none."""
+    system = System(smooth.names, smooth.zeros, smooth.floors)
+    values = smooth.named(found)
+    if is_only_solution(system, Box(smooth.low, smooth.high), found, clock):
+        return {"status": "solved", "values": values}
+    return {"status": "undecided" if clock.left else "timeout", "values": values, "reason": UNPROVED}
+
+
+def _with(smooth: Smooth, sure: list[Vector], x: Vector) -> list[Vector]:
+    """Solutions that are surely two, with a further one if it is surely another, or the first."""
+    here = _off_by(smooth, x)
+    if not sure:
+        return [x] if np.isfinite(here) else []
+    gap = float((np.abs(x - sure[0]) / np.maximum(1.0, np.abs(sure[0]))).max())
+    is_another = gap > FAR and here + _off_by(smooth, sure[0]) < SHARE * float(np.linalg.norm(x - sure[0]))
+    return [*sure, x] if is_another else sure
+
+
+def _off_by(smooth: Smooth, x: Vector) -> float:
+    """How far the next exact solution is, by Newton's step, in which floors that are nearly met are kept to."""
+    zeros, slopes = smooth.values(smooth.zeros, x)
+    above, rates = smooth.above(x)
+    tight = above < NEAR
+    residual = np.concatenate([zeros, np.minimum(above, 0.0)[tight]])
+    if not residual.size or not residual.any():
+        return 0.0
+    step = np.linalg.lstsq(np.vstack([slopes, rates[tight]]), residual, rcond=None)[0]
+    left = np.vstack([slopes, rates[tight]]) @ step - residual
+    return float(np.linalg.norm(step)) if np.abs(left).max() <= RESOLVED else float("inf")
+
+
+def _best(smooth: Smooth, objective: Objective, clock: Clock) -> dict[str, Any]:
+    """The least or greatest value of all starts, or of the first from where it is the only one."""
+    sign = -1.0 if objective.sense == MAXIMIZE else 1.0
+    loose = replace(smooth, is_strict=np.zeros(len(smooth.floors), bool))
+    settles = is_convex(objective) and smooth.is_linear
+    best: tuple[float, Vector] | None = None
+    for start in _starts(smooth):
+        x, has_ended = _descended(loose, objective.expr, sign, _feasible(smooth, start))
+        if loose.violation(x) <= TOLERANCE:
+            worth = sign * _at(smooth, objective.expr, x)
             best = (worth, x) if best is None or worth < best[0] else best
-        if time.monotonic() > end or (best is not None and settles and has_ended):
+        if not clock.left or (best is not None and settles and has_ended):
             break
     if best is None:
-        return {"status": "timeout" if time.monotonic() > end else "undecided"}
-    values = dict(zip(smooth.names, best[1].tolist(), strict=True))
-    return {"status": "solved", "values": values, **({} if objective is None else {"objective": sign * best[0]})}
+        return {"status": "undecided" if clock.left else "timeout"}
+    if (smooth.above(best[1])[0] < TOLERANCE - ROOM)[smooth.is_strict].any():
+        return {"status": "undecided", "reason": UNREACHED}
+    return {"status": "solved", "values": smooth.named(best[1]), "objective": sign * best[0]}
 
 
 def _split(program: Program) -> Smooth:
@@ -91,22 +162,23 @@ def _split(program: Program) -> Smooth:
     if whole is not None:
         raise BadInput(f"{whole!r} is no fraction, and the program is not linear; declare it as float or use z3")
     zeros: list[Expr] = []
-    floors: list[Expr] = []
+    floors: list[tuple[Expr, bool]] = []
     for constraint in program.constraints:
         for part in conjuncts(constraint.expr):
             _sort(part, zeros, floors)
+    exprs, is_strict = tuple(expr for expr, _ in floors), np.array([strict for _, strict in floors], bool)
     low, high = (np.array([getattr(v, end) for v in program.variables], float) for end in ("low", "high"))
-    return Smooth(tuple(v.name for v in program.variables), low, high, tuple(zeros), tuple(floors))
+    return Smooth(tuple(v.name for v in program.variables), low, high, tuple(zeros), exprs, is_strict)
 
 
-def _sort(part: Expr, zeros: list[Expr], floors: list[Expr]) -> None:
+def _sort(part: Expr, zeros: list[Expr], floors: list[tuple[Expr, bool]]) -> None:
     match part:
         case Node("==", (a, b)):
             zeros.append(Node("-", (a, b)))
-        case Node(">=" | ">", (a, b)):
-            floors.append(Node("-", (a, b)))
-        case Node("<=" | "<", (a, b)):
-            floors.append(Node("-", (b, a)))
+        case Node(">=" | ">" as op, (a, b)):
+            floors.append((Node("-", (a, b)), op == ">"))
+        case Node("<=" | "<" as op, (a, b)):
+            floors.append((Node("-", (b, a)), op == "<"))
         case _:
             raise BadInput("fractions go with comparisons by ==, <= and >= only; the back-end z3 takes logic over them")
 
@@ -121,11 +193,11 @@ def _starts(smooth: Smooth) -> Iterator[Vector]:
 
 def _feasible(smooth: Smooth, start: Vector) -> Vector:
     def residuals(x: Vector) -> Vector:
-        floors = smooth.values(smooth.floors, x)[0]
+        floors = smooth.above(x)[0]
         return np.concatenate([smooth.values(smooth.zeros, x)[0], np.minimum(floors, 0.0)])
 
     def slopes(x: Vector) -> NDArray[np.float64]:
-        floors, rates = smooth.values(smooth.floors, x)
+        floors, rates = smooth.above(x)
         return np.vstack([smooth.values(smooth.zeros, x)[1], rates * (floors < 0)[:, None]])
 
     if not smooth.zeros and not smooth.floors:

@@ -1,7 +1,8 @@
 """Solves logic over fractions and whole numbers by Z3, through its API.
 
 Runs in the child process only. Z3's own text parser is never given anything: it reads and writes files on command.
-Polynomials are exact; sine, cosine, exponentials and logarithms are not taken.
+Polynomials are exact; sine, cosine, exponentials and logarithms are not taken. A place outside of `element` breaks the
+constraint that it stands in, wherever it stands there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from trueup.core.csp.operators import OPERATORS, TRUTH
 from trueup.core.csp.program import BOOL, FLOAT, MAXIMIZE, Const, Expr, Node, Program, Ref, Table
 from trueup.core.csp.values import named
 from trueup.core.errors import BadInput, Unavailable
+from trueup.solvers.backends import UNREACHED
 
 MILLISECONDS = 1000
 DIGITS = 12
@@ -37,6 +39,7 @@ def solve_smt(program: Program, limit_seconds: float, *, unique: bool = True) ->
     if program.objective is not None:
         sense = solver.maximize if program.objective.sense == MAXIMIZE else solver.minimize
         goal = sense(terms.number(program.objective.expr))
+        solver.add(*terms.inside())
     found = solver.check(*names)
     if found == z3.unsat:
         return {"status": "unsatisfiable", "conflict": [names[core] for core in solver.unsat_core()]}
@@ -44,6 +47,8 @@ def solve_smt(program: Program, limit_seconds: float, *, unique: bool = True) ->
         return {"status": "timeout"}
     model = solver.model()
     values = {v.name: terms.read(model.eval(terms.vars[v.name], model_completion=True), v) for v in program.variables}
+    if goal is not None and not _is_number(goal.value()):
+        return {"status": "undecided", "reason": UNREACHED}
     if goal is not None:
         return {"status": "solved", "values": values, "objective": _number(goal.value())}
     return {"status": "solved", "values": values} | (_another(solver, names, terms, program, values) if unique else {})
@@ -70,7 +75,8 @@ def _post(solver: Any, program: Program, terms: Terms) -> dict[Any, str]:
     names = {}
     for i, constraint in enumerate(program.constraints):
         switch = terms.z3.Bool(f"constraint {i}")
-        solver.add(terms.z3.Implies(switch, terms.truth(constraint.expr)))
+        holds = terms.truth(constraint.expr)
+        solver.add(terms.z3.Implies(switch, terms.z3.And(holds, *terms.inside())))
         names[switch] = named(constraint)
     return names
 
@@ -83,6 +89,12 @@ class Terms:
         self.z3 = z3
         make = {BOOL: z3.Bool, FLOAT: z3.Real}
         self.vars = {variable.name: make.get(variable.kind, z3.Int)(variable.name) for variable in program.variables}
+        self._inside: list[Any] = []
+
+    def inside(self) -> list[Any]:
+        """That the places of every `element` since the last call name one of its cells."""
+        found, self._inside = self._inside, []
+        return found
 
     def domain(self, variable: Any) -> list[Any]:
         """What keeps a variable within its bounds."""
@@ -183,11 +195,17 @@ class Terms:
                     best = z3.If(other < best if op == "min" else other > best, other, best)
                 return best
             case "element":
+                self._inside.append(z3.Or([x[0] == i for i in range(1, len(x))]))
                 cell = x[-1]
                 for i in range(len(x) - 2, 0, -1):
                     cell = z3.If(x[0] == i, x[i], cell)
                 return cell
         raise BadInput(f"{op!r} is not taken by z3; the back-end scipy takes it over fractions")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether Z3 names a number; a bound that is approached and not reached it writes with an epsilon."""
+    return any(hasattr(value, way) for way in ("approx", "as_fraction", "as_long"))
 
 
 def _number(value: Any) -> float:

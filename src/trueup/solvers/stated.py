@@ -17,9 +17,11 @@ class Stated(Protocol):
     def answer(self, values: Any) -> str: ...
 
 
-async def solve_stated(worker: Worker, question: Stated, said: Callable[[str], str | None]) -> Solution:
-    """The solution in the words of the question; `said` reads its canonical form."""
-    reply = await worker.run({"stated": question.constraints()})
+async def solve_stated(
+    worker: Worker, question: Stated, said: Callable[[str], str | None], *, unique: bool = True
+) -> Solution:
+    """The solution in the words of the question; `said` reads its canonical form, without `unique` any one will do."""
+    reply = await worker.run({"stated": question.constraints(), "unique": unique})
     conflict, reason = tuple(reply.get("conflict", ())), reply.get("reason", "")
     if reply["status"] != "solved":
         return Solution(reply["status"], seconds=reply["seconds"], conflict=conflict, reason=reason)

@@ -39,6 +39,11 @@ def element(scope: Scope, name: str, places: Sequence[Expr]) -> Node:
     return Node("element", (place, *cells))
 
 
+def truth(value: bool) -> Node:
+    """What always holds, or never does."""
+    return Node("==", (Const(0), Const(0 if value else 1)))
+
+
 def total(terms: Sequence[Expr]) -> Expr:
     """Terms added up."""
     if len(terms) > 2:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from trueup.core.csp import build
 from trueup.core.csp.lexer import Token
 from trueup.core.csp.operators import OPERATORS
 from trueup.core.csp.program import Const, Expr, Node
-from trueup.core.csp.scope import Scope
+from trueup.core.csp.reader import Reader, placed, read_number
 from trueup.core.errors import BadInput
 
 SPELLINGS = {"=": "==", "->": "implies", "<->": "iff"}
@@ -19,58 +18,23 @@ NOT, NEG = OPERATORS["not"].power, 9
 ANYTHING = 0
 Places = tuple[int] | range
 """The places along one of an array's dimensions."""
-LARGEST, DIGITS, SHOWN = 10**15, 18, 20
-
-
-@dataclass(slots=True)
-class Reader:
-    """The tokens of a line, and how far they have been read."""
-
-    tokens: Sequence[Token]
-    scope: Scope
-    place: int = 0
-    depth: int = 0
-
-    @property
-    def here(self) -> Token:
-        """The next token."""
-        return self.tokens[self.place]
-
-    def take(self) -> Token:
-        """The next token, which is then behind us."""
-        token = self.tokens[self.place]
-        self.place += token.sort != "end"
-        return token
-
-    def skip(self, mark: str) -> bool:
-        """Whether this mark came next; if so it is behind us."""
-        token = self.tokens[self.place]
-        is_next = token.text == mark and token.sort in ("mark", "name")
-        self.place += is_next
-        return is_next
-
-    def want(self, mark: str) -> None:
-        """Raise BadInput unless this mark comes next."""
-        if not self.skip(mark):
-            raise self.error(f"{mark!r} is wanted here, not {self.shown()}")
-
-    def error(self, message: str) -> BadInput:
-        """An error at the next token."""
-        return BadInput(f"column {self.here.column}: {message}")
-
-    def shown(self) -> str:
-        """The next token in an error's words."""
-        return "the end of the line" if self.here.sort in ("end", "clue") else repr(self.here.text)
 
 
 def read_expression(reader: Reader, power: int = ANYTHING) -> Expr:
     """The longest expression from here whose operations bind tighter than `power`."""
     reader.depth += 1
-    reader.scope.limits.hold("depth", reader.depth)
-    left = _operand(reader)
-    while (op := _infix(reader)) and OPERATORS[op].power > power:
-        left = _behind(reader, left, op)
+    reader.hold("depth", reader.depth)
+    column = reader.here.column
+    left = _extended(reader, reader.marked(_operand(reader), column), power)
     reader.depth -= 1
+    return left
+
+
+def _extended(reader: Reader, left: Expr, power: int) -> Expr:
+    """An expression with the operations behind it that bind tighter than `power`."""
+    while (op := _infix(reader)) and OPERATORS[op].power > power:
+        column = reader.here.column
+        left = reader.marked(_behind(reader, left, op), column)
     return left
 
 
@@ -124,9 +88,9 @@ def _sum(reader: Reader, left: Expr) -> Expr:
 def _comparison(reader: Reader, left: Expr) -> Expr:
     links: list[Expr] = []
     while (op := _infix(reader)) in COMPARISONS:
-        reader.take()
+        column = reader.take().column
         right = read_expression(reader, OPERATORS["=="].power)
-        links.append(Node(str(op), (left, right)))
+        links.append(reader.marked(Node(str(op), (left, right)), column))
         left = right
     return links[0] if len(links) == 1 else Node("and", tuple(links))
 
@@ -134,7 +98,7 @@ def _comparison(reader: Reader, left: Expr) -> Expr:
 def _operand(reader: Reader) -> Expr:
     token = reader.here
     if token.sort == "number":
-        return Const(number(reader.take().text))
+        return Const(read_number(reader))
     if reader.skip("("):
         inner = read_expression(reader)
         reader.want(")")
@@ -151,21 +115,23 @@ def _operand(reader: Reader) -> Expr:
 
 def _named(reader: Reader) -> Expr:
     token = reader.take()
+    try:
+        return _meant(reader, token)
+    except BadInput as error:
+        raise placed(error, token.column) from None
+
+
+def _meant(reader: Reader, token: Token) -> Expr:
+    """What a name stands for, with what belongs to it."""
     if token.sort == "name" and token.text in ("true", "false"):
-        return Node("==", (Const(0), Const(0 if token.text == "true" else 1)))
+        return build.truth(token.text == "true")
     if token.sort == "name" and reader.here.text == "(" and reader.here.sort == "mark":
         return _call(reader, token)
     if reader.skip("["):
-        cells = _cells(reader, token.text)
-        if len(cells) != 1:
-            raise reader.error(f"these are {len(cells)} cells of {token.text!r}; one is wanted here")
-        return cells[0]
-    try:
-        if reader.skip("."):
-            return reader.scope.label(token.text, reader.take().text)
-        return reader.scope.expr(token.text)
-    except BadInput as error:
-        raise BadInput(f"column {token.column}: {error}") from None
+        return _one(_cells(reader, token.text), token.text)
+    if reader.skip("."):
+        return reader.scope.label(token.text, reader.take().text)
+    return reader.scope.expr(token.text)
 
 
 def _call(reader: Reader, token: Token) -> Expr:
@@ -178,7 +144,7 @@ def _call(reader: Reader, token: Token) -> Expr:
         return _table(reader)
     if token.text not in CALLS:
         offered = ", ".join(sorted(CALLS | {"spells", "table"}))
-        raise BadInput(f"column {token.column}: there is no {token.text!r}; known: {offered}")
+        raise BadInput(f"there is no {token.text!r}; known: {offered}")
     return Node(token.text, tuple(read_list(reader, ")")))
 
 
@@ -197,29 +163,35 @@ def _several(reader: Reader) -> list[Expr]:
     if reader.skip("["):
         return read_list(reader, "]")
     ahead = reader.tokens[reader.place + 1] if reader.here.sort != "end" else reader.here
-    if reader.here.sort == "name" and ahead.text == "[" and (slice_ := _slice(reader)) is not None:
-        return slice_
+    if reader.here.sort in ("name", "quoted") and ahead.text == "[":
+        return _slice(reader)
     if (
         reader.here.sort in ("name", "quoted")
         and reader.here.text in reader.scope.arrays
         and ahead.text in (",", ")", "]")
     ):
-        name = reader.take().text
-        sizes = reader.scope.arrays[name]
-        return [*reader.scope.cells(name, [range(1, size + 1) for size in sizes])]
+        return [*reader.scope.all_cells(reader.take().text)]
     return [read_expression(reader)]
 
 
-def _slice(reader: Reader) -> list[Expr] | None:
-    """The cells of a slice that is a whole argument; None, and nothing read, where more follows."""
-    before = reader.place
-    name = reader.take().text
+def _slice(reader: Reader) -> list[Expr]:
+    """The cells of a slice that is a whole argument; where more follows, the expression that begins with the cell."""
+    token = reader.take()
     reader.want("[")
-    cells = _cells(reader, name)
-    if reader.here.text in (",", ")", "]"):
-        return cells
-    reader.place = before
-    return None
+    try:
+        cells = _cells(reader, token.text)
+        if reader.here.text in (",", ")", "]"):
+            return cells
+        first = reader.marked(_one(cells, token.text), token.column)
+    except BadInput as error:
+        raise placed(error, token.column) from None
+    return [_extended(reader, first, ANYTHING)]
+
+
+def _one(cells: Sequence[Expr], name: str) -> Expr:
+    if len(cells) != 1:
+        raise BadInput(f"these are {len(cells)} cells of {name!r}; one is wanted here")
+    return cells[0]
 
 
 def _cells(reader: Reader, name: str) -> list[Expr]:
@@ -233,9 +205,9 @@ def _cells(reader: Reader, name: str) -> list[Expr]:
     named = [place for place in places if isinstance(place, tuple | range)]
     if len(named) == len(places):
         return [*reader.scope.cells(name, named)]
-    chosen = [Const(place[0]) if isinstance(place, tuple | range) else place for place in places]
     if any(len(place) != 1 for place in named):
-        raise reader.error(f"a slice of {name!r} and a place that is not a number cannot go together")
+        raise BadInput(f"a slice of {name!r} and a place that is not a number cannot go together")
+    chosen = [Const(place[0]) if isinstance(place, tuple | range) else place for place in places]
     return [build.element(reader.scope, name, chosen)]
 
 
@@ -251,14 +223,3 @@ def _place(reader: Reader, name: str, axis: int) -> Places | Expr:
             raise reader.error("a range of cells runs between numbers")
         return range(int(place.value), int(last.value) + 1)
     return (int(place.value),)
-
-
-def number(text: str) -> int | float:
-    """The number that digits stand for, whole where they have no point.
-
-    Raises BadInput for one that no solver holds exactly.
-    """
-    value = int(text) if text.isdecimal() and len(text) <= DIGITS else float(text)
-    if abs(value) > LARGEST:
-        raise BadInput(f"{text[:SHOWN]} is beyond {LARGEST:,}; scale the program")
-    return value

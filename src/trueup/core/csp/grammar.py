@@ -2,69 +2,98 @@
 
 It is made from the same table of operations that the reader uses. Given names, it lets a writer use no others, so that
 it cannot invent an entity; what it allows may still be refused for its sense, such as a number where a truth is wanted.
+Of what the reader takes it leaves out remarks and empty lines, which a writer may go on with without end, and second
+spellings (`=`, `->`, `<->`, more than one blank), which say no more than the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trueup.core.csp.expressions import CALLS, COMPARISONS
 from trueup.core.csp.write import quoted
 
 LEVELS = (("iff", ("iff",)), ("implies", ("implies",)), ("or", ("or",)), ("and", ("and",)))
+FREE_NAME = r'[a-zA-Z_] [a-zA-Z0-9_]* | "\"" [^"\n]+ "\""'
+SIZE_DIGITS, WHOLE_DIGITS, FRACTION_DIGITS = 6, 10, 17
 DECLARED = r"""
-declaration ::= numbers | choices | truths | labels | words
-numbers ::= number-kind " " names " in " number ".." number
-choices ::= "int " names " in {" number (", " number)* "}"
+declaration ::= numbers | choices | truths | labels | members | words
+numbers ::= ("int" | "float" | "var") " " names " in " number ".." number
+choices ::= ("int" | "var") " " names " in {" whole (comma whole)* "}"
 truths ::= ("bool " | "letter ") names
-labels ::= "enum " name ": " name (", " name)* | "var " names " in " name
-words ::= "lexicon " name ": " word (", " word)*
-number-kind ::= "int" | "float"
-names ::= declared (", " declared)*
-declared ::= name ("[" digits ("," digits)* "]")?
-word ::= [a-z]+
+labels ::= "enum " name ":" blank said (comma said)*
+members ::= "var " names " in " name
+words ::= "lexicon " name ":" blank word (comma word)*
+names ::= declared (comma declared)*
+declared ::= name ("[" digits (comma digits)* "]")?
+said ::= name | digits
+word ::= [a-zA-Z]+ | "\"" [a-zA-Z]+ "\""
 """
-SHARED = r"""
-number ::= "-"? digits ("." digits)?
-digits ::= [0-9] [0-9]? [0-9]? [0-9]? [0-9]? [0-9]?
+EXPRESSIONS = r"""
+not-level ::= "not "* compared
+sum ::= product (blank ("+" | "-") blank product)*
+product ::= power (blank ("*" | "/") blank power)*
+power ::= atom (blank "^" blank atom)*
+atom ::= number | "true" | "false" | cell | label | call | "(" expression ")" | "-" atom
+cell ::= name ("[" expression (comma expression)* "]")?
+slice ::= name "[" place (comma place)* "]"
+place ::= "*" | range | expression
+range ::= whole ".." whole
+arguments ::= argument (comma argument)*
+argument ::= expression | slice | "[" arguments "]"
+table ::= "table((" arguments ")" (comma "(" item (comma item)* ")")+ ")"
+item ::= whole | name | label
+"""
+SHARED = rf"""
+number ::= whole ("." [0-9]{" [0-9]?" * (FRACTION_DIGITS - 1)})? ([eE] [-+]? [0-9] [0-9]?)?
+whole ::= "-"? [0-9]{" [0-9]?" * (WHOLE_DIGITS - 1)}
+digits ::= [0-9]{" [0-9]?" * (SIZE_DIGITS - 1)}
+comma ::= "," blank
+blank ::= " "?
 clue ::= " #" [a-zA-Z0-9_.-]+
 """
 
 
-def grammar(names: Sequence[str] = ()) -> str:
-    """GBNF of a program; with names, of its constraints alone, in which those are the only names."""
+def grammar(
+    names: Sequence[str] = (), enums: Mapping[str, Sequence[str]] | None = None, lexicons: Sequence[str] = ()
+) -> str:
+    """GBNF of a program; with names, of its constraints alone, in which those are the only names.
+
+    Labels are named by themselves, those in `enums` behind their enumeration too; `lexicons` are the ones of `spells`.
+    """
     rules = [
         f'root ::= {"statement" if names else "declaration"} ("\\n" statement)* "\\n"?',
         "statement ::= constraint" + ("" if names else " | declaration | objective"),
         'constraint ::= "con " expression clue?',
-        'objective ::= ("minimize " | "maximize ") expression',
-        *_expressions(names),
+        *([] if names else ['objective ::= ("minimize " | "maximize ") expression']),
+        _expressions(names, enums or {}, lexicons),
     ]
-    kept = [rule for rule in rules if not (names and rule.startswith("objective"))]
-    return "\n".join(kept) + ("" if names else DECLARED.rstrip()) + SHARED
+    return "\n".join(rules) + ("" if names else DECLARED.rstrip()) + SHARED
 
 
-def condition_grammar(names: Sequence[str]) -> str:
+def condition_grammar(
+    names: Sequence[str], enums: Mapping[str, Sequence[str]] | None = None, lexicons: Sequence[str] = ()
+) -> str:
     """GBNF of what stands behind `con` in one line, without a clue; these are the only names in it."""
-    return "\n".join(['root ::= " " expression', *_expressions(names)]) + SHARED
+    return 'root ::= " " expression\n' + _expressions(names, enums or {}, lexicons) + SHARED
 
 
-def _expressions(names: Sequence[str]) -> list[str]:
-    return [
+def _expressions(names: Sequence[str], enums: Mapping[str, Sequence[str]], lexicons: Sequence[str]) -> str:
+    calls = [f'({_either(sorted(CALLS))}) "(" arguments ")"', "table"]
+    rules = [
         f"expression ::= {LEVELS[0][0]}-level",
         *_logic(),
-        'not-level ::= "not "? compared',
-        f"compared ::= sum (({_either(sorted(COMPARISONS), ' ')}) sum)*",
-        'sum ::= product ((" + " | " - ") product)*',
-        'product ::= power ((" * " | " / ") power)*',
-        'power ::= atom ("^" atom)?',
-        'atom ::= number | place | call | "(" expression ")" | "-" atom',
-        'place ::= name ("[" expression ("," expression)* "]")?',
-        f'call ::= ({_either(sorted(CALLS))}) "(" expression (", " expression)* ")" | table',
-        'table ::= "table((" place (", " place)* ")" (", (" item (", " item)* ")")+ ")"',
-        "item ::= number | name",
-        _name_rule(names),
+        f"compared ::= sum (blank ({_either(sorted(COMPARISONS))}) blank sum)*",
+        f"name ::= {_names(names) if names else FREE_NAME}",
     ]
+    if lexicons or not names:
+        rules.append(f'spells ::= "spells(" ({_names(lexicons) if names else "name"}) comma arguments ")"')
+        calls.append("spells")
+    if enums or not names:
+        rules.append("label ::= " + (_labels(enums) if names else 'name "." said'))
+    rules.append(f"call ::= {' | '.join(calls)}")
+    operands = EXPRESSIONS if enums or not names else EXPRESSIONS.replace(" | label", "")
+    return "\n".join(rules) + operands.rstrip()
 
 
 def _logic() -> list[str]:
@@ -76,14 +105,17 @@ def _logic() -> list[str]:
     ]
 
 
-def _either(words: Sequence[str], around: str = "") -> str:
-    return " | ".join(f'"{around}{word}{around}"' for word in words)
+def _labels(enums: Mapping[str, Sequence[str]]) -> str:
+    """Labels behind their enumerations."""
+    return " | ".join(f'{_text(quoted(enum))} "." ({_names(labels)})' for enum, labels in enums.items())
 
 
-def _name_rule(names: Sequence[str]) -> str:
-    if not names:
-        return 'name ::= [a-zA-Z_] [a-zA-Z0-9_]* | "\\"" [^"\\n]+ "\\""'
-    return f"name ::= {' | '.join(_text(quoted(name)) for name in names)}"
+def _names(names: Sequence[str]) -> str:
+    return " | ".join(_text(quoted(name)) for name in names)
+
+
+def _either(words: Sequence[str]) -> str:
+    return " | ".join(f'"{word}"' for word in words)
 
 
 def _text(word: str) -> str:

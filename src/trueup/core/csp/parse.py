@@ -14,14 +14,15 @@ language of somebody else's, and everything is bounded by `Limits`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from trueup.core.csp.expressions import Reader, number, read_expression
-from trueup.core.csp.lexer import tokens
+from trueup.core.csp.expressions import read_expression
+from trueup.core.csp.lexer import Token, tokens
 from trueup.core.csp.limits import LIMITS, Limits
-from trueup.core.csp.program import FLOAT, INT, MAXIMIZE, MINIMIZE, Constraint, Objective, Program
+from trueup.core.csp.program import FLOAT, INT, MAXIMIZE, MINIMIZE, Constraint, Expr, Objective, Program, Variable
+from trueup.core.csp.reader import Reader, placed, read_number
 from trueup.core.csp.scope import LETTER, Domain, Scope, bool_domain, range_domain, set_domain
-from trueup.core.csp.types import verified
+from trueup.core.csp.types import SenselessError, size_of, size_of_truth
 from trueup.core.errors import BadInput
 
 DIGITS = 9
@@ -36,9 +37,10 @@ class Draft:
         self.scope = Scope(limits)
         self.constraints: list[Constraint] = []
         self.objective: Objective | None = None
+        self.nodes = 0
 
     def program(self) -> Program:
-        """The program so far, not yet verified."""
+        """The program so far."""
         return Program(tuple(self.scope.variables.values()), tuple(self.constraints), self.objective)
 
 
@@ -53,43 +55,58 @@ def parse(text: str, limits: Limits = LIMITS) -> Program:
         try:
             read_line(draft, line, number_)
         except BadInput as error:
-            raise BadInput(
-                f"line {number_}, {error}" if "column" in str(error)[:6] else f"line {number_}: {error}"
-            ) from None
+            raise BadInput(f"line {number_}, {error}") from None
     if not draft.scope.variables:
         raise BadInput("the program declares no variable; begin with a line such as `int a, b in 1..4`")
-    return verified(draft.program(), limits)
+    return draft.program()
 
 
 def read_line(draft: Draft, line: str, number_: int = 0) -> None:
     """Take one line up into the draft.
 
-    Raises BadInput for what the language does not allow.
+    Raises BadInput, with the column, for what the language does not allow or the limits exceed.
     """
     reader = Reader(tokens(line), draft.scope)
     if reader.here.sort in ("end", "clue"):
         return
-    word = reader.take().text
+    column, word = reader.here.column, reader.take().text
     statement = _STATEMENTS.get(word)
-    if statement is not None:
+    try:
+        if statement is None:
+            raise BadInput(f"a line begins with {', '.join(_STATEMENTS)}, not {word!r}")
         statement(draft, reader, word, number_)
-    else:
-        raise BadInput(f"column 1: a line begins with {', '.join(_STATEMENTS)}, not {word!r}")
+    except BadInput as error:
+        raise placed(error, column) from None
     if reader.here.sort not in ("end", "clue"):
         raise reader.error(f"{reader.shown()} does not belong here")
 
 
 def _constraint(draft: Draft, reader: Reader, word: str, number_: int) -> None:
-    expr = read_expression(reader)
+    reader.hold("constraints", len(draft.constraints) + 1)
+    expr = _sensible(draft, reader, size_of_truth)
     clue = reader.take().text[1:].strip() if reader.here.sort == "clue" else ""
-    draft.scope.limits.hold("constraints", len(draft.constraints) + 1)
     draft.constraints.append(Constraint(expr, clue, number_))
 
 
 def _objective(draft: Draft, reader: Reader, word: str, number_: int) -> None:
     if draft.objective is not None:
         raise BadInput("there is an objective already; a program has one")
-    draft.objective = Objective(word, read_expression(reader))
+    draft.objective = Objective(word, _sensible(draft, reader, size_of))
+
+
+def _sensible(draft: Draft, reader: Reader, size: Callable[[Expr, Mapping[str, Variable], Limits], int]) -> Expr:
+    """An expression that makes sense, within the limits."""
+    column = reader.here.column
+    expr = read_expression(reader)
+    try:
+        draft.nodes += size(expr, draft.scope.variables, draft.scope.limits)
+        draft.scope.limits.hold("nodes", draft.nodes)
+    except SenselessError as error:
+        _, at = reader.columns.get(id(error.expr), (expr, column))
+        raise placed(error, at) from None
+    except BadInput as error:
+        raise placed(error, column) from None
+    return expr
 
 
 def _number_variables(draft: Draft, reader: Reader, word: str, number_: int) -> None:
@@ -112,29 +129,36 @@ def _variables(draft: Draft, reader: Reader, domain: Domain | None, kind: str = 
     if domain is None:
         reader.want("in")
         domain = _domain(draft, reader, kind)
-    for name, sizes in named:
-        draft.scope.declare(name, sizes, domain)
+    for token, sizes in named:
+        try:
+            draft.scope.declare(token.text, sizes, domain)
+        except BadInput as error:
+            raise placed(error, token.column) from None
 
 
-def _declared(reader: Reader) -> tuple[str, list[int]]:
+def _declared(reader: Reader) -> tuple[Token, list[int]]:
     if reader.here.sort not in ("name", "quoted"):
         raise reader.error(f"a name is wanted here, not {reader.shown()}")
-    name, sizes = reader.take().text, []
+    name, sizes = reader.take(), []
     if reader.skip("["):
         sizes.append(_whole(reader))
         while reader.skip(","):
             sizes.append(_whole(reader))
         reader.want("]")
         if not all(sizes):
-            raise reader.error(f"array {name!r} has a size of 0; give at least 1")
+            raise reader.error(f"array {name.text!r} has a size of 0; give at least 1")
     return name, sizes
 
 
 def _domain(draft: Draft, reader: Reader, kind: str) -> Domain:
     """The bounds of numbers, or for `var` an enumeration too."""
-    if kind == VAR and reader.here.sort in ("name", "quoted"):
-        return draft.scope.domain_of(reader.take().text)
-    return _bounds(reader, INT if kind == VAR else kind, draft.scope.limits)
+    column = reader.here.column
+    try:
+        if kind == VAR and reader.here.sort in ("name", "quoted"):
+            return draft.scope.domain_of(reader.take().text)
+        return _bounds(reader, INT if kind == VAR else kind, draft.scope.limits)
+    except BadInput as error:
+        raise placed(error, column) from None
 
 
 def _bounds(reader: Reader, kind: str, limits: Limits) -> Domain:
@@ -150,15 +174,22 @@ def _bounds(reader: Reader, kind: str, limits: Limits) -> Domain:
 
 
 def _enum(draft: Draft, reader: Reader, word: str, number_: int) -> None:
-    name = _declared(reader)[0]
-    reader.want(":")
-    draft.scope.enumerate(name, _words(reader))
+    _listed(reader, draft.scope.enumerate)
 
 
 def _lexicon(draft: Draft, reader: Reader, word: str, number_: int) -> None:
+    _listed(reader, draft.scope.list_words)
+
+
+def _listed(reader: Reader, take: Callable[[str, Sequence[str]], None]) -> None:
+    """A name and behind a colon its words, taken up."""
     name = _declared(reader)[0]
     reader.want(":")
-    draft.scope.list_words(name, _words(reader))
+    words = _words(reader)
+    try:
+        take(name.text, words)
+    except BadInput as error:
+        raise placed(error, name.column) from None
 
 
 def _words(reader: Reader) -> list[str]:
@@ -175,7 +206,7 @@ def _signed(reader: Reader) -> int | float:
     sign = -1 if reader.skip("-") else 1
     if reader.here.sort != "number":
         raise reader.error(f"a number is wanted here, not {reader.shown()}")
-    return sign * number(reader.take().text)
+    return sign * read_number(reader)
 
 
 def _whole(reader: Reader) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 
 from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.parse import parse
 from trueup.core.csp.program import Program
 from trueup.core.csp.wire import from_json
 from trueup.core.errors import BadInput
+from trueup.core.types import Json
 
 FENCE = "```"
 
@@ -24,10 +27,19 @@ def read_program(text: str, limits: Limits = LIMITS) -> Program:
     if not stated.startswith("{"):
         return parse(stated, limits)
     try:
-        value = json.loads(stated)
+        value = json.loads(stated, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"the program is not valid JSON: {error}") from None
     return from_json(value, limits)
+
+
+def _each_once(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
+    """An object, of which JSON itself would keep the last of two values under one key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise BadInput(f"the program's JSON has the key {twice!r} twice in one object; leave one out")
+    return found
 
 
 def is_program(text: str, limits: Limits = LIMITS) -> bool:

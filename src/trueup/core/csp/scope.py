@@ -49,6 +49,8 @@ class Scope:
             self.arrays[name] = tuple(sizes)
         for place in product(*(range(1, size + 1) for size in sizes)):
             full = cell(name, place) if sizes else name
+            if full in self.variables:
+                raise BadInput(f"{full!r} is declared twice; choose another name for one of them")
             self.variables[full] = Variable(
                 full, domain.kind, domain.low, domain.high, domain.values, domain.enum, labels
             )
@@ -110,6 +112,10 @@ class Scope:
             if outside is not None:
                 raise BadInput(f"{name!r} has places 1 to {size}, not {outside}")
         return [Ref(cell(name, place)) for place in product(*places)]
+
+    def all_cells(self, name: str) -> list[Ref]:
+        """Every cell of an array."""
+        return self.cells(name, [range(1, size + 1) for size in self._sizes(name)])
 
     def along(self, name: str, axis: int) -> range:
         """All places of an array along one of its dimensions."""

@@ -27,42 +27,76 @@ class Kind:
 A_NUMBER, A_TRUTH = Kind(NUMBER), Kind(TRUTH)
 
 
+class SenselessError(BadInput):
+    """An operation that is given what it does not take; `expr` is the operation."""
+
+    def __init__(self, reason: str, expr: Expr) -> None:
+        """Say why."""
+        super().__init__(reason)
+        self.expr = expr
+
+
 def kind_of(expr: Expr, variables: Mapping[str, Variable]) -> Kind:
     """The kind of an expression.
 
-    Raises BadInput where an operation is given what it does not take, UnknownName for a variable that there is not.
+    Raises SenselessError where an operation is given what it does not take, UnknownName for a variable or an operation
+    that there is not.
     """
     if isinstance(expr, Ref):
         variable = variables.get(expr.name)
         if variable is None:
             raise UnknownName("variable", expr.name, variables)
         return _kind(TRUTH if variable.kind == BOOL else NUMBER, variable.enum)
-    if isinstance(expr, Node):
-        return _kind_of_node(expr.op, [kind_of(arg, variables) for arg in expr.args])
-    return _kind(NUMBER, expr.enum) if isinstance(expr, Const) else _kind_of_table(expr.columns, expr.rows, variables)
+    if isinstance(expr, Const):
+        return _kind(NUMBER, expr.enum)
+    args = expr.columns if isinstance(expr, Table) else expr.args
+    kinds = [kind_of(arg, variables) for arg in args]
+    return _kind_of_table(expr) if isinstance(expr, Table) else _kind_of_node(expr, kinds)
 
 
 def verified(program: Program, limits: Limits = LIMITS) -> Program:
     """The program, if it is within the limits and every expression makes sense.
 
-    Raises BadInput, with the line where it is known, for the first that does not.
+    Raises BadInput, with the line or the place where it is known, for the first that does not.
     """
     limits.hold("variables", len(program.variables))
     limits.hold("constraints", len(program.constraints))
     variables = {variable.name: variable for variable in program.variables}
     total = 0
-    for constraint in program.constraints:
+    for i, constraint in enumerate(program.constraints):
         try:
-            total += _measured(constraint.expr, limits)
-            if kind_of(constraint.expr, variables).base != TRUTH:
-                raise BadInput("this is a number, not something that holds or does not; compare it with something")
+            total += size_of_truth(constraint.expr, variables, limits)
+            limits.hold("nodes", total)
         except BadInput as error:
-            raise BadInput(f"line {constraint.line}: {error}") if constraint.line else error from None
+            where = f"line {constraint.line}" if constraint.line else f"constraints[{i}]"
+            raise BadInput(f"{where}: {error}") from None
     if program.objective is not None:
-        total += _measured(program.objective.expr, limits)
-        kind_of(program.objective.expr, variables)
-    limits.hold("nodes", total)
+        try:
+            limits.hold("nodes", total + size_of(program.objective.expr, variables, limits))
+        except BadInput as error:
+            raise BadInput(f"objective: {error}") from None
     return program
+
+
+def size_of_truth(expr: Expr, variables: Mapping[str, Variable], limits: Limits) -> int:
+    """The size of an expression that makes sense as a constraint.
+
+    Raises BadInput where it does not, or exceeds the limits.
+    """
+    size = _measured(expr, limits)
+    if kind_of(expr, variables).base != TRUTH:
+        raise BadInput("this is a number, not something that holds or does not; compare it with something")
+    return size
+
+
+def size_of(expr: Expr, variables: Mapping[str, Variable], limits: Limits) -> int:
+    """The operations and operands of an expression that makes sense.
+
+    Raises BadInput where it does not, or exceeds the limits.
+    """
+    size = _measured(expr, limits)
+    kind_of(expr, variables)
+    return size
 
 
 def _measured(expr: Expr, limits: Limits) -> int:
@@ -83,39 +117,42 @@ def _measured(expr: Expr, limits: Limits) -> int:
     return count
 
 
-def _kind_of_table(columns: Sequence[Expr], rows: Sequence[Sequence[int]], variables: Mapping[str, Variable]) -> Kind:
-    for column in columns:
-        kind_of(column, variables)
-    wrong = next((row for row in rows if len(row) != len(columns)), None)
+def _kind_of_table(table: Table) -> Kind:
+    wide = len(table.columns)
+    wrong = next((row for row in table.rows if len(row) != wide), None)
     if wrong is not None:
-        raise BadInput(f"a row of the table has {len(wrong)} values for {len(columns)} columns")
+        raise SenselessError(f"a row of the table has {len(wrong)} values for {wide} columns", table)
     return A_TRUTH
 
 
-def _kind_of_node(op: str, args: Sequence[Kind]) -> Kind:
+def _kind_of_node(node: Node, args: Sequence[Kind]) -> Kind:
+    op = node.op
     if op not in OPERATORS:
         raise UnknownName("operation", op, OPERATORS)
     operator = OPERATORS[op]
     if len(args) < operator.least or (operator.most is not None and len(args) > operator.most):
         wants = operator.least if operator.least == operator.most else f"at least {operator.least}"
-        raise BadInput(f"{op!r} takes {wants} arguments, not {len(args)}")
+        raise SenselessError(f"{op!r} takes {wants} arguments, not {len(args)}", node)
     if operator.takes == TRUTH and any(arg.base != TRUTH for arg in args):
-        raise BadInput(f"{op!r} takes what holds or does not, not a number; compare the number with something")
-    return _kind(operator.gives, _enum_of(op, args))
+        raise SenselessError(
+            f"{op!r} takes what holds or does not, not a number; compare the number with something", node
+        )
+    return _kind(operator.gives, _enum_of(node, args))
 
 
-def _enum_of(op: str, args: Sequence[Kind]) -> str:
+def _enum_of(node: Node, args: Sequence[Kind]) -> str:
     """The enumeration that the result counts in; none for most operations."""
+    op = node.op
     if op in MATCHED or op == "element":
         compared = args[1:] if op == "element" else args
         for a, b in pairwise(compared):
             if a.enum != b.enum:
-                raise BadInput(f"{op!r} compares {_named(a)} with {_named(b)}; both must be of one kind")
+                raise SenselessError(f"{op!r} compares {_named(a)} with {_named(b)}; both must be of one kind", node)
         return compared[0].enum if op == "element" else ""
     if op in SHIFTS:
         enums = [arg.enum for arg in args]
         if op == "+" and all(enums):
-            raise BadInput(f"two values of {enums[0]} cannot be added; add a number to one of them")
+            raise SenselessError(f"two values of {enums[0]} cannot be added; add a number to one of them", node)
         return enums[0] if op == "-" and not enums[1] else enums[0] or enums[1] if op == "+" else ""
     return ""
 

@@ -1,20 +1,27 @@
 """A constraint program as JSON, both ways.
 
-    {"variables": [{"name": "a", "type": "int", "low": 1, "high": 4}, {"name": "front", "type": "Colour"}],
+    {"variables": [{"name": "a", "type": "int", "low": 1, "high": 4}, {"name": "front", "type": "Colour"},
+                   {"name": "grid", "type": "int", "values": [1, 2, 4], "size": [2, 3]},
+                   {"name": "x", "type": "letter"}],
      "enums": {"Colour": ["red", "green"]},
-     "constraints": [{"expr": ["<", "a", 3], "clue": "1"}, {"expr": ["==", "front", ["label", "Colour", "red"]]}],
-     "objective": {"sense": "minimize", "expr": "a"}}
+     "lexicons": {"short": ["a", "I"]},
+     "constraints": [{"expr": ["<", "a", 3], "clue": "1"}, {"expr": ["==", "front", ["label", "Colour", "red"]]},
+                     {"expr": ["alldifferent", ["cell", "grid", 1, "*"], ["cell", "grid", "a", 2]]},
+                     {"expr": ["spells", "short", "x"]}],
+     "objective": {"sense": "minimize", "expr": ["sum", "grid"]}}
 
-An expression is a number, a variable's name, or a list: an operation and its arguments; `["label", ENUM, NAME]` is a
-label and `["table", [COLUMN, ...], [[NUMBER, ...], ...]]` a table.
+An expression is a number, true, false, a variable's name, or a list: an operation and its arguments. `["label", ENUM,
+NAME]` is a label, `["table", [COLUMN, ...], [[NUMBER, ...], ...]]` a table, `["spells", LEXICON, LETTER, ...]` a word.
+A place in `["cell", ARRAY, PLACE, ...]` is an expression, "*" for all or `["..", FIRST, LAST]`; several cells, or an
+array's name alone, are as many arguments. What a key says that is not known here is an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from trueup.core.csp.expressions import LARGEST
+from trueup.core.csp import build
 from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.program import (
     BOOL,
@@ -31,12 +38,16 @@ from trueup.core.csp.program import (
     Ref,
     Table,
 )  # fmt: skip
+from trueup.core.csp.reader import LARGEST
 from trueup.core.csp.scope import LETTER, Domain, Scope, bool_domain, range_domain, set_domain
 from trueup.core.csp.types import verified
-from trueup.core.errors import BadInput
+from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
 
 SHOWN_CHARS = 60
+PROGRAM = ("variables", "enums", "lexicons", "constraints", "objective")
+BOUNDS = {BOOL: (), INT: ("low", "high"), FLOAT: ("low", "high")}
+"""What a variable of each type says beside its name and sizes; others take no bounds."""
 
 
 def from_json(value: Json, limits: Limits = LIMITS) -> Program:
@@ -44,13 +55,14 @@ def from_json(value: Json, limits: Limits = LIMITS) -> Program:
 
     Raises BadInput, saying where, for what it may not hold or what exceeds the limits.
     """
-    table = _is(dict, value, "the program")
+    table = _object(value, "the program", PROGRAM)
     scope = Scope(limits)
-    for name, labels in _is(dict, table.get("enums", {}), "enums").items():
-        scope.enumerate(name, [_is(str, label, f"enums.{name}") for label in _is(list, labels, f"enums.{name}")])
+    for name, labels in _lists(table, "enums"):
+        scope.enumerate(name, labels)
+    for name, words in _lists(table, "lexicons"):
+        scope.list_words(name, words)
     for i, row in enumerate(_is(list, table.get("variables", []), "variables")):
-        row = _is(dict, row, f"variables[{i}]")
-        scope.declare(_is(str, row.get("name"), f"variables[{i}].name"), (), _domain(scope, row, f"variables[{i}]"))
+        _declare(scope, row, f"variables[{i}]")
     if not scope.variables:
         raise BadInput("variables: there are none; give at least one")
     rows = _is(list, table.get("constraints", []), "constraints")
@@ -92,7 +104,8 @@ def _variable(variable: Any) -> dict[str, Any]:
 def _written(expr: Expr, labels: Mapping[str, Sequence[str]]) -> Json:
     match expr:
         case Const(value, enum):
-            return ["label", enum, labels[enum][int(value)]] if enum else value
+            # A label of an enumeration that no variable takes is compared with its like alone: its number will do.
+            return ["label", enum, labels[enum][int(value)]] if enum in labels else value
         case Ref(name):
             return name
         case Table(columns, rows):
@@ -101,50 +114,123 @@ def _written(expr: Expr, labels: Mapping[str, Sequence[str]]) -> Json:
             return [op, *(_written(arg, labels) for arg in args)]
 
 
-def _domain(scope: Scope, row: Mapping[str, Json], where: str) -> Domain:
-    kind = _is(str, row.get("type"), f"{where}.type")
+def _lists(table: Mapping[str, Json], part: str) -> Iterator[tuple[str, list[str]]]:
+    """The names in a part of the program, each with its texts."""
+    for name, texts in _is(dict, table.get(part, {}), part).items():
+        where = f"{part}.{name}"
+        yield name, [_is(str, text, where) for text in _is(list, texts, where)]
+
+
+def _declare(scope: Scope, row: Json, where: str) -> None:
+    row = _is(dict, row, where)
+    name, kind = _is(str, row.get("name"), f"{where}.name"), _is(str, row.get("type"), f"{where}.type")
+    bounds = ("values",) if kind == INT and "values" in row else BOUNDS.get(kind, ())
+    _object(row, where, ("name", "type", "size", *bounds))
+    sizes = [_is(int, size, f"{where}.size") for size in _is(list, row.get("size", []), f"{where}.size")]
+    if not all(size > 0 for size in sizes):
+        raise BadInput(f"{where}.size is {_short(sizes)}; a size is at least 1")
     try:
-        if kind == BOOL:
-            return bool_domain()
-        if kind not in (INT, FLOAT):
-            return scope.domain_of(kind)
-        if kind == INT and "values" in row:
-            return set_domain([_is(int, v, f"{where}.values") for v in _is(list, row["values"], where)], scope.limits)
-        low, high = _number(row.get("low"), f"{where}.low"), _number(row.get("high"), f"{where}.high")
-        return range_domain(kind, low, high, scope.limits)
+        scope.declare(name, sizes, _domain(scope, row, kind, where))
     except BadInput as error:
         raise error if str(error).startswith(where) else BadInput(f"{where}: {error}") from None
 
 
+def _domain(scope: Scope, row: Mapping[str, Json], kind: str, where: str) -> Domain:
+    if kind == BOOL:
+        return bool_domain()
+    if kind not in (INT, FLOAT):
+        return scope.domain_of(kind)
+    if "values" in row:
+        values = _is(list, row["values"], f"{where}.values")
+        return set_domain([_is(int, value, f"{where}.values") for value in values], scope.limits)
+    low, high = _number(row.get("low"), f"{where}.low"), _number(row.get("high"), f"{where}.high")
+    return range_domain(kind, low, high, scope.limits)
+
+
 def _constraint(scope: Scope, row: Json, where: str) -> Constraint:
-    row = _is(dict, row, where)
+    row = _object(row, where, ("expr", "clue", "line"))
+    clue = row.get("clue", "")
+    if isinstance(clue, bool) or not isinstance(clue, str | int):
+        raise BadInput(f"{where}.clue is {_short(clue)}; write a text or a whole number")
     line = _is(int, row.get("line", 0), f"{where}.line")
-    return Constraint(_expr(scope, row.get("expr"), f"{where}.expr", 1), str(row.get("clue", "")), line)
+    return Constraint(_expr(scope, row.get("expr"), f"{where}.expr", 1), str(clue), line)
 
 
 def _objective(scope: Scope, row: Json) -> Objective:
-    row = _is(dict, row, "objective")
+    row = _object(row, "objective", ("sense", "expr"))
     if row.get("sense") not in (MINIMIZE, MAXIMIZE):
         raise BadInput(f"objective.sense is {row.get('sense')!r}; write {MINIMIZE} or {MAXIMIZE}")
     return Objective(row["sense"], _expr(scope, row.get("expr"), "objective.expr", 1))
 
 
 def _expr(scope: Scope, value: Json, where: str, depth: int) -> Expr:
+    """One expression; several cells are none.
+
+    Raises BadInput where there is not one.
+    """
+    found = _several(scope, value, where, depth)
+    if len(found) != 1:
+        raise BadInput(f"{where}: these are {len(found)} cells; one is wanted here")
+    return found[0]
+
+
+def _several(scope: Scope, value: Json, where: str, depth: int) -> list[Expr]:
+    """An argument: an expression, or all cells of an array or of a slice."""
     scope.limits.hold("depth", depth)
     if isinstance(value, str):
-        return Ref(value)
+        return [*scope.all_cells(value)] if value in scope.arrays else [Ref(value)]
+    if isinstance(value, bool):
+        return [build.truth(value)]
     if not isinstance(value, list):
-        return Const(_number(value, where))
+        return [Const(_number(value, where))]
     if not value or not isinstance(value[0], str):
         raise BadInput(f"{where}: a list begins with the name of an operation, not {value[:1]!r}")
     op, args = value[0], value[1:]
+    if op == "cell":
+        return _cells(scope, args, where, depth)
+    return [_operation(scope, op, args, where, depth)]
+
+
+def _operation(scope: Scope, op: str, args: Sequence[Json], where: str, depth: int) -> Expr:
     if op == "label":
         if len(args) != 2 or not all(isinstance(arg, str) for arg in args):
             raise BadInput(f'{where}: a label is written ["label", ENUM, NAME]')
         return scope.label(args[0], args[1])
     if op == "table":
         return _table(scope, args, where, depth)
-    return Node(op, tuple(_expr(scope, arg, f"{where}[{i}]", depth + 1) for i, arg in enumerate(args, 1)))
+    if op == "spells":
+        return build.spells(
+            scope, _is(str, next(iter(args), None), f"{where}[1]"), _args(scope, args[1:], where, depth, 2)
+        )
+    return Node(op, tuple(_args(scope, args, where, depth, 1)))
+
+
+def _args(scope: Scope, args: Sequence[Json], where: str, depth: int, first: int) -> list[Expr]:
+    return [one for i, arg in enumerate(args, first) for one in _several(scope, arg, f"{where}[{i}]", depth + 1)]
+
+
+def _cells(scope: Scope, args: Sequence[Json], where: str, depth: int) -> list[Expr]:
+    """The cells of an array at places, of which those that are not numbers choose one cell."""
+    name = _is(str, next(iter(args), None), f"{where}[1]")
+    places = [_place(scope, name, i, arg, f"{where}[{i + 2}]", depth + 1) for i, arg in enumerate(args[1:])]
+    named = [place for place in places if isinstance(place, range)]
+    if len(named) == len(places):
+        return [*scope.cells(name, named)]
+    if any(len(place) != 1 for place in named):
+        raise BadInput(f"{where}: a slice of {name!r} and a place that is not a number cannot go together")
+    return [build.element(scope, name, [Const(one[0]) if isinstance(one, range) else one for one in places])]
+
+
+def _place(scope: Scope, name: str, axis: int, value: Json, where: str, depth: int) -> range | Expr:
+    if value == "*":
+        return scope.along(name, axis)
+    if isinstance(value, list) and value[:1] == [".."]:
+        if len(value) != 3:
+            raise BadInput(f'{where}: a range of cells is written ["..", FIRST, LAST]')
+        return range(_is(int, value[1], where), _is(int, value[2], where) + 1)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return range(value, value + 1)
+    return _expr(scope, value, where, depth)
 
 
 def _table(scope: Scope, args: Sequence[Json], where: str, depth: int) -> Table:
@@ -153,7 +239,7 @@ def _table(scope: Scope, args: Sequence[Json], where: str, depth: int) -> Table:
     columns = _is(list, args[0], f"{where}[1]")
     rows = [_is(list, row, f"{where}[2]") for row in _is(list, args[1], f"{where}[2]")]
     return Table(
-        tuple(_expr(scope, column, f"{where}[1]", depth + 1) for column in columns),
+        tuple(_args(scope, columns, f"{where}[1]", depth, 0)),
         tuple(tuple(_is(int, number, f"{where}[2]") for number in row) for row in rows),
     )
 
@@ -170,6 +256,18 @@ def _is(kind: type, value: Json, where: str) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise BadInput(f"{where} is {_short(value)}; write {names[kind]}")
     return value
+
+
+def _object(value: Json, where: str, keys: Sequence[str]) -> dict[str, Json]:
+    """An object that says nothing but this.
+
+    Raises BadInput for another value, UnknownName for a key that is not one of these.
+    """
+    found: dict[str, Json] = _is(dict, value, where)
+    odd = next((key for key in found if key not in keys), None)
+    if odd is not None:
+        raise UnknownName(f"key of {where}", odd, keys)
+    return found
 
 
 def _short(value: Json) -> str:

@@ -40,7 +40,8 @@ def write_expression(expr: Expr, labels: Mapping[str, Sequence[str]], power: int
         case Const(value, enum):
             if enum == LETTER:
                 return labels[enum][int(value)]
-            return f"{quoted(enum)}.{quoted(labels[enum][int(value)])}" if enum else _number(value)
+            # A label of an enumeration that no variable takes is compared with its like alone: its number will do.
+            return f"{quoted(enum)}.{quoted(labels[enum][int(value)])}" if enum in labels else _number(value)
         case Ref(name):
             return quoted(name)
         case Table(columns, rows):
