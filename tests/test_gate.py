@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from trueup.cli import main
 from trueup.core.errors import BadInput
 from trueup.core.roles import ModelCard
 from trueup.core.types import Message, Prompt
@@ -41,12 +44,19 @@ def test_the_worst_prompt_and_its_token_are_named() -> None:
     assert found.worst == pytest.approx(math.log(0.55 / 0.4)) and (found.prompt, found.token) == (1, "b")
     assert not found.agrees and found.prompts == 3
     assert "ours and theirs disagree: 0.318 apart at most (prompt 2 of 3, token 'b')" in str(found)
+    mean = (math.log(0.6 / 0.45) + math.log(0.55 / 0.4)) / 4
+    assert found.mean == pytest.approx(mean) and (found.tokens, found.unnamed) == (4, 0)
+    assert f"{mean:.3f} on average of 4 likeliest tokens" in str(found)
     assert compare(ours, theirs, PROMPTS, tolerance=0.32).agrees
 
 
 def test_a_likeliest_token_that_the_other_does_not_name_is_infinitely_far() -> None:
     found = compare(Fixed("ours", one={"a": 0.9}), Fixed("theirs", one={"b": 0.9}), PROMPTS)
     assert found.worst == math.inf and not found.agrees
+    assert (found.mean, found.tokens, found.unnamed) == (0.0, 4, 2)
+    assert str(found).endswith("0.000 on average of 4 likeliest tokens, 2 of which one engine did not name")
+    with pytest.raises(BadInput, match="is likeliest to one on prompt 1, and unlikely to the other; keep them apart"):
+        require_poolable(Fixed("ours").card, Fixed("theirs").card, found)
     assert difference({"a": 0.0}, {"b": 0.0}, "a") == math.inf
 
 
@@ -77,6 +87,66 @@ def test_rows_and_restarts_of_hf_agree_and_other_weights_do_not(tmp_path: Path) 
     one, other = save_tiny(tmp_path / "one", 1), save_tiny(tmp_path / "other", 2)
     assert compare(HuggingFace(one), HuggingFace(one, rows=1), PROMPTS).worst < 1e-4
     assert not compare(HuggingFace(one), HuggingFace(other), PROMPTS).agrees
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two tiny models of one tokenizer."""
+    pytest.importorskip("torch", reason="the hf engine: pip install 'trueup[hf]'")
+    from tiny import save_tiny
+
+    home = tmp_path_factory.mktemp("two")
+    return save_tiny(home / "one", 1), save_tiny(home / "other", 2)
+
+
+Doctor = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    """`trueup doctor` in this process: its standard output and error."""
+
+    def go(*words: object, code: int = 0) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["trueup", "doctor", *map(str, words)])
+        if code:
+            with pytest.raises(SystemExit) as stop:
+                main()
+            assert stop.value.code == code
+        else:
+            main()
+        return capsys.readouterr()
+
+    return go
+
+
+def test_doctor_says_that_a_model_agrees_with_itself_in_other_rows(doctor: Doctor, folders: tuple[Path, Path]) -> None:
+    out, _ = doctor("--agree", f"hf:{folders[0]}", f"hf:{folders[0]}", "--set", "second.rows=1", "--json")
+    found = json.loads(out)
+    assert found["agrees"] and found["prompts"] == len(fixed_prompts()) and found["worst"] < 1e-4
+    assert 0 <= found["mean"] <= found["worst"] and found["first"] != found["second"]
+
+
+def test_doctor_refuses_other_weights_and_says_by_how_much(doctor: Doctor, folders: tuple[Path, Path]) -> None:
+    out, err = doctor("--agree", f"hf:{folders[0]}", f"hf:{folders[1]}", "--json", code=2)
+    found = json.loads(out)
+    assert not found["agrees"] and found["tokens"] >= found["prompts"] == len(fixed_prompts())
+    assert found["worst"] is None or found["worst"] > found["tolerance"] == 0.1
+    assert "cannot be pooled" in err and err.count("\n") == 1
+    assert "disagree: " in doctor("--agree", f"hf:{folders[0]}", f"hf:{folders[1]}", code=2)[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--agree", "toy:0.5", "toy:1"), "'toy:0.5' tells no log-probabilities of a next token"),
+        (("--agree", "toy:0.5", "toy:1", "--set", "third.rows=1"), "unknown --set 'third'"),
+        (("--tolerance", "0.2"), "name them with --agree MODEL MODEL"),
+        (("--agree", "toy:0.5", "tory:1"), "unknown model 'tory:1'"),
+    ],
+)
+def test_engines_that_cannot_be_compared_are_one_line(doctor: Doctor, words: tuple[str, ...], told: str) -> None:
+    err = doctor(*words, code=2)[1]
+    assert told in err and err.count("\n") == 1
 
 
 @pytest.mark.network

@@ -167,6 +167,30 @@ def test_mixture_of_agents_falls_back_to_the_vote_where_the_final_cannot_be_read
     assert (answer.value, answer.note) == ("4", "2 of 6 votes")
 
 
+def test_mixture_of_agents_takes_proposals_of_further_models_in_turn_and_the_last_word_itself():
+    replies = [attempts("a0", "a1"), attempts("b0"), attempts("c0", "c1"), attempts("d0"), attempts("e")]
+    asks, answer = finish(mixture_of_agents(problem("q"), n=3, layers=2, models="strong+weak"), replies)
+    assert [(ask.model, ask.n, ask.start) for ask in asks] == [
+        ("strong", 2, 0), ("weak", 1, 0), ("strong", 2, 0), ("weak", 1, 0), ("", 1, 3),
+    ]  # fmt: skip
+    assert asks[0] == Sample(problem("q").prompt, 2, model="strong")
+    shown = "Proposal 1:\n<a0>\n\nProposal 2:\n<b0>\n\nProposal 3:\n<a1>"
+    assert asks[2].prompt == asks[3].prompt == (Message("user", f"q\n\n{MERGE}\n\n{shown}"),)
+    assert asks[4].prompt[0].content.endswith("Proposal 1:\n<c0>\n\nProposal 2:\n<d0>\n\nProposal 3:\n<c1>")
+    assert answer.value == "e"
+
+
+def test_mixture_of_agents_takes_the_same_models_with_commas():
+    both = [next(mixture_of_agents(problem(), models=models)) for models in ("a,b", "a+b")]
+    assert both[0] == both[1] == Sample(problem().prompt, 2, model="a")
+
+
+@pytest.mark.parametrize("models", ["a+a", "a+b+c", "a+", "a,,b"])
+def test_mixture_of_agents_refuses_models_that_cannot_each_propose(models):
+    with pytest.raises(BadInput, match="name each once, at most n of them"):
+        next(mixture_of_agents(problem(), n=2, models=models))
+
+
 def test_mixture_of_agents_refuses_no_layers():
     with pytest.raises(BadInput, match="layers is 0"):
         next(mixture_of_agents(problem(), layers=0))

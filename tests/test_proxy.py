@@ -119,6 +119,44 @@ def test_vocabularies_that_differ_are_refused_with_both_sizes(home: Path, tmp_pa
         ask(model)
 
 
+@pytest.mark.parametrize("role", ["expert", "antiexpert"])
+def test_a_token_more_is_refused_in_either_role_with_both_sizes(home: Path, tmp_path: Path, role: str) -> None:
+    save_tiny(tmp_path / "more", 2, extra=("<think>", "<short>"))
+    folders = {"expert": home / "expert", "antiexpert": home / "plain"} | {role: tmp_path / "more"}
+    model = mixed(tmp_path, str(home / "big"), str(folders["expert"]), str(folders["antiexpert"]), 1)
+    with pytest.raises(BadInput, match=rf"base has 258 tokens, its {role} 260, and 2 differ \('<short>' is one\)"):
+        ask(model)
+
+
+def test_a_missing_template_is_told_with_the_setting_of_its_role(home: Path, tmp_path: Path) -> None:
+    for name in ("base", "expert", "anti"):
+        save_tiny(tmp_path / name, 2, template=None)
+    whole = {"base": str(home / "big"), "expert": str(home / "expert"), "antiexpert": str(home / "plain")}
+    keys = {"base": "template", "expert": "expert_template", "antiexpert": "antiexpert_template"}
+    for role, key in keys.items():
+        bare = str(tmp_path / ("anti" if role == "antiexpert" else role))
+        with pytest.raises(BadInput, match=rf"has no chat template; set {key}=plain, or {key}=FILE"):
+            ask(proxy(**(whole | {role: bare})))
+        assert ask(proxy(**(whole | {role: bare}), **{key: "plain"}))[0].attempts
+
+
+def test_the_antiexpert_takes_the_experts_template_unless_it_has_its_own(home: Path, tmp_path: Path) -> None:
+    """Of three readings of a prompt the longest is charged."""
+    (tmp_path / "longer.jinja").write_text(LONGER)
+    three = [str(home / name) for name in ("big", "expert", "plain")]
+    longer = str(tmp_path / "longer.jinja")
+    usual, both, own, other = (
+        ask(proxy(*three, **settings))
+        for settings in (
+            {}, {"expert_template": longer}, {"expert_template": longer, "antiexpert_template": longer},
+            {"antiexpert_template": longer},
+        )
+    )  # fmt: skip
+    assert told(both[0]) == told(own[0]) and both[1] == own[1]
+    assert told(other[0]) != told(both[0])
+    assert other[0].attempts[0].usage.prompt_tokens > usual[0].attempts[0].usage.prompt_tokens
+
+
 @pytest.mark.parametrize("alpha", [float("nan"), float("inf")])
 def test_alpha_must_be_finite(home: Path, alpha: float) -> None:
     with pytest.raises(BadInput, match="give a finite number"):

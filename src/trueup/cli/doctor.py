@@ -1,19 +1,29 @@
-"""What trueup needs of this machine, looked at one by one."""
+"""What trueup needs of this machine, looked at one by one; and whether two engines agree."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import math
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from trueup.catalog import open_model
+from trueup.cli.pipeline import split_sets
 from trueup.core.cache import cache_folder
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.roles import Model, ModelCard
+from trueup.core.types import Json
 from trueup.core.versions import has_wal_reset_bug, machine, versions
-from trueup.models import SMOLLM2
+from trueup.models import SMOLLM2, Agreement, agreement, foretelling, require_poolable
 from trueup.models.llamacpp import idle_cores
 
+Cards = tuple[ModelCard, ModelCard]
 NEEDED_BYTES = 500_000_000
+PLACES = ("first", "second")
+"""What the two engines that are compared are called by their settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +91,36 @@ def _extras() -> Finding:
     if missing:
         detail += f"; to add: pip install 'trueup[{','.join(missing)}]'"
     return Finding("extras", "fine", detail)
+
+
+def compare(specs: tuple[str, str], sets: Sequence[str], tolerance: float) -> tuple[Agreement, Cards]:
+    """How far apart the engines of two specifications are, and their cards; `first.rows=1` sets up the first of them.
+
+    Raises BadInput for an engine that tells no log-probabilities.
+    """
+    own = split_sets(sets)
+    for owner in own.keys() - set(PLACES):
+        raise UnknownName("--set", owner, PLACES, hint="(write first.key=value or second.key=value)")
+    first, second = (open_model(spec, own.get(place)) for spec, place in zip(specs, PLACES, strict=True))
+    return asyncio.run(_compared(first, second, tolerance)), (first.card, second.card)
+
+
+def require_agreement(found: Agreement, cards: Cards) -> None:
+    """Raise BadInput where samples of these engines must be kept apart."""
+    require_poolable(*cards, found)
+    if not found.agrees:
+        raise BadInput(f"{found.first!r} is {found.worst:.3f} apart from itself; its samples are not reproducible")
+
+
+def json_of(found: Agreement) -> dict[str, Json]:
+    """An agreement for a machine; what is infinite is null."""
+    row = {key: None if value == math.inf else value for key, value in asdict(found).items()}
+    return row | {"agrees": found.agrees}
+
+
+async def _compared(first: Model, second: Model, tolerance: float) -> Agreement:
+    try:
+        return await agreement(foretelling(first), foretelling(second), tolerance=tolerance)
+    finally:
+        for model in (first, second):
+            await model.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +11,22 @@ import typer
 
 from trueup.catalog import KINDS, describe, names
 from trueup.cli.citations import citations
-from trueup.cli.doctor import Finding, examine
+from trueup.cli.doctor import Finding, compare, examine, json_of, require_agreement
 from trueup.cli.screen import screen, table
-from trueup.core.errors import Unavailable
+from trueup.core.errors import BadInput, Unavailable
+from trueup.models.gate import TOLERANCE
 from trueup.plan import read_policy
 
 Kind = Annotated[str, typer.Argument(help="methods, verifiers, raters, solvers, sources, models or trainers.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Agree = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        help="Compare the next tokens of two models instead, on a fixed set of prompts.", metavar="MODEL MODEL"
+    ),
+]
+Tolerance = Annotated[float | None, typer.Option(help=f"Log-probability they may be apart; {TOLERANCE} if left out.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="first.key=value or second.key=value; repeatable.")]
 PolicyPath = Annotated[Path, typer.Argument(help="A policy.toml.", metavar="POLICY")]
 
 
@@ -40,8 +50,15 @@ def show(kind: Kind = "methods", as_json: AsJson = False) -> None:
     screen().print(f"kinds: {', '.join(KINDS)}")
 
 
-def doctor(as_json: AsJson = False) -> None:
-    """Check what trueup needs on this machine; exit code 2 where something vital is missing."""
+def doctor(
+    agree: Agree = None, tolerance: Tolerance = None, sets: Sets = None, as_json: AsJson = False
+) -> None:  # fmt: skip
+    """Check what trueup needs on this machine, or whether two engines agree; exit code 2 where something is amiss."""
+    if agree is not None:
+        _agree(agree, TOLERANCE if tolerance is None else tolerance, sets or (), as_json=as_json)
+        return
+    if sets or tolerance is not None:
+        raise BadInput("--set and --tolerance are about two engines; name them with --agree MODEL MODEL")
     findings = examine()
     if as_json:
         print(json.dumps([{"what": f.what, "state": f.state, "detail": f.detail} for f in findings], indent=1))
@@ -51,6 +68,15 @@ def doctor(as_json: AsJson = False) -> None:
     broken = [finding.what for finding in findings if finding.state == "broken"]
     if broken:
         raise Unavailable(f"{', '.join(broken)}: mend what is marked broken above")
+
+
+def _agree(specs: tuple[str, str], tolerance: float, sets: Sequence[str], *, as_json: bool) -> None:
+    found, cards = compare(specs, sets, tolerance)
+    if as_json:
+        print(json.dumps(json_of(found), indent=1))
+    else:
+        screen().print(str(found), soft_wrap=True, markup=False, highlight=False)
+    require_agreement(found, cards)
 
 
 def cite(policy: PolicyPath, as_json: AsJson = False) -> None:

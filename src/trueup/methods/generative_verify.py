@@ -3,7 +3,7 @@
 Zhang et al. 2024, arXiv:2408.15240 (GenRM-CoT), section 3.3: the verifier reasons before it says yes or no, and
 several reasonings are averaged. The paper takes the probability of the word yes and picks the best attempt; engines
 do not all give probabilities, so we count words, and weigh the vote of answers, which one lucky text cannot win.
-A model that was not trained to verify does it worse than the paper's.
+A model that was not trained to verify does it worse than the paper's; q0 and q1 correct for that as in `judge_best`.
 Cost: n samples, k judge's texts per readable attempt.
 """
 
@@ -22,10 +22,14 @@ VERIFY = (
 
 
 def generative_verify(
-    problem: Problem, *, n: int = 8, k: int = 4, tokens: int = 256, judge_model: str = ""
-) -> Flow[Answer]:
-    """The vote of n attempts, each weighted by the share of k verifications that find it right."""
-    bench = Bench(k, tokens, judge_model)
+    problem: Problem, *, n: int = 8, k: int = 4, tokens: int = 256, judge_model: str = "",
+    q0: float = 1.0, q1: float = 1.0,
+) -> Flow[Answer]:  # fmt: skip
+    """The vote of n attempts, each weighted by the share of k verifications that find it right, as corrected.
+
+    Raises BadInput for rates of a verifier that is no better than chance.
+    """
+    bench = Bench(k, tokens, judge_model, q0, q1)
     bench.refuse_misfits("generative_verify")
     attempts = yield from sample(problem.prompt, n)
     weights = yield from weigh(problem, bench, attempts, VERIFY)

@@ -1,11 +1,10 @@
 """n attempts, each judged by itself; the verdicts vote.
 
 Pointwise judging after Zheng et al. 2023, arXiv:2306.05685, with the judge's verdicts corrected for its error rates
-(Lee et al. 2025,
-arXiv:2511.21140): with q1 the share of right answers it passes and q0 the share of wrong ones it rejects, a share p of
-yes-votes stands for (p + q0 - 1) / (q0 + q1 - 1) right attempts, without bias, so the sum over the attempts of an
-answer estimates how many of them are right. With q0 = q1 = 1 the judge is believed. Measure both on graded
-attempts, per model that is judged: `plan.judge.measure_judge`. Attempts that cannot be read are not judged.
+(Lee et al. 2025, arXiv:2511.21140): with q1 the share of right answers it passes and q0 the share of wrong ones it
+rejects, a share p of yes-votes stands for (p + q0 - 1) / (q0 + q1 - 1) right attempts, without bias, so the sum over
+the attempts of an answer estimates how many of them are right. With q0 = q1 = 1 the judge is believed. Measure both
+on graded attempts, per model that is judged: `trueup learn judge`. Attempts that cannot be read are not judged.
 Cost: n samples, k judge's texts per readable attempt.
 """
 
@@ -14,7 +13,7 @@ from __future__ import annotations
 from trueup.core.asks import Flow, sample
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.revise import ask_again
-from trueup.methods.verdicts import Bench, ask_bench
+from trueup.methods.verdicts import Bench, hear_bench, share_of
 from trueup.methods.weighted_best_of_n import elect_by_weight
 
 ASK = "Is the final answer above right? Reply with one word, yes or no."
@@ -37,15 +36,21 @@ def judge_best(
 
 
 def weigh(problem: Problem, bench: Bench, attempts: tuple[Attempt, ...], request: str) -> Flow[list[float]]:
-    """The corrected verdict on each attempt; 0 for one that cannot be read, or whose judge cannot.
-
-    Texts are numbered by their attempt, so that attempts in the same words are judged independently.
-    """
+    """The corrected verdict on each attempt; 0 for one that cannot be read, or whose judge cannot."""
     weights = []
     for attempt in attempts:
         share = None
         if attempt.answer is not None:
-            prompt = ask_again(problem.prompt, attempt.text, request)
-            share = yield from ask_bench(problem, bench, prompt, WORDS, start=attempt.index * bench.k)
+            share = share_of((yield from hear(problem, bench, attempt, request)), WORDS)
         weights.append(0.0 if share is None else bench.corrected(share))
     return weights
+
+
+def hear(problem: Problem, bench: Bench, attempt: Attempt, request: str) -> Flow[list[str]]:
+    """What the bench says of one attempt.
+
+    Texts are numbered by their attempt, so that attempts in the same words are judged independently.
+    """
+    prompt = ask_again(problem.prompt, attempt.text, request)
+    said = yield from hear_bench(problem, bench, prompt, WORDS, start=attempt.index * bench.k)
+    return said

@@ -2,9 +2,10 @@
 
 Zheng et al. 2023, arXiv:2306.05685: judges prefer a place, so who stands first is drawn by the problem's seed, and
 the verdicts are corrected for what that preference is known to be (Lee et al. 2025, arXiv:2511.21140): q1 is the share
-of pairs with the better answer first in which the judge says so, q0 the same for the better answer second. With d
-answers a `knockout` takes d - 1 matches, a `round_robin` d (d - 1) / 2, and there the sum of corrected verdicts wins.
-Each answer plays in the words of its first attempt. Cost: n samples, k judge's texts a match.
+of pairs with the better answer first in which the judge says so, q0 the same for the better answer second; measure
+both with `trueup learn judge`. With d answers a `knockout` takes d - 1 matches, a `round_robin` d (d - 1) / 2, and
+there the sum of corrected verdicts wins. Each answer plays in the words of its first attempt.
+Cost: n samples, k judge's texts a match.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from trueup.core.errors import UnknownName
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.reread import put_behind
 from trueup.methods.tally import count
-from trueup.methods.verdicts import Bench, ask_bench
+from trueup.methods.verdicts import Bench, hear_bench, share_of
 
 WAYS = ("knockout", "round_robin")
+PLACES = ("A", "B")
 PAIR = (
     "Two answers were given.\n\nAnswer A:\n{first}\n\nAnswer B:\n{second}\n\n"
     "Which of them is right, or nearer to it? Reply with one letter, A or B."
@@ -88,10 +90,16 @@ def _lead(court: Court, left: Attempt, right: Attempt) -> Flow[float]:
     """The corrected share of verdicts for the left one; 1/2 where none could be read."""
     is_first = court.dice.random() < 0.5
     first, second = (left, right) if is_first else (right, left)
-    prompt = put_behind(court.problem.prompt, PAIR.format(first=first.text.strip(), second=second.text.strip()))
-    share = yield from ask_bench(court.problem, court.bench, prompt, ("A", "B"))
+    share = share_of((yield from hear_pair(court.problem, court.bench, first, second)), PLACES)
     lead = 0.5 if share is None else court.bench.corrected(share)
     return lead if is_first else 1 - lead
+
+
+def hear_pair(problem: Problem, bench: Bench, first: Attempt, second: Attempt) -> Flow[list[str]]:
+    """What the bench says of two attempts, A or B, in these places."""
+    prompt = put_behind(problem.prompt, PAIR.format(first=first.text.strip(), second=second.text.strip()))
+    said = yield from hear_bench(problem, bench, prompt, PLACES)
+    return said
 
 
 def _of_two(court: Court, left: Attempt, right: Attempt, lead: float) -> Attempt:

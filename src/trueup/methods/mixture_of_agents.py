@@ -1,13 +1,15 @@
 """n proposals, merged by layers of aggregators.
 
-Wang et al. 2024, arXiv:2406.04692, section 2.2, with one model in all places (Single-Proposer of section 3.3): each
-layer's aggregators read the proposals of the layer before, the last layer has one. Proposals follow the question
-in the user's message instead of a system message, which not every model takes. Proposals in the same words are
-shown once. Cost: n * layers + 1 samples, all but the first n with up to n proposals in the prompt.
+Wang et al. 2024, arXiv:2406.04692, section 2.2: each layer's aggregators read the proposals of the layer before, the
+last layer has one. With `models` the n proposals of every layer come from these in turn and the last word is the
+study's own model's (Multiple-Proposer of section 3.3); without, one model takes all places (Single-Proposer). Proposals
+follow the question in the user's message instead of a system message, which not every model takes. Proposals in the
+same words are shown once. Cost: n * layers + 1 samples, all but the first n with up to n proposals in the prompt.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from trueup.core.asks import Flow, sample
@@ -22,21 +24,40 @@ MERGE = (
 )
 
 
-def mixture_of_agents(problem: Problem, *, n: int = 4, layers: int = 1) -> Flow[Answer]:
-    """What the last of so many layers of aggregators makes of n proposals.
+def mixture_of_agents(problem: Problem, *, n: int = 4, layers: int = 1, models: str = "") -> Flow[Answer]:
+    """What the last of so many layers of aggregators makes of n proposals, by further models if `models` names any.
 
-    Where it cannot be read, the vote over all that was proposed. Raises BadInput for fewer than one layer.
+    Their names stand between `+`, in a task file between commas too. Where the last word cannot be read, the vote over
+    all that was proposed. Raises BadInput for fewer than one layer, and for names that cannot each propose.
     """
     if layers < 1:
         raise BadInput(f"mixture_of_agents layers is {layers}; give at least 1, or use vote for none")
-    proposals = yield from sample(problem.prompt, n)
+    names = _names(models, n)
+    proposals = yield from _propose(problem.prompt, n, names, 0)
     heard = list(proposals)
-    for layer in range(layers):
-        size = 1 if layer == layers - 1 else n
-        proposals = yield from sample(_merge(problem, proposals), size, start=layer * n)
+    for layer in range(layers - 1):
+        proposals = yield from _propose(_merge(problem, proposals), n, names, layer * n)
         heard += proposals
-    final = proposals[0]
-    return elect(problem, heard) if final.answer is None else Answer.of(final)
+    (final, *_) = yield from sample(_merge(problem, proposals), start=(layers - 1) * n)
+    return elect(problem, [*heard, final]) if final.answer is None else Answer.of(final)
+
+
+def _names(models: str, n: int) -> Sequence[str]:
+    """The models that propose; the study's own where none is named."""
+    names = re.split("[+,]", models)
+    if len(set(names)) < len(names) or len(names) > n or (models and "" in names):
+        raise BadInput(
+            f"mixture_of_agents has models={models} and n={n}; name each once, at most n of them: strong+weak"
+        )
+    return names
+
+
+def _propose(prompt: Prompt, n: int, names: Sequence[str], start: int) -> Flow[Sequence[Attempt]]:
+    """n attempts by these models in turn, in that order."""
+    proposals: list[Attempt] = []
+    for place, name in enumerate(names):
+        proposals += yield from sample(prompt, len(range(place, n, len(names))), start=start, model=name)
+    return sorted(proposals, key=lambda proposal: proposal.index)
 
 
 def _merge(problem: Problem, proposals: Sequence[Attempt]) -> Prompt:

@@ -44,12 +44,16 @@ class Bench:
         return replace(problem.sampling, max_tokens=self.tokens, stop=(), schema=None, grammar=None)
 
 
-def ask_bench(
+def hear_bench(
     problem: Problem, bench: Bench, prompt: Prompt, words: tuple[str, str], start: int = 0
-) -> Flow[float | None]:
-    """The share of the bench's texts that end in the first of two words; None where none could be read."""
+) -> Flow[list[str]]:
+    """The words that the bench's texts end in; a text that ends in none says nothing."""
     texts = yield from judge(prompt, bench.k, start=start, sampling=bench.sampling(problem), model=bench.model)
-    said = [word for text in texts if (word := last_word(text, words))]
+    return [word for text in texts if (word := last_word(text, words))]
+
+
+def share_of(said: Sequence[str], words: tuple[str, str]) -> float | None:
+    """The share of the first of two words; None where nothing was said."""
     return said.count(words[0]) / len(said) if said else None
 
 

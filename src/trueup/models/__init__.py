@@ -1,6 +1,6 @@
 """Models: engines that sample, and wrappers around them."""
 
-from trueup.models.gate import Agreement, agreement, may_pool, require_poolable
+from trueup.models.gate import Agreement, agreement, foretelling, may_pool, require_poolable
 from trueup.models.gguf_file import GgufFile
 from trueup.models.huggingface import HuggingFace
 from trueup.models.llamacpp import LlamaCpp
@@ -13,5 +13,6 @@ from trueup.models.weights import SMOLLM2, Weights
 
 __all__ = [
     "SMOLLM2", "Agreement", "GgufFile", "HuggingFace", "LlamaCpp", "OpenAI", "ProxyTuned", "Recorder", "Replay",
-    "Sealed", "Toy", "Weights", "agreement", "may_pool", "proxy", "require_poolable",
+    "Sealed", "Toy", "Weights", "agreement", "foretelling", "may_pool", "proxy",
+    "require_poolable",
 ]  # fmt: skip

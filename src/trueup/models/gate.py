@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from trueup.core.errors import BadInput
-from trueup.core.roles import ModelCard
+from trueup.core.roles import Model, ModelCard
 from trueup.core.types import Message, Prompt
 
 TOLERANCE = 0.1
@@ -35,9 +35,10 @@ class Foretelling(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far two engines were apart at most: on which of so many prompts, over which token.
+    """How far two engines were apart: at most, on which of so many prompts, over which token; and on average.
 
-    `worst` is infinite where the likeliest token of one is not among those that the other named.
+    `worst` is infinite where the likeliest token of one is not among those that the other named; of so many tokens,
+    `unnamed`, the mean knows nothing, and without any other it is infinite too.
     """
 
     first: str
@@ -47,6 +48,9 @@ class Agreement:
     prompt: int
     token: str
     tolerance: float
+    mean: float
+    tokens: int
+    unnamed: int = 0
 
     @property
     def agrees(self) -> bool:
@@ -57,7 +61,11 @@ class Agreement:
         """What was compared, and what came of it."""
         verdict = "agree" if self.agrees else "disagree"
         where = f"prompt {self.prompt + 1} of {self.prompts}, token {self.token!r}"
-        return f"{self.first} and {self.second} {verdict}: {self.worst:.3f} apart at most ({where})"
+        apart = (
+            f"{self.worst:.3f} apart at most ({where}), {self.mean:.3f} on average of {self.tokens} likeliest tokens"
+        )
+        unnamed = f", {self.unnamed} of which one engine did not name" if self.unnamed else ""
+        return f"{self.first} and {self.second} {verdict}: {apart}{unnamed}"
 
 
 async def agreement(
@@ -80,7 +88,21 @@ async def agreement(
         ours, theirs = await first.next_token(prompt, k), await second.next_token(prompt, k)
         apart += [(difference(ours, theirs, token), -place, token) for token in {_likeliest(ours), _likeliest(theirs)}]
     worst, place, token = max(apart)
-    return Agreement(first.card.fingerprint, second.card.fingerprint, len(prompts), worst, -place, token, tolerance)
+    known = sorted(distance for distance, _, _ in apart if distance < math.inf)
+    return Agreement(
+        first.card.fingerprint, second.card.fingerprint, len(prompts), worst, -place, token, tolerance,
+        sum(known) / len(known) if known else math.inf, len(apart), len(apart) - len(known),
+    )  # fmt: skip
+
+
+def foretelling(model: Model) -> Foretelling:
+    """The model, if it says how likely the next token is; BadInput otherwise."""
+    if not callable(getattr(model, "next_token", None)):
+        name = model.card.fingerprint
+        raise BadInput(
+            f"{name!r} tells no log-probabilities of a next token; compare smollm2, gguf, hf, proxy or openai"
+        )
+    return cast(Foretelling, model)
 
 
 def difference(ours: Mapping[str, float], theirs: Mapping[str, float], token: str) -> float:
@@ -102,6 +124,8 @@ def require_poolable(first: ModelCard, second: ModelCard, measured: Agreement | 
         return
     if measured is None or {measured.first, measured.second} != {first.fingerprint, second.fingerprint}:
         found = "they were never compared"
+    elif measured.worst == math.inf:
+        found = f"{measured.token!r} is likeliest to one on prompt {measured.prompt + 1}, and unlikely to the other"
     else:
         found = f"their log-probabilities are {measured.worst:.3f} apart, more than {measured.tolerance:g}"
     raise BadInput(

@@ -2,7 +2,10 @@
 
 Liu et al. 2024, arXiv:2401.08565: the next token is drawn from softmax(base + alpha (expert - antiexpert)), where the
 expert is a small model after its tuning and the antiexpert the same one before. Temperature, top-p and a grammar come
-after the arithmetic. Each model reads the prompt in its own template and has a KV cache of its own.
+after the arithmetic. Each model reads the prompt in its own template and has a KV cache of its own. The three share a
+tokenizer, token by token; rows of an embedding beyond its tokens are padding, of which each may have as much as it
+likes. Attempts at one prompt go through each model together, `rows` at a time, behind one reading of the prompt;
+problems wait for each other and never share a pass, so that no text is padded to another's length.
 
 Cost: three passes a token, all of them charged. The card adds up parameters and layers x width, in both of which the
 FLOP formula is linear, and a prompt counts by the longest of its three readings: exact where the templates agree in
@@ -22,7 +25,7 @@ from trueup.core.types import Prompt, Sampling
 from trueup.models.huggingface.decode import Ask, Draft, Pace, Stream
 from trueup.models.huggingface.engine import HuggingFace, Worker, answer, likeliest
 from trueup.models.huggingface.network import Network, Text
-from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.models.huggingface.vocabulary import NoTemplate, Vocabulary
 from trueup.models.weights import Weights
 
 if TYPE_CHECKING:
@@ -61,8 +64,11 @@ class ProxyTuned:
             await model.close()
 
     def _load(self) -> _Trio:
-        antiexpert, expert, base = (model.load().network for model in reversed(self._models))
-        self._source = self._source or _Trio(base, expert, antiexpert, self._alpha)
+        """All three; the base comes last, for the last one loaded decides on threads."""
+        base, expert, antiexpert = self._models
+        others = _network(expert, "expert_template"), _network(antiexpert, "antiexpert_template")
+        network = _network(base, "template")
+        self._source = self._source or _Trio(network, *others, self._alpha)
         return self._source
 
 
@@ -78,16 +84,18 @@ def proxy(
     threads: int = 1,
     template: str = "",
     expert_template: str = "",
+    antiexpert_template: str = "",
     billing: str | None = None,
 ) -> ProxyTuned:
     """A base steered by an expert and its antiexpert: three folders, or names on the hub.
 
-    `template` is the base's, `expert_template` that of the two others; a base that was never taught to chat takes
-    `plain`.
+    `template` is the base's, `expert_template` the expert's, and the antiexpert's too unless `antiexpert_template` is
+    given; a model that was never taught to chat takes `plain`.
     """
+    templates = (template, expert_template, antiexpert_template or expert_template)
     models = [
         HuggingFace(name, device=device, dtype=dtype, rows=rows, threads=threads, template=own, billing=billing)
-        for name, own in ((base, template), (expert, expert_template), (antiexpert, expert_template))
+        for name, own in zip((base, expert, antiexpert), templates, strict=True)
     ]
     return ProxyTuned(*models, alpha=alpha)
 
@@ -150,14 +158,22 @@ def steered(base_BV: Tensor, expert_BV: Tensor, antiexpert_BV: Tensor, *, alpha:
     return base_BV + alpha * (expert_BV - antiexpert_BV)
 
 
+def _network(model: HuggingFace, key: str) -> Network:
+    """A model's network; the setting that gives it the template that it lacks is called `key` here."""
+    try:
+        return model.load().network
+    except NoTemplate as error:
+        raise NoTemplate(error.name, key) from None
+
+
 def _require_same(base: Vocabulary, other: Vocabulary, role: str) -> None:
-    """Raise BadInput unless every token of the base is the other's too, under the same id."""
+    """Raise BadInput unless both have the same tokens under the same ids, and the other a logit for each."""
     ours, theirs = base.tokenizer.get_vocab(), other.tokenizer.get_vocab()
-    strayed = [token for token, place in ours.items() if theirs.get(token) != place or place >= other.width]
+    strayed = [t for t in ours | theirs if ours.get(t) != theirs.get(t) or ours[t] >= other.width]
     if strayed:
         raise BadInput(
             f"proxy-tuning needs token ids that agree: the base has {len(ours):,} tokens, its {role} {len(theirs):,}, "
-            f"and {len(strayed):,} differ ({min(strayed)!r} is one); take models of one family"
+            f"and {len(strayed):,} differ ({min(strayed)!r} is one); take models of one tokenizer"
         )
 
 

@@ -3,7 +3,8 @@
 After Lee et al. 2025, arXiv:2511.21140: q1 is the share of right answers that the judge passes, q0 the share of wrong
 ones that it rejects, both measured on m1 and m0 graded answers. A share p of n verdicts then stands for an accuracy
 (`core.judging`) that has the variance of p, q0 and q1 in it by the delta method. Measure them on answers of
-the very policy that is judged: judges favour some.
+the very policy that is judged: judges favour some. A check that needs no reference has the same two rates:
+its true positive rate is q1, its false positive rate 1 - q0.
 """
 
 from __future__ import annotations
@@ -13,23 +14,33 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
+import numpy as np
+
 from trueup.core.errors import BadInput
 from trueup.core.judging import true_share
+from trueup.plan.estimate import accuracy_interval
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeRates:
-    """What a judge's verdicts on m1 right and m0 wrong answers were."""
+    """What a judge's verdicts on m1 right and m0 wrong answers were, with exact 95 % intervals."""
 
     q0: float
     q1: float
     m0: int
     m1: int
+    q0_ci95: tuple[float, float]
+    q1_ci95: tuple[float, float]
 
     @property
     def edge(self) -> float:
         """How far it is from chance: 1 for a perfect judge, 0 for one that tells nothing."""
         return self.q0 + self.q1 - 1
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether the intervals leave room for a judge that tells nothing."""
+        return self.q0_ci95[0] + self.q1_ci95[0] <= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +54,22 @@ class Corrected:
     ci95: tuple[float, float]
 
 
-def measure_judge(passed: Sequence[bool], right: Sequence[bool]) -> JudgeRates:
+def measure_judge(passed: Sequence[bool], right: Sequence[bool], clusters: Sequence[str] | None = None) -> JudgeRates:
     """The rates of a judge that passed these answers, of which these were right.
 
-    Raises BadInput where there is no right or no wrong answer among them.
+    Answers of one cluster are not independent, which widens the intervals; left out, each is its own. Raises BadInput
+    where there is no right or no wrong answer among them.
     """
-    good = [said for said, truth in zip(passed, right, strict=True) if truth]
-    bad = [said for said, truth in zip(passed, right, strict=True) if not truth]
-    if not good or not bad:
-        raise BadInput(f"a judge is measured on right and wrong answers; here are {len(good)} and {len(bad)}")
-    return JudgeRates(1 - sum(bad) / len(bad), sum(good) / len(good), len(bad), len(good))
+    said, truth = np.array(passed, dtype=bool), np.array(right, dtype=bool)
+    _, codes = np.unique(clusters, return_inverse=True) if clusters else (None, np.arange(len(said)))
+    m0, m1 = int((~truth).sum()), int(truth.sum())
+    if not (m0 and m1):
+        raise BadInput(f"a judge is measured on right and wrong answers; here are {m1} and {m0}: sample more problems")
+    rejects, passes = (~said[~truth]).astype(float), said[truth].astype(float)
+    return JudgeRates(
+        float(rejects.mean()), float(passes.mean()), m0, m1,
+        accuracy_interval(rejects, codes[~truth]), accuracy_interval(passes, codes[truth]),
+    )  # fmt: skip
 
 
 def correct_judged(judged: float, n: int, rates: JudgeRates) -> Corrected:

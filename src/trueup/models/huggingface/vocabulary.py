@@ -18,6 +18,15 @@ class Refused(TrueupError):
     """A prompt that this model cannot take; the same one would be refused again."""
 
 
+class NoTemplate(BadInput):
+    """A model without a chat template, and the setting that may give it one."""
+
+    def __init__(self, name: str, key: str = "template") -> None:
+        """Say which model it is, and what to set."""
+        super().__init__(f"{name} has no chat template; set {key}=plain, or {key}=FILE to a Jinja file")
+        self.name = name
+
+
 class Vocabulary:
     """A tokenizer, the tokens that end a text, and the number of logits.
 
@@ -31,7 +40,7 @@ class Vocabulary:
         self._plain = template == PLAIN
         self._template = template if template not in ("", PLAIN) else None
         if not self._plain and not (self._template or tokenizer.chat_template):
-            raise BadInput(f"{name} has no chat template; set template=plain, or template=FILE to a Jinja file")
+            raise NoTemplate(name)
 
     def ids(self, prompt: Prompt) -> list[int]:
         """The prompt's tokens; an assistant's last turn is left open.

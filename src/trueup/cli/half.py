@@ -1,0 +1,40 @@
+"""What may be learned from in a study: the half of a stratum that a plan is chosen on, with its samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trueup.cli.pipeline import Findings, gather
+from trueup.cli.request import Request
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.outcome import Measured
+from trueup.plan import halves
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """The choosing half of a stratum; the other half is what a plan is certified on."""
+
+    request: Request
+    findings: Findings
+    measured: Measured
+
+    @property
+    def seed(self) -> int:
+        """The study's seed."""
+        seed: int = self.findings.task["seed"]
+        return seed
+
+
+def open_half(folder: Path, name: str | None) -> Half:
+    """The choosing half of a study's stratum of this name, or of its only one."""
+    request = Request.load(folder)
+    findings = gather(request, folder, sealed=True, quiet=True)
+    known = {measured.stratum.name: measured for measured in findings.measured}
+    if name is None and len(known) > 1:
+        raise BadInput(f"{folder} has the strata {', '.join(known)}; choose one with --stratum")
+    chosen = name or next(iter(known))
+    if chosen not in known:
+        raise UnknownName("stratum", chosen, known)
+    return Half(request, findings, halves(known[chosen], seed=findings.task["seed"])[0])
