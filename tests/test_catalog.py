@@ -84,7 +84,6 @@ APART = {
     "constrained",
     "reason_then_constrain",
     "retract",
-    "ab_mcts",
     "route",
     "compute_optimal",
     "propose_and_assign",

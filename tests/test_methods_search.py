@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections import Counter
 from dataclasses import replace
-from itertools import islice
 from math import comb
 
 import pytest
@@ -14,7 +14,7 @@ from toys import PRICES, attempts, finish, problem
 
 from trueup import raters
 from trueup.core.asks import Check, Rate, Sample
-from trueup.core.errors import BadInput
+from trueup.core.errors import BadInput, Unavailable
 from trueup.core.ledger import Ledger
 from trueup.core.outcome import Outcome
 from trueup.core.roles import ModelCard, Sampled
@@ -509,32 +509,65 @@ def test_retraction_solves_a_puzzle_that_its_model_cannot(tmp_path):
 # ab_mcts
 
 
+def climb(n, *, seed, wide, deep):
+    """The asks of a search of n answers whose drafts are worth `wide` and whose revisions `deep`, and its answer."""
+    flow, asks, reply = ab_mcts(ratable(seed=seed), n=n), [], None
+    try:
+        while True:
+            ask = flow.send(reply)
+            if isinstance(ask, Sample):
+                asks.append(ask)
+                kind = "deep" if len(ask.prompt) > 1 else "wide"
+                reply = (replace(attempts(kind)[0], index=ask.start),)
+            else:
+                reply = tuple(deep if "deep" in text else wide for text in ask.texts)
+    except StopIteration as end:
+        return asks, end.value
+
+
 def test_ab_mcts_draws_wide_and_deep_and_the_same_with_the_same_seed():
-    pytest.importorskip("treequest")
-
-    def run(seed):
-        flow, asks, reply = ab_mcts(ratable(seed=seed), n=12), [], None
-        try:
-            while True:
-                ask = flow.send(reply)
-                if isinstance(ask, Sample):
-                    asks.append((len(ask.prompt), ask.start))
-                    turns = len(ask.prompt)
-                    reply = (replace(attempts("deep" if turns > 1 else "wide")[0], index=ask.start),)
-                else:
-                    reply = tuple(0.9 if "deep" in text else 0.2 for text in ask.texts)
-        except StopIteration as end:
-            return asks, end.value
-
-    asks, answer = run(1)
-    assert (asks, answer) == run(1)
-    assert asks[0] == (1, 0)
-    assert len(asks) == 12 and {turns > 1 for turns, _ in islice(asks, 1, None)} == {True, False}
+    asks, answer = climb(12, seed=1, wide=0.2, deep=0.9)
+    assert (asks, answer) == climb(12, seed=1, wide=0.2, deep=0.9)
+    assert asks != climb(12, seed=2, wide=0.2, deep=0.9)[0]
+    assert (asks[0].prompt, asks[0].start) == (ratable(seed=1).prompt, 0)
+    assert len(asks) == 12 and {len(ask.prompt) > 1 for ask in asks[1:]} == {True, False}
     assert answer.value == "deep"
 
 
+def test_ab_mcts_goes_deep_where_revising_pays_and_wide_where_it_spoils():
+    def depth(wide, deep):
+        return sum(len(ask.prompt) > 1 for seed in range(8) for ask in climb(16, seed=seed, wide=wide, deep=deep)[0])
+
+    pays, spoils = depth(0.1, 0.9), depth(0.9, 0.1)
+    assert pays > 2 * spoils and pays > 8 * 16 / 2 > spoils
+
+
+def test_ab_mcts_never_asks_for_an_attempt_twice_and_shows_a_revision_the_drafts_above_it():
+    asks, _ = climb(16, seed=3, wide=0.2, deep=0.9)
+    numbers = {}
+    for ask in asks:
+        numbers.setdefault(ask.prompt, []).append(ask.start)
+    assert all(found == list(range(len(found))) for found in numbers.values())
+    for prompt in numbers:
+        shown = [message.content for message in prompt[1::2]]
+        assert shown == ["<wide>", *["<deep>"] * 16][: len(shown)]
+        assert [message.role for message in prompt] == ["user", *["assistant", "user"] * len(shown)]
+
+
+def test_ab_mcts_ends_where_the_check_is_passed():
+    replies = [attempts("a"), (Grade(0.0),), attempts("b"), (Grade(1.0),)]
+    asks, answer = finish(ab_mcts(problem(checkable=True), n=9), replies)
+    assert [type(ask) for ask in asks] == [Sample, Check, Sample, Check]
+    assert (answer.value, answer.note) == ("b", "passed the check")
+
+
+def test_ab_mcts_without_its_library_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "treequest", None)
+    with pytest.raises(Unavailable, match=r"ab_mcts needs treequest; pip install 'trueup\[search\]'"):
+        next(ab_mcts(problem(checkable=True)))
+
+
 def test_ab_mcts_leaves_the_global_dice_as_they_were():
-    pytest.importorskip("treequest")
     import numpy as np
 
     before = np.random.get_state()[1].tolist()

@@ -14,7 +14,7 @@ from trueup.core.errors import BadInput
 from trueup.core.types import Grade, Message, Sampling
 from trueup.methods.adaptive_vote import adaptive_vote, beta_lead, lead_probability
 from trueup.methods.beta_vote import beta_vote
-from trueup.methods.confidence_vote import ASK, confidence_vote, read_confidence, softmax
+from trueup.methods.confidence_vote import ASK, confidence_vote, most_confident, read_confidence, softmax
 from trueup.methods.early_stop_vote import early_stop_vote
 from trueup.methods.reset_and_discard import gain_of_try, reset_and_discard, tries_that_pay
 from trueup.methods.stopping import Votes, block
@@ -164,6 +164,31 @@ def test_confidence_vote_asks_for_logprobs_and_lets_one_sure_attempt_outvote_two
 def test_a_great_temperature_makes_it_the_vote():
     _, answer = finish(confidence_vote(problem(), n=3, temperature=1e6), [sure(("a", 0.1), ("a", 0.1), ("b", 1.0))])
     assert answer.value == "a"
+
+
+def test_keep_lets_the_most_confident_share_vote_alone():
+    """a has most of all votes and c the surest; of the surer half b has two of three."""
+    tries = sure(("a", 0.1), ("b", 0.7), ("a", 0.3), ("c", 0.9), ("a", 0.2), ("b", 0.8))
+    won = {}
+    for keep in (1.0, 0.5, 0.1):
+        _, answer = finish(confidence_vote(problem(), n=6, temperature=1e6, keep=keep), [tries])
+        won[keep] = (answer.value, answer.note)
+    assert won[1.0] == ("a", "50% of the weight of 6 attempts")
+    assert won[0.5] == ("b", "67% of the weight of the 3 most confident of 6 attempts")
+    assert won[0.1] == ("c", "100% of the weight of the 1 most confident of 6 attempts")
+
+
+def test_the_most_confident_are_a_share_rounded_up_and_of_equals_the_first():
+    assert most_confident([0.2, 0.9, 0.9, 0.1], 0.25) == [1]
+    assert most_confident([0.2, 0.9, 0.9, 0.1], 0.3) == [1, 2]
+    assert most_confident([0.1] * 10, 0.1 * 3) == [0, 1, 2]
+    assert most_confident([0.2, 0.9], 1.0) == [0, 1]
+
+
+@pytest.mark.parametrize("keep", [0.0, -0.1, 1.1, float("nan")])
+def test_a_share_to_keep_is_above_nought_and_at_most_all(keep):
+    with pytest.raises(BadInput, match="confidence_vote keep is"):
+        next(confidence_vote(problem(), keep=keep))
 
 
 def test_without_logprobs_the_model_is_asked_how_sure_it_is_in_free_text():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import signature
@@ -12,6 +12,7 @@ from trueup.core.csp import is_program
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.settings import fit_settings, settings_of, split_words
 from trueup.core.stratum import Arm, Stratum
+from trueup.core.types import Json
 from trueup.methods.elsewhere import elsewhere
 from trueup.solvers.program import ProgramSolver
 
@@ -30,6 +31,15 @@ NEEDS = {
 GO_BY_LOGPROBS = ("probability_vote", "confidence_vote")
 BATCH, ASKED = "problems", "model"
 """The first parameter of a method that takes a batch; the setting that has a method ask another model."""
+ACTS_ONCE: Mapping[str, Mapping[str, Json]] = {
+    "once": {},
+    "solve": {},
+    "run_stored": {},
+    "constrained": {"n": 1},
+    "vote_calls": {"side_effects": True},
+    "cascade": {"side_effects": True},
+}
+"""Methods that act on a problem at most once, with the settings that see to it."""
 COUNTS = (
     "n", "k", "rounds", "step", "window", "chains", "layers", "questions", "width", "subtrees", "depth",
     "patience", "then", "budget",
@@ -62,7 +72,8 @@ def make_arm(text: str) -> Arm:
 def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple[Arm, ...]:
     """The arms to run on a stratum: those chosen, else those its task names, else all that apply.
 
-    Chosen ones that cannot apply to this stratum are left out; a task's own must apply.
+    Chosen ones that cannot apply to this stratum are left out; a task's own must apply. Where attempts have side
+    effects every arm must act once, chosen ones too.
     """
     own = stratum.recipe.get("methods") or ()
     if chosen:
@@ -72,6 +83,7 @@ def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple
     for arm in arms:
         if need := lacks(arm.method, stratum):
             raise BadInput(f"stratum {stratum.name!r} cannot be answered by {arm.method!r}: it has no {need}")
+    refuse_acts(stratum, arms)
     if not arms:
         need = lacks(make_arm(chosen[0]).method, stratum) if chosen else None
         raise BadInput(f"none of the methods {', '.join(chosen)} applies to stratum {stratum.name!r}: it has no {need}")
@@ -89,8 +101,39 @@ def telling(stratum: Stratum, arms: Sequence[Arm]) -> Stratum:
     return replace(stratum, items=tuple(items))
 
 
+def has_side_effects(stratum: Stratum) -> bool:
+    """Whether what is sampled for this stratum gets run."""
+    return bool(stratum.recipe.get("side_effects")) or any(item.problem.side_effects for item in stratum.items)
+
+
+def refuse_acts(stratum: Stratum, arms: Sequence[Arm]) -> None:
+    """Raise BadInput where attempts have side effects and an arm may act more than once."""
+    if not has_side_effects(stratum):
+        return
+    for arm in arms:
+        if not _acts_once(arm):
+            raise BadInput(
+                f"stratum {stratum.name!r} has side effects, and {arm.label!r} may act more than once; "
+                f"take one of: {', '.join(' '.join([name, *_words(needed)]) for name, needed in ACTS_ONCE.items())}"
+            )
+
+
+def _acts_once(arm: Arm) -> bool:
+    if arm.method not in ACTS_ONCE:
+        return False
+    given = {name: setting.default for name, setting in settings_of(names("methods")[arm.method]).items()}
+    return ACTS_ONCE[arm.method].items() <= (given | dict(arm.settings)).items()
+
+
+def _words(settings: Mapping[str, Json]) -> list[str]:
+    return [f"{key}={value}".lower() for key, value in settings.items()]
+
+
 def _usual(stratum: Stratum, samples: int) -> Iterator[str]:
     """What a study tries unless told otherwise: every method that applies, within the pool's samples."""
+    if has_side_effects(stratum):
+        yield from _usual_acts(stratum)
+        return
     few = max(2, samples // 4)
     yield "once"
     yield f"vote n={few}"
@@ -109,6 +152,15 @@ def _usual(stratum: Stratum, samples: int) -> Iterator[str]:
     if stratum.solver is not None:
         is_prose = not all(is_program(item.problem.prompt[-1].content) for item in stratum.items)
         yield "formalise_and_solve" if is_prose and not lacks("formalise_and_solve", stratum) else "solve"
+
+
+def _usual_acts(stratum: Stratum) -> Iterator[str]:
+    """What goes by the one attempt of the pool, and at most another where nothing could be read, or by none."""
+    yield "once"
+    yield "cascade to= side_effects=true"
+    if stratum.solver is not None:
+        yield "cascade to=solver side_effects=true"
+        yield "solve"
 
 
 def lacks(method: str, stratum: Stratum) -> str | None:

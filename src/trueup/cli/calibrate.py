@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from trueup.arms import make_arm
+from trueup.arms import has_side_effects, make_arm
 from trueup.catalog import names
 from trueup.cli.pipeline import gather
 from trueup.cli.request import Request
@@ -52,7 +52,7 @@ def calibrate_threshold(
     findings = gather(request, folder, sealed=True, quiet=True)
     seed = findings.task["seed"]
     found = {m.stratum.name: calibrate(m, whole, arms, margin=margin, delta=delta, seed=seed)
-             for m in findings.measured}  # fmt: skip
+             for m in findings.measured if not has_side_effects(m.stratum)}  # fmt: skip
     if as_json:
         print(json.dumps({name: asdict(one) for name, one in found.items()}, indent=1))
         return

@@ -30,7 +30,7 @@ def last_asked(prompt: Prompt) -> str:
 class Sampling:
     """How a model is asked to sample; part of every ledger key.
 
-    `schema` is a JSON schema as canonical JSON text, `grammar` a grammar in the engine's own notation (GBNF);
+    `schema` is a JSON schema as canonical JSON text, `grammar` a grammar in the engine's own notation (GBNF or Lark);
     both constrain decoding and at most one may be set. With `logprobs` an attempt says how likely it was.
     """
 
@@ -50,7 +50,9 @@ class Problem:
 
     `checkable` says that the stratum has a check that needs no reference, so that a method may rely on
     grades in production too, `ratable` that it has a reward model. `schema` (JSON schema as canonical JSON
-    text) or `grammar` (GBNF) describes a well-formed answer, where there is such a thing.
+    text) or `grammar` (GBNF or Lark) describes a well-formed answer, where there is such a thing. `side_effects`
+    says that what is sampled gets run, so that an attempt is an act: one at a time, and none behind one that could
+    be read.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Problem:
     grammar: str | None = None
     checkable: bool = False
     ratable: bool = False
+    side_effects: bool = False
 
 
 @dataclass(frozen=True, slots=True)

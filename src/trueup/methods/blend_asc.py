@@ -6,7 +6,7 @@ better one at few votes; the more of the budget is spent, the more counts PPR-1v
 1/2 (Jain et al. 2021, arXiv:2109.05047), which is optimal in the long run: its weight is the share of the budget that
 is spent. No threshold, and the budget is met exactly. So that samples can run side by side, a round serves the least
 sure eighth of the problems and ranks them anew. What it buys is to know the most frequent answer, of hopeless problems
-too: where that is often wrong an even spread may do as well.
+too: where that is often wrong an even spread may do as well. It is measured and never served: a request comes alone.
 Cost: budget samples a problem on average, at least one each, in calls of one.
 """
 

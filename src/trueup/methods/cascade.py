@@ -4,7 +4,8 @@ Chen et al. 2023, arXiv:2305.05176 (FrugalGPT), with the agreement of cheap atte
 after Yue et al. 2023, arXiv:2310.03094, section 3 (vote-based). Where a check needs no reference it decides instead,
 attempt by attempt, and the first that passes is the answer.
 Attempts are drawn side by side; where what follows runs calls as they are sampled, set `side_effects`: attempts then
-come one at a time, and another one only where nothing could be read, for then nothing was run.
+come one at a time, and another one only where nothing could be read, for then nothing was run; a stratum that says
+`side_effects = true` takes it no other way.
 Cost: n samples, and `then` samples or 1 solve where they do not suffice; with a check fewer where an early one passes,
 and a check per attempt.
 """

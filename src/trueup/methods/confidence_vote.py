@@ -5,6 +5,9 @@ attempts of confidence / temperature. The confidence is the geometric mean of th
 tells them for every attempt, else what the model says of its own attempt, 0 to 100, when asked. An attempt of
 which it says nothing that can be read counts as much as the mean of the others, and where nothing can be read it is a
 plain vote, and says so. A great temperature makes it `vote`, a small one the most confident attempt.
+With `keep` only that share of the attempts votes, the most confident ones: the filter of Fu et al. 2025,
+arXiv:2508.15260 (DeepConf, which keeps .1 or .9), by the mean over the whole attempt. Their least confidence of a
+group of tokens, and their stop on the way, take every token's alternatives, and an attempt carries one mean.
 Cost: n samples; without token probabilities n judge's texts besides.
 """
 
@@ -14,7 +17,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from math import exp
+from math import ceil, exp
 from statistics import fmean
 
 from trueup.core.asks import Flow, judge, sample
@@ -27,13 +30,15 @@ ASK = "How sure are you that this answer is right? Reply with one number from 0 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
-def confidence_vote(problem: Problem, *, n: int = 8, temperature: float = 0.5) -> Flow[Answer]:
+def confidence_vote(problem: Problem, *, n: int = 8, temperature: float = 0.5, keep: float = 1.0) -> Flow[Answer]:
     """The answer of the greatest sum of weights; what could not be read has none.
 
-    Raises BadInput for a temperature that is not positive.
+    Raises BadInput for a temperature that is not positive, or a share to keep outside (0, 1].
     """
     if temperature <= 0:
         raise BadInput(f"confidence_vote temperature is {temperature}; give a number above 0")
+    if not 0 < keep <= 1:
+        raise BadInput(f"confidence_vote keep is {keep}; give a share above 0, at most 1")
     told = None if problem.sampling.logprobs else replace(problem.sampling, logprobs=True)
     attempts = yield from sample(problem.prompt, n, sampling=told)
     readable = [attempt for attempt in attempts if attempt.answer is not None]
@@ -47,11 +52,20 @@ def confidence_vote(problem: Problem, *, n: int = 8, temperature: float = 0.5) -
     if not confidences:
         plain = elect(problem, attempts)
         return replace(plain, note=f"{plain.note}; no confidence could be read, so each counts alike")
+    kept = most_confident(confidences, keep)
+    voters, sure = [readable[place] for place in kept], [confidences[place] for place in kept]
     weights: dict[str, float] = defaultdict(float)
-    for attempt, weight in zip(readable, softmax(confidences, temperature), strict=True):
+    for attempt, weight in zip(voters, softmax(sure, temperature), strict=True):
         weights[attempt.answer or ""] += weight
     winner = favourite(problem, weights)
-    return Answer.of(voice_of(winner, readable), f"{weights[winner]:.0%} of the weight of {len(attempts)} attempts")
+    pool = f"the {len(kept)} most confident of {len(attempts)}" if len(kept) < len(readable) else f"{len(attempts)}"
+    return Answer.of(voice_of(winner, voters), f"{weights[winner]:.0%} of the weight of {pool} attempts")
+
+
+def most_confident(confidences: Sequence[float], keep: float) -> list[int]:
+    """The places of this share of them, rounded up, in their order; of equals the first stay."""
+    ranked = sorted(range(len(confidences)), key=lambda place: -confidences[place])
+    return sorted(ranked[: ceil(keep * len(confidences) - 1e-9)])
 
 
 def softmax(confidences: Sequence[float], temperature: float) -> list[float]:

@@ -7,7 +7,8 @@ leading answers share a Beta(1 + n1, 1 + n2) (as in Adaptive-Consistency), and t
 better: E max P after j more attempts, less max P now, over j, at the best j, since one attempt alone often cannot turn
 a vote (Frazier and Powell 2010). It is weighed by the share of attempts that the two leaders have, a
 new answer counted among them once: scattered attempts promise little. What is bought is to know the commonest answer:
-where that is wrong as often as right, nothing is gained over an even spread.
+where that is wrong as often as right, nothing is gained over an even spread. It is measured and never served: a
+request comes alone.
 Cost: budget * problems samples, fewer where all have passed their check; a check per attempt where there is one.
 """
 

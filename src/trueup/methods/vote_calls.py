@@ -4,7 +4,8 @@ After Wang et al. 2022, arXiv:2203.11171 (self-consistency), with the parts of a
 `arguments` elect by that part alone, in the words of the first attempt that has it; `hierarchical` elects the name,
 then every argument among the calls of that name, which may make a call that no attempt made.
 Attempts are texts: no call is run while they are drawn. Where what follows runs calls as they are sampled, set
-`side_effects`, and there is one attempt only. An answer that is no call votes as a whole.
+`side_effects`, and there is one attempt only; a stratum that says `side_effects = true` takes it no other way. An
+answer that is no call votes as a whole.
 Cost: n samples; 1 with side_effects.
 """
 

@@ -15,17 +15,20 @@ from trueup import __version__
 from trueup.core.asks import Ask, Check, Rate, Sample, Solve
 from trueup.core.charge import Charge
 from trueup.core.cost import Cost, Prices, compute_cost
-from trueup.core.errors import AskFailed, BadInput, UnknownName
+from trueup.core.errors import AskFailed, BadInput, TrueupError, UnknownName
 from trueup.core.ledger import Ledger
-from trueup.core.roles import Model, Verifier
+from trueup.core.roles import Model, Rater, Verifier
 from trueup.core.stratum import Stratum
 from trueup.core.types import Attempt, Grade, Item, Problem, Solution
+from trueup.run.act import Act
 from trueup.run.keys import Turn, digest, prompt_text
-from trueup.run.limit import time_limit
+from trueup.run.limit import time_limit, within
 from trueup.run.sampler import Read, Sampler
 
-SHOWN = 80
+SHOWN, REASON = 80, 200
 VERIFIER_SECONDS = 20.0
+RATER_SECONDS = 600.0
+"""For all texts of an ask; the first one waits for a reward model to be loaded."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class Tab:
     item: Item
     cost: Cost = field(default_factory=Cost)
     asked_oracle: bool = False
+    act: Act = field(default_factory=Act)
 
 
 @dataclass(slots=True)
@@ -70,7 +74,8 @@ class Clerk:
     async def answer(self, ask: Ask, tab: Tab) -> object:
         """The reply to an ask; its cost is added to the tab.
 
-        Raises AskFailed where no part of it could be answered, or the stratum's verifier broke on it.
+        Raises AskFailed where no part of it could be answered, or the stratum's verifier, rater or solver broke on it:
+        raised, hung, or said what is no grade, rating or solution.
         """
         if isinstance(ask, Sample):
             return await self._sample(ask, tab)
@@ -92,9 +97,11 @@ class Clerk:
         return await self._check(tab.stratum.verifier, tab.item.reference, kind, attempts, tab)
 
     async def _sample(self, ask: Sample, tab: Tab) -> tuple[Attempt, ...]:
+        tab.act.begin(ask, tab.item.problem)
         sampling = ask.sampling or tab.item.problem.sampling
         bought = await self._sampler.buy(ask, self._model(ask.model), sampling, tab.stratum.name, _reader(ask, tab))
         tab.cost += bought.cost
+        tab.act.end(ask, bought.attempts)
         return bought.attempts
 
     def _model(self, name: str) -> Model:
@@ -115,8 +122,13 @@ class Clerk:
             charge = self.ledger.find([key]).get(key)
             if charge is None:
                 started = time.perf_counter()
-                with time_limit(VERIFIER_SECONDS):
-                    grades = [_grade(verifier, answer, problem, reference) for answer in answers]
+                try:
+                    with time_limit(VERIFIER_SECONDS):
+                        grades = [_grade(verifier, answer, problem, reference) for answer in answers]
+                except AskFailed as error:
+                    if kind == "check":
+                        await self._failed(error, verifier.name, tab, time.perf_counter() - started)
+                    raise
                 reply = json.dumps([[g.value, g.parsed, g.note] for g in grades])
                 charge = self._computed(key, kind, verifier.name, tab, time.perf_counter() - started, reply)
                 await self.ledger.commit([charge])
@@ -134,7 +146,11 @@ class Clerk:
             if charge is None:
                 async with self._rating:
                     started = time.process_time()
-                    reply = json.dumps(list(await rater.rate(ask.problem, ask.texts)))
+                    try:
+                        reply = json.dumps(await _ratings(rater, ask))
+                    except AskFailed as error:
+                        await self._failed(error, rater.fingerprint, tab, time.process_time() - started)
+                        raise
                     seconds = time.process_time() - started
                 charge = self._computed(key, "rated", rater.fingerprint, tab, seconds, reply)
                 await self.ledger.commit([charge])
@@ -150,7 +166,12 @@ class Clerk:
         async with Turn(self._busy, key):
             charge = self.ledger.find([key]).get(key)
             if charge is None:
-                solution = await solver.solve(ask.problem)
+                try:
+                    solution = await solver.solve(ask.problem)
+                except TrueupError:
+                    raise
+                except Exception as error:
+                    raise _broken(f"solver {solver.fingerprint[:SHOWN]!r}", "solve", ask.problem.id, error) from error
                 reply = json.dumps([solution.status, solution.text, solution.conflict, solution.reason])
                 charge = self._computed(key, "solve", solver.fingerprint, tab, solution.seconds, reply)
                 await self.ledger.commit([charge])
@@ -158,6 +179,12 @@ class Clerk:
         status, text, conflict, reason = json.loads(charge.reply)
         answer = _read(tab.stratum.verifier, text) if status == "solved" else None
         return Solution(status, text, answer, charge.decode_seconds, tuple(conflict), reason)
+
+    async def _failed(self, error: AskFailed, source: str, tab: Tab, seconds: float) -> None:
+        """What was spent on an ask before it broke is paid all the same, as often as it is tried."""
+        key = digest("failed", source, str(error), str(time.time_ns()))
+        await self.ledger.commit([self._computed(key, "failed", source, tab, seconds, str(error))])
+        tab.cost += compute_cost(self.prices, seconds)
 
     def _computed(self, key: bytes, kind: str, source: str, tab: Tab, seconds: float, reply: str) -> Charge:
         usd = self.prices.compute(seconds)
@@ -187,19 +214,40 @@ def _read(verifier: Verifier, text: str) -> str | None:
         with time_limit(VERIFIER_SECONDS):
             return verifier.read(text)
     except Exception as error:
-        raise _broken(verifier, "read", text, error) from error
+        raise _broken(f"verifier {verifier.name!r}", "read", text, error) from error
 
 
 def _grade(verifier: Verifier, answer: str | None, problem: Problem, reference: object) -> Grade:
     if answer is None:
         return Grade(0.0, parsed=False, note="unparsable")
     try:
-        return verifier.check(answer, problem, reference)
+        grade: object = verifier.check(answer, problem, reference)
+        if not isinstance(grade, Grade):
+            raise TypeError(f"it gave {grade!r}, which is no grade")
+        return Grade(_share(grade.value), bool(grade.parsed), grade.note)
     except Exception as error:
-        raise _broken(verifier, "check", answer, error) from error
+        raise _broken(f"verifier {verifier.name!r}", "check", answer, error) from error
 
 
-def _broken(verifier: Verifier, verb: str, text: str, error: Exception) -> AskFailed:
-    """A grade made up in its place would falsify the study."""
-    why = f"{type(error).__name__}: {error}"
-    return AskFailed(f"verifier {verifier.name!r} could not {verb} {text[:SHOWN]!r}: {why}")
+async def _ratings(rater: Rater, ask: Rate) -> list[float]:
+    try:
+        ratings = [_share(rating) for rating in await within(RATER_SECONDS, rater.rate(ask.problem, ask.texts))]
+        if len(ratings) != len(ask.texts):
+            raise ValueError(f"it gave {len(ratings)} ratings for {len(ask.texts)} texts")
+    except TrueupError:
+        raise
+    except Exception as error:
+        raise _broken(f"rater {rater.fingerprint[:SHOWN]!r}", "rate", (*ask.texts, "")[0], error) from error
+    return ratings
+
+
+def _share(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError(f"it gave {value!r}, which is not between 0 and 1")
+    return float(value)
+
+
+def _broken(who: str, verb: str, text: str, error: Exception) -> AskFailed:
+    """A number made up in its place would falsify the study."""
+    why = " ".join(f"{type(error).__name__}: {error}".split())
+    return AskFailed(f"{who} could not {verb} {text[:SHOWN]!r}: {why[:REASON]}")

@@ -1,4 +1,7 @@
-"""Collect what a study needs: a pool of attempts per item, and every arm on every item."""
+"""Collect what a study needs: a pool of attempts per item, and every arm on every item.
+
+Where attempts have side effects the pool is one attempt, and arms that ask alike share that one act.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def _jobs(strata: Sequence[Stratum], arms: Mapping[str, Sequence[Arm]], samples:
     for stratum in strata:
         alone = [arm for arm in arms[stratum.name] if not arm.is_batch]
         for item in stratum.items:
-            yield Job(stratum, item, samples)
+            yield Job(stratum, item, 1 if item.problem.side_effects else samples)
             yield from (Job(stratum, item, arm) for arm in alone)
         yield from (BatchJob(stratum, arm) for arm in arms[stratum.name] if arm.is_batch)
 

@@ -12,7 +12,7 @@ from trueup.core.cost import Cost
 from trueup.core.errors import AskFailed
 from trueup.core.outcome import Outcome, Pool
 from trueup.core.stratum import Arm, Stratum
-from trueup.core.types import Answer, Attempt, Grade, Item, Usage
+from trueup.core.types import Attempt, Grade, Item, Usage
 from trueup.run.batch import run_batch
 from trueup.run.clerk import Clerk, Tab
 
@@ -36,7 +36,7 @@ class BatchJob:
     arm: Arm
 
 
-async def answer(flow: Flow[Answer], tab: Tab, clerk: Clerk) -> Answer:
+async def answer(flow: Flow[T], tab: Tab, clerk: Clerk) -> T:
     """Run one flow to its end.
 
     Raises AskFailed where an ask of its could not be answered.

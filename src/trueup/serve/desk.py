@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from trueup.arms import has_side_effects, refuse_acts
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Item, Problem, Prompt, Sampling
@@ -44,6 +45,7 @@ class Desk:
             grammar=self.grammar,
             checkable=self.stratum.check is not None,
             ratable=self.stratum.rater is not None,
+            side_effects=has_side_effects(self.stratum),
         )
         return Item(problem, None, name)
 
@@ -54,6 +56,12 @@ def check_desks(policy: Policy, desks: Mapping[str, Desk]) -> None:
         desk = desks.get(stratum.name)
         if desk is None:
             raise BadInput(f"policy {policy.name!r} has a stratum {stratum.name!r} that nothing serves; plan again")
+        if desk.arm.is_batch:
+            raise BadInput(
+                f"method {desk.arm.method!r} of stratum {stratum.name!r} spends one budget on many requests at once, "
+                f"so it cannot be served; plan with another"
+            )
+        refuse_acts(desk.stratum, [desk.arm])
         if desk.arm.method in NEEDS_CHECK and desk.stratum.check is None:
             raise BadInput(no_check(desk))
         if desk.arm.method in NEEDS_SOLVER and desk.stratum.solver is None:

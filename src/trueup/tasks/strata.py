@@ -118,10 +118,10 @@ def _dressed(item: Item, recipe: Mapping[str, Json], seed: int, offers: Offers) 
                 f"add a grammar to the stratum, or a schema to the row"
             )
         sampling = replace(sampling, schema=problem.schema, grammar=grammar)
-    prompt = build_chat(recipe, problem.prompt)
     dressed = replace(
-        problem, prompt=prompt, sampling=sampling, grammar=grammar, checkable=offers.check, ratable=offers.rating
-    )
+        problem, prompt=build_chat(recipe, problem.prompt), sampling=sampling, grammar=grammar,
+        checkable=offers.check, ratable=offers.rating, side_effects=recipe.get("side_effects", False),
+    )  # fmt: skip
     return replace(item, problem=dressed)
 
 

@@ -24,7 +24,7 @@ STRATUM_KEYS: dict[str, tuple[type, ...]] = {
     "solver": (str, dict),
     "limit": (int,), "guess_options": (int,), "methods": (list,), "system": (str,), "shots": (list,),
     "template": (str,), "temperature": (float, int), "top_p": (float, int), "max_tokens": (int,), "stop": (list,),
-    "grammar": (str,), "constrain": (bool,),
+    "grammar": (str,), "constrain": (bool,), "side_effects": (bool,),
 }  # fmt: skip
 POSITIVE = ("limit", "guess_options", "max_tokens")
 LINE = re.compile(r" \(at line (\d+), column \d+\)")
