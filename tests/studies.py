@@ -2,7 +2,8 @@
 
 A pool is a string with a sign per attempt: `r` right, another letter that wrong answer, `?` unread, `-` cut at
 the token limit and unread, a capital letter the same as the small one but cut at the token limit.
-An arm's results are a string with a sign per item: `r`, another letter, `?`, or `!` for a failed ask.
+An arm's results are a string with a sign per item: `r`, another letter, `?`, `_` where it abstained, or `!` for a
+failed ask.
 """
 
 from __future__ import annotations
@@ -92,11 +93,11 @@ def _pool(item: Item, signs: str) -> Pool:
 def _outcome(item: Item, label: str, sign: str, cost: Cost, *, is_oracle: bool) -> Outcome:
     if sign == "!":
         return Outcome(item, label, None, Grade(0.0, parsed=False), cost, "500 from upstream", is_oracle)
-    return Outcome(item, label, Answer(sign, _value(sign)), _grade(_value(sign)), cost, None, is_oracle)
+    return Outcome(item, label, Answer(sign.strip("_"), _value(sign)), _grade(_value(sign)), cost, None, is_oracle)
 
 
 def _value(sign: str) -> str | None:
-    return None if sign in "?-" else sign.lower()
+    return None if sign in "?-_" else sign.lower()
 
 
 def _grade(value: str | None) -> Grade:

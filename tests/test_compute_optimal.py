@@ -129,6 +129,9 @@ def test_the_table_names_the_best_affordable_method_of_each_bin():
     assert found.edges == pytest.approx((0.5,), abs=0.1)
     with pytest.raises(BadInput, match=r"pilot and cheapest take 1\.5"):
         best_per_bin(logs, pilot, budget=1.2, bins=2)
+    for budget in (float("nan"), float("inf")):
+        with pytest.raises(BadInput, match=r"the budget is (nan|inf); give a finite number"):
+            best_per_bin(logs, pilot, budget=budget, bins=2)
 
 
 # The method that acts on it

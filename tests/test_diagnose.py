@@ -199,8 +199,8 @@ def test_items_without_attempts_are_left_out_and_counted():
     assert verdict(["", ""]).evidence == ()
 
 
-def test_a_stratum_that_answered_nothing_is_still_a_study():
-    whole = study(measured(["", ""], {"once": "!!"}))
+def test_a_stratum_without_samples_is_still_a_study_where_an_arm_answers():
+    whole = study(measured(["", ""], {"once": "!!", "solve": "rr"}))
     assert whole["strata"]["s"]["diagnosis"]["cause"] == "none"
     assert whole["strata"]["s"]["coverage"] == []
     assert whole["strata"]["s"]["points"][0]["failures"] == 2

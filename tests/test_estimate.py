@@ -153,6 +153,25 @@ def test_a_failed_item_is_wrong_and_counted_apart_from_an_unreadable_one():
     assert (point.accuracy, point.n, point.right, point.failures, point.unparsable) == (0.25, 4, 1, 1, 1)
 
 
+def test_what_was_decided_is_told_apart_from_what_is_right_and_from_silence():
+    (point,) = measure(measured(["r"] * 10, {"formalise_and_solve": "rrrraa__?!"}))
+    assert (point.right, point.abstained, point.unparsable, point.failures) == (4, 2, 1, 1)
+    assert (point.decided.count, point.decided.n, point.decided.value) == (6, 10, 0.6)
+    assert (point.wrong_decided.count, point.wrong_decided.n, point.wrong_decided.value) == (2, 10, 0.2)
+    for share in (point.decided, point.wrong_decided):
+        assert share.ci95 == pytest.approx(exact_interval(share.count, share.n))
+    # An abstention in clusters is as uncertain as their number allows.
+    (few,) = measure(measured(["r"] * 10, {"solve": "rrrrraaaaa"}, clusters=["a"] * 5 + ["b"] * 5))
+    assert few.wrong_decided.value == 0.5 and few.wrong_decided.ci95[1] - few.wrong_decided.ci95[0] > 0.9
+
+
+def test_every_item_is_decided_silent_unread_or_failed():
+    for point in measure(measured(["r"] * 5, {"once": "ra?!a", "solve": "_____", "vote n=2": "rrrrr"})):
+        assert point.decided.count + point.abstained + point.unparsable + point.failures == point.n
+        assert point.decided.count == point.right + point.wrong_decided.count
+        assert point.parts is None
+
+
 def test_costs_are_means_a_request_and_unknown_stays_unknown():
     known, unknown = measure(
         measured(["r"] * 3, {"once": "rrr", "vote n=2": "rrr"}, usd={"once": "0.000001", "vote n=2": None})

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from itertools import pairwise
 
 import pytest
 
 from trueup.core.types import Message, Problem
 from trueup.solvers.gym import READERS, gym
+from trueup.solvers.gym_grids import futoshiki
 from trueup.solvers.gym_words import zebra
 
 DATASETS = (
@@ -83,6 +85,47 @@ def test_a_contradiction_is_told_and_an_unread_clue_leaves_the_puzzle_unread():
     )
     assert torn.status == "unsatisfiable" and {"1", "3"} <= set(torn.conflict)
     assert unread.status == nothing.status == "unreadable" and unread.reason
+
+
+def futoshiki_board(square, shown, right, below):
+    """As reasoning-gym prints it: some cells, and the signs to the right of and below some."""
+    size, lines = len(square), []
+    for r, row in enumerate(square):
+        cells = [str(value) if (r, c) in shown else "_" for c, value in enumerate(row)]
+        gaps = ["<>"[a > b] if (r, c) in right else " " for c, (a, b) in enumerate(pairwise(row))]
+        lines.append(" ".join(part for pair in zip(cells, [*gaps, ""], strict=True) for part in pair).rstrip())
+        if r < size - 1:
+            lines.append(
+                "   ".join("\u2227\u2228"[a > square[r + 1][c]] if (r, c) in below else " " for c, a in enumerate(row))
+            )
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("size", [6, 10, 12])
+@pytest.mark.parametrize("side", ["right", "below"])
+def test_a_futoshiki_of_numbers_with_two_digits_is_read_by_number(size, side):
+    # Of a cyclic square four cells are left out that two numbers can fill both ways round: one sign decides.
+    half, square = size // 2, [[(r + c) % size + 1 for c in range(size)] for r in range(size)]
+    cells = {(r, c) for r in range(size) for c in range(size)}
+    shown, sign = cells - {(r, c) for r in (0, half) for c in (0, half)}, {side: {(half, half)}}
+    none = {"right": set(), "below": set()}
+    board, told = (futoshiki_board(square, shown, **none | signs) for signs in (none, sign))
+    asked = "Solve the following {0}x{0} Futoshiki puzzle:\n\n{1}\n\nEnsure your answer"
+    open_, closed = solved(asked.format(size, board), asked.format(size, told))
+    assert open_.status == "not_unique"
+    assert (closed.status, closed.text) == ("solved", futoshiki_board(square, cells, **none | sign))
+
+
+def test_a_futoshiki_whose_signs_or_cells_stand_elsewhere_is_unread():
+    board = "10 < _\n     \n_   _"
+    question = "Solve the following 2x2 Futoshiki puzzle:\n\n{}\n\nEnsure"
+    assert futoshiki(question.format(board)) is not None
+    torn = (
+        board.replace("     ", "  \u2228  "), board.replace("     ", "v    "), board.replace("10 < _", "10 <  _"),
+        board.replace("10 < _", "a < _"), board.replace("10 < _", "123 < _"), board.replace("10 < _", "1 < _   _"),
+        board.replace("\n     ", ""), board.replace("     ", "        \u2227"),
+    )  # fmt: skip
+    assert [futoshiki(question.format(one)) for one in torn] == [None] * len(torn)
 
 
 def test_half_an_edge_or_a_house_that_is_not_there_leaves_the_puzzle_unread():

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from trueup.core.cache import check_digest
-from trueup.core.errors import Unavailable
+from trueup.core.errors import BadInput, Unavailable
 from trueup.core.types import Message, Sampling
 from trueup.models import SMOLLM2, LlamaCpp
 
@@ -79,6 +79,52 @@ def test_a_schema_leaves_no_malformed_attempt():
     whole = [json.loads(a.text) for a in reply.attempts if a.finish == "eos"]
     assert whole
     assert all(isinstance(one["sum"], int) for one in whole)
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_grammar_holds_in_gbnf_and_in_lark_and_trying_one_changes_no_other_attempt():
+    gbnf, lark = 'root ::= "sum " [0-9]', 'start: "sum " /[0-9]/'
+    said = "%llguidance {}\n" + lark
+    free, *held, again = ask(
+        (SUM, 2, 0, SHORT),
+        *((SUM, 2, 0, replace(SHORT, grammar=g)) for g in (gbnf, lark, said, gbnf)),
+        (SUM, 2, 0, SHORT),
+    )
+    texts = [[a.text for a in reply.attempts] for reply in held]
+    assert all(len(text) == 5 and text[:4] == "sum " and text[4].isdigit() for pair in texts for text in pair)
+    assert texts[0] == texts[3] and texts[1] == texts[2]
+    assert [a.text for a in again.attempts] == [a.text for a in free.attempts]
+
+
+@pytest.mark.usefixtures("weights")
+def test_what_does_not_compile_is_named_instead_of_letting_any_text_through():
+    faults = [
+        ({"grammar": "root ::= [0-9"}, "grammar 'root ::= [0-9' does not compile as GBNF: "),
+        ({"grammar": "root ::= digit"}, "grammar 'root ::= digit' does not compile as GBNF: "),
+        (
+            {"grammar": "start: /[0-9/"},
+            "grammar 'start: /[0-9/' does not compile as Lark (GBNF has rules NAME ::= ...): ",
+        ),
+        (
+            {"grammar": "start: digit"},
+            "grammar 'start: digit' does not compile as Lark (GBNF has rules NAME ::= ...): ",
+        ),
+        ({"schema": '{"type":"nosuch"}'}, """schema '{"type":"nosuch"}' does not compile: """),
+        ({"schema": '{"type":"string","pattern":"[a"}'}, "schema "),
+    ]
+
+    async def go():
+        model = LlamaCpp(SMOLLM2)
+        try:
+            for constraint, told in faults:
+                with pytest.raises(BadInput) as raised:
+                    await model.sample(SUM, 1, 0, replace(SHORT, **constraint))
+                assert str(raised.value).startswith(f"the {told}") and str(raised.value).endswith("; mend it")
+                assert "\n" not in str(raised.value)
+        finally:
+            await model.close()
+
+    asyncio.run(go())
 
 
 @pytest.mark.usefixtures("weights")

@@ -12,11 +12,16 @@ import lr2bench_folder as made
 import pytest
 
 from trueup.bench.solve import solve
+from trueup.core.cost import Cost
 from trueup.core.csp.values import holds
 from trueup.core.errors import BadInput
+from trueup.core.outcome import Measured, Outcome
 from trueup.core.puzzles.acrostic import read_acrostic
 from trueup.core.puzzles.crossword import read_crossword
 from trueup.core.puzzles.logic import LogicPuzzle
+from trueup.core.stratum import Arm, Stratum
+from trueup.core.types import Answer, Grade
+from trueup.plan import measure
 from trueup.solvers import lr2bench as solver_of
 from trueup.solvers.logic_clues import Reader
 from trueup.solvers.magnitudes import magnitudes
@@ -111,6 +116,33 @@ def test_one_wrong_sub_answer_costs_exactly_one(items, family):
     grade = verifier.check(verifier.read(reply(item, answer)), item.problem, item.reference)
     assert not grade.is_right
     assert f"{total - 1} of {total} sub-answers" in grade.note
+
+
+def test_a_study_measures_replies_as_the_benchmark_does(items):
+    verifier, kinds = verifier_of(), ("sudoku", "drop", "logic", "cryptogram", "acrostic")
+    chosen = tuple(items[kind] for kind in kinds)
+    said = {
+        "sudoku": answer_of(items["sudoku"]), "drop": one_wrong("drop", answer_of(items["drop"]))[0], "logic": None,
+        "cryptogram": {"X": "?"}, "acrostic": {"1": "I", "2": "T", "3": "?"},
+    }  # fmt: skip
+    outcomes = []
+    for kind, item in zip(kinds, chosen, strict=True):
+        text = "I cannot." if said[kind] is None else reply(item, said[kind])
+        value = verifier.read(text)
+        grade = Grade(0.0, parsed=False) if value is None else verifier.check(value, item.problem, item.reference)
+        outcomes.append(Outcome(item, "once", Answer(text, value), grade, Cost()))
+    stratum = Stratum("s", chosen, verifier)
+    arm = Arm("once", {}, lambda problem: iter(()))
+    (point,) = measure(Measured(stratum, (arm,), (), tuple(outcomes)))
+    totals = [verifier.parts(None, item.reference)[1] for item in chosen]
+    assert totals == [10, 7, 6, len(answer_of(items["cryptogram"])), 4]
+    s_acc, pm_half = point.parts.s_acc, point.parts.pm_half
+    assert (s_acc.count, s_acc.n, s_acc.value) == (18, sum(totals), pytest.approx(18 / sum(totals)))
+    assert (pm_half.count, pm_half.n, pm_half.value) == (3, 5, 0.6)
+    assert (point.decided.value, point.accuracy) == (0.8, 0.2)  # CR, EM
+    assert s_acc.ci95[0] < s_acc.value < s_acc.ci95[1]
+    # Sub-answers of one reply hang together: nowhere near as many as they are.
+    assert s_acc.ci95[1] - s_acc.ci95[0] > 0.5
 
 
 def test_no_answer_is_none_of_its_sub_answers():

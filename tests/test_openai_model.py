@@ -398,6 +398,21 @@ def test_grammar_is_refused_where_no_server_is_known_to_take_it() -> None:
         asyncio.run(OpenAI("http://x", "toy").sample(PROMPT, 1, 0, Sampling(grammar="root ::= [0-9]")))
 
 
+@pytest.mark.parametrize("server", ["sglang", "llamacpp"])
+def test_a_grammar_in_another_notation_than_the_servers_is_refused_before_it_is_asked(server: str) -> None:
+    told = r"takes grammars in GBNF, and 'start: /\[0-9\]/' has no rule NAME ::= .*write it so"
+    with pytest.raises(BadInput, match=told):
+        asyncio.run(OpenAI("http://x", "toy", server=server).sample(PROMPT, 1, 0, Sampling(grammar="start: /[0-9]/")))
+
+
+def test_vllm_reads_lark_and_llamacpps_server_lark_that_says_so() -> None:
+    mock, lark = MockEndpoint(), "start: /[0-9]/"
+    sample(mock, n=1, sampling=Sampling(grammar=lark), server="vllm")
+    sample(mock, n=1, sampling=Sampling(grammar=f"%llguidance {{}}\n{lark}"), server="llamacpp")
+    assert mock.calls[0].body["structured_outputs"] == {"grammar": lark}
+    assert mock.calls[1].body["grammar"].endswith(lark)
+
+
 @pytest.mark.parametrize(
     ("server", "fields"),
     [

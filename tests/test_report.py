@@ -16,8 +16,9 @@ import pytest
 from studies import measured
 from studies import study as planned
 
+from trueup.cli.summary import print_points, print_summary
 from trueup.core.errors import BadInput
-from trueup.plan import Wish
+from trueup.plan import Wish, exact_interval
 from trueup.report import render, write_report
 from trueup.report.answers import alike
 from trueup.report.axes import Frame
@@ -383,6 +384,35 @@ def test_a_study_as_the_plan_makes_it_is_shown(tmp_path: Path) -> None:
     assert [dot["data-label"] for dot in page.having("point", "accuracy")] == list(arms)
     assert [value_of(crossing, "volume") for crossing in page.having("crossing", "volume")] == [10_000]
     assert "no answer: 500 from upstream" in page.texts
+
+
+def test_what_an_arm_decided_and_decided_wrongly_is_shown_beside_its_accuracy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = planned(measured(["rraa"] * 4, {"once": "raaa", "solve": "rra_"}), samples=4)
+    page = Page(render(made))
+    (line,) = [text for text in page.texts if "abstained on" in text]
+    shown = "solve abstained on 1 of 4: it decided 3 ({}; {}), and 1 ({}; {}) wrongly"
+    three, one = (exact_interval(count, 4) for count in (3, 1))
+    assert line == shown.format(percent(0.75), interval(list(three)), percent(0.25), interval(list(one)))
+    assert {"decided", "decided wrongly", "abstained", "unreadable"} <= set(page.texts)
+    assert "Answers in parts" not in page.texts
+    whole = made | {"left_out": {}, "models": {}}
+    print_summary(whole, tmp_path, 0, 1.0)
+    print_points(whole["strata"])
+    told = "s, solve: decided 3 of 4 (19%-99%), wrong though decided 1 of 4 (1%-81%)"
+    out = capsys.readouterr().out
+    assert out.count(told) == 2 and "s, once: decided" not in out
+
+
+def test_answers_with_parts_have_a_table_of_the_benchmarks_measures() -> None:
+    made = planned(measured(["rraa"] * 4, {"once": "raaa"}), samples=4)
+    share = {"count": 30, "n": 40, "value": 0.75, "ci95": [0.5, 0.9]}
+    made["strata"]["s"]["points"][0]["parts"] = {"s_acc": share, "pm_half": share | {"value": 0.6}}
+    page = Page(render(made))
+    assert "Answers in parts" in page.texts
+    assert {"answered (CR)", "sub-answers right (S-Acc)", "right by half or more (PM-0.5)"} <= set(page.texts)
+    assert {percent(0.75), percent(0.6), interval([0.5, 0.9])} <= set(page.texts)
 
 
 def test_report_is_written_whole_or_refused(study: Study, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,13 @@ from trueup.core.ledger import Ledger, verify
 from trueup.core.roles import Model, ModelCard, Sampled, Waste
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Answer, Attempt, Grade, Json, Message, Problem, Prompt, Sampling, Solution, Usage
-from trueup.methods import best_of_n, constrained, once, solve, vote
+from trueup.methods import best_of_n, constrained, formalise_and_solve, once, solve, vote
 from trueup.models.openai import OpenAI
 from trueup.plan.policy import Policy, PolicyStratum
 from trueup.run import Clerk
 from trueup.serve import Desk, check_exposure, create_app, run_server
 from trueup.serve.server import listen
+from trueup.solvers import program
 
 HTTP = httpx.Client()
 
@@ -114,6 +115,7 @@ def desk(name: str, method: str = "once", *, has_check: bool = False, has_solver
         "vote": lambda problem: vote(problem, n=n),
         "best_of_n": lambda problem: best_of_n(problem, n=n),
         "constrained": constrained,
+        "formalise_and_solve": lambda problem: formalise_and_solve(problem, repairs=0),
         "solve": solve,
         "sneak": sneak,
     }
@@ -329,6 +331,31 @@ def test_solver_answers_without_a_token(tmp_path: Path) -> None:
     assert (told["usage"]["total_tokens"], told["usage"]["completion_tokens_details"]) == (0, {"reasoning_tokens": 0})
     assert response.headers["x-trueup-note"] == "solved"
     assert Decimal(response.headers["x-trueup-usd"]) == round(PRICES.compute(0.5), 12)
+
+
+def test_hostile_programs_end_in_abstentions_and_the_next_request_is_answered(tmp_path: Path) -> None:
+    owned = tmp_path / "owned"
+    programs = {
+        f"int a in 1..3\n__import__('os').system('touch {owned}')": "1 unreadable",
+        "int a in 1..3\ncon " + "(" * 20_000 + "a" + ")" * 20_000 + " == 1": "1 unreadable",
+        "int a[99999,99999] in 1..9\ncon alldifferent(a[*,*])": "1 unreadable",
+        "int a, b, c in 1..100000\ncon a*a*a + b*b*b == c*c*c": "1 timeout",
+        "int a, answer in 1..3\ncon a == 2\ncon answer == a + 1": "1 of 1 votes; of 1 program 1 solved",
+    }
+    said = iter(f"```\n{text}\n```" for text in programs)
+    work = desk("sums", "formalise_and_solve")
+    served = replace(work, stratum=replace(work.stratum, solver=program(limit_seconds=3.0)))
+    with (
+        serving(tmp_path, Toy(text=lambda i: next(said)), served, desk("puzzles")) as url,
+        httpx.Client(timeout=60) as api,
+    ):
+        replies = [api.post(f"{url}/v1/chat/completions", json=body(model="mixed/sums")) for _ in programs]
+        assert api.get(f"{url}/health").status_code == 200
+    for reply, told in zip(replies, programs.values(), strict=True):
+        assert (reply.status_code, reply.headers["x-trueup-note"].removeprefix("of 1 program ")) == (200, told)
+    assert [reply.json()["choices"][0]["message"]["content"] for reply in replies[:-1]] == [""] * 4
+    assert "#### 3" in replies[-1].json()["choices"][0]["message"]["content"]
+    assert not owned.exists()
 
 
 def test_cut_answer_says_length_and_unknown_tokens_are_null(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import binom, spearmanr
 from studies import measured
 
 from trueup.core.csp import parse
@@ -16,6 +16,7 @@ from trueup.core.puzzles.structure import Structure, structure_of, structure_sta
 from trueup.core.types import Item, Message
 from trueup.methods.prompt_features import features
 from trueup.plan import diagnose, lay_out
+from trueup.plan.permutation import DRAWN, rises_by_chance
 from trueup.plan.structure import trend_of
 from trueup.tasks.csp import prompt, puzzles
 
@@ -102,11 +103,75 @@ def test_without_a_trend_or_enough_programs_nothing_is_claimed():
     flat = lay_out(asked([pool(4 + 8 * (n % 2)) for n in range(12)], [chain(n) for n in range(2, 14)]), seed=0)
     assert not trend_of(flat).rises
     assert "are not seen to rise" in str(trend_of(flat))
-    few = lay_out(asked([pool(n) for n in range(6)], [chain(n) for n in range(2, 8)]), seed=0)
+    few = lay_out(asked([pool(n) for n in range(4)], [chain(n) for n in range(2, 6)]), seed=0)
     alike = lay_out(asked([pool(n) for n in range(12)], [chain(5)] * 12), seed=0)
     always = lay_out(asked([pool(0)] * 12, [chain(n) for n in range(2, 14)]), seed=0)
     assert trend_of(few) is trend_of(alike) is trend_of(always) is None
     assert trend_of(lay_out(measured([pool(n) for n in range(12)], {}), seed=0)) is None
+
+
+def test_five_items_can_show_a_rise_and_their_p_is_that_of_all_orders():
+    found = lay_out(asked([pool(16 - 3 * n) for n in range(5)], [chain(n) for n in range(2, 7)]), seed=0)
+    trend = trend_of(found)
+    assert (trend.n, trend.p, trend.rises) == (5, pytest.approx(1 / 120), True)
+    assert (
+        trend_of(lay_out(asked([pool(16 - 3 * n) for n in (1, 0, 2, 4, 3)], [chain(n) for n in range(2, 7)]), seed=0)).p
+        > 0.025
+    )
+
+
+def test_a_count_by_which_no_order_could_show_a_rise_is_passed_over():
+    # Rounds differ on two items alone, variables on all.
+    texts = [f"int {', '.join(f'v{i}' for i in range(n))} in 1..100\ncon v0 > 5" for n in range(1, 7)]
+    texts += [chain(2), chain(3)]
+    trend = trend_of(lay_out(asked([pool(16 - 2 * n) for n in range(8)], texts), seed=0))
+    assert (trend.count, trend.n) == ("variables", 8)
+
+
+def p_of(first, second, clusters=None, seed=0):
+    """A rise's p, and the least there could be."""
+    codes = np.arange(len(first)) if clusters is None else np.array(clusters)
+    found = rises_by_chance(np.array(first, float), np.array(second, float), codes, np.random.default_rng(seed))
+    return found.p, found.least
+
+
+def test_the_share_of_rearrangements_is_what_it_is_by_hand():
+    assert p_of([1, 2, 3, 4], [1, 2, 3, 4]) == pytest.approx((1 / 24, 1 / 24))
+    assert p_of([1, 2, 3, 4], [2, 1, 3, 4]) == pytest.approx((4 / 24, 1 / 24))
+    assert p_of(range(6), [0, 0, 0, 1, 1, 1]) == pytest.approx((1 / 20, 1 / 20))
+    assert p_of([1, 2, 3], [3, 2, 1]) == pytest.approx((1, 1 / 6))
+    # Two clusters of two change places, and the items in each: eight orders. One of three cannot with one of one.
+    assert p_of([1, 2, 3, 4], [1, 2, 3, 4], [0, 0, 1, 1]) == pytest.approx((1 / 8, 1 / 8))
+    assert p_of([1, 2, 3, 4], [1, 2, 3, 4], [0, 0, 0, 1]) == pytest.approx((1 / 6, 1 / 6))
+    assert p_of([1, 2, 3, 4], [4, 1, 2, 3], [1, 0, 0, 0]) == pytest.approx((1 / 6, 1 / 6))
+    # What is drawn holds what was seen, so that p is never 0.
+    assert p_of(range(12), range(12)) == pytest.approx((1 / DRAWN, 1 / DRAWN))
+
+
+@pytest.mark.parametrize("items", [6, 10])
+def test_without_a_connection_a_rise_is_told_as_often_as_the_level_says(items):
+    rng, trials = np.random.default_rng(items), 1000
+    told = sum(p_of(range(items), rng.binomial(16, 0.5, items), seed=i)[0] <= 0.025 for i in range(trials))
+    assert binom.ppf(0.0005, trials, 0.025) <= told <= binom.ppf(0.9995, trials, 0.025)
+
+
+def test_items_of_a_cluster_are_not_taken_for_independent_ones():
+    rng, trials = np.random.default_rng(1), 200
+    clusters, alike, apart = np.repeat(np.arange(6), 3), 0, 0
+    for i in range(trials):
+        first, second = (np.repeat(rng.normal(size=6), 3) for _ in range(2))
+        second = second + 0.1 * rng.normal(size=18)
+        alike += p_of(first, second, clusters, i)[0] <= 0.025
+        apart += p_of(first, second, seed=i)[0] <= 0.025
+    assert alike <= binom.ppf(0.9995, trials, 0.025) < apart
+
+
+@pytest.mark.parametrize(("items", "least"), [(6, 0.4), (8, 0.6), (12, 0.8)])
+def test_a_planted_rise_is_told(items, least):
+    rng, trials = np.random.default_rng(items), 200
+    chances = np.linspace(0.25, 0.75, items)
+    told = sum(p_of(range(items), rng.binomial(16, chances), seed=i)[0] <= 0.025 for i in range(trials))
+    assert told / trials > least
 
 
 def structural(texts):

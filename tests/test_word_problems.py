@@ -40,6 +40,11 @@ def test_rows_of_every_layout_ask_the_same(tmp_path, row):
         ('{"question": "x", "answer": null}', "1: the answer is"),
         ('{"id": 1, "question": "x", "answer": 1}\n{"id": 1, "question": "y", "answer": 1}', "an id comes twice"),
         ("", "no rows"),
+        *[
+            (json.dumps({"question": "x", "answer": said}), "bad.jsonl:1: the answer is .*a number and nothing")
+            for said in ("abc", "", " ", "1;2", "nan", "1 2", "12 or 13", "1,2", "1/0", "1_000", "9" * 301, "x = 3", [])
+        ],
+        *[('{"question": "x", "answer": ' + said + "}", "1: the answer is") for said in ("NaN", "Infinity", "1e999")],
     ],
 )  # fmt: skip
 def test_a_row_that_cannot_be_used_is_named(tmp_path, text, told):
@@ -47,6 +52,22 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path, text, told):
     path.write_text(text)
     with pytest.raises(BadInput, match=told):
         word_problems(str(path), stratum="s")
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("1,200", "1200"), (" -3 ", "-3"), ("125/3", "125/3"), ("$41.50", "83/2"), (1e22, str(10**22)), (0, "0"),
+        (".5", "1/2"), ("+1.5e3", "1500"), ("50%", "50%"), (-2.5, "-5/2"), ("12,345,678.25", "49382713/4"),
+        ("No Best Solution", "no solution"), ("infeasible.", "no solution"), ("Unbounded", "no solution"),
+        ("no solution", "no solution"), ("No feasible solution", "no solution"),
+    ],
+)  # fmt: skip
+def test_what_is_taken_for_an_answer_is_read_by_the_verifier_as_the_same_value(tmp_path, said, value):
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps({"question": OWN, "answer": said}))
+    (item,) = word_problems(str(path), stratum="s")
+    assert objective().read(item.reference) == value
 
 
 def test_a_name_that_is_neither_file_nor_family_offers_the_families():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -62,9 +62,9 @@ def fit(
 ) -> None:
     """Learn from a study which prompts the cheap method suffices for, and judge that against trivial routers."""
     request = Request.load(folder)
+    wanted = replace(request, target=request.target if target is None else target).check().target
     findings = gather(request, folder, sealed=True, quiet=True)
     seed, dear = findings.task["seed"], costly or f"vote n={request.samples}"
-    wanted = request.target if target is None else target
     found: dict[str, Json] = {}
     for measured in _strata(findings, stratum):
         pair = logged(measured, (cheap, dear))

@@ -17,6 +17,10 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
     plan, model = study["plan"], study["model"]
     console.print(f"\n[bold]{study['task']['name']}[/] on {model['name']}: where the next unit of compute should go\n")
     console.print(_verdicts(study))
+    for line in _failures(study["strata"]):
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for line in _abstentions(study["strata"]):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"plan at target {plan['target']:.0%}: {_usd(plan['cost_per_request'], 1000)} per 1,000 requests, "
         f"{_usd(plan['cost_per_volume'])} for {plan['volume']:,.0f}"
@@ -49,11 +53,50 @@ def print_points(strata: dict[str, Any]) -> None:
                 "unknown" if None in tokens else f"{sum(tokens):,.0f}", _usd(cost["usd"], 1000),
             )  # fmt: skip
         screen().print(rows)
+        for line in _failures({name: stratum}):
+            screen().print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        for line in _abstentions({name: stratum}):
+            screen().print(line, markup=False, highlight=False, soft_wrap=True)
         coverage = ", ".join(f"{row['k']}: {row['pass_at_k']:.0%}" for row in stratum["coverage"])
         screen().print(f"  pass@k  {coverage}\n")
 
 
+def _failures(strata: dict[str, Any]) -> list[str]:
+    """Every arm that failed on some item, and the samples that could not be had, each with its first reason."""
+    lines = []
+    for name, stratum in strata.items():
+        unsampled = stratum["unsampled"]
+        if unsampled["items"]:
+            lines.append(
+                f"  {name}, samples: {unsampled['items']} of {stratum['items']} failed: {unsampled['failure']}"
+            )
+        lines += [
+            f"  {name}, {point['label']}: {point['failures']} of {point['n']} failed: {point['failure']}"
+            for point in stratum["points"]
+            if point["failures"]
+        ]
+    return lines
+
+
+def _abstentions(strata: dict[str, Any]) -> list[str]:
+    """Of every arm that abstained somewhere: how much it decided, and how much of all it decided wrongly."""
+    return [
+        f"  {name}, {point['label']}: decided {_counted(point['decided'])}, "
+        f"wrong though decided {_counted(point['wrong_decided'])}"
+        for name, stratum in strata.items()
+        for point in stratum["points"]
+        if point.get("abstained")
+    ]
+
+
+def _counted(share: dict[str, Any]) -> str:
+    low, high = share["ci95"]
+    return f"{share['count']} of {share['n']} ({low:.0%}-{high:.0%})"
+
+
 def _note(point: dict[str, Any]) -> str:
+    if point["failures"] == point["n"]:
+        return "failed on every item"
     if point["oracle"]:
         return "oracle: an upper bound"
     return "for batches only" if point["batch"] else ""
@@ -86,11 +129,15 @@ def _verdicts(study: dict[str, Any]) -> Table:
         low, high = choice["ci95"]
         until_then = "until then " if choice["is_interim"] else ""
         rows.add_row(
-            f"[bold]{name}[/]", str(stratum["items"]), f"{first['accuracy']:.0%}", stratum["diagnosis"]["cause"],
+            f"[bold]{name}[/]", str(stratum["items"]), _accuracy(first), stratum["diagnosis"]["cause"],
             stratum["diagnosis"]["lever"], f"{until_then}[green]{choice['label']}[/]", f"{choice['accuracy']:.0%}",
             f"{low:.0%}-{high:.0%}", _usd(choice["usd"], 1000),
         )  # fmt: skip
     return rows
+
+
+def _accuracy(point: dict[str, Any]) -> str:
+    return "failed" if point["failures"] == point["n"] else f"{point['accuracy']:.0%}"
 
 
 def _training(plan: dict[str, Any]) -> list[str]:

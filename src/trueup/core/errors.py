@@ -14,6 +14,10 @@ class BadInput(TrueupError):
     """A file, setting or value that cannot be used as it stands."""
 
 
+class BadForm(BadInput):
+    """A JSON schema or a grammar that does not compile."""
+
+
 class UnknownName(BadInput):
     """A name that nothing in the house answers to."""
 

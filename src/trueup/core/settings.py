@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
@@ -21,7 +22,7 @@ def settings_of(maker: Maker) -> dict[str, inspect.Parameter]:
 def fit_settings(owner: str, maker: Maker, given: Mapping[str, Json]) -> dict[str, Json]:
     """The given settings in the types that the signature names.
 
-    Raises UnknownName for a setting that is not there, BadInput for a value of the wrong type.
+    Raises UnknownName for a setting that is not there, BadInput for a value of the wrong type or a number that is none.
     """
     known = settings_of(maker)
     hints = get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
@@ -46,14 +47,21 @@ def split_words(text: str) -> tuple[str, dict[str, str]]:
 def _fit(what: str, kind: Any, value: Json) -> Json:
     kinds = getattr(kind, "__args__", (kind,))
     if type(value) in kinds:
-        return value
+        return _finite(what, value)
     wanted = [k for k in kinds if k is not type(None)]
     for make in wanted:
         try:
-            return _boolean(value) if make is bool else make(value)
-        except (TypeError, ValueError):
+            return _boolean(value) if make is bool else _finite(what, make(value))
+        except (TypeError, ValueError, OverflowError):
             continue
     raise BadInput(f"{what} is {value!r}; it takes {' or '.join(getattr(k, '__name__', str(k)) for k in wanted)}")
+
+
+def _finite(what: str, value: Json) -> Json:
+    """The value; a number that is infinite or none at all makes every comparison with it come out the same way."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadInput(f"{what} is {value}; give a finite number")
+    return value
 
 
 def _boolean(value: Json) -> bool:

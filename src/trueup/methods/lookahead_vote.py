@@ -22,6 +22,7 @@ from functools import lru_cache
 from math import exp, lgamma
 
 from trueup.core.asks import Flow
+from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Problem
 from trueup.methods.rightness import CALIBRATED, Points, leader_frequency, read_table, right, share
 from trueup.methods.stopping import Votes, sample_until
@@ -43,15 +44,22 @@ def lookahead_vote(
     """The vote of as many attempts as pay at `price`, the share of a right answer that a sample may cost.
 
     Abstains where the leader is right with less than `abstain_below`, by the table. Raises BadInput for a table that
-    cannot be read.
+    cannot be read, or a price below 0.
     """
     points = read_table(table)
+    require_price("lookahead_vote", price)
 
     def is_dear(votes: Votes) -> bool:
         return gain_per_sample(votes, points) <= price
 
     attempts = yield from sample_until(problem, is_dear, n=n, step=step, gives_up=True)
     return unless_doubtful(elect(problem, attempts), right(leader_frequency(attempts), points), abstain_below)
+
+
+def require_price(method: str, price: float) -> None:
+    """Raise BadInput for a price below 0, at which no sample would ever be dear enough to stop."""
+    if price < 0:
+        raise BadInput(f"{method} price is {price}; give 0 or more")
 
 
 def unless_doubtful(answer: Answer, chance: float, least: float) -> Answer:

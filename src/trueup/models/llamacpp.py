@@ -24,6 +24,7 @@ from trueup.core.errors import AskFailed, Unavailable
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
 from trueup.models.gguf_file import GgufFile
+from trueup.models.llamacpp_grammar import require_compiles, rules
 from trueup.models.weights import Weights
 
 SLOTS = 16
@@ -43,6 +44,7 @@ class LlamaCpp:
         self._turn = asyncio.Lock()
         self._server: Any = None
         self._http: httpx.AsyncClient | None = None
+        self._compiled: set[tuple[str | None, str | None]] = set()
         engine = f"xllamacpp-{version('xllamacpp')}"
         self.card = ModelCard(
             name=weights.name,
@@ -56,10 +58,12 @@ class LlamaCpp:
     async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
         """n attempts, in calls of at most as many as there are slots; one call at a time.
 
-        Seconds are core-seconds: those of the prompt for its call, the rest shared by tokens sampled.
+        Seconds are core-seconds: those of the prompt for its call, the rest shared by tokens sampled. Raises BadForm
+        for a schema or grammar that does not compile, before anything is sampled under it.
         """
         async with self._turn:
             http = self._http or await self._start()
+            await self._try(http, sampling)
             text = await _render(http, prompt)
             attempts: list[Attempt] = []
             for offset in range(0, n, self._slots):
@@ -97,6 +101,13 @@ class LlamaCpp:
         self._server = await asyncio.to_thread(start_server, path, self._threads, self._slots)
         self._http = httpx.AsyncClient(base_url=self._server.listening_address, timeout=None, trust_env=False)
         return self._http
+
+    async def _try(self, http: httpx.AsyncClient, sampling: Sampling) -> None:
+        constraint = (sampling.schema, sampling.grammar)
+        if constraint == (None, None) or constraint in self._compiled:
+            return
+        await require_compiles(http, sampling)
+        self._compiled.add(constraint)
 
     async def _call(
         self, http: httpx.AsyncClient, text: str, n: int, start: int, sampling: Sampling
@@ -180,7 +191,7 @@ def request_body(text: str, n: int, start: int, sampling: Sampling) -> dict[str,
     if sampling.schema is not None:
         body["json_schema"] = json.loads(sampling.schema)
     if sampling.grammar is not None:
-        body["grammar"] = sampling.grammar
+        body["grammar"] = rules(sampling.grammar)
     return body
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from trueup.core.errors import AskFailed, BadInput, Unavailable
+from trueup.core.errors import AskFailed, Unavailable
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Sampling
 from trueup.models.completion import (
@@ -24,7 +24,7 @@ from trueup.models.completion import (
 )
 from trueup.models.endpoint import Endpoint
 from trueup.models.retry import PATIENCE_SECONDS, Refusal, pause_seconds
-from trueup.models.servers import SERVERS, find_server
+from trueup.models.servers import find_server, require_read
 from trueup.models.stream import FIELDS, Reception
 
 MOST_CHOICES = 128
@@ -106,10 +106,10 @@ class OpenAI:
         """n attempts; those that failed for good are missing, with the reasons as waste.
 
         Raises Unavailable where the very first call shows that the endpoint cannot be used as it is set up,
-        BadInput for a grammar where no `server` is set that takes one.
+        BadInput for a grammar where no `server` is set that takes one, or in another notation than its own.
         """
-        if sampling.grammar is not None and self._server is None:
-            raise BadInput(f"{self._endpoint.base} takes no grammar unless server={'|'.join(SERVERS)} is set; set it")
+        if sampling.grammar is not None:
+            require_read(self._server, self._endpoint.base, sampling.grammar)
         reply = _Reply()
         try:
             for first in range(start, start + n, MOST_CHOICES):

@@ -2,9 +2,10 @@
 
 vLLM and SGLang sample by the model's own generation settings where a request is silent (top-k 20 and a repetition
 penalty for many), llama.cpp by top-k 40 and min-p 0.05: without these fields, attempts at the same temperature are not
-of the same distribution. A grammar is EBNF in the form of GBNF for all three. llama.cpp's server answers a turn that is
-to be continued with the whole of it. vLLM and SGLang say of each choice which stop string it was cut at; where the
-model ended vLLM says null, SGLang the token that it ended with; llama.cpp's server does not tell one from the other.
+of the same distribution. A grammar is EBNF in the form of GBNF for all three, or Lark for vLLM. llama.cpp's server
+answers a turn that is to be continued with the whole of it. vLLM and SGLang say of each choice which stop string it was
+cut at; where the model ended vLLM says null, SGLang the token that it ended with; llama.cpp's server does not tell one
+from the other.
 """
 
 from __future__ import annotations
@@ -13,28 +14,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trueup.core.errors import UnknownName
+from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json, Prompt, Sampling
+from trueup.models.llamacpp_grammar import SHOWN, is_native
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """The fields that turn its own samplers off, where a grammar goes, whether a continued turn comes back whole.
 
-    `nulls` is the field of a choice that is null where the model ended, and else says what it was cut at.
+    `nulls` is the field of a choice that is null where the model ended, and else says what it was cut at. With
+    `reads_lark` a grammar may be in Lark too.
     """
 
     samplers_off: Mapping[str, Json]
     grammar: tuple[str, ...]
     nulls: str = ""
     echoes: bool = False
+    reads_lark: bool = False
 
 
 STOP_REASON, MATCHED_STOP = "stop_reason", "matched_stop"
 MARKS = (STOP_REASON, MATCHED_STOP)
 SERVERS = {
     "vllm": Server(
-        {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}, ("structured_outputs", "grammar"), nulls=STOP_REASON
+        {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
+        ("structured_outputs", "grammar"),
+        nulls=STOP_REASON,
+        reads_lark=True,
     ),
     "sglang": Server({"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}, ("ebnf",)),
     "llamacpp": Server({"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}, ("grammar",), echoes=True),
@@ -49,6 +56,17 @@ def find_server(name: str) -> Server | None:
     if name and name not in SERVERS:
         raise UnknownName("server", name, SERVERS, hint="(leave it out for any other)")
     return SERVERS.get(name)
+
+
+def require_read(server: Server | None, base: str, grammar: str) -> None:
+    """Raise BadInput for a grammar that goes to no field of this server, or is in another notation than it reads."""
+    if server is None:
+        raise BadInput(f"{base} takes no grammar unless server={'|'.join(SERVERS)} is set; set it")
+    if not server.reads_lark and not is_native(grammar):
+        raise BadInput(
+            f"{base} takes grammars in GBNF, and {grammar[:SHOWN]!r} has no rule NAME ::= ...; write it so, or ask "
+            f"smollm2, gguf: or hf:, which read Lark too"
+        )
 
 
 def own_fields(server: Server | None, sampling: Sampling) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from trueup.plan.choose import choose
 from trueup.plan.diagnose import diagnose
 from trueup.plan.estimate import exact_interval, pass_at_k
 from trueup.plan.frequencies import frequencies, save_frequencies
-from trueup.plan.judge import correct_judged, measure_judge
+from trueup.plan.judge import JudgeRates, correct_judged, measure_judge
 from trueup.plan.measure import coverage, measure
 from trueup.plan.policy import Policy, PolicyStratum, read_policy, write_policy
 from trueup.plan.replay import Replayed, replay
@@ -18,6 +18,7 @@ from trueup.plan.wish import Wish
 
 __all__ = [
     "Calibration",
+    "JudgeRates",
     "Policy",
     "PolicyStratum",
     "Replayed",

@@ -101,8 +101,9 @@ def _finding(measured: Measured, setting: Setting) -> Finding:
     requests = wish.volume * setting.shares[name]
     choice = choose([_with_training(point, wish, requests) for point in measure(choosing)], wish)
     delta = wish.delta / len(setting.shares)
-    after = trained(points, _attempt_usd(measured, setting), wish)
-    rows = breakeven(sheet, points, choice.label, after, wish, stratum=name, share=setting.shares[name])
+    sound = [point for point in points if not point.is_broken]
+    after = trained(sound, _attempt_usd(measured, setting), wish)
+    rows = breakeven(sheet, sound, choice.label, after, wish, stratum=name, share=setting.shares[name])
     found = Finding(
         measured, points, coverage(sheet, setting.samples), diagnose(sheet, wish.target), choice,
         certify(held_out, choice.label, target=wish.target, delta=delta, seed=wish.seed), tuple(rows),
@@ -154,8 +155,15 @@ def _stratum(found: Finding, wish: Wish) -> dict[str, Any]:
         "diagnosis": asdict(found.diagnosis),
         "points": [asdict(point) for point in found.points],
         "coverage": [asdict(row) for row in found.coverage],
+        "unsampled": _unsampled(found.measured),
         "examples": examples(found.measured, seed=wish.seed),
     }
+
+
+def _unsampled(measured: Measured) -> dict[str, Any]:
+    """How many items' samples could not be had or graded, and why the first could not."""
+    reasons = [pool.failure for pool in measured.pools if pool.failure is not None]
+    return {"items": len(reasons), "failure": reasons[0] if reasons else ""}
 
 
 def _plan(findings: Sequence[Finding], setting: Setting) -> dict[str, Any]:

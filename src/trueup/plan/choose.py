@@ -1,6 +1,7 @@
 """Choose a stratum's method: the cheapest that reaches the target.
 
-Only what was measured and can be deployed is chosen: never an arm that saw the reference, or needs a batch.
+Only what was measured and can be deployed is chosen: never an arm that saw the reference, needs a batch, or failed on
+every item.
 Where nothing reaches the target the most accurate is chosen, the cheaper of equals. A price for errors, if
 there is one, is part of a method's cost: usd + error_usd (1 - accuracy), after Zellinger and Thomson 2025.
 """
@@ -40,9 +41,7 @@ def choose(points: Sequence[Point], wish: Wish) -> Choice:
     """
     usable = [point for point in points if point.is_deployable]
     if not usable:
-        raise BadInput(
-            "every method measured saw the reference or needs a batch: none can be deployed; add `once` to --methods"
-        )
+        raise BadInput(_why_none(points))
     scale = scale_of(usable, wish)
     reaching = [point for point in usable if point.accuracy >= wish.target]
     if reaching:
@@ -50,6 +49,18 @@ def choose(points: Sequence[Point], wish: Wish) -> Choice:
     else:
         best = min(usable, key=lambda point: (-point.accuracy, scale.cost(point)))
     return Choice(best.label, bool(reaching), _reason(best, usable, scale, wish, is_reached=bool(reaching)))
+
+
+def _why_none(points: Sequence[Point]) -> str:
+    broken = [point for point in points if point.is_broken]
+    if broken:
+        first, rest = broken[0], len(points) - len(broken)
+        others = " and no other method can be deployed" if rest else ""
+        return (
+            f"no plan: {first.label} failed on every item (n = {first.n}){others}: {first.failure}; "
+            f"mend that, or add another method to --methods"
+        )
+    return "every method measured saw the reference or needs a batch: none can be deployed; add `once` to --methods"
 
 
 def scale_of(points: Sequence[Point], wish: Wish) -> Scale:

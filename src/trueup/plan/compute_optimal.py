@@ -139,8 +139,10 @@ def compare_bins(
 def best_per_bin(logs: Logged, pilot: Pilot, *, budget: float, bins: int = 5) -> BestPerBin:
     """The method for each bin that was right most often within the budget less the pilot, chosen on all items.
 
-    Raises BadInput where the budget affords no method.
+    Raises BadInput where the budget affords no method or is no finite number.
     """
+    if not np.isfinite(budget):
+        raise BadInput(f"the budget is {budget}; give a finite number of {logs.unit}")
     order = np.argsort(logs.cost.mean(axis=1), kind="stable")
     least = float(logs.cost[order[0]].mean() + pilot.cost.mean())
     if budget < least:

@@ -13,6 +13,7 @@ from trueup.core.errors import BadInput, UnknownName
 from trueup.core.outcome import Measured
 from trueup.core.roles import ModelCard
 from trueup.plan.estimate import Column
+from trueup.plan.sheet import broken_arms
 
 Grid = NDArray[np.float64]
 """A row per method, a column per item."""
@@ -48,16 +49,22 @@ def logged(measured: Measured, names: Sequence[str] = ()) -> Logged:
     """The columns of these arms of a stratum, or of all that can be deployed for one request.
 
     Costs are dollars where all are known and some are paid, else tokens, else seconds; a failed item counts as wrong.
-    Raises UnknownName for an arm that was not measured, BadInput where an arm saw the reference.
+    Raises UnknownName for an arm that was not measured, BadInput where an arm saw the reference or failed on every
+    item, or none is left.
     """
     labels = {arm.label: arm for arm in measured.arms}
-    oracles = {outcome.arm for outcome in measured.outcomes if outcome.is_oracle}
+    oracles, broken = {outcome.arm for outcome in measured.outcomes if outcome.is_oracle}, broken_arms(measured)
     for name in names:
         if name not in labels:
             raise UnknownName("measured method", name, labels, hint="(add it to the study with --methods)")
         if name in oracles:
             raise BadInput(f"{name!r} saw the reference on stratum {measured.stratum.name!r}; choose another method")
-    kept = tuple(names) or tuple(n for n, arm in labels.items() if n not in oracles and not arm.is_batch)
+        if name in broken:
+            raise BadInput(f"{name!r} failed on every item of stratum {measured.stratum.name!r}; choose another method")
+    barred = oracles | broken | {n for n, arm in labels.items() if arm.is_batch}
+    kept = tuple(names) or tuple(n for n in labels if n not in barred)
+    if not kept:
+        raise BadInput(f"stratum {measured.stratum.name!r} has no method that can be deployed; add `once` to --methods")
     place = {item.problem.id: i for i, item in enumerate(measured.stratum.items)}
     outcomes = {(o.arm, place[o.item.problem.id]): o for o in measured.outcomes}
     table = [[outcomes[name, i] for i in range(len(place))] for name in kept]

@@ -10,9 +10,12 @@ import numpy as np
 
 from trueup.core.cost import Cost
 from trueup.core.outcome import Measured, Outcome
+from trueup.core.roles import Verifier
 from trueup.core.stratum import Arm
 from trueup.core.types import Json
 from trueup.plan.estimate import Codes, accuracy_interval, pass_at_k
+from trueup.plan.parts import Parts, parts_of
+from trueup.plan.shares import Share, share_of
 from trueup.plan.sheet import Sheet, mean
 
 
@@ -39,8 +42,11 @@ class MeanCost:
 class Point:
     """An arm on the axes of accuracy and cost.
 
-    A failed item counts as wrong. An `oracle` saw the reference: an upper bound, nothing to deploy; a `batch` arm
-    spends one budget on many requests at once, which no server can.
+    A failed item counts as wrong, and `failure` says why the first one failed. Every other item is `decided`: an answer
+    was given and could be read; `abstained`: nothing was said; or `unparsable`. `wrong_decided` are those whose answer
+    is wrong, of all items; `parts` says how much of an answer is right where it has parts. An `oracle` saw the
+    reference: an upper bound, nothing to deploy; a `batch` arm spends one budget on many requests at once, which no
+    server can.
     """
 
     method: str
@@ -52,14 +58,24 @@ class Point:
     right: int
     failures: int
     unparsable: int
+    abstained: int
+    decided: Share
+    wrong_decided: Share
+    parts: Parts | None
     oracle: bool
     batch: bool
     cost: MeanCost
+    failure: str = ""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether every item failed: then neither its accuracy nor its cost says anything."""
+        return self.failures == self.n
 
     @property
     def is_deployable(self) -> bool:
         """Whether a server can answer requests so."""
-        return not (self.oracle or self.batch)
+        return not (self.oracle or self.batch or self.is_broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +96,8 @@ def measure(measured: Measured) -> tuple[Point, ...]:
     by_arm: dict[str, list[Outcome]] = {arm.label: [] for arm in measured.arms}
     for outcome in measured.outcomes:
         by_arm[outcome.arm].append(outcome)
-    return tuple(_point(arm, by_arm[arm.label]) for arm in measured.arms if by_arm[arm.label])
+    verifier = measured.stratum.verifier
+    return tuple(_point(arm, by_arm[arm.label], verifier) for arm in measured.arms if by_arm[arm.label])
 
 
 def coverage(sheet: Sheet, samples: int) -> tuple[Coverage, ...]:
@@ -108,23 +125,37 @@ def mean_cost(costs: Sequence[Cost]) -> MeanCost:
     )
 
 
-def _point(arm: Arm, outcomes: Sequence[Outcome]) -> Point:
+def _point(arm: Arm, outcomes: Sequence[Outcome], verifier: Verifier) -> Point:
     right = np.array([float(outcome.grade.is_right) for outcome in outcomes])
-    answered = [outcome for outcome in outcomes if outcome.failure is None]
+    decided = np.array([float(outcome.failure is None and outcome.grade.parsed) for outcome in outcomes])
+    failures = sum(outcome.failure is not None for outcome in outcomes)
+    abstained = sum(_is_silent(outcome) for outcome in outcomes)
+    codes = _codes(outcomes)
     return Point(
         method=arm.method,
         settings=dict(arm.settings),
         label=arm.label,
         accuracy=float(right.sum()) / len(right),
-        ci95=accuracy_interval(right, _codes(outcomes)),
+        ci95=accuracy_interval(right, codes),
         n=len(outcomes),
         right=int(right.sum()),
-        failures=len(outcomes) - len(answered),
-        unparsable=sum(not outcome.grade.parsed for outcome in answered),
+        failures=failures,
+        unparsable=len(outcomes) - failures - abstained - int(decided.sum()),
+        abstained=abstained,
+        decided=share_of(decided, codes),
+        wrong_decided=share_of(decided * (1.0 - right), codes),
+        parts=parts_of(outcomes, codes, verifier),
         oracle=any(outcome.is_oracle for outcome in outcomes),
         batch=arm.is_batch,
         cost=mean_cost([outcome.cost for outcome in outcomes]),
+        failure=next((outcome.failure for outcome in outcomes if outcome.failure), ""),
     )
+
+
+def _is_silent(outcome: Outcome) -> bool:
+    """Whether a method chose to say nothing: what a model said and nobody could read is no abstention."""
+    answer = outcome.answer
+    return outcome.failure is None and answer is not None and answer.value is None and not answer.text.strip()
 
 
 def _codes(outcomes: Sequence[Outcome]) -> Codes:

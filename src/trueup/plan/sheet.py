@@ -21,7 +21,7 @@ class Sheet:
 
     Of an item's pool: `attempts` in all, `right` ones, `unread` ones that ended by themselves, `cut` ones at
     the token limit, of these `cut_right` and `cut_unread`. Of every arm: `arms[label]`, 1 for right, NaN
-    where it was not run.
+    where it was not run. `known_arms` are those that did not fail on every item.
     """
 
     pools: tuple[Pool | None, ...]
@@ -65,13 +65,20 @@ def lay_out(measured: Measured, *, seed: int) -> Sheet:
     for outcome in measured.outcomes:
         arms[outcome.arm][place[outcome.item.problem.id]] = float(outcome.grade.is_right)
     attempts, right, unread, cut, cut_right, cut_unread = counts.T
+    broken = broken_arms(measured)
     return Sheet(
         pools, attempts, right, unread, cut, cut_right, cut_unread, arms,
-        known_arms={arm.label: arm for arm in measured.arms},
+        known_arms={arm.label: arm for arm in measured.arms if arm.label not in broken},
         oracles=frozenset(outcome.arm for outcome in measured.outcomes if outcome.is_oracle),
         guess_options=measured.stratum.guess_options,
         draws=Resampler.of([item.cluster for item in items], seed=seed, name=measured.stratum.name),
     )  # fmt: skip
+
+
+def broken_arms(measured: Measured) -> set[str]:
+    """The labels of the arms that failed on every item: nothing was measured of them."""
+    answered = {outcome.arm for outcome in measured.outcomes if outcome.failure is None}
+    return {outcome.arm for outcome in measured.outcomes} - answered
 
 
 def _counts(pool: Pool | None) -> tuple[int, int, int, int, int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from trueup.report import labels, spend, tables
+from trueup.report import decided, labels, spend, tables
 from trueup.report.axes import Frame, across, share_axis, target_line
 from trueup.report.labels import Box, Mark, Placed
 from trueup.report.spend import Spend
@@ -49,7 +49,9 @@ def figure(name: str, stratum: Mapping[str, Any], chosen: str | None, target: fl
         labels.draw(_placed(marks, frame, [goal_name, *_thin(corners)])),
         label=f"Accuracy against cost of {plural(len(points), 'arm')} on {name}",
     )
-    return el("figure", _caption(points, axis), drawn, _reading(), _table(points, classes), class_="frontier")
+    told = _failures(points) + decided.coverage_lines(points)
+    tabled = _table(points, classes) + decided.parts_table(points)
+    return el("figure", _caption(points, axis), drawn, _reading(), told, tabled, class_="frontier")
 
 
 def pareto(points: Sequence[Point], axis: Spend) -> list[Point]:
@@ -130,7 +132,7 @@ def _reading() -> str:
         ("chosen", "chosen"),
         ("best", "on the frontier"),
         ("other", "beaten"),
-        ("oracle", "not to be served: saw the reference, or needs a batch"),
+        ("oracle", "not to be served: saw the reference, needs a batch, or failed on every item"),
     )
     legend = "".join(el("span", el("i", class_=f"key {class_}"), text) for class_, text in keys)
     sentence = (
@@ -140,9 +142,19 @@ def _reading() -> str:
     return el("div", legend, class_="legend") + el("p", sentence, class_="reading")
 
 
+def _failures(points: Sequence[Point]) -> str:
+    """Which arms failed on which share of the items, and why they did first."""
+    rows = [
+        f"{p['label']}: {count(p['failures'])} of {count(p['n'])} failed: {p.get('failure') or 'no reason on record'}"
+        for p in points
+        if p["failures"]
+    ]
+    return "".join(el("p", safe(row), class_="reading") for row in rows)
+
+
 def _table(points: Sequence[Point], classes: Sequence[str]) -> str:
     heads = ("arm", "right", "95 % interval", "of", "per 1,000 requests", "tokens in", "tokens out", "time", "compute",
-             "unreadable", "failed", "place")  # fmt: skip
+             "decided", "decided wrongly", "abstained", "unreadable", "failed", "place")  # fmt: skip
     rows = [_row(point, class_) for point, class_ in zip(points, classes, strict=True)]
     label = "Every arm with its accuracy and cost"
     return tables.folded("The numbers, per request", tables.table(heads, rows, label=label))
@@ -161,7 +173,14 @@ def _row(point: Point, class_: str) -> list[tables.Cell]:
         tables.figure(count(cost["completion_tokens"]), cost["completion_tokens"]),
         tables.figure(duration(cost["seconds"]), cost["seconds"]),
         tables.figure(operations(cost["flops"]), cost["flops"]),
-        tables.figure(count(point["unparsable"]), point["unparsable"]),
+        *(_number(point, name) for name in ("decided", "wrong_decided", "abstained", "unparsable")),
         tables.figure(count(point["failures"]), point["failures"]),
         tables.words(place),
     ]
+
+
+def _number(point: Point, name: str) -> tables.Cell:
+    """A count, or that of a share; unknown where the study is older than it."""
+    found = point.get(name)
+    value = found["count"] if isinstance(found, Mapping) else found
+    return tables.figure(count(value), value)

@@ -141,8 +141,8 @@ def operations(flops: float | None) -> str:
 
 
 def is_barred(point: Mapping[str, Any]) -> bool:
-    """Whether an arm cannot be served: it saw the reference, or needs many requests at once."""
-    return bool(point["oracle"] or point.get("batch"))
+    """Whether an arm cannot be served: it saw the reference, needs many requests at once, or failed on every item."""
+    return bool(point["oracle"] or point.get("batch") or point.get("failures", 0) == point.get("n"))
 
 
 def plural(number: int, noun: str, nouns: str = "") -> str:

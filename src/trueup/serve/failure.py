@@ -9,7 +9,7 @@ from math import ceil
 
 from starlette.responses import Response
 
-from trueup.core.errors import AskFailed, BadInput, Unavailable
+from trueup.core.errors import AskFailed, BadForm, BadInput, Unavailable
 from trueup.models.retry import read_refusal
 from trueup.serve.wire import ErrorBody, ErrorReply
 
@@ -63,6 +63,8 @@ def to_failure(error: Exception) -> Failure:
         return _of_model(error)
     if isinstance(error, Unavailable):
         return _ours(503, _ADDRESS.sub("the endpoint", str(error)), "model_unavailable")
+    if isinstance(error, BadForm):
+        return Failure(400, str(error), param="response_format", code="schema_invalid")
     if isinstance(error, BadInput):
         return _ours(500, str(error), "server_misconfigured")
     LOG.error("a request failed", exc_info=error)

@@ -10,11 +10,14 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 Values = Mapping[str, int]
 DIGITS = re.compile(r"\d+")
 QUEENS = re.compile(r"board of size \d+ x \d+ .*\n((?:[_Q](?: [_Q])*\n?)+)")
 FUTOSHIKI = re.compile(r"following (\d+)x\d+ Futoshiki puzzle:\n\n(.*?)\n\nEnsure", re.DOTALL)
+CELL, BETWEEN, EMPTY = re.compile(r"[0-9]{1,2}|_"), re.compile(r" [<> ] "), "_"
+FUTOSHIKI_ROW = re.compile(rf"(?:{CELL.pattern})(?:{BETWEEN.pattern}(?:{CELL.pattern}))*")
 ABOVE, BELOW = "\u2227", "\u2228"
 """The signs between two rows: the upper cell is the smaller one, or the greater."""
 KAKURASU = re.compile(
@@ -33,6 +36,14 @@ class Posed:
     program: str
     answer: Callable[[Values], str]
     unique: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A printed row: what stands in its cells, and in the gaps between them."""
+
+    cells: Sequence[str]
+    signs: Sequence[str]
 
 
 def queens(text: str) -> Posed | None:
@@ -61,26 +72,25 @@ def futoshiki(text: str) -> Posed | None:
     if not found or not 1 < int(found[1]) <= MOST_SIZE:
         return None
     size, printed = int(found[1]), found[2].split("\n")
+    rows = [row for line in printed[::2] if (row := _row(line, size)) is not None]
+    below = [signs for line in printed[1::2] if (signs := _signs(line, size)) is not None]
+    if len(printed) != 2 * size - 1 or len(rows) + len(below) != len(printed):
+        return None
     lines = _latin(size)
-    for r in range(size):
-        row = printed[2 * r] if 2 * r < len(printed) else ""
-        below = printed[2 * r + 1] if 2 * r + 1 < len(printed) else ""
-        for c in range(size):
-            at, mark, under = row[4 * c : 4 * c + 1], row[4 * c + 2 : 4 * c + 3], below[4 * c : 4 * c + 1]
-            here, right, down = f"x[{r + 1},{c + 1}]", f"x[{r + 1},{c + 2}]", f"x[{r + 2},{c + 1}]"
-            lines += [f"con {here} == {at}"] * at.isdecimal()
-            lines += [f"con {here} {mark} {right}"] * (mark in ("<", ">"))
-            lines += [f"con {here} {'<' if under == ABOVE else '>'} {down}"] * (under in (ABOVE, BELOW))
+    for r, row in enumerate(rows, 1):
+        lines += [f"con x[{r},{c}] == {cell}" for c, cell in enumerate(row.cells, 1) if cell != EMPTY]
+        lines += [f"con x[{r},{c}] {sign} x[{r},{c + 1}]" for c, sign in enumerate(row.signs, 1) if sign != " "]
+    for r, signs in enumerate(below, 1):
+        lines += [f"con x[{r},{c}] {sign} x[{r + 1},{c}]" for c, sign in signs.items()]
 
     def answer(values: Values) -> str:
-        filled = [list(line) for line in printed]
-        for r in range(size):
-            for c in range(size):
-                filled[2 * r][4 * c] = str(values[f"x[{r + 1},{c + 1}]"])
-        return "\n".join("".join(line) for line in filled)
+        filled = list(printed)
+        for r, row in enumerate(rows):
+            cells = [str(values[f"x[{r + 1},{c}]"]) for c in range(1, size + 1)]
+            filled[2 * r] = " ".join([*chain.from_iterable(zip(cells, row.signs, strict=False)), cells[-1]])
+        return "\n".join(filled)
 
-    whole = len(printed) == 2 * size - 1 and all(len(row) >= 4 * size - 3 for row in printed[::2])
-    return Posed("\n".join(lines), answer) if whole else None
+    return Posed("\n".join(lines), answer)
 
 
 def kakurasu(text: str) -> Posed | None:
@@ -136,6 +146,21 @@ def colouring(text: str) -> Posed | None:
         lambda values: json.dumps({str(vertex): values[f"v{vertex}"] for vertex in vertices}),
         unique=False,
     )
+
+
+def _row(line: str, size: int) -> Row | None:
+    """So many cells of one or two digits or empty, and between them a sign or a space; None where not so."""
+    line = line.rstrip()
+    cells = CELL.findall(line) if FUTOSHIKI_ROW.fullmatch(line) else ()
+    return Row(cells, [sign[1] for sign in BETWEEN.findall(line)]) if len(cells) == size else None
+
+
+def _signs(line: str, size: int) -> Mapping[int, str] | None:
+    """By column the signs under a row, four characters a column however wide the cells above; None where not so."""
+    told = {place: sign for place, sign in enumerate(line) if sign != " "}
+    if any(place % 4 or place // 4 >= size or sign not in (ABOVE, BELOW) for place, sign in told.items()):
+        return None
+    return {place // 4 + 1: "<" if sign == ABOVE else ">" for place, sign in told.items()}
 
 
 def _latin(size: int) -> list[str]:

@@ -2,18 +2,19 @@
 
 A JSONL row is {"question", "answer"}, the answer being the objective's best value; also read are the names that NL4OPT,
 IndustryOR and MAMO are handed on under: "en_question" and "en_answer", "Question" and "Answer", and beside a question
-"objective_value". Where an answer says that there is no best solution, that is the answer.
+"objective_value". An answer is one number and nothing else, or says that there is no solution.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from trueup.core.errors import BadInput
 from trueup.core.settings import fit_settings, split_words
-from trueup.core.types import Item, Message, Problem
+from trueup.core.types import Item, Json, Message, Problem
 from trueup.tasks.draw import drawn
 from trueup.tasks.jsonl import SHOWN_CHARS, read_rows
 from trueup.tasks.word_families import FAMILIES, Worded
@@ -23,6 +24,11 @@ ANSWERS = ("answer", "en_answer", "Answer", "objective_value")
 ENDING = "\n\nEnd with the best value of the objective alone behind ####, as in `#### 12.5`."
 ITEMS_UNLESS_SAID = 100
 FORM = '{"question", "answer"}'
+PLAIN = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
+VALUE = re.compile(rf"[-+]?[$€£¥]?(?:{PLAIN})(?:[eE][-+]?[0-9]{{1,3}}|/0*[1-9][0-9]*)?%?")
+NO_SOLUTION = re.compile(r"(?:no (?:(?:best|optimal|feasible) )?solution|infeasible|unbounded)\.?", re.IGNORECASE)
+LONGEST = 300
+"""The characters of a value, or the digits that are read as a number."""
 
 
 def word_problems(argument: str, *, stratum: str, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
@@ -57,10 +63,21 @@ def _read(row: Mapping[str, Any], place: str, stratum: str) -> Item:
     question, answer = _field(row, QUESTIONS, place), _field(row, ANSWERS, place)
     if not isinstance(question, str) or not question.strip():
         raise BadInput(f"{place}: the question is {str(question)[:SHOWN_CHARS]!r}; it takes a text")
-    if isinstance(answer, bool) or not isinstance(answer, (int, float, str)):
-        raise BadInput(f"{place}: the answer is {str(answer)[:SHOWN_CHARS]!r}; it takes the objective's best value")
+    if not _is_value(answer):
+        raise BadInput(
+            f"{place}: the answer is {str(answer)[:SHOWN_CHARS]!r}; it takes the objective's best value, a number and "
+            f"nothing else, or 'no solution'"
+        )
     name = row.get("id", place.rpartition("/")[2])
-    return _item(str(name), question.strip(), str(answer), stratum)
+    return _item(str(name), question.strip(), str(answer).strip(), stratum)
+
+
+def _is_value(answer: Json) -> bool:
+    """Whether this is one finite number, or says that there is none."""
+    if isinstance(answer, bool) or not isinstance(answer, (int, float, str)):
+        return False
+    said = str(answer).strip()
+    return len(said) <= LONGEST and bool(VALUE.fullmatch(said) or NO_SOLUTION.fullmatch(said))
 
 
 def _field(row: Mapping[str, Any], names: tuple[str, ...], place: str) -> Any:

@@ -38,6 +38,12 @@ class Lr2Bench:
         note = f"{found.right} of {found.total} sub-answers right{f', {rule}' if rule else ''}"
         return Grade(1.0 if found.is_exact else min(ALMOST, found.right / found.total), note=note)
 
+    def parts(self, answer: str | None, reference: Json) -> tuple[int, int]:
+        """How many sub-answers are right, and how many there are; None is no answer."""
+        said = None if answer is None else json.loads(answer)
+        found = score(said, reference["family"], reference["answer"])
+        return found.right, found.total
+
 
 def lr2bench() -> Lr2Bench:
     """Grade replies to LR²Bench's puzzles by its own exact match."""

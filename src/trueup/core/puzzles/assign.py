@@ -23,7 +23,8 @@ FREQUENCIES = np.array(
 )  # fmt: skip
 PRIOR = FREQUENCIES / FREQUENCIES.sum()
 ITERATIONS, DAMPING, FLOOR = 12, 0.3, 1e-12
-ROUNDS = 4
+ROUNDS, TRIED = 4, 50
+MANY, HOPELESS = 200, 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +46,51 @@ class _Slot:
     unknown: float
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A word for every slot, agreeing where they cross, and the words that were likeliest there before that."""
+
+    words: dict[str, str]
+    shortlists: dict[str, tuple[str, ...]]
+
+
 def assign(candidates: Mapping[str, Candidates]) -> dict[str, str]:
     """A word for every slot, agreeing where they cross; letters that nobody proposed are the likeliest ones."""
     slots = {name: _arrays(one) for name, one in candidates.items()}
     owners = _owners(slots)
-    beliefs = _propagated(slots, owners, {})
+    beliefs = _propagated(slots, owners)
+    tried = {name: slot.letters[_best(slot, beliefs[name], TRIED)] for name, slot in slots.items()}
+    return _spelled(slots, _searched(slots, owners, _filled(slots, beliefs), tried))
+
+
+def assign_greedily(candidates: Mapping[str, Candidates], *, k: int) -> Assignment:
+    """As `assign` without its local search, with the k likeliest words of each slot for a search that knows more."""
+    slots = {name: _arrays(one) for name, one in candidates.items()}
+    beliefs = _propagated(slots, _owners(slots))
+    shortlists = {name: _likeliest(slot, beliefs[name], k) for name, slot in slots.items()}
+    return Assignment(_spelled(slots, _filled(slots, beliefs)), shortlists)
+
+
+def _spelled(slots: Mapping[str, _Slot], fixed: Mapping[Place, int]) -> dict[str, str]:
+    return {name: "".join(LETTERS[fixed[cell]] for cell in slot.cells) for name, slot in slots.items()}
+
+
+def _filled(slots: Mapping[str, _Slot], beliefs: Mapping[str, Floats]) -> dict[Place, int]:
+    """Every cell's letter when the surest slot is filled next."""
     fixed: dict[Place, int] = {}
     waiting = set(slots)
     while waiting:
-        name, word, _ = max((_surest(name, slots[name], beliefs, fixed) for name in waiting), key=lambda one: one[2])
+        told = (_surest(name, slots[name], beliefs, fixed) for name in sorted(waiting))
+        name, word, _ = max(told, key=lambda one: one[2])
         waiting.remove(name)
         fixed |= dict(zip(slots[name].cells, word, strict=True))
-    fixed = _searched(slots, owners, fixed)
-    return {name: "".join(LETTERS[fixed[cell]] for cell in slot.cells) for name, slot in slots.items()}
+    return fixed
 
 
 def _arrays(one: Candidates) -> _Slot:
     known = [(word, weight) for word, weight in zip(one.words, one.weights, strict=True) if set(word) <= set(LETTERS)]
     letters = np.array([[LETTERS.index(letter) for letter in word] for word, _ in known], np.int64)
-    weights = np.array([weight for _, weight in known])
+    weights = np.array([weight for _, weight in known], np.float64)
     unknown = max(FLOOR, 1.0 - float(weights.sum()))
     return _Slot(one.cells, letters.reshape(len(known), len(one.cells)), weights, unknown)
 
@@ -77,20 +104,15 @@ def _owners(slots: Mapping[str, _Slot]) -> dict[Place, list[tuple[str, int]]]:
     return owners
 
 
-def _propagated(
-    slots: Mapping[str, _Slot], owners: Mapping[Place, Sequence[tuple[str, int]]], fixed: Mapping[Place, int]
-) -> dict[str, Floats]:
-    """What the crossings say of each slot's letters, axes (place, letter), after some rounds of messages."""
+def _propagated(slots: dict[str, _Slot], owners: Mapping[Place, Sequence[tuple[str, int]]]) -> dict[str, Floats]:
+    """What the crossings say of each slot's letters, axes (place, letter), after some rounds of messages.
+
+    Of a slot with many words those that have become hopeless are dropped on the way.
+    """
     heard = {name: _uniform(len(slot.cells)) for name, slot in slots.items()}
-    for name, slot in slots.items():
-        for place, cell in enumerate(slot.cells):
-            if cell in fixed:
-                heard[name][place] = np.eye(len(LETTERS))[fixed[cell]]
     for _ in range(ITERATIONS):
         said = {name: _message(slot, heard[name]) for name, slot in slots.items()}
-        for cell, several in owners.items():
-            if cell in fixed:
-                continue
+        for several in owners.values():
             for name, place in several:
                 news = np.ones(len(LETTERS))
                 for other, at in several:
@@ -98,7 +120,31 @@ def _propagated(
                         news = news * said[other][at]
                 news = np.maximum(news, FLOOR) / np.maximum(news, FLOOR).sum()
                 heard[name][place] = DAMPING * heard[name][place] + (1 - DAMPING) * news
+        for name, slot in slots.items():
+            if len(slot.weights) > MANY:
+                slots[name] = _hopeful(slot, heard[name])
     return heard
+
+
+def _hopeful(slot: _Slot, heard: Floats) -> _Slot:
+    worth = _worths(slot, heard)
+    kept = worth >= HOPELESS * worth.max()
+    return _Slot(slot.cells, slot.letters[kept], slot.weights[kept], slot.unknown)
+
+
+def _likeliest(slot: _Slot, heard: Floats, k: int) -> tuple[str, ...]:
+    best = slot.letters[_best(slot, heard, k)]
+    return tuple("".join(LETTERS[letter] for letter in word) for word in best.tolist())
+
+
+def _best(slot: _Slot, heard: Floats, k: int) -> NDArray[np.int64]:
+    """Places of a slot's likeliest words, the likeliest first."""
+    return np.argsort(-_worths(slot, heard), kind="stable")[:k]
+
+
+def _worths(slot: _Slot, heard: Floats) -> Floats:
+    """How likely each word of a slot is by its weight and what the slot heard, not normalised."""
+    return np.asarray(slot.weights * heard[np.arange(len(slot.cells)), slot.letters].prod(1))
 
 
 def _uniform(places: int) -> Floats:
@@ -109,12 +155,11 @@ def _message(slot: _Slot, heard: Floats) -> Floats:
     """What a slot says of the letter at each place, from its words and what it heard at the other places."""
     places = np.arange(len(slot.cells))
     factors = np.maximum(heard[places, slot.letters], FLOOR)
-    rest = factors.prod(1, keepdims=True) / factors
-    said = np.zeros_like(heard)
-    for place in places:
-        np.add.at(said[place], slot.letters[:, place], slot.weights * rest[:, place])
+    rest = (slot.weights * factors.prod(1))[:, None] / factors
+    at = (slot.letters + len(LETTERS) * places).ravel()
+    said = np.bincount(at, rest.ravel(), heard.size).reshape(heard.shape)
     free = np.maximum((heard * PRIOR).sum(1), FLOOR)
-    said += slot.unknown * (free.prod() / free)[:, None] * PRIOR
+    said = said + slot.unknown * (free.prod() / free)[:, None] * PRIOR
     return np.asarray(said / np.maximum(said.sum(1, keepdims=True), FLOOR))
 
 
@@ -126,7 +171,7 @@ def _surest(
     for place, cell in enumerate(slot.cells):
         if cell in fixed:
             heard[place] = np.eye(len(LETTERS))[fixed[cell]]
-    worth = slot.weights * heard[np.arange(len(slot.cells)), slot.letters].prod(1)
+    worth = _worths(slot, heard)
     free = heard * PRIOR
     unknown = slot.unknown * float(free.sum(1).prod())
     total = float(worth.sum()) + unknown
@@ -136,7 +181,10 @@ def _surest(
 
 
 def _searched(
-    slots: Mapping[str, _Slot], owners: Mapping[Place, Sequence[tuple[str, int]]], fixed: dict[Place, int]
+    slots: Mapping[str, _Slot],
+    owners: Mapping[Place, Sequence[tuple[str, int]]],
+    fixed: dict[Place, int],
+    tried: Mapping[str, NDArray[np.int64]],
 ) -> dict[Place, int]:
     """The filling after words were put in, one at a time, that make all slots together likelier."""
     for _ in range(ROUNDS):
@@ -144,7 +192,7 @@ def _searched(
         for name, slot in slots.items():
             touched = {other for cell in slot.cells for other, _ in owners[cell]} | {name}
             before = sum(_worth(slots[one], fixed) for one in touched)
-            for letters in slot.letters:
+            for letters in tried[name]:
                 trial = fixed | dict(zip(slot.cells, letters.tolist(), strict=True))
                 worth = sum(_worth(slots[one], trial) for one in touched)
                 if worth > before + FLOOR:

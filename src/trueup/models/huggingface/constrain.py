@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from trueup.core.errors import BadInput, Unavailable
+from trueup.core.errors import BadForm, BadInput, Unavailable
 from trueup.core.types import Sampling
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def make_tokenizer(tokenizer: Any, ends: frozenset[int], width: int) -> Any:
 def make_matcher(tokenizer: Any, sampling: Sampling) -> Any:
     """A matcher at the beginning of a text, None where nothing is constrained; each row takes a copy.
 
-    Raises BadInput for a schema or grammar that does not compile.
+    Raises BadForm for a schema or grammar that does not compile.
     """
     if sampling.schema is None and sampling.grammar is None:
         return None
@@ -47,9 +47,9 @@ def make_matcher(tokenizer: Any, sampling: Sampling) -> Any:
     try:
         matcher = LLMatcher(tokenizer, _compiled(sampling), log_level=0)
     except ValueError as error:
-        raise BadInput(_fault(sampling, error)) from None
+        raise BadForm(_fault(sampling, error)) from None
     if matcher.is_error():
-        raise BadInput(_fault(sampling, matcher.get_error()))
+        raise BadForm(_fault(sampling, matcher.get_error()))
     return matcher
 
 

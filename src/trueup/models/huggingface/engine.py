@@ -1,7 +1,7 @@
 """Causal language models through transformers: any folder, logits at hand.
 
 Slower than the embedded engine and faithful to the last bit of the weights: for training's models, proxy-tuning and
-retraction, and for what a grammar in Lark is needed for.
+retraction.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class HuggingFace:
         """n attempts, behind one reading of the prompt; one call at a time.
 
         A cancellation stops after the token that is being sampled, and carries a Sampled: what had come by then, and
-        what was wasted. Raises BadInput for a schema or grammar that does not compile.
+        what was wasted. Raises BadForm for a schema or grammar that does not compile.
         """
         ask = Ask(prompt, n, start, sampling)
         return await self._worker.run(lambda has_left: answer(self.load, ask, Pace(self.rows, self.cores, has_left)))
