@@ -75,6 +75,6 @@ def test_a_crossword_is_asked_clue_by_clue_and_filled_by_what_crosses():
     assert answer.note == "6 of 6 clues had a proposal of the right length"
 
 
-def test_what_is_no_crossword_is_not_answered():
+def test_what_is_no_crossword_and_no_acrostic_is_not_answered():
     asks, answer = finish(propose_and_assign(Problem("p", "s", (Message("user", "2 + 2?"),))), [])
-    assert (asks, answer.value, answer.note) == ([], None, "states no crossword")
+    assert (asks, answer.value, answer.note) == ([], None, "states no crossword and no acrostic")

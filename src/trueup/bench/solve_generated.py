@@ -13,11 +13,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from trueup.bench.bare import LIMIT_SECONDS, bare, beside, figures
 from trueup.bench.peers.install import install
 from trueup.bench.peers.puzzle_form import form_of
 from trueup.bench.peers.puzzle_peers import PUZZLE_PEERS, PuzzlePeer, ask_puzzle_peer
@@ -47,8 +44,6 @@ GROWING = (
     *(f"zebra people={size} categories={size}" for size in (4, 5, 6, 7, 8)),
 )
 AMOUNT, GROWING_AMOUNT = 20, 10
-LIMIT_SECONDS = 30.0
-MILLI = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +85,17 @@ def _case(words: str, amount: int) -> Case:
 
 async def _own(case: Case) -> dict[str, Json]:
     solver = solver_of(limit_seconds=LIMIT_SECONDS)
-    _bare(case.programs[0])
+    bare(case.programs[0])
     try:
         await solver.solve(case.problems[0])  # both are warm from here on
         told = [
-            (*await _timed(solver, case, place), _bare(program))  # in turn: a busy machine then slows both
+            (*await _timed(solver, case, place), bare(program))  # in turn: a busy machine then slows both
             for place, program in enumerate(case.programs)
         ]
     finally:
         await solver.close()
-    exact, decided, seconds, bare = (np.array(column) for column in zip(*told, strict=True))
-    return {
-        "family": f"csp:{case.words}",
-        **_figures(exact, decided, seconds),
-        "bare_median_ms": float(np.median(bare) * MILLI),
-        "ratio": float(np.median(seconds) / np.median(bare)),
-        "overhead_ms": float(np.median(seconds - bare) * MILLI),
-    }
+    exact, decided, seconds, alone = zip(*told, strict=True)
+    return {"family": f"csp:{case.words}", **figures(exact, decided, seconds), **beside(seconds, alone)}
 
 
 async def _timed(solver: StatedSolver, case: Case, place: int) -> tuple[bool, bool, float]:
@@ -115,35 +104,6 @@ async def _timed(solver: StatedSolver, case: Case, place: int) -> tuple[bool, bo
     solution = await solver.solve(case.problems[place])
     seconds = time.perf_counter() - started
     return case.is_right(place, solution.text), solution.status == "solved", seconds
-
-
-def _bare(program: Program) -> float:
-    """Seconds of CP-SAT alone, and of its proof that there is no other solution where nothing is optimised."""
-    from trueup.solvers.cp_sat import CpSat
-
-    model = CpSat(program)
-    for one in program.constraints:
-        model.post(one.expr)
-    if program.objective is not None:
-        model.optimise(program.objective.sense, program.objective.expr)
-    seconds, values = _solved(model)
-    if program.objective is not None:
-        return seconds
-    model.forbid(values)
-    return seconds + _solved(model)[0]
-
-
-def _solved(model: Any) -> tuple[float, dict[str, int]]:
-    from ortools.sat.python import cp_model
-
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers, solver.parameters.random_seed = 1, 0
-    solver.parameters.max_time_in_seconds = LIMIT_SECONDS
-    started = time.perf_counter()
-    status = solver.solve(model.model)
-    seconds = time.perf_counter() - started
-    is_found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
-    return seconds, {name: int(solver.value(var)) for name, var in model.vars.items()} if is_found else {}
 
 
 def _of_peer(peer: PuzzlePeer, case: Case) -> dict[str, Json]:
@@ -156,16 +116,6 @@ def _of_peer(peer: PuzzlePeer, case: Case) -> dict[str, Json]:
         return names | {"n": 0, "note": "cannot be put to it: it has no objective"}
     found = ask_puzzle_peer(peer, install(peer.peer), forms)
     texts = ["" if one.values is None else say(one.values) for one, say in zip(found, case.answers, strict=False)]
-    exact = np.array([case.is_right(place, text) for place, text in enumerate(texts)])
-    decided = np.array([one.values is not None for one in found])
-    return names | _figures(exact, decided, np.array([one.seconds for one in found]))
-
-
-def _figures(exact: NDArray[np.bool_], decided: NDArray[np.bool_], seconds: NDArray[np.float64]) -> dict[str, Json]:
-    return {
-        "n": len(exact),
-        "exact_match": float(exact.mean()),
-        "decided": float(decided.mean()),
-        "median_ms": float(np.median(seconds) * MILLI),
-        "p99_ms": float(np.quantile(seconds, 0.99) * MILLI),
-    }
+    exact = [case.is_right(place, text) for place, text in enumerate(texts)]
+    decided = [one.values is not None for one in found]
+    return names | figures(exact, decided, [one.seconds for one in found])

@@ -18,6 +18,12 @@ Name = Annotated[str | None, typer.Argument(help=f"{', '.join(BENCHMARKS)}; none
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Lr2Bench = Annotated[Path | None, typer.Option(help="LR²Bench's data folder, for `solve`.", metavar="DIR")]
 NoPeers = Annotated[bool, typer.Option("--no-peers", help="Leave other projects' solvers out of `solve`.")]
+Stored = Annotated[Path | None, typer.Option(help="Programs in Logic-LM's layout, for `solve`.", metavar="FILE")]
+Reader = Annotated[
+    str | None,
+    typer.Option("--model", help="Reads the clues of LR²Bench's logic puzzles, for `solve`.", metavar="SPEC"),
+]
+Few = Annotated[int | None, typer.Option("--model-limit", min=1, help="Puzzles that the model reads.", metavar="N")]
 Save = Annotated[Path | None, typer.Option(help="Keep NAME.json in this folder.")]
 
 MOST_COLUMNS = 10
@@ -32,14 +38,20 @@ def bench(
     name: Name = None,
     lr2bench: Lr2Bench = None,
     no_peers: NoPeers = False,
+    stored: Stored = None,
+    model: Reader = None,
+    model_limit: Few = None,
     as_json: AsJson = False,
     save: Save = None,
 ) -> None:
     """Measure trueup beside what it is built on, in one run; ratios are what to quote."""
     if name is not None and name not in BENCHMARKS:
         raise UnknownName("benchmark", name, BENCHMARKS)
+    of_solve = {
+        "lr2bench": lr2bench, "peers": not no_peers, "stored": stored, "model": model, "model_limit": model_limit
+    }  # fmt: skip
     for chosen in [name] if name else BENCHMARKS:
-        settings = {"lr2bench": lr2bench, "peers": not no_peers} if chosen == "solve" else {}
+        settings = of_solve if chosen == "solve" else {}
         result = Result.now(chosen, BENCHMARKS[chosen](**settings))
         if save is not None:
             result.save(save)

@@ -13,8 +13,8 @@ from itertools import pairwise, permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from trueup.core.lexicon import ALPHABET, Lexicon, letter_pairs, load_lexicon
 from trueup.core.puzzles.cryptogram import Cryptogram
-from trueup.solvers.lexicon import ALPHABET, Lexicon, letter_pairs, load_lexicon
 from trueup.solvers.word_beam import Letters, Search, fill
 
 WORD = re.compile(r"[A-Z]+(?:'[A-Z]+)*'?")

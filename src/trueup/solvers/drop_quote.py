@@ -12,8 +12,8 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from trueup.core.lexicon import ALPHABET, Lexicon, letter_pairs, load_lexicon
 from trueup.core.puzzles.drop import DropQuote
-from trueup.solvers.lexicon import ALPHABET, Lexicon, letter_pairs, load_lexicon
 from trueup.solvers.word_beam import Filled, Letters, Search, fill
 
 Cell = tuple[int, int]

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trueup.solvers.lexicon import Lexicon, Words
+from trueup.core.lexicon import Lexicon, Words
 
 Letters = NDArray[np.int8]
 S = TypeVar("S")
