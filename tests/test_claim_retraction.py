@@ -123,6 +123,12 @@ def test_the_commonest_answer_wins_and_of_equals_the_first():
     assert _first_of_most(["b", "a", "a"]) == 1
 
 
+def test_every_program_has_room_for_its_end_mark(tmp_path):
+    size = Size(maps=4, items=4, width=16, tokens=1000)
+    maps, items = maps_of(size, 0, Pieces(tmp_path, "t"))
+    assert max(len(one.statements() + "$") for one in (*maps, *items)) <= size.program < size.most
+
+
 def test_a_written_program_is_right_or_fails_in_one_of_four_ways():
     gold = of_gold([MAP])
     assert is_solved(MAP, gold[0])

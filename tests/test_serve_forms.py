@@ -12,8 +12,9 @@ from trueup.serve.failure import to_failure
 
 
 def test_a_schema_that_does_not_compile_is_the_clients_to_mend_and_another_setting_ours():
-    theirs, ours = to_failure(BadForm("the schema '{' does not compile")), to_failure(BadInput("no such solver"))
+    broken = BadForm("the schema '{' does not compile")
+    theirs, ours = to_failure(broken, has_own_form=True), to_failure(BadInput("no such solver"), has_own_form=True)
     told = json.loads(theirs.body())["error"]
     assert (theirs.status, told["param"], told["code"]) == (400, "response_format", "schema_invalid")
     assert "does not compile" in told["message"]
-    assert ours.status == 500
+    assert ours.status == to_failure(broken).status == 500

@@ -19,6 +19,7 @@ from tiny_loops import gradients, named, one_turn, save_llama, trls, two_turns  
 from tiny_trl import RECIPE, job  # noqa: E402
 
 from trueup.core.stratum import Stratum  # noqa: E402
+from trueup.train.control_tokens import find_modes  # noqa: E402
 from trueup.train.grading import is_right  # noqa: E402
 from trueup.train.laboratory.examples import Pairs, examples  # noqa: E402
 from trueup.train.laboratory.items import items_of  # noqa: E402
@@ -147,10 +148,8 @@ def test_grpo_is_the_same_in_both(base, moved, tmp_path, norm, loss):
 
 @pytest.mark.parametrize(("average", "loss"), [("paper", degrpo_loss), ("reference_code", degrpo_token_loss)])
 def test_degrpo_is_the_same_in_both(base, moved, tmp_path, average, loss):
-    make = by_mode(
-        ITEMS[0].problem.prompt, think=":", short="!", think_reward=0.5, wrong_reward=-1.0, alpha=ALPHA,
-        average=average, divide_by_std=False,
-    )  # fmt: skip
+    find = partial(find_modes, prompt=ITEMS[0].problem.prompt, think=":", short="!")
+    make = by_mode(find, think_reward=0.5, wrong_reward=-1.0, alpha=ALPHA, average=average, divide_by_std=False)
     trainee = load(base, device="cpu", dtype="float32", lora_rank=0, template="", seed=0)
     value, wanted, episodes = attempted(base, moved, partial(loss, alpha=ALPHA), make(trainee.vocabulary))
     assert len(set(earned(episodes, make(trainee.vocabulary).reward)[:, 0])) > 1

@@ -62,6 +62,11 @@ class Size:
     lr: float = 4e-3
     most: int = 126
 
+    @property
+    def program(self) -> int:
+        """The tokens of the longest program, its end mark with it: 3 a region and one a border."""
+        return 3 * self.regions + self.borders + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -183,7 +188,7 @@ def look(
         return {arm: _appended(size, model, items, prompts_MP), SAME_WEIGHTS: _deleted(size, model, items, prompts_MP)}
     if arm == DELETE:
         return {arm: _deleted(size, model, items, prompts_MP)}
-    texts, written_M = _texts(model, prompts_MP, 3 * size.regions + size.borders)
+    texts, written_M = _texts(model, prompts_MP, size.program)
     right_M, faults = of_programs(texts, items, gold)
     return {arm: Seen(right_M, written_M, faults=faults)}
 

@@ -53,6 +53,8 @@ def calibrate_threshold(
     seed = findings.task["seed"]
     found = {m.stratum.name: calibrate(m, whole, arms, margin=margin, delta=delta, seed=seed)
              for m in findings.measured if not has_side_effects(m.stratum)}  # fmt: skip
+    if not found:
+        raise BadInput("every stratum has side effects, and is answered by one attempt: there is no threshold to find")
     if as_json:
         print(json.dumps({name: asdict(one) for name, one in found.items()}, indent=1))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,7 +73,8 @@ def run_claim(
 
 def show_claims(folder: Folder = RESULTS, as_json: AsJson = False) -> None:
     """The verdicts kept in a folder."""
-    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*.json"))]
+    read = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*.json"))]
+    found = [one for one in read if isinstance(one, dict) and "claim" in one]
     kept = [{**verdict, "published": beside(verdict["claim"], verdict["arms"])} for verdict in found]
     if not kept:
         raise BadInput(f"no verdict in {str(folder)!r}; run `trueup claims run NAME --save {folder}`")
@@ -82,16 +84,23 @@ def show_claims(folder: Folder = RESULTS, as_json: AsJson = False) -> None:
     rows = table(("claim", "scale", "verdict", "date"), ("n", "took", "of CPUs"))
     for row in kept:
         took = (_took(row.get(key), row.get("untimed_parts", 0)) for key in ("seconds", "cpu_seconds"))
-        rows.add_row(row["claim"], row["scale"], row["verdict"], row["date"], f"{row['n']:,}", *took)
+        rows.add_row(row["claim"], row["scale"], _verdict(row), row["date"], f"{row['n']:,}", *took)
     screen().print(rows)
     for row in kept:
         _print_published(f"{row['claim']} at {row['scale']}", row["published"])
 
 
+def _verdict(row: Mapping[str, Json]) -> str:
+    """The verdict; one by a criterion that the code no longer has is marked."""
+    claim = CLAIMS.get(str(row["claim"]))
+    is_of_now = claim is None or row["criterion"] == sys.modules[claim.__module__].CRITERION
+    return f"{row['verdict']}{'' if is_of_now else ', by an earlier criterion'}"
+
+
 def _took(seconds: float | None, untimed_parts: int) -> str:
     """A time, as far as it is known; older verdicts say nothing of it."""
     if seconds is None:
-        return ""
+        return "unknown"
     return f"{'at least ' if untimed_parts else ''}{duration(seconds)}"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trueup.arms import has_side_effects
 from trueup.catalog import OpenTask, names, open_task
 from trueup.cli.order import Order
 from trueup.core.errors import BadInput, UnknownName
@@ -19,7 +20,7 @@ from trueup.models.huggingface import converted
 from trueup.models.huggingface.folder import base_of, digest, find_folder
 from trueup.models.words import kind_of
 from trueup.plan import halves
-from trueup.plan.past import CARD, Past, read_past
+from trueup.plan.past import CARD, Past, marks, read_past
 from trueup.train.ask import Engine
 from trueup.train.export import write_base
 from trueup.train.failures import in_one_line
@@ -80,12 +81,17 @@ def stand_on(order: Order, out: Path) -> Ground:
     name = order.stratum or next(iter(known))
     if name not in known:
         raise UnknownName("stratum", name, known)
+    if has_side_effects(known[name]):
+        raise BadInput(f"stratum {name!r} has side effects, and training samples an item many times; train on another")
     training, held_out = _halves(_gradable(known[name]), task.seed)
     if not held_out.items:
         raise BadInput(f"{name!r} has {len(training.items)} independent items; half is held out, so give at least 2")
-    rest = [_halves(stratum, task.seed) for stratum in task.strata if stratum.name != name]
+    rest = [
+        _halves(stratum, task.seed) for stratum in task.strata if stratum.name != name and not has_side_effects(stratum)
+    ]
     past = read_past(order.model)
     held_out, *guards = (_untrained(one, past) for one in (held_out, *_guards(order, task, [b for _, b in rest])))
+    guards = [_apart(guard, training) for guard in guards]
     if not held_out.items:
         raise BadInput(f"{order.model!r} was trained on every held-out item of {name!r}; give other items or --seed")
     base, others = _base(order.model, out), tuple(a for a, _ in rest)
@@ -115,6 +121,13 @@ def _renamed(stratum: Stratum, name: str) -> Stratum:
 def _untrained(stratum: Stratum, past: Past | None) -> Stratum:
     """What an earlier training has not learned from."""
     return stratum if past is None else replace(stratum, items=past.without(stratum.items, stratum.recipe))
+
+
+def _apart(guard: Stratum, training: Stratum) -> Stratum:
+    """What of a guard is not among the items that are about to be learned."""
+    learned = {mark for item in training.items for mark in marks(item, training.recipe)}
+    kept = (item for item in guard.items if learned.isdisjoint(marks(item, guard.recipe)))
+    return replace(guard, items=tuple(kept))
 
 
 def _halves(stratum: Stratum, seed: int) -> tuple[Stratum, Stratum]:

@@ -11,7 +11,7 @@ import re
 
 import httpx
 
-from trueup.core.errors import BadForm
+from trueup.core.errors import AskFailed, BadForm
 from trueup.core.types import Sampling
 from trueup.models.huggingface.constrain import GBNF_RULE
 
@@ -34,7 +34,7 @@ def rules(grammar: str) -> str:
 
 
 async def require_compiles(http: httpx.AsyncClient, sampling: Sampling) -> None:
-    """Raise BadForm for a schema or grammar that this llama.cpp does not compile."""
+    """Raise BadForm for a schema or grammar that this llama.cpp does not compile, AskFailed where it does not say."""
     trial = _trial(sampling)
     body = {"prompt": "x", "n_predict": len(MARK), "temperature": 0.0, "cache_prompt": False, "grammar": trial}
     response = await http.post("/completion", json=body)
@@ -43,7 +43,7 @@ async def require_compiles(http: httpx.AsyncClient, sampling: Sampling) -> None:
         if not trial.startswith(LLGUIDANCE) or text.startswith(MARK):
             return
     elif response.status_code != httpx.codes.BAD_REQUEST:
-        return
+        raise AskFailed(f"llama.cpp answered {response.status_code} where a schema or grammar was tried; run it again")
     raise BadForm(_fault(sampling, trial))
 
 

@@ -24,8 +24,8 @@ from trueup.plan.shares import Share, share_of
 class CountsParts(Protocol):
     """A verifier whose answers have parts, each right or wrong."""
 
-    def parts(self, answer: str | None, reference: Json) -> tuple[int, int]:
-        """How many parts of an answer are right, and how many there are; None is no answer."""
+    def parts(self, answer: str | None, reference: Json) -> tuple[int, int] | None:
+        """How many parts of an answer are right, and how many there are; a None is no answer, or no such reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,17 @@ class Parts:
 
 
 def parts_of(outcomes: Sequence[Outcome], codes: Codes, verifier: Verifier) -> Parts | None:
-    """How much of an arm's answers is right; None where answers have no parts. A failed item has none right."""
+    """How much of an arm's answers is right; None where those of some item have no parts.
+
+    A failed item has none right.
+    """
     if not isinstance(verifier, CountsParts):
         return None
     answers = [None if one.answer is None else one.answer.value for one in outcomes]
-    told = [verifier.parts(answer, one.item.reference) for answer, one in zip(answers, outcomes, strict=True)]
+    counts = [verifier.parts(answer, one.item.reference) for answer, one in zip(answers, outcomes, strict=True)]
+    told = [count for count in counts if count is not None]
+    if len(told) < len(counts) or not told:
+        return None
     right, total = np.array(told).T
     # Sub-answers of one reply hang together: each stands in the cluster of its item.
     each = np.concatenate([np.arange(of) < count for count, of in told]).astype(float)

@@ -22,15 +22,13 @@ class Act:
     def begin(self, ask: Sample, problem: Problem) -> None:
         """Let an ask go out alone; it counts as an act until what came back is known.
 
-        Raises BadInput for more attempts than one at once, AskFailed for one behind an act. A judge's text is no act.
+        Raises BadInput for more attempts than one at once, AskFailed for one behind an act. Judges' texts are no acts.
         """
-        if not problem.side_effects:
+        if not problem.side_effects or ask.kind == "judge":
             return
         name = f"stratum {problem.stratum!r} has side effects"
         if ask.n > 1:
             raise BadInput(f"{name}, and its method asks for {ask.n} attempts at once; take one that acts once: `once`")
-        if ask.kind == "judge":
-            return
         if self.is_done:
             raise AskFailed(f"{name}: an attempt at {problem.id!r} has acted, or may have, so no other is drawn")
         self.is_done = True

@@ -55,15 +55,18 @@ def overloaded(message: str, wait_seconds: float) -> Failure:
     return Failure(429, message, code="rate_limit_exceeded", kind="rate_limit_error", headers=headers)
 
 
-def to_failure(error: Exception) -> Failure:
-    """What an error becomes for a client; what is ours to mend goes to the log, and little of it to the client."""
+def to_failure(error: Exception, *, has_own_form: bool = False) -> Failure:
+    """What an error becomes for a client; what is ours to mend goes to the log, and little of it to the client.
+
+    `has_own_form` says that the request brought the schema that it was to be answered under.
+    """
     if isinstance(error, Failure):
         return error
     if isinstance(error, AskFailed):
         return _of_model(error)
     if isinstance(error, Unavailable):
         return _ours(503, _ADDRESS.sub("the endpoint", str(error)), "model_unavailable")
-    if isinstance(error, BadForm):
+    if isinstance(error, BadForm) and has_own_form:
         return Failure(400, str(error), param="response_format", code="schema_invalid")
     if isinstance(error, BadInput):
         return _ours(500, str(error), "server_misconfigured")

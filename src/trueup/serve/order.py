@@ -20,13 +20,17 @@ SYSTEM = ("system", "developer")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A request that can be served: at which desk, as which item, and how the reply is wanted."""
+    """A request that can be served: at which desk, as which item, and how the reply is wanted.
+
+    `has_own_form` says that it brought the schema that it is answered under.
+    """
 
     desk: Desk
     item: Item
     model: str
     is_streamed: bool = False
     wants_usage: bool = False
+    has_own_form: bool = False
 
 
 def read_order(body: bytes, policy: Policy, desks: Mapping[str, Desk], seeds: Iterator[int]) -> Order:
@@ -47,6 +51,7 @@ def read_order(body: bytes, policy: Policy, desks: Mapping[str, Desk], seeds: It
         model=request.model,
         is_streamed=bool(request.stream),
         wants_usage=bool(request.stream_options and request.stream_options.include_usage),
+        has_own_form=request.response_format is not None,
     )
 
 

@@ -97,14 +97,14 @@ class Routes:
 
     async def chat(self, request: Request) -> Response:
         """Read an order, work on it while the client is there, answer whole or as a stream."""
-        stratum = ""
+        stratum, has_own_form = "", False
         try:
             body = await read_body(request)
             order = read_order(body, self._service.policy, self._service.desks, self._service.seeds)
-            stratum = order.desk.stratum.name
+            stratum, has_own_form = order.desk.stratum.name, order.has_own_form
             response = await self._serve(request, order)
         except Exception as error:
-            response = to_failure(error).response()
+            response = to_failure(error, has_own_form=has_own_form).response()
         self._service.meter.request(stratum, response.status_code)
         return response
 
@@ -137,7 +137,7 @@ class Routes:
         try:
             served = work.result()
         except Exception as error:
-            failure = to_failure(error)
+            failure = to_failure(error, has_own_form=order.has_own_form)
             self._service.meter.error(order.desk.stratum.name, failure.status)
             yield f"data: {failure.body()}\n\n{reply.DONE}"
             return

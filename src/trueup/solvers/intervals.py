@@ -146,7 +146,8 @@ def _wave(x: Interval, crest: float) -> Interval:
     if not x[1] - x[0] < math.tau:
         return -1.0, 1.0
     ends = [math.cos(one - crest) for one in x]
-    low, high = _library(min(ends), max(ends))
+    slack = LIBRARY_ROUNDING * max(1.0, abs(x[0]), abs(x[1]))
+    low, high = max(-1.0, min(ends) - slack), min(1.0, max(ends) + slack)
     return (-1.0 if _reaches(x, crest + math.pi) else low), (1.0 if _reaches(x, crest) else high)
 
 

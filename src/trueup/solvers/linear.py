@@ -26,6 +26,12 @@ SENSES = frozenset({"==", "<=", ">=", "<", ">"})
 INFEASIBLE, TIMED_OUT = 2, 1
 APART, LEAST_SECONDS = 1e-6, 0.01
 NOTHING, ENOUGH, MOST_ROOM = 1e-9, 1e-5, 1.0
+NONE_AT_ALL = 1e-12
+"""Less than any room that is not a contradiction's; what lies between is left undecided."""
+WIDE = 100 * ENOUGH
+"""Where strict comparisons leave less, a second solution may hide between them."""
+NOT_TOLD = "whole numbers and strict comparisons meet at the best value; the back-end z3 decides it"
+NARROW = "strict comparisons leave so little room that another solution may hide in it; scale the program"
 """Room for strict comparisons that is no more than the rounding of zero, that no rounding undoes, and the most."""
 
 
@@ -91,19 +97,23 @@ def solve_linear(program: Program, rows: list[Row], limit_seconds: float, *, uni
     if is_strict and result.status == 0 and program.objective is not None:
         result = _best_with_room(program, rows, clock)
         if result.status == 0 and result.x[-1] <= ENOUGH:
-            return {"status": "undecided", "reason": UNREACHED}
+            is_whole = any(variable.kind != FLOAT for variable in program.variables)
+            return {"status": "undecided", "reason": NOT_TOLD if is_whole else UNREACHED}
     if result.x is None:
         return {"status": "timeout" if result.status == TIMED_OUT else "undecided"}
-    values = _values(program, result.x)
+    values, is_narrow = _values(program, result.x), is_strict and result.x[-1] < WIDE
     if result.status != 0:
         return {"status": "timeout"} | ({} if is_strict else {"values": values})
     if program.objective is not None:
         return {"status": "solved", "values": values, "objective": _objective_at(program, values)}
-    return {"status": "solved", "values": values} | (_another(program, rows, values, clock) if unique else {})
+    another = _another(program, rows, values, clock) if unique else {}
+    if unique and is_narrow and not another:
+        return {"status": "undecided", "values": values, "reason": NARROW}
+    return {"status": "solved", "values": values} | another
 
 
 def _is_contradiction(result: Any, is_strict: bool) -> bool:
-    is_without_room = is_strict and result.status == 0 and result.x[-1] <= NOTHING
+    is_without_room = is_strict and result.status == 0 and result.x[-1] <= NONE_AT_ALL
     return bool(result.status == INFEASIBLE or is_without_room)
 
 

@@ -204,9 +204,12 @@ def _feasible(smooth: Smooth, start: Vector) -> Vector:
         return start
     spread = np.maximum(smooth.high - smooth.low, 1e-9)
     inside = np.clip(start, smooth.low, smooth.low + spread)
-    found = least_squares(
-        residuals, inside, slopes, bounds=(smooth.low, smooth.low + spread), xtol=1e-15, ftol=1e-15, gtol=1e-12
-    )
+    try:
+        found = least_squares(
+            residuals, inside, slopes, bounds=(smooth.low, smooth.low + spread), xtol=1e-15, ftol=1e-15, gtol=1e-12
+        )
+    except ValueError:  # the values overflow here; another start may do
+        return start
     return np.asarray(found.x)
 
 

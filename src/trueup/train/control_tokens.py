@@ -149,7 +149,7 @@ def spare_tokens(config: Mapping[str, Any], vocabulary: Vocabulary, prompt: Prom
 def taught_tokens(folder: Path) -> dict[str, float]:
     """The ids on the card of the training that made a model; empty where no card says them."""
     path = (folder.parent if folder.name in MADE else folder) / CARD
-    figures: Mapping[str, float] = json.loads(path.read_bytes())["figures"] if path.is_file() else {}
+    figures: Mapping[str, float] = json.loads(path.read_bytes()).get("figures", {}) if path.is_file() else {}
     return {key: figures[key] for key in KEYS} if all(key in figures for key in KEYS) else {}
 
 

@@ -30,7 +30,7 @@ class Lr2Bench:
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
         """1 where every sub-answer is right, else the share that is."""
-        if not isinstance(reference, dict) or reference.get("family") not in SHAPE_OF:
+        if not _is_told(reference):
             raise BadInput(f"item {problem.id!r}: the reference is not one of LR²Bench; take the source lr2bench")
         family, gold, said = reference["family"], reference["answer"], json.loads(answer)
         found = score(said, family, gold)
@@ -38,11 +38,17 @@ class Lr2Bench:
         note = f"{found.right} of {found.total} sub-answers right{f', {rule}' if rule else ''}"
         return Grade(1.0 if found.is_exact else min(ALMOST, found.right / found.total), note=note)
 
-    def parts(self, answer: str | None, reference: Json) -> tuple[int, int]:
-        """How many sub-answers are right, and how many there are; None is no answer."""
+    def parts(self, answer: str | None, reference: Json) -> tuple[int, int] | None:
+        """How many sub-answers are right, and how many there are; a None is no answer, or another's reference."""
+        if not _is_told(reference):
+            return None
         said = None if answer is None else json.loads(answer)
         found = score(said, reference["family"], reference["answer"])
         return found.right, found.total
+
+
+def _is_told(reference: Json) -> bool:
+    return isinstance(reference, dict) and reference.get("family") in SHAPE_OF
 
 
 def lr2bench() -> Lr2Bench:

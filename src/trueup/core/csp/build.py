@@ -52,6 +52,6 @@ def total(terms: Sequence[Expr]) -> Expr:
 
 
 def _is_letter(scope: Scope, one: Expr) -> bool:
-    return (isinstance(one, Ref) and scope.variables[one.name].enum == LETTER) or (
-        isinstance(one, Const) and one.enum == LETTER
-    )
+    if isinstance(one, Ref):
+        return one.name in scope.variables and scope.variables[one.name].enum == LETTER
+    return isinstance(one, Const) and one.enum == LETTER
