@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+import terminal
 
 from trueup import __version__ as trueup_version
-from trueup.cli import main
 from trueup.core.errors import LedgerError
 from trueup.core.ledger import open_reader, read_charges, verify
 from trueup.plan import read_policy
@@ -32,13 +32,7 @@ def words(tmp_path):
 
 def trueup(*words, capsys=None, monkeypatch=None, code=0):
     """Run the command line in this process; its standard output and error."""
-    monkeypatch.setattr(sys, "argv", ["trueup", *map(str, words)])
-    if code:
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == code
-    else:
-        main()
+    terminal.trueup(monkeypatch, *words, code=code)
     return capsys.readouterr()
 
 

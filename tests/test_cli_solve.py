@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from mock_endpoint import MockEndpoint, loopback
+from terminal import trueup
 
 from trueup.cli import main
 
@@ -22,14 +23,8 @@ def run(capsys, monkeypatch, tmp_path):
         path = tmp_path / "program.txt"
         data = text if isinstance(text, bytes) else text.encode()
         path.write_bytes(data)
-        monkeypatch.setattr(sys, "argv", ["trueup", "solve", *([str(path)] if by_file else []), *words])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-        if code:
-            with pytest.raises(SystemExit) as stop:
-                main()
-            assert stop.value.code == code
-        else:
-            main()
+        trueup(monkeypatch, "solve", *([path] if by_file else []), *words, code=code)
         return capsys.readouterr()
 
     return command

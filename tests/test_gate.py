@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from terminal import trueup
 
-from trueup.cli import main
 from trueup.core.errors import BadInput
 from trueup.core.roles import ModelCard
 from trueup.core.types import Message, Prompt
@@ -107,13 +106,7 @@ def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     """`trueup doctor` in this process: its standard output and error."""
 
     def go(*words: object, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["trueup", "doctor", *map(str, words)])
-        if code:
-            with pytest.raises(SystemExit) as stop:
-                main()
-            assert stop.value.code == code
-        else:
-            main()
+        trueup(monkeypatch, "doctor", *words, code=code)
         return capsys.readouterr()
 
     return go

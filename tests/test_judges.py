@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 from mock_endpoint import MockEndpoint, error, loopback
+from terminal import trueup
 from toys import attempts, finish, problem
 
-from trueup.cli import main
 from trueup.core.asks import Check, Sample
 from trueup.core.types import Attempt, Grade, Usage
 from trueup.methods.generative_verify import VERIFY, generative_verify
@@ -34,13 +33,7 @@ def run(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def go(*words, code=0):
-        monkeypatch.setattr(sys, "argv", ["trueup", *map(str, words)])
-        if code:
-            with pytest.raises(SystemExit) as stop:
-                main()
-            assert stop.value.code == code
-        else:
-            main()
+        trueup(monkeypatch, *words, code=code)
         return capsys.readouterr()
 
     return go

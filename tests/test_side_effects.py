@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 from dataclasses import replace
 
 import pytest
+from terminal import trueup
 from toys import PRICES, Ending, attempts, item
 
 from trueup import arms, catalog, methods
-from trueup.cli import main
 from trueup.core.asks import Sample, judge, sample
 from trueup.core.errors import AskFailed, BadInput, TrueupError
 from trueup.core.ledger import Ledger, read_charges
@@ -276,16 +275,6 @@ def task(tmp_path, line="side_effects = true"):
     file = tmp_path / "task.toml"
     file.write_text(f'[[stratum]]\nname = "pay"\nsource = "jsonl:bills.jsonl"\n{line}\n')
     return file
-
-
-def trueup(monkeypatch, *words, code=None):
-    monkeypatch.setattr(sys, "argv", ["trueup", *map(str, words)])
-    if code is None:
-        main()
-        return
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == code
 
 
 def test_the_key_reaches_the_problem_and_takes_true_or_false_alone(tmp_path):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 
 import pytest
+from terminal import in_folder
 from tiny_trained import ITEMS, save_half, write_words
 from tiny_trl import job, stratum
 from toys import PRICES
 
-from trueup.cli import main
 from trueup.core.errors import Unavailable
 from trueup.core.ledger import Ledger, read_charges
 from trueup.core.stratum import Stratum
@@ -39,12 +38,11 @@ def half(tmp_path_factory):
     return save_half(tmp_path_factory.mktemp("half"))
 
 
-def command(folder, *words):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setattr(sys, "argv", ["trueup", *map(str, words)])
-        main()
+def problems(n):
+    return tuple(
+        Item(Problem(f"i{i}", "s", (Message("user", f"problem {i}"),), Sampling(max_tokens=8)), "right", f"i{i}")
+        for i in range(n)
+    )
 
 
 def right(n=1):
@@ -139,7 +137,7 @@ def test_the_card_and_the_summary_say_what_form_brought_on_both_halves(half, tmp
     pattern = (tmp_path / "task.toml").read_text() + 'verifier = "exact pattern=(right)"\n'
     (tmp_path / "task.toml").write_text(pattern)
     words = ("--task", "task.toml", "--model", f"hf:{half}", "--out", "o", "--samples", "4")
-    command(tmp_path, "train", "sft", *words, "--set", "steps=12", "--set", "lr=0.01", "--set", "lora_rank=2")
+    in_folder(tmp_path, "train", "sft", *words, "--set", "steps=12", "--set", "lr=0.01", "--set", "lora_rank=2")
     card = json.loads((tmp_path / "o" / "card.json").read_text())
     held_out, trained = card["evaluation"]["words"], card["trained_half"]["words"]
     for told in (held_out, trained):
@@ -179,17 +177,17 @@ def test_a_guard_is_a_task_with_verifiers_of_its_own(half, tmp_path, capsys):
               for name, verifier in (("words", "exact case=false"), ("strict", "exact case=true"))]  # fmt: skip
     (tmp_path / "kept.toml").write_text("".join(tables))
     words = ("--task", "task.toml", "--model", f"hf:{half}", "--samples", "4", "--set", "steps=1")
-    command(tmp_path, "train", "sft", *words, "--out", "o", "--guard", "kept.toml")
+    in_folder(tmp_path, "train", "sft", *words, "--out", "o", "--guard", "kept.toml")
     card = json.loads((tmp_path / "o" / "card.json").read_text())
     assert set(card["evaluation"]) == {"words", "guard words", "guard strict"} == set(card["distance"])
     before = {name: told["first_turn"]["before"]["accuracy"] for name, told in card["evaluation"].items()}
     assert before["guard words"] > 0 == before["guard strict"]
     assert card["notes"] == [] and UNGUARDED not in capsys.readouterr().err
-    command(tmp_path, "train", "sft", *words, "--out", "l", "--guard", "kept.jsonl")
+    in_folder(tmp_path, "train", "sft", *words, "--out", "l", "--guard", "kept.jsonl")
     assert "guard" in json.loads((tmp_path / "l" / "card.json").read_text())["evaluation"]
     (tmp_path / "open.jsonl").write_text('{"id": 1, "prompt": "?", "reference": null}\n')
     with pytest.raises(SystemExit):
-        command(tmp_path, "train", "sft", *words, "--out", "n", "--guard", "open.jsonl")
+        in_folder(tmp_path, "train", "sft", *words, "--out", "n", "--guard", "open.jsonl")
     assert "'guard' has no reference answers" in capsys.readouterr().err
 
 
@@ -201,14 +199,7 @@ class Killed(Exception):
 
 
 def test_flat_groups_are_counted_over_all_runs_of_a_training(half, tmp_path):
-    words = tuple(
-        Item(
-            Problem(f"i{place}", "s", (Message("user", f"problem {place}"),), Sampling(max_tokens=8)),
-            "right",
-            f"i{place}",
-        )
-        for place in range(4)
-    )
+    words = problems(4)
     told = {name: [] for name in ("whole", "killed")}
 
     def train(name, last=0):
@@ -241,7 +232,7 @@ def test_a_training_whose_groups_were_all_flat_says_that_nothing_was_learned(hal
     write_words(tmp_path / "task.toml")
     (tmp_path / "words.jsonl").write_text((tmp_path / "words.jsonl").read_text().replace('"right"', '"neither"'))
     words = ("--task", "task.toml", "--model", f"hf:{half}", "--out", "o", "--samples", "1")
-    command(tmp_path, "train", "grpo", *words, "--set", "steps=2", "--set", "n=2", "--set", "batch=4")
+    in_folder(tmp_path, "train", "grpo", *words, "--set", "steps=2", "--set", "n=2", "--set", "batch=4")
     assert f"note: {FLAT}" in capsys.readouterr().out
     card = json.loads((tmp_path / "o" / "card.json").read_text())
     assert card["figures"][GROUPS] == card["figures"][FLAT_GROUPS] == 4 and FLAT in card["notes"]
@@ -259,14 +250,7 @@ def test_notes_say_what_is_amiss_and_nothing_else():
 
 def test_the_first_token_of_an_attempt_is_drawn_again_as_it_was(half, tmp_path):
     """The tokenizer is one of bytes, so a text's first letter is its first token."""
-    items = tuple(
-        Item(
-            Problem(f"i{place}", "s", (Message("user", f"problem {place}"),), Sampling(max_tokens=8)),
-            "right",
-            f"i{place}",
-        )
-        for place in range(3)
-    )
+    items = problems(3)
     asked, booked = Stratum("s", items, number()), []
     with Ledger(tmp_path / "l") as ledger:
         asker = Asker(ledger, PRICES, Engine(), lambda words: None)
@@ -315,7 +299,7 @@ def test_a_training_with_modes_shows_them_on_held_out_items(half, tmp_path, caps
     write_words(tmp_path / "task.toml")
     words = ("--task", "task.toml", "--model", f"hf:{half}", "--out", "o", "--samples", "4", "--set", "probe=0")
     sets = ("think=r", "short=w", "steps=1", "n=2", "batch=4", "lora_rank=2")
-    command(tmp_path, "train", "degrpo", *words, *(word for pair in sets for word in ("--set", pair)))
+    in_folder(tmp_path, "train", "degrpo", *words, *(word for pair in sets for word in ("--set", pair)))
     modes = json.loads((tmp_path / "o" / "card.json").read_text())["modes"]
     for told in (modes["before"], modes["after"]):
         assert told["attempts"] == 4 * ITEMS // 2 and told["think_rate"] + told["short_rate"] > 0.9

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import resource
-import sys
 import time
 from dataclasses import replace
 
 import pytest
 import torch
+from terminal import trueup
 from tiny import byte_tokenizer, save_tiny
 from tiny_trained import ITEMS, save_half, write_words
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from trueup.cli import main
 from trueup.core.errors import AskFailed, BadInput, Unavailable
 from trueup.core.stratum import Stratum
 from trueup.core.types import Attempt, Grade, Item, Message, Problem, Usage
@@ -233,13 +232,9 @@ def run(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def call(*words, code=0):
-        monkeypatch.setattr(sys, "argv", ["trueup", *map(str, words)])
+        trueup(monkeypatch, *words, code=code)
         if not code:
-            main()
             return capsys.readouterr().out
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == code
         told = capsys.readouterr().err
         assert "Traceback" not in told
         return told.strip().splitlines()[-1]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from terminal import trueup
 from tiny import save_tiny
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from trueup.cli import main
 from trueup.core.errors import BadInput
 from trueup.core.ledger import read_charges
 from trueup.core.types import Attempt, Grade, Message, Usage
@@ -87,13 +86,9 @@ def run(capsys, monkeypatch, tmp_path):
     def call(method, model, out, code=0, task="task.toml", **sets):
         pairs = [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
         words = ["train", method, "--task", task, "--model", str(model), "--out", out, "--samples", "1", *pairs]
-        monkeypatch.setattr(sys, "argv", ["trueup", *words])
+        trueup(monkeypatch, *words, code=code)
         if not code:
-            main()
             return capsys.readouterr().out
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == code
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
         return line
 

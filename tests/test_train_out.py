@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import sys
 from decimal import Decimal
 
 import gguf
 import numpy as np
 import pytest
 import torch
+from terminal import in_folder
 from tiny import save_tiny
 from tiny_gguf import save_gguf
 from tiny_trained import ITEMS, save_half, write_words
@@ -19,7 +19,6 @@ from toys import PRICES, attempts, finish, problem
 
 from trueup.arms import make_arm
 from trueup.catalog import open_model
-from trueup.cli import main
 from trueup.core.asks import Sample
 from trueup.core.errors import BadInput
 from trueup.core.ledger import Ledger, read_charges
@@ -52,16 +51,8 @@ def tuned(half, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned")
     write_words(folder / "task.toml", strata=2)
     words = ("--task", "task.toml", "--stratum", "words", "--model", f"hf:{half}", "--out", "tuned", "--samples", "2")
-    command(folder, "train", "sft", *words, "--set", "steps=12", "--set", "lr=0.01", "--set", "lora_rank=2")
+    in_folder(folder, "train", "sft", *words, "--set", "steps=12", "--set", "lr=0.01", "--set", "lora_rank=2")
     return folder / "tuned"
-
-
-def command(folder, *words):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setattr(sys, "argv", ["trueup", *map(str, words)])
-        main()
 
 
 def told(model, prompt=PROMPTS[0]):
@@ -143,7 +134,7 @@ def test_a_chain_of_trainings_that_began_as_a_folder_is_written_with_a_header_of
     """Both engines agree, so the shape, the tokens and the order of rows in the header are right."""
     write_words(tmp_path / "task.toml")
     words = ("--task", "task.toml", "--model", tuned, "--out", "o", "--samples", "1", "--seed", "3")
-    command(tmp_path, "train", "sft", *words, "--set", "steps=2", "--set", "lora_rank=2", "--gguf", "f16")
+    in_folder(tmp_path, "train", "sft", *words, "--set", "steps=2", "--set", "lora_rank=2", "--gguf", "f16")
     file = tmp_path / "o" / "model.gguf"
     assert agree(file, tmp_path / "o", 0.01) and not agree(file, half, 0.01)
     read, base = (gguf.GGUFReader(path).fields for path in (file, save_gguf(half, tmp_path / "base.gguf")))
@@ -181,7 +172,7 @@ def test_a_folder_that_no_gguf_can_be_made_of_is_refused_before_it_is_trained(ha
     file = tmp_path / "m" / ("config.json" if change else "tokenizer.json")
     file.write_text(json.dumps(json.loads(file.read_text()) | (change or {"pre_tokenizer": {"type": "Whitespace"}})))
     with pytest.raises(SystemExit):
-        command(tmp_path, "train", "sft", "--task", "task.toml", "--model", "hf:m", "--out", "o", "--gguf", "q8_0")
+        in_folder(tmp_path, "train", "sft", "--task", "task.toml", "--model", "hf:m", "--out", "o", "--gguf", "q8_0")
     told = capsys.readouterr().err
     assert line in told and told.count("\n") == 1 and not (tmp_path / "o").exists()
 
@@ -206,8 +197,8 @@ def test_a_gguf_that_is_none_is_one_line(tmp_path):
 
 def test_full_weights_are_a_model_of_their_own(half, tmp_path):
     write_words(tmp_path / "task.toml")
-    command(tmp_path, "train", "sft", "--task", "task.toml", "--model", f"hf:{half}", "--out", "full", "--samples", "1",
-            "--set", "steps=2", "--set", "lora_rank=0", "--set", "kl=0.1")  # fmt: skip
+    usual = ("--task", "task.toml", "--model", f"hf:{half}", "--out", "full", "--samples", "1")
+    in_folder(tmp_path, "train", "sft", *usual, "--set", "steps=2", "--set", "lora_rank=0", "--set", "kl=0.1")
     assert (
         find_folder(str(tmp_path / "full")) == tmp_path / "full" / "model"
         and base_of(tmp_path / "full" / "model") is None
@@ -268,7 +259,7 @@ def test_any_method_can_be_asked_of_another_model():
 def test_a_study_leaves_out_what_a_model_was_trained_on_and_counts_what_training_cost(tuned, half):
     folder, card = tuned.parent, json.loads((tuned / "card.json").read_text())
     words = ("--model", f"hf:{half}", "--with", "tuned=tuned", "--samples", "4", "--out", "s")
-    command(folder, "study", "task.toml", *words, "--methods", "once,vote n=4", "--volume", "1e6")
+    in_folder(folder, "study", "task.toml", *words, "--methods", "once,vote n=4", "--volume", "1e6")
     study = json.loads((folder / "s" / "study.json").read_text())
     assert study["left_out"] == {"words": ITEMS // 2}
     assert study["strata"]["words"]["items"] == ITEMS // 2 and study["strata"]["words1"]["items"] == ITEMS
@@ -291,7 +282,7 @@ def test_a_study_leaves_out_what_a_model_was_trained_on_and_counts_what_training
 
 def test_a_trained_model_is_studied_on_the_other_items_alone(tuned):
     folder = tuned.parent
-    command(folder, "study", "task.toml", "--model", "tuned", "--samples", "2", "--out", "t", "--methods", "once")
+    in_folder(folder, "study", "task.toml", "--model", "tuned", "--samples", "2", "--out", "t", "--methods", "once")
     study = json.loads((folder / "t" / "study.json").read_text())
     assert study["left_out"] == {"words": ITEMS // 2} and study["model"]["training"]["stratum"] == "words"
     assert study["model"]["name"] == "tuned"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -12,11 +11,11 @@ from decimal import Decimal
 from hashlib import blake2b
 
 import pytest
+from terminal import in_folder
 from tiny import save_tiny
 from tiny_trained import ITEMS, save_half, write_words
 from toys import PRICES
 
-from trueup.cli import main
 from trueup.cli.pipeline import price_list
 from trueup.core.cost import GPU, read_prices
 from trueup.core.errors import BadInput
@@ -144,17 +143,9 @@ def half(tmp_path_factory):
     return save_half(tmp_path_factory.mktemp("half"))
 
 
-def command(folder, *words):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setattr(sys, "argv", ["trueup", *map(str, words)])
-        main()
-
-
 def refusal(capsys, folder, *words):
     with pytest.raises(SystemExit) as stop:
-        command(folder, *words)
+        in_folder(folder, *words)
     assert stop.value.code == 2
     return capsys.readouterr().err.strip().splitlines()[-1]
 
@@ -170,8 +161,8 @@ def card_of(folder):
 
 def test_a_second_training_carries_the_first_ones_items_and_its_cost(half, tmp_path):
     write_words(tmp_path / "task.toml", strata=3)
-    command(tmp_path, *words_for(f"hf:{half}", "first", "steps=1", "replay=0.3", stratum="words"))
-    command(tmp_path, *words_for("first", "second", "steps=1", stratum="words2"))
+    in_folder(tmp_path, *words_for(f"hf:{half}", "first", "steps=1", "replay=0.3", stratum="words"))
+    in_folder(tmp_path, *words_for("first", "second", "steps=1", stratum="words2"))
     first, second = card_of(tmp_path / "first"), card_of(tmp_path / "second")
     replayed = first["data"]["replayed"]
     assert len(replayed) == 2 and all(name.startswith("words1-") for name in replayed)
@@ -183,7 +174,7 @@ def test_a_second_training_carries_the_first_ones_items_and_its_cost(half, tmp_p
     assert "sft on words2: $" in (tmp_path / "second" / "card.md").read_text()
     assert read_past(f"hf:{tmp_path}/second/base") == read_past(str(tmp_path / "first")), "the base is the first model"
     words = ("--model", f"hf:{half}", "--with", "tuned=second", "--samples", "1", "--methods", "once", "--out", "s")
-    command(tmp_path, "study", "task.toml", *words)
+    in_folder(tmp_path, "study", "task.toml", *words)
     study = json.loads((tmp_path / "s" / "study.json").read_text())
     assert study["left_out"] == {"words": HALF, "words1": len(replayed), "words2": HALF}
     assert study["models"]["tuned"]["training"]["usd"] == pytest.approx(float(second["training_usd"]))
@@ -191,8 +182,8 @@ def test_a_second_training_carries_the_first_ones_items_and_its_cost(half, tmp_p
 
 def test_what_an_earlier_training_has_seen_is_not_held_out(half, tmp_path):
     write_words(tmp_path / "task.toml")
-    command(tmp_path, *words_for(f"hf:{half}", "first", "steps=1"))
-    command(tmp_path, *words_for("first", "second", "steps=1"), "--seed", "5")
+    in_folder(tmp_path, *words_for(f"hf:{half}", "first", "steps=1"))
+    in_folder(tmp_path, *words_for("first", "second", "steps=1"), "--seed", "5")
     first, second = card_of(tmp_path / "first")["data"], card_of(tmp_path / "second")["data"]
     assert second["held_out"] and not set(second["held_out"]) & {*first["trained_on"], *second["trained_on"]}
 
@@ -201,7 +192,7 @@ def test_a_task_or_a_model_that_changed_between_two_runs_is_one_line(half, tmp_p
     write_words(tmp_path / "task.toml")
     shutil.copytree(half, tmp_path / "model")
     words = words_for("hf:model", "o", "steps=1")
-    command(tmp_path, *words)
+    in_folder(tmp_path, *words)
     told = card_of(tmp_path / "o")["data"]
     (tmp_path / "o" / "card.json").unlink()
     rows = (tmp_path / "words.jsonl").read_text()
@@ -214,7 +205,7 @@ def test_a_task_or_a_model_that_changed_between_two_runs_is_one_line(half, tmp_p
     tokens.write_text(kept.replace("{", '{"note": 1, ', 1))
     assert "the weights of 'hf:model' are not what 'o' was begun with" in refusal(capsys, tmp_path, *words)
     tokens.write_text(kept)
-    command(tmp_path, *words)
+    in_folder(tmp_path, *words)
     assert card_of(tmp_path / "o")["data"] == told
 
 
@@ -229,7 +220,7 @@ def test_a_task_that_changes_during_a_run_is_told_and_the_card_is_of_the_old_ite
 
     meddler = threading.Thread(target=change, daemon=True)
     meddler.start()
-    command(tmp_path, *words_for(f"hf:{half}", "o", "steps=4"))
+    in_folder(tmp_path, *words_for(f"hf:{half}", "o", "steps=4"))
     meddler.join(timeout=10)
     assert "the items trained on and held out in 'task.toml' have changed meanwhile" in capsys.readouterr().err
     data = card_of(tmp_path / "o")["data"]
@@ -241,7 +232,7 @@ def test_a_task_that_changes_during_a_run_is_told_and_the_card_is_of_the_old_ite
 def test_an_adapter_is_not_trained_on_where_its_base_is_another(half, tmp_path, capsys):
     write_words(tmp_path / "task.toml")
     shutil.copytree(half, tmp_path / "model")
-    command(tmp_path, *words_for("hf:model", "first", "steps=1"))
+    in_folder(tmp_path, *words_for("hf:model", "first", "steps=1"))
     shutil.copytree(save_tiny(tmp_path / "other", 7), tmp_path / "model", dirs_exist_ok=True)
     line = refusal(capsys, tmp_path, *words_for("first", "second", "steps=1"))
     assert "was trained on other weights than" in line and "put them back" in line

@@ -10,9 +10,9 @@ import sys
 import time
 
 import pytest
+from terminal import trueup
 from tiny_trained import ITEMS, save_half, write_words
 
-from trueup.cli import main
 from trueup.core.ledger import read_charges, verify
 
 
@@ -30,13 +30,9 @@ def run(capsys, monkeypatch, tmp_path):
     write_words(tmp_path / "task.toml")
 
     def call(*words, code=0):
-        monkeypatch.setattr(sys, "argv", ["trueup", *map(str, words)])
+        trueup(monkeypatch, *words, code=code)
         if not code:
-            main()
             return capsys.readouterr().out
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == code
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
         return line
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from trueup.arms import has_side_effects
 from trueup.catalog import OpenTask, names, open_task
+from trueup.cli.half import the_one
 from trueup.cli.order import Order
-from trueup.core.errors import BadInput, UnknownName
+from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured
 from trueup.core.stratum import Stratum
 from trueup.core.types import Json
@@ -20,7 +21,7 @@ from trueup.models.huggingface import converted
 from trueup.models.huggingface.folder import base_of, digest, find_folder
 from trueup.models.words import kind_of
 from trueup.plan import halves
-from trueup.plan.past import CARD, Past, marks, read_past
+from trueup.plan.past import CARD, Past, marks, read_past, without
 from trueup.train.ask import Engine
 from trueup.train.export import write_base
 from trueup.train.failures import in_one_line
@@ -76,11 +77,7 @@ def stand_on(order: Order, out: Path) -> Ground:
         raise BadInput(f"{order.trainer} runs in one process, {profile.name!r} has several; give --profile cpu or gpu")
     task = open_task(order.task, limit=order.limit, seed=order.seed, sets=order.strata)
     known = {stratum.name: stratum for stratum in task.strata}
-    if order.stratum is None and len(known) > 1:
-        raise BadInput(f"{order.task} has the strata {', '.join(known)}; choose one with --stratum")
-    name = order.stratum or next(iter(known))
-    if name not in known:
-        raise UnknownName("stratum", name, known)
+    name = the_one(known, order.stratum, str(order.task))
     if has_side_effects(known[name]):
         raise BadInput(f"stratum {name!r} has side effects, and training samples an item many times; train on another")
     training, held_out = _halves(_gradable(known[name]), task.seed)
@@ -126,8 +123,7 @@ def _untrained(stratum: Stratum, past: Past | None) -> Stratum:
 def _apart(guard: Stratum, training: Stratum) -> Stratum:
     """What of a guard is not among the items that are about to be learned."""
     learned = {mark for item in training.items for mark in marks(item, training.recipe)}
-    kept = (item for item in guard.items if learned.isdisjoint(marks(item, guard.recipe)))
-    return replace(guard, items=tuple(kept))
+    return replace(guard, items=without(guard.items, learned, guard.recipe))
 
 
 def _halves(stratum: Stratum, seed: int) -> tuple[Stratum, Stratum]:

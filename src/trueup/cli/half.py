@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,17 @@ def open_half(folder: Path, name: str | None) -> Half:
     request = Request.load(folder)
     findings = gather(request, folder, sealed=True, quiet=True)
     known = {measured.stratum.name: measured for measured in findings.measured}
+    return Half(request, findings, halves(known[the_one(known, name, str(folder))], seed=findings.task["seed"])[0])
+
+
+def the_one(known: Collection[str], name: str | None, whose: str) -> str:
+    """The stratum of this name, or the only one.
+
+    Raises BadInput where there are several and none is named, UnknownName for one that there is not.
+    """
     if name is None and len(known) > 1:
-        raise BadInput(f"{folder} has the strata {', '.join(known)}; choose one with --stratum")
+        raise BadInput(f"{whose} has the strata {', '.join(known)}; choose one with --stratum")
     chosen = name or next(iter(known))
     if chosen not in known:
         raise UnknownName("stratum", chosen, known)
-    return Half(request, findings, halves(known[chosen], seed=findings.task["seed"])[0])
+    return chosen

@@ -7,7 +7,7 @@ was trained twice has both trainings on its card.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import blake2b
@@ -45,11 +45,7 @@ class Past:
 
         With their stratum's recipe they are known behind another template too.
         """
-
-        def was_trained_on(item: Item) -> bool:
-            return not self.prompts.isdisjoint({*_endings(item.problem.prompt), *marks(item, recipe)})
-
-        return tuple(item for item in items if not was_trained_on(item))
+        return without(items, self.prompts, recipe)
 
 
 def read_past(spec: str) -> Past | None:
@@ -70,6 +66,11 @@ def past_of(trainings: Sequence[Mapping[str, Any]]) -> Past:
     prompts = frozenset(mark for row in trainings for mark in row["prompts"])
     strata = tuple(dict.fromkeys(row["stratum"] for row in trainings))
     return Past(usd, prompts, trainings[-1]["stratum"], strata, tuple(trainings))
+
+
+def without(items: Sequence[Item], learned: Set[str], recipe: Mapping[str, Json]) -> tuple[Item, ...]:
+    """The items that have none of these marks, behind whatever shots they stand."""
+    return tuple(one for one in items if learned.isdisjoint({*_endings(one.problem.prompt), *marks(one, recipe)}))
 
 
 def marks(item: Item, recipe: Mapping[str, Json]) -> list[str]:

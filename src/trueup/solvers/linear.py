@@ -26,13 +26,13 @@ SENSES = frozenset({"==", "<=", ">=", "<", ">"})
 INFEASIBLE, TIMED_OUT = 2, 1
 APART, LEAST_SECONDS = 1e-6, 0.01
 NOTHING, ENOUGH, MOST_ROOM = 1e-9, 1e-5, 1.0
+"""What is no more than the rounding of zero; room for strict comparisons that no rounding undoes; the most."""
 NONE_AT_ALL = 1e-12
 """Less than any room that is not a contradiction's; what lies between is left undecided."""
 WIDE = 100 * ENOUGH
 """Where strict comparisons leave less, a second solution may hide between them."""
 NOT_TOLD = "whole numbers and strict comparisons meet at the best value; the back-end z3 decides it"
 NARROW = "strict comparisons leave so little room that another solution may hide in it; scale the program"
-"""Room for strict comparisons that is no more than the rounding of zero, that no rounding undoes, and the most."""
 
 
 @dataclass(frozen=True, slots=True)
