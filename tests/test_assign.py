@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import sys
+from math import log
 
 import lr2bench_folder as made
+import pytest
 from toys import attempts, finish
 
+from trueup.core.errors import Unavailable
+from trueup.core.lexicon import lexicon_of
 from trueup.core.puzzles.assign import Candidates, assign
+from trueup.core.puzzles.widen import widened
 from trueup.core.types import Message, Problem
 from trueup.methods import propose_and_assign
 from trueup.verifiers import lr2bench
@@ -73,6 +79,35 @@ def test_a_crossword_is_asked_clue_by_clue_and_filled_by_what_crosses():
     assert json.loads(answer.value) == made.CROSSWORD_GOLD
     assert lr2bench().read(answer.text) == answer.value
     assert answer.note == "6 of 6 clues had a proposal of the right length"
+
+
+def test_where_two_slots_that_nobody_knows_cross_a_lexicon_says_the_letter():
+    """The B of EMBER and ABUSE is in no proposal, and no common letter: of the words that fit, two agree on it."""
+    given = square(0, missing={("ACROSS", 1), ("DOWN", 2)})
+    words = lexicon_of({word: log(0.01) for word in ("EMBER", "ABUSE", "AROSE", "EATEN")}, {})
+    alone, wide = assign(given), assign({name: widened(slot, words) for name, slot in given.items()})
+    assert alone["1-ACROSS"] != "EMBER"
+    assert wide == {f"{i}-{way}": word for way in ("ACROSS", "DOWN") for i, word in enumerate(SQUARE)}
+
+
+def test_a_lexicon_takes_a_share_of_what_proposals_leave_open_and_no_more():
+    slot = Candidates(((0, 0), (0, 1), (0, 2)), ("CAT", "AGO"), (0.5, 0.2))
+    wide = widened(slot, lexicon_of({"CAT": log(0.04), "DOG": log(0.01), "IT'S": 0.0, "ON'": 0.0, "LONGER": 0.0}, {}))
+    told = dict(zip(wide.words, wide.weights, strict=True))
+    assert told == pytest.approx({"CAT": 0.5 + 0.1, "DOG": 0.05, "AGO": 0.2})
+    assert widened(slot, lexicon_of({"LONGER": 0.0}, {})) == slot
+
+
+def test_without_a_lexicon_a_crossword_is_filled_by_proposals_alone_and_says_so(monkeypatch):
+    def missing():
+        raise Unavailable("no words here")
+
+    monkeypatch.setattr(sys.modules["trueup.methods.propose_and_assign"], "load_lexicon", missing)
+    problem = Problem("c", "s", (Message("user", f"Solve:\n{made.CROSSWORD}"),))
+    replies = [attempts(made.CROSSWORD_GOLD[name]) for name in made.CROSSWORD_GOLD]
+    _, answer = finish(propose_and_assign(problem, n=1), replies)
+    assert json.loads(answer.value) == made.CROSSWORD_GOLD
+    assert answer.note.endswith("right length; without words of its own: no words here")
 
 
 def test_what_is_no_crossword_and_no_acrostic_is_not_answered():

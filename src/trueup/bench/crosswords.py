@@ -19,6 +19,7 @@ from trueup.core.puzzles.acrostic import read_acrostic
 from trueup.core.puzzles.assign import Candidates, Place, assign
 from trueup.core.puzzles.crossword import read_crossword
 from trueup.core.puzzles.quotation import fill_acrostic, places_of
+from trueup.core.puzzles.widen import widened
 from trueup.core.types import Item, Json, last_asked
 from trueup.plan.resample import cluster_bootstrap
 
@@ -56,7 +57,7 @@ class Filling:
 
 def crosswords(items: Sequence[Item], *, seeds: int = SEEDS) -> list[dict[str, Json]]:
     """A row per size of LR²Bench's crosswords."""
-    by = "belief propagation and local search"
+    by = "belief propagation with a lexicon's words beside the candidates, local search"
     return _rows("crossword", by, [_crossword(item) for item in items], seeds)
 
 
@@ -70,7 +71,11 @@ def _crossword(item: Item) -> Clued:
     crossword = read_crossword(last_asked(item.problem.prompt))
     assert crossword is not None
     gold = {name: word.upper().replace(" ", "") for name, word in item.reference["answer"].items()}
-    return Clued(item.problem.id, gold, {slot.name: slot.cells for slot in crossword.slots}, assign, gold)
+
+    def fill(candidates: Mapping[str, Candidates]) -> dict[str, str]:
+        return assign({name: widened(slot, load_lexicon()) for name, slot in candidates.items()})
+
+    return Clued(item.problem.id, gold, {slot.name: slot.cells for slot in crossword.slots}, fill, gold)
 
 
 def _acrostic(item: Item) -> Clued:

@@ -60,7 +60,7 @@ SIZES = {
     "gpu": Size(
         LabSize(
             modulus=7, most=6, width=0, direct=(), worked=(Stage(6, 600),), items=2000, attempts=64,
-            verifier_items=2000, verifier_samples=8, verifier_steps=1000, rows=256, lr=3e-4,
+            verifier_items=2000, verifier_samples=8, verifier_steps=300, rows=256, lr=3e-4,
             start=Start("smollm2", "cuda"),
         ),
         beams=(4, 16), width=4, rollouts=8, pilot=4, truth=64, ease=0.45,

@@ -53,7 +53,7 @@ SIZES = {
     # minutes.
     "gpu": Size(
         modulus=7, most=4, width=0, direct=(Stage(1, 200), Stage(2, 400), Stage(4, 600)), worked=(Stage(4, 1000),),
-        items=2000, attempts=128, verifier_items=4000, verifier_samples=8, verifier_steps=1000, rows=256, lr=3e-4,
+        items=2000, attempts=128, verifier_items=4000, verifier_samples=8, verifier_steps=300, rows=256, lr=3e-4,
         round_steps=25, direct_goal=0.45, start=Start("smollm2", "cuda"),
     ),
 }  # fmt: skip

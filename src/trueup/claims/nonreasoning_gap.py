@@ -57,7 +57,7 @@ SIZES = {
     # and 60 s. In all 13 minutes.
     "gpu": Size(
         modulus=7, most=4, width=0, direct=(Stage(1, 100), Stage(2, 150), Stage(4, 250)), worked=(Stage(4, 600),),
-        items=2000, attempts=128, verifier_items=3000, verifier_samples=8, verifier_steps=600, rows=256, lr=3e-4,
+        items=2000, attempts=128, verifier_items=3000, verifier_samples=8, verifier_steps=240, rows=256, lr=3e-4,
         start=Start("smollm2", "cuda"),
     ),
 }  # fmt: skip

@@ -37,6 +37,12 @@ class Words:
     letters: NDArray[np.int8]
     logp: NDArray[np.float64]
 
+    def weighted(self, places: NDArray[np.intp], evenness: float, total: float) -> dict[str, float]:
+        """The words at these places with weights that add up to `total`, each by its frequency to this power."""
+        weights = np.exp(evenness * self.logp[places])
+        shares = total * weights / weights.sum() if len(places) else weights
+        return dict(zip((self.texts[place] for place in places.tolist()), shares.tolist(), strict=True))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lexicon:

@@ -1,9 +1,10 @@
 """A crossword or an acrostic by candidates for every clue, and the one filling that they agree on.
 
 The model proposes answers clue by clue, knowing only the clue and its length; belief propagation picks those that cross
-(Wallace et al. 2022, arXiv:2205.09665, with a language model in the place of the question-answering index). An
-acrostic's answers cross the words of its quotation, of which a lexicon knows the likely ones. The whole grid is never
-asked for, so no answer has to be taken back. Cost: n samples a clue, of a short prompt each.
+(Wallace et al. 2022, arXiv:2205.09665, with a language model in the place of the question-answering index), beside
+common words for a clue whose answer nobody proposed. An acrostic's answers cross the words of its quotation, of which a
+lexicon knows the likely ones. The whole grid is never asked for, so no answer has to be taken back. Cost: n samples a
+clue, of a short prompt each.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from trueup.core.asks import Flow, sample
+from trueup.core.errors import Unavailable
 from trueup.core.lexicon import load_lexicon
 from trueup.core.puzzles.acrostic import Acrostic, AcrosticClue, read_acrostic
 from trueup.core.puzzles.assign import Candidates, Place, assign
 from trueup.core.puzzles.crossword import Crossword, Slot, read_crossword
 from trueup.core.puzzles.quotation import fill_acrostic, places_of
+from trueup.core.puzzles.widen import widened
 from trueup.core.types import Answer, Attempt, Message, Problem, Prompt, last_asked
 
 ASKED = "Crossword clue: {clue}\nThe answer has {size}. Reply with the answer alone, in capital letters."
@@ -29,8 +32,9 @@ WORDS = re.compile(r"[A-Z][A-Z']*")
 def propose_and_assign(problem: Problem, *, n: int = 8, trust: float = 0.9) -> Flow[Answer]:
     """The filling of the crossword or acrostic that the problem states; none where it states neither.
 
-    `trust` is the chance that a clue's answer is among n proposals, where any has the right length. An acrostic raises
-    Unavailable without the packages that hold the lexicon.
+    `trust` is the chance that a clue's answer is among n proposals, where any has the right length. Without the
+    packages that hold the lexicon a crossword is filled by proposals alone, as the note says, and an acrostic raises
+    Unavailable.
     """
     statement = last_asked(problem.prompt)
     crossword, acrostic = read_crossword(statement), read_acrostic(statement)
@@ -46,7 +50,13 @@ def _crossword(crossword: Crossword, n: int, trust: float) -> Flow[Answer]:
     for slot in crossword.slots:
         attempts = yield from sample(_prompt(slot), n)
         candidates[slot.name] = _candidates(slot.cells, attempts, trust)
-    return _answer(assign(candidates), candidates) if _proposed(candidates) else _none(candidates)
+    if not _proposed(candidates):
+        return _none(candidates)
+    try:
+        lexicon = load_lexicon()
+    except Unavailable as error:
+        return _answer(assign(candidates), candidates, f"; without words of its own: {error}")
+    return _answer(assign({name: widened(slot, lexicon) for name, slot in candidates.items()}), candidates)
 
 
 def _acrostic(acrostic: Acrostic, n: int, trust: float) -> Flow[Answer]:
@@ -68,9 +78,9 @@ def _prompt(asked: Slot | AcrosticClue) -> Prompt:
     return (Message("user", ASKED.format(clue=asked.clue, size=size)),)
 
 
-def _answer(filled: Mapping[str, str], candidates: Mapping[str, Candidates]) -> Answer:
+def _answer(filled: Mapping[str, str], candidates: Mapping[str, Candidates], told: str = "") -> Answer:
     value = json.dumps(filled, sort_keys=True)
-    return Answer(f"<Answer>\n{value}\n</Answer>", value, _note(candidates))
+    return Answer(f"<Answer>\n{value}\n</Answer>", value, _note(candidates) + told)
 
 
 def _none(candidates: Mapping[str, Candidates]) -> Answer:

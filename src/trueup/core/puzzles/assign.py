@@ -7,6 +7,7 @@ candidate's weight is its probability of being the answer before any crossing is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 Place = tuple[int, int]
 Floats = NDArray[np.float64]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+PLAIN = re.compile(f"[{LETTERS}]*")
 # Of letters in English text (Norvig 2012), to three places.
 FREQUENCIES = np.array(
     [.080, .015, .033, .038, .125, .024, .019, .051, .076, .002, .005, .041, .025, .072, .076, .021, .001, .063, .065,
@@ -88,11 +90,11 @@ def _filled(slots: Mapping[str, _Slot], beliefs: Mapping[str, Floats]) -> dict[P
 
 
 def _arrays(one: Candidates) -> _Slot:
-    known = [(word, weight) for word, weight in zip(one.words, one.weights, strict=True) if set(word) <= set(LETTERS)]
-    letters = np.array([[LETTERS.index(letter) for letter in word] for word, _ in known], np.int64)
+    known = [pair for pair in zip(one.words, one.weights, strict=True) if PLAIN.fullmatch(pair[0])]
+    spelled = np.frombuffer("".join(word for word, _ in known).encode(), np.uint8).astype(np.int64) - ord("A")
     weights = np.array([weight for _, weight in known], np.float64)
     unknown = max(FLOOR, 1.0 - float(weights.sum()))
-    return _Slot(one.cells, letters.reshape(len(known), len(one.cells)), weights, unknown)
+    return _Slot(one.cells, spelled.reshape(len(known), len(one.cells)), weights, unknown)
 
 
 def _owners(slots: Mapping[str, _Slot]) -> dict[Place, list[tuple[str, int]]]:

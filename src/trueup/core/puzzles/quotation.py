@@ -90,7 +90,5 @@ def _common(run: Run, lexicon: Lexicon) -> Candidates:
         return Candidates(cells, (), ())
     marks = np.array([not isinstance(one, int) for one in run.form])
     fits = ((words.letters == ALPHABET.index("'")) == marks).all(1)
-    places = np.flatnonzero(fits)[:CHOICES]
-    weights = np.exp(EVENNESS * words.logp[places])
-    texts = tuple(words.texts[place].replace("'", "") for place in places.tolist())
-    return Candidates(cells, texts, tuple((SHARE * weights / weights.sum()).tolist()) if texts else ())
+    weights = words.weighted(np.flatnonzero(fits)[:CHOICES], EVENNESS, SHARE)
+    return Candidates(cells, tuple(text.replace("'", "") for text in weights), tuple(weights.values()))

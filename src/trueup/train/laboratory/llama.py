@@ -61,6 +61,7 @@ class LlamaAttention(nn.Module):
     def forward(self, x_BTC: Tensor, turn_TD: Tensor, layer: int, cache: Cache | None, mask: Tensor | None) -> Tensor:
         B, T, C = x_BTC.shape
         q, k, v = (part(x_BTC).view(B, T, -1, self.size).transpose(1, 2) for part in (self.q, self.k, self.v))
+        turn_TD = turn_TD.to(q.dtype)
         q, k = rotate(q, turn_TD), rotate(k, turn_TD)
         # A mask costs the fast kernels: at the beginning of unpadded rows causal says the same.
         is_causal = cache is None or (cache.length == 0 and not cache.padded)
@@ -86,7 +87,13 @@ class LlamaBlock(nn.Module):
         self.down = nn.Linear(shape.inner, shape.width, bias=False)
 
     def forward(self, x_BTC: Tensor, turn_TD: Tensor, layer: int, cache: Cache | None, mask: Tensor | None) -> Tensor:
-        x_BTC = x_BTC + self.attention(self.norm1(x_BTC), turn_TD, layer, cache, mask)
-        h_BTC = self.norm2(x_BTC)
+        x_BTC = x_BTC + self.attention(_rounded(self.norm1(x_BTC)), turn_TD, layer, cache, mask)
+        h_BTC = _rounded(self.norm2(x_BTC))
         out: Tensor = x_BTC + self.down(functional.silu(self.gate(h_BTC)) * self.up(h_BTC))
         return out
+
+
+def _rounded(x_BTC: Tensor) -> Tensor:
+    """In the precision of the matrix products, once for all that take it."""
+    device = x_BTC.device.type
+    return x_BTC.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x_BTC
