@@ -304,9 +304,32 @@ class Falling:
         pass
 
 
-def test_a_solver_that_breaks_is_a_failure_on_record(tmp_path):
-    (outcome,) = run(tmp_path, Stratum("toy", (), Whole(), solver=Falling()), methods.solve)
-    assert "solver 'falling:1' could not solve" in outcome.failure and "RuntimeError: no memory" in outcome.failure
+class Forgetful(Falling):
+    """A solver that does not say what it found."""
+
+    async def solve(self, problem) -> Solution:
+        return None
+
+
+class Hanging(Falling):
+    """A solver that never comes back."""
+
+    async def solve(self, problem) -> Solution:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("solver", "told"),
+    [
+        (Falling(), "RuntimeError: no memory"),
+        (Forgetful(), "TypeError: it gave None, not a Solution"),
+        (Hanging(), "TimeoutError: took longer than 0.2 s"),
+    ],
+)
+def test_a_solver_that_breaks_is_a_failure_on_record(tmp_path, monkeypatch, solver, told):
+    monkeypatch.setattr("trueup.run.clerk.SOLVER_SECONDS", 0.2)
+    (outcome,) = run(tmp_path, Stratum("toy", (), Whole(), solver=solver), methods.solve)
+    assert "solver 'falling:1' could not solve" in outcome.failure and told in outcome.failure
 
 
 # No failure ends as a plan

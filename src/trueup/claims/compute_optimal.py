@@ -54,9 +54,7 @@ SIZES = {
         ),
         beams=(4, 16), width=4, rollouts=8, pilot=4, truth=64, temperature=2.25,
     ),
-    # Reckoned for one H100 at 100 TFLOP/s, a seed: 600 steps of 7k tokens, 3 PFLOP and 35 s; 60,000 places of 8
-    # rollouts, 2 PFLOP and 25 s; a verifier of 1,000 steps, 5 PFLOP and 50 s; 264,000 samples, half of them read twice,
-    # 2 PFLOP and 20 s; beams, read anew each round, 3 PFLOP and 35 s. In all 9 minutes.
+    # A seed took an H200, beside five other jobs, 6 minutes: reckoned at 8 in all, alone.
     "gpu": Size(
         LabSize(
             modulus=7, most=6, width=0, direct=(), worked=(Stage(6, 600),), items=2000, attempts=64,

@@ -48,9 +48,7 @@ SIZES = {
         modulus=7, most=4, width=64, direct=(Stage(1, 300), Stage(2, 500), Stage(4, 800)), worked=(Stage(4, 2000),),
         items=1500, attempts=256, verifier_items=3000, verifier_samples=8, verifier_steps=1000, rows=128, lr=3e-3,
     ),
-    # Reckoned for one H100 at 100 TFLOP/s, a seed: 2,200 steps of 3k to 5k tokens, where no goal is met before, 6 PFLOP
-    # and 90 s; two verifiers of 1,000 steps, 6 PFLOP and 80 s; 512,000 samples, read twice, 3 PFLOP and 40 s. In all 11
-    # minutes.
+    # On an H200, beside five other jobs, 11 minutes.
     "gpu": Size(
         modulus=7, most=4, width=0, direct=(Stage(1, 200), Stage(2, 400), Stage(4, 600)), worked=(Stage(4, 1000),),
         items=2000, attempts=128, verifier_items=4000, verifier_samples=8, verifier_steps=300, rows=256, lr=3e-4,

@@ -44,11 +44,11 @@ SIZES = {
         modulus=7, most=4, facts=400, small=32, large=64, pace=Pace(500, 200), tuning_steps=400, held=1500,
         items=2000,
     ),
-    # Reckoned for one H100 at 100 TFLOP/s, a seed: 520 steps of pre-training and 4 x 400 of tuning, of 3k tokens,
-    # 4 PFLOP and 80 s, as so small steps wait for their launches; 100 looks at 3,900 answers, 13 of them by all three
-    # models, 3 PFLOP and 50 s. In all 7 minutes.
+    # A seed with small models of width 24 took an H200, beside five other jobs, 7.5 minutes; the expert was then right
+    # 20 % of the time and had little to give: these are wider. Reckoned at 10 minutes in all,
+    # alone.
     "gpu": Size(
-        modulus=7, most=6, facts=400, small=24, large=0, pace=Pace(500, 200), tuning_steps=400, held=1500, items=2000,
+        modulus=7, most=6, facts=400, small=64, large=0, pace=Pace(500, 200), tuning_steps=400, held=1500, items=2000,
         rows=96, large_pace=Pace(120, 400, 3e-4, 1e-4), start=Start("smollm2", "cuda"),
     ),
 }  # fmt: skip

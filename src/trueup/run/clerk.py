@@ -17,7 +17,7 @@ from trueup.core.charge import Charge
 from trueup.core.cost import Cost, Prices, compute_cost
 from trueup.core.errors import AskFailed, BadInput, TrueupError, UnknownName
 from trueup.core.ledger import Ledger
-from trueup.core.roles import Model, Rater, Verifier
+from trueup.core.roles import Model, Rater, Solver, Verifier
 from trueup.core.stratum import Stratum
 from trueup.core.types import Attempt, Grade, Item, Problem, Solution
 from trueup.run.act import Act
@@ -29,6 +29,8 @@ SHOWN, REASON = 80, 200
 VERIFIER_SECONDS = 20.0
 RATER_SECONDS = 600.0
 """For all texts of an ask; the first one waits for a reward model to be loaded."""
+SOLVER_SECONDS = 3600.0
+"""The wait for a worker that solves others' problems included; solvers have limits of their own for each."""
 
 
 @dataclass(slots=True)
@@ -166,12 +168,7 @@ class Clerk:
         async with Turn(self._busy, key):
             charge = self.ledger.find([key]).get(key)
             if charge is None:
-                try:
-                    solution = await solver.solve(ask.problem)
-                except TrueupError:
-                    raise
-                except Exception as error:
-                    raise _broken(f"solver {solver.fingerprint[:SHOWN]!r}", "solve", ask.problem.id, error) from error
+                solution = await _solution(solver, ask.problem)
                 reply = json.dumps([solution.status, solution.text, solution.conflict, solution.reason])
                 charge = self._computed(key, "solve", solver.fingerprint, tab, solution.seconds, reply)
                 await self.ledger.commit([charge])
@@ -227,6 +224,18 @@ def _grade(verifier: Verifier, answer: str | None, problem: Problem, reference: 
         return Grade(_share(grade.value), bool(grade.parsed), grade.note)
     except Exception as error:
         raise _broken(f"verifier {verifier.name!r}", "check", answer, error) from error
+
+
+async def _solution(solver: Solver, problem: Problem) -> Solution:
+    try:
+        solution = await within(SOLVER_SECONDS, solver.solve(problem))
+        if not isinstance(solution, Solution):
+            raise TypeError(f"it gave {solution!r}, not a Solution")
+    except TrueupError:
+        raise
+    except Exception as error:
+        raise _broken(f"solver {solver.fingerprint[:SHOWN]!r}", "solve", problem.id, error) from error
+    return solution
 
 
 async def _ratings(rater: Rater, ask: Rate) -> list[float]:
