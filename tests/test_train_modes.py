@@ -115,7 +115,11 @@ def test_a_base_that_knows_neither_token_is_warmed_up_and_then_learns_to_choose(
     assert all(len(row["messages"]) == 1 and row["messages"][0][1] in {p[0].content for p in prompts()} for row in rows)
     assert (card["figures"]["length_think"], card["figures"]["length_short"]) == (9, 5)
 
-    run("degrpo", "warm", "chosen", task="uneven.toml", n=4, batch=16, steps=2, lr=1e-4, lora_rank=2)
+    run("sft", "warm", "between", steps=1, batch=2, lr=1e-9, lora_rank=0)
+    between = json.loads((tmp_path / "between" / "card.json").read_text())
+    assert between["figures"]["short_token"] == card["figures"]["short_token"] and between["modes"]
+
+    run("degrpo", "between", "chosen", task="uneven.toml", n=4, batch=16, steps=2, lr=1e-4, lora_rank=2)
     log = [json.loads(line) for line in (tmp_path / "chosen" / "log.jsonl").read_text().splitlines()]
     assert len(log) == 2 and all(min(row["think_rate"], row["short_rate"]) > 0.1 for row in log)
     assert all(row["think_rate"] + row["short_rate"] > 0.9 for row in log), "it was taught to begin with one of both"

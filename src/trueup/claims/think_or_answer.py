@@ -66,6 +66,7 @@ ARMS = {
     STD: Arm("grpo", divide_by_std=True),
     SLOW: Arm("grpo", pace=0.5),
     "DeGRPO, random reward": Arm("degrpo", {"alpha": ALPHA}, random_reward=True),
+    "GRPO, random reward": Arm("grpo", random_reward=True),
 }
 SIZES = {
     "smoke": Size(

@@ -32,6 +32,7 @@ from trueup.plan.past import CARD
 from trueup.train.ask import Asker
 from trueup.train.books import Books, training_usd
 from trueup.train.card import UNGUARDED, VERSION, history_of, notes_of, write_card
+from trueup.train.control_tokens import taught_tokens
 from trueup.train.exam import Sitting, compared, distance, sit
 from trueup.train.export import gguf_of, write_gguf
 from trueup.train.failures import in_one_line
@@ -96,8 +97,9 @@ def _train(ground: Ground, headway: Headway) -> None:
 
     with _asker(ground, headway) as asker:
         trained: Trained = trainer(_job(ground, asker, _books(ground, asker).charge, watch))
+        figures = {**taught_tokens(ground.base), **trained.figures}
         draft = done.with_suffix(".draft")
-        draft.write_text(json.dumps(asdict(trained)) + "\n")
+        draft.write_text(json.dumps(asdict(trained) | {"figures": figures}) + "\n")
         draft.replace(done)
     for kept in (ground.out / ROUNDS).glob("*/*"):
         if kept.is_dir():
