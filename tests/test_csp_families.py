@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import operator
 from collections import Counter
 from itertools import combinations, pairwise, permutations, product
 from pathlib import Path
@@ -459,6 +460,85 @@ def test_wrong_turns_are_dialled_for_puzzles_of_clues_too(words):
         assert searched.is_unique and low <= searched.undone <= high
 
 
+def turns_of_pairs(ties, domains):
+    """As `wrong_turns`, for variables tied in pairs (first, second, what must hold of their values)."""
+    domains, before = [list(one) for one in domains], None
+    while domains != before:
+        before = [list(one) for one in domains]
+        for i, j, holds in ties:
+            domains[i] = [a for a in domains[i] if any(holds(a, b) for b in domains[j])]
+            domains[j] = [b for b in domains[j] if any(holds(a, b) for a in domains[i])]
+    if not all(domains):
+        return 0, 0
+    open_ = [(len(one), i) for i, one in enumerate(domains) if len(one) > 1]
+    if not open_:
+        return 1, 0
+    place, found, wrong = min(open_)[1], 0, 0
+    for value in domains[place]:
+        below, more = turns_of_pairs(ties, [*domains[:place], [value], *domains[place + 1 :]])
+        found, wrong = found + below, wrong + more + (not below)
+    return found, wrong
+
+
+def turns_of_crossword(puzzle):
+    slots = [cells for _, cells in puzzle.slots()]
+    ties = [(i, j, operator.ne) for i, j in combinations(range(len(slots)), 2)]
+    for (i, one), (j, other) in combinations(enumerate(slots), 2):
+        for a, b in [(one.index(cell), other.index(cell)) for cell in {*one} & {*other}]:
+            ties.append((i, j, lambda x, y, a=a, b=b: x[a] == y[b]))
+
+    def fits(word, cells):
+        return all(puzzle.rows[r][c] in ("_", x) for (r, c), x in zip(cells, word, strict=True))
+
+    return turns_of_pairs(ties, [[word for word in puzzle.words if fits(word, cells)] for cells in slots])
+
+
+def turns_of_cryptarithm(puzzle):
+    letters, numbers = puzzle.letters, (*puzzle.addends, puzzle.total)
+    domains = [range(10) for _ in letters]
+    ties = [(i, j, operator.ne) for i, j in combinations(range(len(letters)), 2)]
+    for place in range(len(puzzle.total)):
+        names = [word[-1 - place] if place < len(word) else "" for word in numbers]
+        own = sorted({*names} - {""})
+        cases = []
+        for digits, carry in product(permutations(range(10), len(own)), range(len(puzzle.addends) if place else 1)):
+            of = dict(zip(own, digits, strict=True)) | {"": 0}
+            out, left = divmod(carry + sum(of[name] for name in names[:-1]), 10)
+            is_last = place + 1 == len(puzzle.total)
+            if (
+                left == of[names[-1]]
+                and all(of[word[0]] for word in numbers if word[0] in own)
+                and not (is_last and out)
+            ):
+                cases.append((digits, carry, out))
+        here = len(domains)
+        domains.append(cases)
+        ties += [(letters.index(name), here, lambda d, c, at=at: c[0][at] == d) for at, name in enumerate(own)]
+        if place:
+            ties.append((here - 1, here, lambda below, c: below[2] == c[1]))
+    return turns_of_pairs(ties, domains)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "cryptarithm digits=3 backtracks=0",
+        "cryptarithm digits=3 backtracks=3..9",
+        "cryptarithm digits=2 addends=3 backtracks=1..20",
+        "crossword size=3 decoys=12 backtracks=0",
+        "crossword size=3 decoys=12 backtracks=2..9",
+    ],
+)
+def test_wrong_turns_are_dialled_for_words_and_sums(words):
+    if words.startswith("crossword") and not HAS_WORDS:
+        pytest.skip("crosswords take their words from wordfreq")
+    count = turns_of_cryptarithm if words.startswith("cryptarithm") else turns_of_crossword
+    low, _, high = words.split("backtracks=")[1].partition("..")
+    for one in made(words, 4):
+        found, wrong = count(one.puzzle)
+        assert found == 1 and int(low) <= wrong <= int(high or low)
+
+
 @pytest.mark.parametrize("greedy", ["right", "wrong"])
 def test_greed_is_dialled(greedy):
     for one in made(f"knapsack greedy={greedy}", 4):
@@ -507,6 +587,7 @@ def fields(puzzle):
         ("knapsack greedy=maybe", "csp:knapsack greedy is 'maybe'; it takes any, right, wrong"),
         ("bin_packing capacity=9", "csp:bin_packing capacity is 9; it takes 15 to 100"),
         ("cryptarithm digits=1", "csp:cryptarithm digits is 1; it takes 2 to 7"),
+        ("cryptarithm addends=4 backtracks=2", "csp:cryptarithm addends is 4; it takes 2 to 3"),
         ("crossword size=4", "csp:crossword size is 4; it takes 3, 5, 7"),
     ],
 )

@@ -5,7 +5,7 @@ Words are common ones of the package wordfreq (Speer 2022), which is no part of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from random import Random
 from string import ascii_lowercase
@@ -13,26 +13,32 @@ from string import ascii_lowercase
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.puzzles.families import Fill
 from trueup.core.puzzles.families.crossword import BLACK, SIZES, WHITE
-from trueup.core.puzzles.network import Network, Relation, Tie, all_different, network, search
-from trueup.tasks.csp.dials import tried, within
+from trueup.core.puzzles.network import Network, Relation, Searched, Tie, all_different, network, search
+from trueup.tasks.csp.dials import TRIES as USUAL
+from trueup.tasks.csp.dials import Band, band, tried, within
 from trueup.tasks.csp.made import Made
 
 COMMON = 4_000
 """Words are among so many of the most common."""
 COARSE = frozenset({"ass", "sex", "bitch", "pussy", "asshole", "fucking"})
 """Common words that a puzzle goes without."""
-DECISIONS = 300
+DECISIONS, TRIES = 300, 600
 Place = tuple[int, int]
 """Row and column of a cell, from 0."""
 
 
-def crossword(rng: Random, *, size: int = 5, decoys: int = 6) -> Made:
-    """A square grid of 3, 5 or 7 rows; `decoys` are words of the list that have no place in it."""
+def crossword(rng: Random, *, size: int = 5, decoys: int = 6, backtracks: str = "") -> Made:
+    """A square grid of 3, 5 or 7 rows; `decoys` are words of the list that have no place in it.
+
+    `backtracks` is how many wrong turns a complete search takes, as 4 or 3..6; few grids take any, more with many
+    decoys.
+    """
     if size not in SIZES:
         raise BadInput(f"csp:crossword size is {size}; it takes {', '.join(map(str, SIZES))}")
     within("crossword", "decoys", decoys, 0, 30)
-    words = common_words(size)
-    return tried("crossword", f"size={size} decoys={decoys}", lambda: _made(rng, words, size, decoys))
+    words, wanted = common_words(size), band("crossword", backtracks)
+    dials = f"size={size} decoys={decoys}" + f" backtracks={backtracks}" * bool(backtracks)
+    return tried("crossword", dials, lambda: _made(rng, words, size, decoys, wanted), TRIES if backtracks else USUAL)
 
 
 def common_words(length: int) -> list[str]:
@@ -48,7 +54,7 @@ def common_words(length: int) -> list[str]:
     return sorted(one for one in common if one.isascii() and one.isalpha())
 
 
-def _made(rng: Random, words: Sequence[str], size: int, decoys: int) -> Made | None:
+def _made(rng: Random, words: Sequence[str], size: int, decoys: int, wanted: Band) -> Made | None:
     tied = _network(words, size)
     found = search(tied, solutions=1, decisions=DECISIONS, rng=rng).solutions
     if not found:
@@ -58,7 +64,7 @@ def _made(rng: Random, words: Sequence[str], size: int, decoys: int) -> Made | N
     listed = sorted([*used, *rng.sample(others, decoys)])
     full = _printed(used, size)
     given = _letters_needed(full, listed, rng)
-    if given is None:
+    if given is None or not wanted.holds(_searched(_network(listed, size), listed, full, given).undone):
         return None
     rows = tuple(
         "".join(one if one == BLACK or (r, c) in given else WHITE for c, one in enumerate(row))
@@ -92,19 +98,12 @@ def _printed(used: Sequence[str], size: int) -> list[str]:
 
 def _letters_needed(full: Sequence[str], listed: Sequence[str], rng: Random) -> frozenset[Place] | None:
     """Cells whose letters leave one way to fill the grid from the list, none of which can be left out."""
-    size = len(full)
-    tied = _network(listed, size)
+    tied = _network(listed, len(full))
     cells = [(r, c) for r, row in enumerate(full) for c, one in enumerate(row) if one != BLACK]
     rng.shuffle(cells)
 
     def is_unique(given: Sequence[Place]) -> bool:
-        domains = list(tied.domains)
-        for r, c in given:
-            if r % 2 == 0:
-                domains[r // 2] &= _mask([word[c] == full[r][c] for word in listed])
-            if c % 2 == 0:
-                domains[size // 2 + 1 + c // 2] &= _mask([word[r] == full[r][c] for word in listed])
-        return search(tied, domains, decisions=DECISIONS).is_unique
+        return _searched(tied, listed, full, given).is_unique
 
     amount = next((n for n in range(len(cells) + 1) if is_unique(cells[:n])), None)
     if amount is None:
@@ -114,6 +113,16 @@ def _letters_needed(full: Sequence[str], listed: Sequence[str], rng: Random) -> 
         fewer = [one for one in kept if one != cell]
         kept = fewer if is_unique(fewer) else kept
     return frozenset(kept)
+
+
+def _searched(tied: Network, listed: Sequence[str], full: Sequence[str], given: Iterable[Place]) -> Searched:
+    domains = list(tied.domains)
+    for r, c in given:
+        if r % 2 == 0:
+            domains[r // 2] &= _mask([word[c] == full[r][c] for word in listed])
+        if c % 2 == 0:
+            domains[len(full) // 2 + 1 + c // 2] &= _mask([word[r] == full[r][c] for word in listed])
+    return search(tied, domains, decisions=DECISIONS)
 
 
 def _mask(row: Sequence[bool]) -> int:
