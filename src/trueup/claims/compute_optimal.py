@@ -80,7 +80,7 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     def logs_of(seed: int) -> Logs:
         return Logs.of_json(pieces.get(f"seed{seed}-logs", lambda: make_logs(size, seed, seeds[0], pieces).to_json()))
 
-    logs = [logs_of(seed) for seed in seeds]
+    logs = pieces.over(seeds, logs_of)
     found = [compare(size, one, seed) for seed, one in zip(seeds, logs, strict=True)]
     every = pooled(logs)
     together = compare(size, every, seeds[0])

@@ -84,7 +84,7 @@ def function_calling(scale: str, seed: int, pieces: Pieces) -> Verdict:
 def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
     """The claim at any size."""
     laboratory()
-    seen = [run_arms(size, seed, seeds[0], pieces) for seed in seeds]
+    seen = pieces.over(seeds, lambda seed: run_arms(size, seed, seeds[0], pieces))
     compared = [compare(arms) for arms in seen]
     notes = [f"matches the teacher: {match_verdict(compared)}"]
     for seed, arms, one in zip(seeds, seen, compared, strict=True):

@@ -79,7 +79,7 @@ def internal_external(scale: str, seed: int, pieces: Pieces) -> Verdict:
 
 def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
     """The claim at any size."""
-    measured = [_measure(size, seed, seeds[0], pieces) for seed in seeds]
+    measured = pieces.over(seeds, lambda seed: _measure(size, seed, seeds[0], pieces))
     compared = [compare(base, trained, flops) for base, trained, flops in measured]
     crossings = [crossing(external(b), internal(t, f), seed=s) for s, (b, t, f) in zip(seeds, measured, strict=True)]
     notes = [_note(s, t, c) for s, t, c in zip(seeds, compared, crossings, strict=True)]

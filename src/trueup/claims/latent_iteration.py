@@ -94,7 +94,7 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     trials = [Trial(size, seed, seeds[0], pieces) for seed in seeds]
     sweeps_M = np.repeat(np.arange(1, size.most + 1), size.items)
     solver = _solver(trials[0], pieces)
-    measured = [measure(trial, sweeps_M) for trial in trials]
+    measured = pieces.over(trials, lambda trial: measure(trial, sweeps_M))
     found = [one.found for one in measured]
     within = sweeps_M <= size.trained
     arms = [dict(one.arms) for one in measured]

@@ -73,7 +73,7 @@ def nonreasoning_gap(scale: str, seed: int, pieces: Pieces) -> Verdict:
 def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
     """The claim at any size."""
     laboratory()
-    models = [_measure_seed(size, seed, seeds[0], pieces) for seed in seeds]
+    models = pieces.over(seeds, lambda seed: _measure_seed(size, seed, seeds[0], pieces))
     gaps = [
         [gap(of[pair].curves, of["steps"].curves, seed) for pair in PAIRS]
         for seed, of in zip(seeds, models, strict=True)

@@ -1,19 +1,27 @@
-"""Parts of a claim that are done, on disk, so that a killed run goes on where it was."""
+"""Parts of a claim that are done, on disk, so that a killed run goes on where it was.
+
+Several processes may be at one claim: each begins elsewhere, a part is made by one of them, and whoever needs it
+meanwhile waits.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from trueup import __version__
 from trueup.core.errors import BadInput
 from trueup.core.types import Json
 
+K = TypeVar("K")
+T = TypeVar("T")
 Watch = Callable[[str, float], None]
 """Told of every part: its name, and the seconds that it took (0 where it was done before)."""
 ABOUT, TOOK = "about.json", "took"
@@ -36,12 +44,15 @@ class Took:
 class Pieces:
     """The parts of one claim at one scale, a JSON file each."""
 
-    def __init__(self, folder: Path, about: Json, watch: Watch = lambda name, seconds: None) -> None:
+    def __init__(
+        self, folder: Path, about: Json, watch: Watch = lambda name, seconds: None, *, turn: int = 0, jobs: int = 1
+    ) -> None:
         """Open or make a folder of parts; `about` is all that their values depend on.
 
-        Raises BadInput where the folder holds parts of something else, or cannot be written.
+        This is process `turn` of so many `jobs`. Raises BadInput where the folder holds parts of something else, or
+        cannot be written.
         """
-        self.folder, self._watch = folder, watch
+        self.folder, self._watch, self._turn, self._jobs = folder, watch, turn, jobs
         self._began, self._inside, self._untimed = _now(), Took(), set[str]()
         about = json.loads(json.dumps({"trueup": __version__, "about": about}))
         try:
@@ -57,19 +68,28 @@ class Pieces:
     def get(self, name: str, make: Callable[[], Json]) -> Json:
         """The part of this name, made unless it was before."""
         path, seconds = self.folder / f"{name}.json", 0.0
-        if not path.exists():
-            before = _now()
-            with self._timed(name):
-                value = make()
-            _write(path, value)
-            seconds = (_now() - before).seconds
-        elif not self._time_of(name).exists():
-            self._untimed.add(name)
+        if path.exists():
+            if not self._time_of(name).exists():
+                self._untimed.add(name)
+        else:
+            with self._alone(name):
+                if not path.exists():
+                    before = _now()
+                    with self._timed(name):
+                        value = make()
+                    _write(path, value)
+                    seconds = (_now() - before).seconds
         self._watch(name, seconds)
         return json.loads(path.read_text())
 
+    def over(self, keys: Sequence[K], one: Callable[[K], T]) -> list[T]:
+        """What comes of each key, in their order; every process at this claim begins with another."""
+        first = self._turn * len(keys) // self._jobs
+        found = {place % len(keys): one(keys[place % len(keys)]) for place in range(first, first + len(keys))}
+        return [found[place] for place in range(len(keys))]
+
     def took(self) -> Took:
-        """What the parts took, in all sittings, and what this one took between them."""
+        """What the parts took, in all sittings and processes, and what this one took between them."""
         parts = (_read(path) for path in self.folder.glob(f"*.{TOOK}"))
         return sum(parts, _now() - self._began - self._inside)
 
@@ -81,6 +101,15 @@ class Pieces:
     def file(self, name: str) -> Path:
         """Where a part may keep something of its own, such as a checkpoint."""
         return self.folder / name
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        """Wait for whoever else makes this part; that time is not this process's."""
+        before = _now()
+        with (self.folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._inside += _now() - before
+            yield
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

@@ -69,7 +69,7 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
         part = pieces.get(f"seed{seed}", lambda: run_trial(size, seed, seeds[0], pieces).to_json())
         return Trial.of_json(part)
 
-    trials = [trial_of(seed) for seed in seeds]
+    trials = pieces.over(seeds, trial_of)
     found = [compare(trial, seed) for seed, trial in zip(seeds, trials, strict=True)]
     notes = [f"gap claim: {gap_verdict(found)}; knowledge claim: {knowledge_verdict(found)}"]
     for seed, trial, one in zip(seeds, trials, found, strict=True):

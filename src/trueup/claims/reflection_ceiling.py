@@ -54,7 +54,7 @@ def reflection_ceiling(scale: str, seed: int, pieces: Pieces) -> Verdict:
 
 def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
     """The claim at any size."""
-    seen = [run_seed(size, seed, seeds[0], pieces) for seed in seeds]
+    seen = pieces.over(seeds, lambda seed: run_seed(size, seed, seeds[0], pieces))
     found = [compare(arms[TAUGHT_ONCE], seed) for seed, arms in zip(seeds, seen, strict=True)]
     notes = [_summary(found)]
     for seed, one, arms in zip(seeds, found, seen, strict=True):

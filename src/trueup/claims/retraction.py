@@ -55,7 +55,7 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     gold = [(status, values) for status, values in pieces.get("solver", lambda: of_gold(items))]
     turns_M = np.array([one.undone for one in items])
     alone_M = np.array([is_solved(one, found) for one, found in zip(items, gold, strict=True)], bool)
-    seen = [run_seed(size, seed, maps, items, gold, pieces) for seed in seeds]
+    seen = pieces.over(seeds, lambda seed: run_seed(size, seed, maps, items, gold, pieces))
     found = [compare(of, turns_M, seed) for seed, of in zip(seeds, seen, strict=True)]
     notes = notes_of(seeds, found, turns_M)
     rows = arms_of(seen, alone_M, turns_M, seeds[0])

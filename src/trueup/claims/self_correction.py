@@ -82,10 +82,11 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     """The claim at any size."""
     laboratory()
     habit, of = size.copies[0], [Parts(size, seed, pieces) for seed in seeds]
-    bases = [parts.base(habit) for parts in of]
-    seen = [{name: parts.settled(Regime(name, habit)) for name in ARMS} for parts in of]
+    bases = pieces.over(of, lambda parts: parts.base(habit))
+    seen = pieces.over(of, lambda parts: {name: parts.settled(Regime(name, habit)) for name in ARMS})
     found = [compare(base, arms, seed, cap=size.cap) for seed, base, arms in zip(seeds, bases, seen, strict=True)]
-    drawn = {name: seen[0][name] if name in ARMS else of[0].settled(Regime(name, habit)) for name in DRAWN}
+    settled = pieces.over(list(DRAWN), lambda name: of[0].settled(Regime(name, habit)))
+    drawn = dict(zip(DRAWN, settled, strict=True))
     cells = _map(of[0])
     notes = [note for seed, base, arms, each in zip(seeds, bases, seen, found, strict=True)
              for note in notes_of(seed, base, arms, each)]  # fmt: skip
@@ -115,4 +116,4 @@ def _map(parts: Parts) -> Mapping[Regime, Seen]:
         for anchored in (False, True)
         for name in (ARMS if copies == parts.size.copies[0] and not few else MAPPED)
     ]
-    return {regime: parts.begun(regime) for regime in regimes}
+    return dict(zip(regimes, parts.pieces.over(regimes, parts.begun), strict=True))

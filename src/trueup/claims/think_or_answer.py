@@ -96,7 +96,7 @@ def think_or_answer(scale: str, seed: int, pieces: Pieces) -> Verdict:
 
 def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) -> Verdict:
     """The claim at any size."""
-    seen = [run_seed(size, seed, seeds[0], pieces, labelled=MAIN) for seed in seeds]
+    seen = pieces.over(seeds, lambda seed: run_seed(size, seed, seeds[0], pieces, labelled=MAIN))
     prompts_MP = size.problems(HELD_OUT + seeds[0], size.items)
     dials_M = size.modes.direct.dials(prompts_MP)
     routed = [routers_of(size, arms[MAIN], prompts_MP, seed) for seed, arms in zip(seeds, seen, strict=True)]

@@ -13,6 +13,7 @@ import typer
 
 from trueup.claims import CLAIMS, SCALES, Pieces, Verdict
 from trueup.claims.published import beside
+from trueup.cli.helpers import helped
 from trueup.cli.screen import aside, screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
@@ -29,6 +30,7 @@ Out = Annotated[Path, typer.Option(help="Where finished parts are kept; a run re
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Save = Annotated[Path | None, typer.Option(help="Keep NAME/SCALE.json in this folder.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes that share the work, each with a model of its own.")]
 Folder = Annotated[Path, typer.Argument(help="Where results are kept.", metavar="DIR")]
 
 rooms = typer.Typer(no_args_is_help=True, help="Findings of the literature, put to the test.")
@@ -57,6 +59,7 @@ def run_claim(
     out: Out = WORK,
     as_json: AsJson = False,
     save: Save = None,
+    jobs: Jobs = 1,
     quiet: Quiet = False,
 ) -> None:
     """Run a claim and say whether its criterion, fixed before, is met; a killed run goes on where it was."""
@@ -64,8 +67,10 @@ def run_claim(
         raise UnknownName("claim", name, CLAIMS, hint="(`trueup claims list` names all)")
     if scale not in SCALES:
         raise UnknownName("scale", scale, SCALES)
-    pieces = Pieces(out / name / f"{scale}-{seed}", [name, scale, seed], (lambda *_: None) if quiet else _say)
-    verdict = CLAIMS[name](scale, seed, pieces).timed(pieces)
+    folder, about = out / name / f"{scale}-{seed}", [name, scale, seed]
+    pieces = Pieces(folder, about, (lambda *_: None) if quiet else _say, jobs=jobs)
+    with helped(name, scale, seed, folder, jobs):
+        verdict = CLAIMS[name](scale, seed, pieces).timed(pieces)
     if save is not None:
         verdict.save(save)
     print(verdict.text(), end="") if as_json else _print(verdict)

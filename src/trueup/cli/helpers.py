@@ -1,0 +1,43 @@
+"""Further processes at one claim: each makes parts that the others have not begun."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trueup.claims import CLAIMS, Pieces
+from trueup.cli.screen import aside
+from trueup.core.errors import TrueupError
+
+
+@contextmanager
+def helped(claim: str, scale: str, seed: int, folder: Path, jobs: int) -> Iterator[None]:
+    """Have so many processes in all at a claim's parts, this one among them, which alone says what comes of them.
+
+    What a helper leaves undone this one does. Helpers end with it.
+    """
+    context = multiprocessing.get_context("spawn")
+    helpers = [
+        context.Process(target=_help, args=(claim, scale, seed, folder, turn, jobs), daemon=True)
+        for turn in range(1, jobs)
+    ]
+    for helper in helpers:
+        helper.start()
+    try:
+        yield
+    finally:
+        for helper in helpers:
+            helper.terminate()
+            helper.join()
+
+
+def _help(claim: str, scale: str, seed: int, folder: Path, turn: int, jobs: int) -> None:
+    try:
+        CLAIMS[claim](scale, seed, Pieces(folder, [claim, scale, seed], turn=turn, jobs=jobs))
+    except TrueupError as error:
+        aside().print(f"  process {turn + 1} of {jobs}: {error}")
+    except KeyboardInterrupt:
+        os._exit(130)

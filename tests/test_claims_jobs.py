@@ -1,0 +1,96 @@
+"""Several processes at one claim: a part is made once, each begins elsewhere, all see the same."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+from terminal import in_folder
+
+from trueup.claims import Pieces
+
+KEYS = ("a", "b", "c")
+
+
+def work(folder: Path, turn: int, jobs: int) -> list[str]:
+    """Three parts, the second of which needs the first; each tells a file who made it."""
+    pieces = Pieces(folder, "x", turn=turn, jobs=jobs)
+
+    def make(key: str) -> str:
+        def made() -> str:
+            if key == "b":
+                pieces.get("a", lambda: tell("a"))
+            return tell(key)
+
+        value: str = pieces.get(key, made)
+        return value
+
+    def tell(key: str) -> str:
+        time.sleep(0.05)
+        with (folder / "made.txt").open("a") as file:
+            file.write(f"{key} {os.getpid()}\n")
+        return f"{key}!"
+
+    return pieces.over(KEYS, make)
+
+
+def worked(folder: Path, turn: int, jobs: int) -> None:
+    (folder / f"found{turn}.json").write_text(json.dumps(work(folder, turn, jobs)))
+
+
+@pytest.mark.parametrize(("turn", "jobs", "order"), [(0, 1, "abc"), (1, 2, "bca"), (2, 3, "cab"), (4, 5, "cab")])
+def test_each_process_begins_elsewhere_and_gives_the_same_in_the_same_order(tmp_path, turn, jobs, order):
+    begun = []
+    pieces = Pieces(tmp_path, "x", turn=turn, jobs=jobs)
+    assert pieces.over(KEYS, lambda key: begun.append(key) or key.upper()) == ["A", "B", "C"]
+    assert "".join(begun) == order
+
+
+def test_a_part_is_made_by_one_process_and_waited_for_by_the_others(tmp_path):
+    Pieces(tmp_path, "x")
+    context = multiprocessing.get_context("fork")
+    others = [context.Process(target=worked, args=(tmp_path, turn, 3)) for turn in range(3)]
+    for one in others:
+        one.start()
+    for one in others:
+        one.join(60)
+    made = [line.split() for line in (tmp_path / "made.txt").read_text().splitlines()]
+    assert sorted(key for key, _ in made) == list(KEYS)
+    assert len({who for _, who in made}) > 1, "one of them did all the work"
+    assert {(tmp_path / f"found{turn}.json").read_text() for turn in range(3)} == {'["a!", "b!", "c!"]'}
+
+
+def test_waiting_for_another_process_is_not_counted_as_work(tmp_path):
+    Pieces(tmp_path, "x").get("a", lambda: time.sleep(0.3))
+    (tmp_path / "b.lock").touch()
+    late = Pieces(tmp_path, "x")
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        holding = pool.apply_async(held, (tmp_path / "b.lock", 0.6))
+        while not (tmp_path / "held").exists():
+            time.sleep(0.01)
+        before = late.took().seconds
+        late.get("b", lambda: 1)
+        holding.get()
+    assert late.took().seconds - before < 0.4
+
+
+def held(path: Path, seconds: float) -> None:
+    import fcntl
+
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (path.parent / "held").touch()
+        time.sleep(seconds)
+
+
+def test_two_processes_come_to_the_verdict_of_one(tmp_path, capsys):
+    told = {}
+    for jobs in ("1", "2"):
+        words = ("claims", "run", "retraction", "--scale", "smoke", "--quiet", "--json", "--out", f"parts{jobs}")
+        in_folder(tmp_path, *words, "--jobs", jobs)
+        told[jobs] = json.loads(capsys.readouterr().out)
+    assert {**told["1"], "seconds": 0, "cpu_seconds": 0} == {**told["2"], "seconds": 0, "cpu_seconds": 0}
