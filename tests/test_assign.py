@@ -11,7 +11,7 @@ import lr2bench_folder as made
 import pytest
 from toys import attempts, finish
 
-from trueup.core.errors import Unavailable
+from trueup.core.errors import BadInput, Unavailable
 from trueup.core.lexicon import lexicon_of
 from trueup.core.puzzles.assign import Candidates, assign
 from trueup.core.puzzles.widen import widened
@@ -81,8 +81,9 @@ def test_a_crossword_is_asked_clue_by_clue_and_filled_by_what_crosses():
     assert answer.note == "6 of 6 clues had a proposal of the right length"
 
 
-def test_where_two_slots_that_nobody_knows_cross_a_lexicon_says_the_letter():
+def test_where_two_slots_that_nobody_knows_cross_a_lexicon_says_the_letter(monkeypatch):
     """The B of EMBER and ABUSE is in no proposal, and no common letter: of the words that fit, two agree on it."""
+    monkeypatch.setattr("trueup.core.puzzles.widen.ENOUGH", 4)
     given = square(0, missing={("ACROSS", 1), ("DOWN", 2)})
     words = lexicon_of({word: log(0.01) for word in ("EMBER", "ABUSE", "AROSE", "EATEN")}, {})
     alone, wide = assign(given), assign({name: widened(slot, words) for name, slot in given.items()})
@@ -90,12 +91,27 @@ def test_where_two_slots_that_nobody_knows_cross_a_lexicon_says_the_letter():
     assert wide == {f"{i}-{way}": word for way in ("ACROSS", "DOWN") for i, word in enumerate(SQUARE)}
 
 
-def test_a_lexicon_takes_a_share_of_what_proposals_leave_open_and_no_more():
+def test_a_lexicon_takes_a_share_of_what_proposals_leave_open_and_no_more(monkeypatch):
     slot = Candidates(((0, 0), (0, 1), (0, 2)), ("CAT", "AGO"), (0.5, 0.2))
-    wide = widened(slot, lexicon_of({"CAT": log(0.04), "DOG": log(0.01), "IT'S": 0.0, "ON'": 0.0, "LONGER": 0.0}, {}))
-    told = dict(zip(wide.words, wide.weights, strict=True))
-    assert told == pytest.approx({"CAT": 0.5 + 0.1, "DOG": 0.05, "AGO": 0.2})
+    words = lexicon_of({"CAT": log(0.04), "DOG": log(0.01), "IT'S": 0.0, "ON'": 0.0, "LONGER": 0.0}, {})
+
+    def told(slot, words):
+        wide = widened(slot, words)
+        return dict(zip(wide.words, wide.weights, strict=True))
+
+    monkeypatch.setattr("trueup.core.puzzles.widen.ENOUGH", 2)
+    assert told(slot, words) == pytest.approx({"CAT": 0.5 + 0.1, "DOG": 0.05, "AGO": 0.2})
+    monkeypatch.setattr("trueup.core.puzzles.widen.ENOUGH", 20)
+    assert told(slot, words) == pytest.approx({"CAT": 0.5 + 0.01, "DOG": 0.005, "AGO": 0.2}), "few words, little chance"
+    sure = Candidates(slot.cells, ("CAT", "AGO"), (0.9, 0.2))
+    assert told(sure, words) == {"CAT": 0.9, "DOG": 0.0, "AGO": 0.2}, "no weight is below zero"
     assert widened(slot, lexicon_of({"LONGER": 0.0}, {})) == slot
+
+
+@pytest.mark.parametrize("trust", [-0.1, 1.5])
+def test_a_trust_that_is_no_chance_is_refused(trust):
+    with pytest.raises(BadInput, match=f"trust is {trust}"):
+        finish(propose_and_assign(Problem("c", "s", (Message("user", made.CROSSWORD),)), trust=trust), [])
 
 
 def test_without_a_lexicon_a_crossword_is_filled_by_proposals_alone_and_says_so(monkeypatch):

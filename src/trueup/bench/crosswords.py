@@ -72,8 +72,10 @@ def _crossword(item: Item) -> Clued:
     assert crossword is not None
     gold = {name: word.upper().replace(" ", "") for name, word in item.reference["answer"].items()}
 
+    lexicon = load_lexicon()
+
     def fill(candidates: Mapping[str, Candidates]) -> dict[str, str]:
-        return assign({name: widened(slot, load_lexicon()) for name, slot in candidates.items()})
+        return assign({name: widened(slot, lexicon) for name, slot in candidates.items()})
 
     return Clued(item.problem.id, gold, {slot.name: slot.cells for slot in crossword.slots}, fill, gold)
 
@@ -84,8 +86,10 @@ def _acrostic(item: Item) -> Clued:
     letters = {cell: letter.upper() for cell, letter in item.reference["answer"].items()}
     gold = {clue.name: "".join(letters[str(cell)] for cell in clue.cells) for clue in acrostic.clues}
 
+    lexicon = load_lexicon()
+
     def fill(candidates: Mapping[str, Candidates]) -> dict[str, str]:
-        return {str(cell): letter for cell, letter in fill_acrostic(acrostic, candidates, load_lexicon()).items()}
+        return {str(cell): letter for cell, letter in fill_acrostic(acrostic, candidates, lexicon).items()}
 
     return Clued(item.problem.id, gold, {clue.name: places_of(clue.cells) for clue in acrostic.clues}, fill, letters)
 

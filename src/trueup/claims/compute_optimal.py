@@ -54,7 +54,7 @@ SIZES = {
         ),
         beams=(4, 16), width=4, rollouts=8, pilot=4, truth=64, temperature=2.25,
     ),
-    # A seed took an H200, beside five other jobs, 6 minutes: reckoned at 8 in all, alone.
+    # Reckoned at 8 minutes on an H200, alone.
     "gpu": Size(
         LabSize(
             modulus=7, most=6, width=0, direct=(), worked=(Stage(6, 600),), items=2000, attempts=64,

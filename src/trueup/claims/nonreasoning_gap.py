@@ -52,9 +52,8 @@ SIZES = {
         modulus=7, most=4, width=64, direct=(Stage(1, 300), Stage(2, 500), Stage(4, 800)), worked=(Stage(4, 1500),),
         items=1500, attempts=256, verifier_items=3000, verifier_samples=8, verifier_steps=1000, rows=128, lr=3e-3,
     ),
-    # Chains of up to 4 operations modulo 7 took an H200, beside five other jobs, 5 minutes a model, and one seed's
-    # direct answers came out right 98 % of the time: these are longer, of a larger modulus, learnt in fewer steps.
-    # Reckoned at 15 minutes in all, alone.
+    # Reckoned at 15 minutes on an H200, alone. Chains are too long to be learnt by heart: direct answers to 4
+    # operations modulo 7 are right 98 % of the time.
     "gpu": Size(
         modulus=11, most=6, width=0, direct=(Stage(1, 80), Stage(2, 120), Stage(4, 150), Stage(6, 150)),
         worked=(Stage(6, 500),), items=2000, attempts=128, verifier_items=3000, verifier_samples=8, verifier_steps=240,

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from trueup.core.asks import Flow, sample
-from trueup.core.errors import Unavailable
+from trueup.core.errors import BadInput, Unavailable
 from trueup.core.lexicon import load_lexicon
 from trueup.core.puzzles.acrostic import Acrostic, AcrosticClue, read_acrostic
 from trueup.core.puzzles.assign import Candidates, Place, assign
@@ -36,6 +36,8 @@ def propose_and_assign(problem: Problem, *, n: int = 8, trust: float = 0.9) -> F
     packages that hold the lexicon a crossword is filled by proposals alone, as the note says, and an acrostic raises
     Unavailable.
     """
+    if not 0 <= trust <= 1:
+        raise BadInput(f"trust is {trust}; it is a chance, take 0 to 1")
     statement = last_asked(problem.prompt)
     crossword, acrostic = read_crossword(statement), read_acrostic(statement)
     if crossword is not None:

@@ -29,8 +29,6 @@ SHOWN, REASON = 80, 200
 VERIFIER_SECONDS = 20.0
 RATER_SECONDS = 600.0
 """For all texts of an ask; the first one waits for a reward model to be loaded."""
-SOLVER_SECONDS = 3600.0
-"""The wait for a worker that solves others' problems included; solvers have limits of their own for each."""
 
 
 @dataclass(slots=True)
@@ -168,7 +166,12 @@ class Clerk:
         async with Turn(self._busy, key):
             charge = self.ledger.find([key]).get(key)
             if charge is None:
-                solution = await _solution(solver, ask.problem)
+                started = time.perf_counter()
+                try:
+                    solution = await _solution(solver, ask.problem)
+                except AskFailed as error:
+                    await self._failed(error, solver.fingerprint, tab, time.perf_counter() - started)
+                    raise
                 reply = json.dumps([solution.status, solution.text, solution.conflict, solution.reason])
                 charge = self._computed(key, "solve", solver.fingerprint, tab, solution.seconds, reply)
                 await self.ledger.commit([charge])
@@ -228,7 +231,7 @@ def _grade(verifier: Verifier, answer: str | None, problem: Problem, reference: 
 
 async def _solution(solver: Solver, problem: Problem) -> Solution:
     try:
-        solution = await within(SOLVER_SECONDS, solver.solve(problem))
+        solution = await solver.solve(problem)
         if not isinstance(solution, Solution):
             raise TypeError(f"it gave {solution!r}, not a Solution")
     except TrueupError:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Place = tuple[int, int]
 Floats = NDArray[np.float64]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-PLAIN = re.compile(f"[{LETTERS}]*")
+SPELLED = re.compile(f"[{LETTERS}]*")
 # Of letters in English text (Norvig 2012), to three places.
 FREQUENCIES = np.array(
     [.080, .015, .033, .038, .125, .024, .019, .051, .076, .002, .005, .041, .025, .072, .076, .021, .001, .063, .065,
@@ -90,7 +90,7 @@ def _filled(slots: Mapping[str, _Slot], beliefs: Mapping[str, Floats]) -> dict[P
 
 
 def _arrays(one: Candidates) -> _Slot:
-    known = [pair for pair in zip(one.words, one.weights, strict=True) if PLAIN.fullmatch(pair[0])]
+    known = [pair for pair in zip(one.words, one.weights, strict=True) if SPELLED.fullmatch(pair[0])]
     spelled = np.frombuffer("".join(word for word, _ in known).encode(), np.uint8).astype(np.int64) - ord("A")
     weights = np.array([weight for _, weight in known], np.float64)
     unknown = max(FLOOR, 1.0 - float(weights.sum()))

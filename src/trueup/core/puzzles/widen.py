@@ -13,6 +13,8 @@ from trueup.core.puzzles.assign import Candidates
 
 CHOICES, SHARE, EVENNESS = 20_000, 0.5, 0.5
 """Words tried in a slot, the chance that an answer nobody proposed is among them, how much frequency counts there."""
+ENOUGH = 1_000
+"""Of fewer words of a length the chance is smaller by as much: long answers are phrases."""
 
 
 def widened(slot: Candidates, lexicon: Lexicon) -> Candidates:
@@ -20,8 +22,9 @@ def widened(slot: Candidates, lexicon: Lexicon) -> Candidates:
 
     What no proposal and no word covers stays unknown: answers of several words, names.
     """
-    left = SHARE * (1 - sum(slot.weights))
-    weights = {word: left * share for word, share in _common(lexicon, len(slot.cells)).items()}
+    common = _common(lexicon, len(slot.cells))
+    left = SHARE * min(1.0, len(common) / ENOUGH) * max(0.0, 1 - sum(slot.weights))
+    weights = {word: left * share for word, share in common.items()}
     for word, weight in zip(slot.words, slot.weights, strict=True):
         weights[word] = weights.get(word, 0.0) + weight
     return replace(slot, words=tuple(weights), weights=tuple(weights.values()))

@@ -23,20 +23,23 @@ COMMON = 4_000
 COARSE = frozenset({"ass", "sex", "bitch", "pussy", "asshole", "fucking"})
 """Common words that a puzzle goes without."""
 DECISIONS, TRIES = 300, 600
+DECOYS, MANY_DECOYS = 6, 30
 Place = tuple[int, int]
 """Row and column of a cell, from 0."""
 
 
-def crossword(rng: Random, *, size: int = 5, decoys: int = 6, backtracks: str = "") -> Made:
-    """A square grid of 3, 5 or 7 rows; `decoys` are words of the list that have no place in it.
+def crossword(rng: Random, *, size: int = 5, decoys: int | None = None, backtracks: str = "") -> Made:
+    """A square grid of 3, 5 or 7 rows; `decoys` are words of the list that have no place in it, usually 6.
 
-    `backtracks` is how many wrong turns a complete search takes, as 4 or 3..6; few grids take any, more with many
-    decoys.
+    `backtracks` is how many wrong turns a complete search over the words takes, as 4 or 3..6. Few grids take any, and
+    more with many decoys, which are then 30; a diagnosis counts those of the stated letters.
     """
     if size not in SIZES:
         raise BadInput(f"csp:crossword size is {size}; it takes {', '.join(map(str, SIZES))}")
-    within("crossword", "decoys", decoys, 0, 30)
     words, wanted = common_words(size), band("crossword", backtracks)
+    if decoys is None:
+        decoys = MANY_DECOYS if wanted.low else DECOYS
+    within("crossword", "decoys", decoys, 0, MANY_DECOYS)
     dials = f"size={size} decoys={decoys}" + f" backtracks={backtracks}" * bool(backtracks)
     return tried("crossword", dials, lambda: _made(rng, words, size, decoys, wanted), TRIES if backtracks else USUAL)
 

@@ -25,8 +25,8 @@ def cryptarithm(
 ) -> Made:
     """So many numbers of so many digits, added up; with `letters` so many different ones stand in the sum.
 
-    `backtracks` is how many wrong turns a complete search takes over letters and columns, as 4 or 3..6; of up to three
-    numbers.
+    `backtracks` is how many wrong turns a complete search takes over letters and columns, as 4 or 3..6, of up to three
+    numbers. A diagnosis counts those of the stated sum, which is one constraint and hides what a column says.
     """
     within("cryptarithm", "addends", addends, 2, 4)
     within("cryptarithm", "digits", digits, 2, 7)
@@ -57,9 +57,13 @@ def _made(rng: Random, addends: int, digits: int, letters: int | None, wanted: B
         return None
     found = solutions(puzzle)
     first = next(found)
-    if next(found, None) is not None or not (wanted.is_open or wanted.holds(searched(puzzle).undone)):
+    if next(found, None) is not None or not (wanted.is_open or _has(wanted, searched(puzzle))):
         return None
     return Made(puzzle, puzzle.answer(first))
+
+
+def _has(wanted: Band, tree: Searched) -> bool:
+    return tree.is_whole and wanted.holds(tree.undone)
 
 
 def _number(pool: list[int], digits: int, rng: Random) -> int:
