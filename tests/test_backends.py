@@ -287,6 +287,15 @@ def test_what_a_backend_does_not_take_is_said(text, settings, reason):
     assert reason in reply["reason"]
 
 
+def test_a_least_value_that_may_be_a_local_one_is_not_called_the_best():
+    (far, near) = (
+        solved(f"float x in -{bound}..{bound}\nmaximize {of}", backend="scipy")
+        for bound, of in (("1e8", "x^3"), ("3", "x - x^2"))
+    )
+    assert (far["status"], near["status"]) == ("undecided", "solved")
+    assert "not proved to be the best" in far["reason"] and abs(near["objective"] - 0.25) < 1e-6
+
+
 def test_the_smallest_conflict_is_found_with_few_questions():
     asked = []
 
@@ -296,6 +305,19 @@ def test_the_smallest_conflict_is_found_with_few_questions():
 
     assert smallest_conflict([f"k{i}" for i in range(64)], contradicts, lambda: True) == ["k7", "k40"]
     assert len(asked) < 30
+
+
+@pytest.mark.parametrize("ticks", range(40))
+def test_a_conflict_that_time_cuts_short_is_larger_and_still_one(ticks):
+    left = [ticks]
+
+    def has_time():
+        left[0] -= 1
+        return left[0] >= 0
+
+    names = [f"k{i}" for i in range(64)]
+    found = smallest_conflict(names, lambda asked: {"k3", "k40"} <= {*asked}, has_time)
+    assert {"k3", "k40"} <= {*found} <= {*names}
 
 
 def test_a_written_program_is_solved_in_its_own_words():

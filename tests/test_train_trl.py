@@ -519,6 +519,8 @@ def test_figures_of_two_turns_say_what_changed():
         "length2": 4.0, "clipped2": 0.0, "flat": 0.0, "edited": 0.5, "mended": 0.25, "spoilt": 0.25,
     }  # fmt: skip
     assert figures_of([records[3]] * 2 + records[:2], {}, 2)["flat"] == 0.5
+    by_coin = figures_of(records, {"loss": 0.5}, 2, by_coin=True)
+    assert by_coin == {key: told[key] for key in told if key not in ("right", "right2", "mended", "spoilt")}
 
 
 def test_nothing_of_the_packages_underneath_is_said(tiny, tmp_path, capfd, monkeypatch):

@@ -1,8 +1,8 @@
 """Solves nonlinear equations, inequalities and objectives in fractions, by SciPy from several starts.
 
-Runs in the child process only. A solution that is found satisfies the program to a tolerance; a least value is a local
-one, the best of all starts, or the only one where the program is convex. That none was found proves nothing: the status
-is then `undecided`, as it is for one solution that is not proved to be the only one where that is asked. Without an
+Runs in the child process only. A solution that is found satisfies the program to a tolerance. That none was found
+proves nothing: the status is then `undecided`, as it is for one solution that is not proved to be the only one where
+that is asked, and for the least value of all starts where the program is not convex: it may be a local one. Without an
 objective it is Levenberg and Marquardt's least squares within bounds (SciPy's trust region), with one sequential
 quadratic programming (Kraft 1988).
 """
@@ -35,6 +35,7 @@ FAR, SHARE = 1e-4, 0.01
 """Two solutions are two where they lie so far apart, and what each may be off is less than this share of it."""
 NEAR, RESOLVED = 1e-3, 1e-9
 UNPROVED = "one solution was found, which is not proved to be the only one; take any, or use z3"
+LOCAL = "the best of several starts, which is not proved to be the best of all"
 SEED = 0
 
 
@@ -143,18 +144,21 @@ def _best(smooth: Smooth, objective: Objective, clock: Clock) -> dict[str, Any]:
     loose = replace(smooth, is_strict=np.zeros(len(smooth.floors), bool))
     settles = is_convex(objective) and smooth.is_linear
     best: tuple[float, Vector] | None = None
+    is_proved = False
     for start in _starts(smooth):
         x, has_ended = _descended(loose, objective.expr, sign, _feasible(smooth, start))
         if loose.violation(x) <= TOLERANCE:
             worth = sign * _at(smooth, objective.expr, x)
             best = (worth, x) if best is None or worth < best[0] else best
-        if not clock.left or (best is not None and settles and has_ended):
+        is_proved = best is not None and settles and has_ended
+        if is_proved or not clock.left:
             break
     if best is None:
         return {"status": "undecided" if clock.left else "timeout"}
     if (smooth.above(best[1])[0] < TOLERANCE - ROOM)[smooth.is_strict].any():
         return {"status": "undecided", "reason": UNREACHED}
-    return {"status": "solved", "values": smooth.named(best[1]), "objective": sign * best[0]}
+    found = {"values": smooth.named(best[1]), "objective": sign * best[0]}
+    return {"status": "solved", **found} if is_proved else {"status": "undecided", **found, "reason": LOCAL}
 
 
 def _split(program: Program) -> Smooth:

@@ -1,7 +1,7 @@
 """Blocks of a Llama, for weights that were trained elsewhere.
 
 Touvron et al. 2023, arXiv:2302.13971: SwiGLU, several heads of queries for one of keys and values, no biases.
-On CUDA its matrix products are in bfloat16. Axes: B batch, T token, C width, H head, D head size.
+On CUDA its matrix products and rotations are in bfloat16. Axes: B batch, T token, C width, H head, D head size.
 """
 
 from __future__ import annotations

@@ -17,28 +17,33 @@ TOLD = {
 """TRL's figures that go on, and what they are called here."""
 
 
-def figures_of(records: Sequence[Record], logs: Mapping[str, float | None], n: int) -> dict[str, float]:
+def figures_of(
+    records: Sequence[Record], logs: Mapping[str, float | None], n: int, *, by_coin: bool = False
+) -> dict[str, float]:
     """The figures of a step over the rows of all processes, n of a prompt together; those of a second turn carry a 2.
 
     `clipped` is the share of turns that were cut at the limit of tokens, whose rewards say little of the policy; `flat`
     that of groups whose attempts all earned the same, from which nothing is learned. Of two turns also: the share
-    `edited`, `mended` (wrong, then right) and `spoilt` (right, then wrong).
+    `edited`, `mended` (wrong, then right) and `spoilt` (right, then wrong). Where a coin rewards nobody knows what was
+    `right`, and no such figure is told.
     """
     told = {ours: float(value) for theirs, ours in TOLD.items() if (value := logs.get(theirs)) is not None}
     for turn in range(len(records[0].rewards)):
         mark = str(turn + 1) if turn else ""
         told[f"reward{mark}"] = fmean(record.rewards[turn] for record in records)
-        told[f"right{mark}"] = fmean(record.rights[turn] for record in records)
+        told |= {} if by_coin else {f"right{mark}": fmean(record.rights[turn] for record in records)}
         told[f"length{mark}"] = fmean(record.lengths[turn] for record in records)
         told[f"clipped{mark}"] = fmean(record.clipped[turn] for record in records)
     groups = [records[begun : begun + n] for begun in range(0, len(records), n)]
     told["flat"] = fmean(len({record.rewards for record in group}) == 1 for group in groups)
-    return told | (_changes(records) if len(records[0].rights) > 1 else {})
+    if len(records[0].rights) > 1:
+        told["edited"] = fmean(record.edited for record in records)
+        told |= {} if by_coin else _changes(records)
+    return told
 
 
 def _changes(records: Sequence[Record]) -> dict[str, float]:
     return {
-        "edited": fmean(record.edited for record in records),
         "mended": fmean(record.rights == (False, True) for record in records),
         "spoilt": fmean(record.rights == (True, False) for record in records),
     }

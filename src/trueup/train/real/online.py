@@ -192,7 +192,8 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         if is_summary:
             return
         seconds = self._take_seconds()
-        self.told = figures_of(self._records, logs, self.num_generations) | dict(self._objective.figures(self._records))
+        self.told = figures_of(self._records, logs, self.num_generations, by_coin=self._recipe.random_reward)
+        self.told |= self._objective.figures(self._records)
         self.told |= self._tally(self.told["flat"])
         if self.accelerator.is_main_process:
             for one in passes(self.state.global_step, self._records, self._size, self._ways, seconds):
