@@ -13,7 +13,7 @@ import typer
 
 from trueup.claims import CLAIMS, SCALES, Pieces, Verdict
 from trueup.claims.published import beside
-from trueup.cli.helpers import helped
+from trueup.cli.jobs import helped
 from trueup.cli.screen import aside, screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
