@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 import os
@@ -79,8 +80,6 @@ def test_waiting_for_another_process_is_not_counted_as_work(tmp_path):
 
 
 def held(path: Path, seconds: float) -> None:
-    import fcntl
-
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (path.parent / "held").touch()

@@ -11,15 +11,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from trueup.core.lexicon import load_lexicon
 from trueup.core.puzzles.acrostic import read_acrostic
-from trueup.core.puzzles.assign import Candidates, Place, assign
+from trueup.core.puzzles.assign import Candidates, Place
 from trueup.core.puzzles.crossword import read_crossword
 from trueup.core.puzzles.quotation import fill_acrostic, places_of
-from trueup.core.puzzles.widen import widened
+from trueup.core.puzzles.widen import fill_crossword
 from trueup.core.types import Item, Json, last_asked
 from trueup.plan.resample import cluster_bootstrap
 
@@ -71,12 +72,7 @@ def _crossword(item: Item) -> Clued:
     crossword = read_crossword(last_asked(item.problem.prompt))
     assert crossword is not None
     gold = {name: word.upper().replace(" ", "") for name, word in item.reference["answer"].items()}
-
-    lexicon = load_lexicon()
-
-    def fill(candidates: Mapping[str, Candidates]) -> dict[str, str]:
-        return assign({name: widened(slot, lexicon) for name, slot in candidates.items()})
-
+    fill = partial(fill_crossword, lexicon=load_lexicon())
     return Clued(item.problem.id, gold, {slot.name: slot.cells for slot in crossword.slots}, fill, gold)
 
 
@@ -85,7 +81,6 @@ def _acrostic(item: Item) -> Clued:
     assert acrostic is not None
     letters = {cell: letter.upper() for cell, letter in item.reference["answer"].items()}
     gold = {clue.name: "".join(letters[str(cell)] for cell in clue.cells) for clue in acrostic.clues}
-
     lexicon = load_lexicon()
 
     def fill(candidates: Mapping[str, Candidates]) -> dict[str, str]:

@@ -68,17 +68,11 @@ class Pieces:
     def get(self, name: str, make: Callable[[], Json]) -> Json:
         """The part of this name, made unless it was before."""
         path, seconds = self.folder / f"{name}.json", 0.0
-        if path.exists():
-            if not self._time_of(name).exists():
-                self._untimed.add(name)
-        else:
+        if not path.exists():
             with self._alone(name):
-                if not path.exists():
-                    before = _now()
-                    with self._timed(name):
-                        value = make()
-                    _write(path, value)
-                    seconds = (_now() - before).seconds
+                seconds = self._made(name, path, make)
+        elif not self._time_of(name).exists():
+            self._untimed.add(name)
         self._watch(name, seconds)
         return json.loads(path.read_text())
 
@@ -101,6 +95,16 @@ class Pieces:
     def file(self, name: str) -> Path:
         """Where a part may keep something of its own, such as a checkpoint."""
         return self.folder / name
+
+    def _made(self, name: str, path: Path, make: Callable[[], Json]) -> float:
+        """Make a part unless another process has, and say how long that took."""
+        if path.exists():
+            return 0.0
+        before = _now()
+        with self._timed(name):
+            value = make()
+        _write(path, value)
+        return (_now() - before).seconds
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:

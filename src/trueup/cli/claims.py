@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from trueup.claims import CLAIMS, SCALES, Pieces, Verdict
+from trueup.claims import CLAIMS, SCALES, Verdict
 from trueup.claims.published import beside
-from trueup.cli.jobs import helped
+from trueup.cli.jobs import helped, pieces_of
 from trueup.cli.screen import aside, screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
@@ -67,9 +67,8 @@ def run_claim(
         raise UnknownName("claim", name, CLAIMS, hint="(`trueup claims list` names all)")
     if scale not in SCALES:
         raise UnknownName("scale", scale, SCALES)
-    folder, about = out / name / f"{scale}-{seed}", [name, scale, seed]
-    pieces = Pieces(folder, about, (lambda *_: None) if quiet else _say, jobs=jobs)
-    with helped(name, scale, seed, folder, jobs):
+    pieces = pieces_of(name, scale, seed, out, (lambda *_: None) if quiet else _say, jobs=jobs)
+    with helped(name, scale, seed, out, jobs):
         verdict = CLAIMS[name](scale, seed, pieces).timed(pieces)
     if save is not None:
         verdict.save(save)

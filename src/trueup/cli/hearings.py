@@ -15,6 +15,7 @@ from trueup.core.errors import AskFailed, BadInput
 from trueup.core.ledger import Ledger
 from trueup.core.outcome import Pool
 from trueup.core.roles import Model
+from trueup.core.together import together
 from trueup.methods.hearing import Verdict
 from trueup.plan import JudgeRates, measure_judge
 from trueup.run import Clerk, Tab, answer
@@ -99,11 +100,7 @@ async def _hear(half: Half, clerk: Clerk, ask: Ask, pools: Sequence[Pool], lanes
         headway.seen(stratum.name, len(found) + len(failed), len(pools))
 
     try:
-        async with asyncio.TaskGroup() as group:
-            for pool in pools:
-                group.create_task(one(pool))
-    except BaseExceptionGroup as broken:
-        raise broken.exceptions[0] from None
+        await together(one(pool) for pool in pools)
     finally:
         await clerk.close()
     verdicts = [(pool, found[pool.item.problem.id]) for pool in pools if pool.item.problem.id in found]

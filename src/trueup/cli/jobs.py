@@ -9,19 +9,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trueup.claims import CLAIMS, Pieces
+from trueup.claims.pieces import Watch
 from trueup.cli.screen import aside
 from trueup.core.errors import TrueupError
 
 
+def pieces_of(
+    claim: str, scale: str, seed: int, out: Path, watch: Watch = lambda *_: None, *, turn: int = 0, jobs: int = 1
+) -> Pieces:
+    """The parts of a claim, as process `turn` of so many takes them up."""
+    return Pieces(out / claim / f"{scale}-{seed}", [claim, scale, seed], watch, turn=turn, jobs=jobs)
+
+
 @contextmanager
-def helped(claim: str, scale: str, seed: int, folder: Path, jobs: int) -> Iterator[None]:
+def helped(claim: str, scale: str, seed: int, out: Path, jobs: int) -> Iterator[None]:
     """Have so many processes in all at a claim's parts, this one among them, which alone says what comes of them.
 
     What a helper leaves undone this one does. Helpers end with it.
     """
     context = multiprocessing.get_context("spawn")
     helpers = [
-        context.Process(target=_help, args=(claim, scale, seed, folder, turn, jobs), daemon=True)
+        context.Process(target=_help, args=(claim, scale, seed, out, turn, jobs), daemon=True)
         for turn in range(1, jobs)
     ]
     for helper in helpers:
@@ -34,9 +42,9 @@ def helped(claim: str, scale: str, seed: int, folder: Path, jobs: int) -> Iterat
             helper.join()
 
 
-def _help(claim: str, scale: str, seed: int, folder: Path, turn: int, jobs: int) -> None:
+def _help(claim: str, scale: str, seed: int, out: Path, turn: int, jobs: int) -> None:
     try:
-        CLAIMS[claim](scale, seed, Pieces(folder, [claim, scale, seed], turn=turn, jobs=jobs))
+        CLAIMS[claim](scale, seed, pieces_of(claim, scale, seed, out, turn=turn, jobs=jobs))
     except TrueupError as error:
         aside().print(f"  process {turn + 1} of {jobs}: {error}")
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ from trueup.core.puzzles.acrostic import Acrostic, AcrosticClue, read_acrostic
 from trueup.core.puzzles.assign import Candidates, Place, assign
 from trueup.core.puzzles.crossword import Crossword, Slot, read_crossword
 from trueup.core.puzzles.quotation import fill_acrostic, places_of
-from trueup.core.puzzles.widen import widened
+from trueup.core.puzzles.widen import fill_crossword
 from trueup.core.types import Answer, Attempt, Message, Problem, Prompt, last_asked
 
 ASKED = "Crossword clue: {clue}\nThe answer has {size}. Reply with the answer alone, in capital letters."
@@ -58,7 +58,7 @@ def _crossword(crossword: Crossword, n: int, trust: float) -> Flow[Answer]:
         lexicon = load_lexicon()
     except Unavailable as error:
         return _answer(assign(candidates), candidates, f"; without words of its own: {error}")
-    return _answer(assign({name: widened(slot, lexicon) for name, slot in candidates.items()}), candidates)
+    return _answer(fill_crossword(candidates, lexicon), candidates)
 
 
 def _acrostic(acrostic: Acrostic, n: int, trust: float) -> Flow[Answer]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from trueup.core.errors import AskFailed, Unavailable
 from trueup.core.roles import ModelCard, Sampled, Waste
+from trueup.core.together import together
 from trueup.core.types import Attempt, Prompt, Sampling
 from trueup.models.completion import (
     Completion,
@@ -186,11 +187,7 @@ class OpenAI:
                 raise
 
         try:
-            async with asyncio.TaskGroup() as group:
-                for index in indices:
-                    group.create_task(one(index))
-        except BaseExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+            await together(one(index) for index in indices)
         except asyncio.CancelledError as gone:
             raise whole.left(gone) from None
         return whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from trueup.core.asks import Ask, BatchFlow
 from trueup.core.errors import AskFailed
 from trueup.core.outcome import Outcome
 from trueup.core.stratum import Arm, Stratum
+from trueup.core.together import together
 from trueup.core.types import Answer, Attempt, Grade, Usage
 from trueup.run.clerk import Clerk, Tab
 
@@ -41,12 +41,7 @@ async def _replies(
     asks: Sequence[tuple[int, Ask]], tabs: Sequence[Tab], failures: dict[int, str], clerk: Clerk
 ) -> tuple[Any, ...]:
     """The replies in the order of their asks; where one cannot go on, the others are stopped first."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_reply(ask, place, tabs[place], failures, clerk)) for place, ask in asks]
-    except BaseExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    return tuple(task.result() for task in tasks)
+    return tuple(await together(_reply(ask, place, tabs[place], failures, clerk) for place, ask in asks))
 
 
 async def _reply(ask: Ask, place: int, tab: Tab, failures: dict[int, str], clerk: Clerk) -> Any:

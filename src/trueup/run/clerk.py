@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from trueup import __version__
@@ -230,33 +231,36 @@ def _grade(verifier: Verifier, answer: str | None, problem: Problem, reference: 
 
 
 async def _solution(solver: Solver, problem: Problem) -> Solution:
-    try:
+    with _blamed(f"solver {solver.fingerprint[:SHOWN]!r}", "solve", problem.id):
         solution = await solver.solve(problem)
         if not isinstance(solution, Solution):
             raise TypeError(f"it gave {solution!r}, not a Solution")
-    except TrueupError:
-        raise
-    except Exception as error:
-        raise _broken(f"solver {solver.fingerprint[:SHOWN]!r}", "solve", problem.id, error) from error
-    return solution
+        return solution
 
 
 async def _ratings(rater: Rater, ask: Rate) -> list[float]:
-    try:
+    with _blamed(f"rater {rater.fingerprint[:SHOWN]!r}", "rate", (*ask.texts, "")[0]):
         ratings = [_share(rating) for rating in await within(RATER_SECONDS, rater.rate(ask.problem, ask.texts))]
         if len(ratings) != len(ask.texts):
             raise ValueError(f"it gave {len(ratings)} ratings for {len(ask.texts)} texts")
-    except TrueupError:
-        raise
-    except Exception as error:
-        raise _broken(f"rater {rater.fingerprint[:SHOWN]!r}", "rate", (*ask.texts, "")[0], error) from error
-    return ratings
+        return ratings
 
 
 def _share(value: float) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"it gave {value!r}, which is not between 0 and 1")
     return float(value)
+
+
+@contextmanager
+def _blamed(who: str, verb: str, text: str) -> Iterator[None]:
+    """Whatever breaks inside, but for errors of ours, is a failure of theirs."""
+    try:
+        yield
+    except TrueupError:
+        raise
+    except Exception as error:
+        raise _broken(who, verb, text, error) from error
 
 
 def _broken(who: str, verb: str, text: str, error: Exception) -> AskFailed:

@@ -17,6 +17,7 @@ from trueup.core.errors import AskFailed, BadInput
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model
 from trueup.core.stratum import Arm, Stratum
+from trueup.core.together import together
 from trueup.core.types import Attempt, Grade, Prompt, Usage
 from trueup.models.huggingface import HuggingFace
 from trueup.run import Clerk, Tab, answer
@@ -98,13 +99,9 @@ class Asker:
             return result
 
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(Tab(stratum, item))) for item in stratum.items]
-        except BaseExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+            results = await together(one(Tab(stratum, item)) for item in stratum.items)
         finally:
             await clerk.close()
-        results = [task.result() for task in tasks]
         if failures and len(failures) == len(results):
             raise BadInput(f"{what}: no item of {stratum.name!r} could be sampled: {failures[0]}")
         return results

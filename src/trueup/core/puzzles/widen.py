@@ -9,12 +9,17 @@ from functools import cache
 import numpy as np
 
 from trueup.core.lexicon import ALPHABET, Lexicon
-from trueup.core.puzzles.assign import Candidates
+from trueup.core.puzzles.assign import Candidates, assign
 
 CHOICES, SHARE, EVENNESS = 20_000, 0.5, 0.5
 """Words tried in a slot, the chance that an answer nobody proposed is among them, how much frequency counts there."""
 ENOUGH = 1_000
 """Of fewer words of a length the chance is smaller by as much: long answers are phrases."""
+
+
+def fill_crossword(proposals: Mapping[str, Candidates], lexicon: Lexicon) -> dict[str, str]:
+    """A word for every slot, agreeing where they cross, by proposals and common words."""
+    return assign({name: widened(slot, lexicon) for name, slot in proposals.items()})
 
 
 def widened(slot: Candidates, lexicon: Lexicon) -> Candidates:

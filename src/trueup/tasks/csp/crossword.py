@@ -14,15 +14,14 @@ from trueup.core.errors import BadInput, Unavailable
 from trueup.core.puzzles.families import Fill
 from trueup.core.puzzles.families.crossword import BLACK, SIZES, WHITE
 from trueup.core.puzzles.network import Network, Relation, Searched, Tie, all_different, network, search
-from trueup.tasks.csp.dials import TRIES as USUAL
-from trueup.tasks.csp.dials import Band, band, tried, within
+from trueup.tasks.csp.dials import TRIES, Band, band, tried, within
 from trueup.tasks.csp.made import Made
 
 COMMON = 4_000
 """Words are among so many of the most common."""
 COARSE = frozenset({"ass", "sex", "bitch", "pussy", "asshole", "fucking"})
 """Common words that a puzzle goes without."""
-DECISIONS, TRIES = 300, 600
+DECISIONS, SEARCHED_TRIES = 300, 600
 DECOYS, MANY_DECOYS = 6, 30
 Place = tuple[int, int]
 """Row and column of a cell, from 0."""
@@ -41,7 +40,8 @@ def crossword(rng: Random, *, size: int = 5, decoys: int | None = None, backtrac
         decoys = MANY_DECOYS if wanted.low else DECOYS
     within("crossword", "decoys", decoys, 0, MANY_DECOYS)
     dials = f"size={size} decoys={decoys}" + f" backtracks={backtracks}" * bool(backtracks)
-    return tried("crossword", dials, lambda: _made(rng, words, size, decoys, wanted), TRIES if backtracks else USUAL)
+    tries = TRIES if wanted.is_open else SEARCHED_TRIES
+    return tried("crossword", dials, lambda: _made(rng, words, size, decoys, wanted), tries)
 
 
 def common_words(length: int) -> list[str]:
@@ -66,8 +66,9 @@ def _made(rng: Random, words: Sequence[str], size: int, decoys: int, wanted: Ban
     others = [word for word in words if word not in used]
     listed = sorted([*used, *rng.sample(others, decoys)])
     full = _printed(used, size)
-    given = _letters_needed(full, listed, rng)
-    if given is None or not wanted.holds(_searched(_network(listed, size), listed, full, given).undone):
+    of_list = _network(listed, size)
+    given = _letters_needed(of_list, full, listed, rng)
+    if given is None or not (wanted.is_open or wanted.holds(_searched(of_list, full, listed, given).undone)):
         return None
     rows = tuple(
         "".join(one if one == BLACK or (r, c) in given else WHITE for c, one in enumerate(row))
@@ -99,14 +100,13 @@ def _printed(used: Sequence[str], size: int) -> list[str]:
     ]
 
 
-def _letters_needed(full: Sequence[str], listed: Sequence[str], rng: Random) -> frozenset[Place] | None:
+def _letters_needed(tied: Network, full: Sequence[str], listed: Sequence[str], rng: Random) -> frozenset[Place] | None:
     """Cells whose letters leave one way to fill the grid from the list, none of which can be left out."""
-    tied = _network(listed, len(full))
     cells = [(r, c) for r, row in enumerate(full) for c, one in enumerate(row) if one != BLACK]
     rng.shuffle(cells)
 
     def is_unique(given: Sequence[Place]) -> bool:
-        return _searched(tied, listed, full, given).is_unique
+        return _searched(tied, full, listed, given).is_unique
 
     amount = next((n for n in range(len(cells) + 1) if is_unique(cells[:n])), None)
     if amount is None:
@@ -118,7 +118,7 @@ def _letters_needed(full: Sequence[str], listed: Sequence[str], rng: Random) -> 
     return frozenset(kept)
 
 
-def _searched(tied: Network, listed: Sequence[str], full: Sequence[str], given: Iterable[Place]) -> Searched:
+def _searched(tied: Network, full: Sequence[str], listed: Sequence[str], given: Iterable[Place]) -> Searched:
     domains = list(tied.domains)
     for r, c in given:
         if r % 2 == 0:

@@ -61,7 +61,6 @@ class LlamaAttention(nn.Module):
     def forward(self, x_BTC: Tensor, turn_TD: Tensor, layer: int, cache: Cache | None, mask: Tensor | None) -> Tensor:
         B, T, C = x_BTC.shape
         q, k, v = (part(x_BTC).view(B, T, -1, self.size).transpose(1, 2) for part in (self.q, self.k, self.v))
-        turn_TD = turn_TD.to(q.dtype)
         q, k = rotate(q, turn_TD), rotate(k, turn_TD)
         # A mask costs the fast kernels: at the beginning of unpadded rows causal says the same.
         is_causal = cache is None or (cache.length == 0 and not cache.padded)

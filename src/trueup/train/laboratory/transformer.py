@@ -176,7 +176,8 @@ class Transformer(nn.Module):
         start = cache.length if cache else 0
         if start + T > self.shape.context:
             raise BadInput(f"a row of {start + T} tokens does not fit a context of {self.shape.context}; shorten it")
-        turn_TD, mask = self.turn_TD[start : start + T], cache.mask(T) if cache else None
+        turn_TD = self.turn_TD[start : start + T].to(self.shape.precision(self.device))
+        mask = cache.mask(T) if cache else None
         x_BTC: Tensor = self.embedding(tokens_BT)
         with self._precision():
             for layer, block in enumerate(self.blocks):

@@ -31,19 +31,15 @@ def figures_of(
     for turn in range(len(records[0].rewards)):
         mark = str(turn + 1) if turn else ""
         told[f"reward{mark}"] = fmean(record.rewards[turn] for record in records)
-        told |= {} if by_coin else {f"right{mark}": fmean(record.rights[turn] for record in records)}
+        if not by_coin:
+            told[f"right{mark}"] = fmean(record.rights[turn] for record in records)
         told[f"length{mark}"] = fmean(record.lengths[turn] for record in records)
         told[f"clipped{mark}"] = fmean(record.clipped[turn] for record in records)
     groups = [records[begun : begun + n] for begun in range(0, len(records), n)]
     told["flat"] = fmean(len({record.rewards for record in group}) == 1 for group in groups)
     if len(records[0].rights) > 1:
         told["edited"] = fmean(record.edited for record in records)
-        told |= {} if by_coin else _changes(records)
+        if not by_coin:
+            told["mended"] = fmean(record.rights == (False, True) for record in records)
+            told["spoilt"] = fmean(record.rights == (True, False) for record in records)
     return told
-
-
-def _changes(records: Sequence[Record]) -> dict[str, float]:
-    return {
-        "mended": fmean(record.rights == (False, True) for record in records),
-        "spoilt": fmean(record.rights == (True, False) for record in records),
-    }
