@@ -17,12 +17,11 @@ from trueup.claims.retraction_found import Found, Slope, by_band, slope
 from trueup.claims.retraction_models import (
     APPEND,
     DELETE,
-    FIRST,
     FORMAL,
     FORWARD,
     GREEDY,
-    LAST,
     PASSING,
+    POINTS,
     SAME_WEIGHTS,
     STEERED,
     TAUGHT,
@@ -160,7 +159,9 @@ def test_the_solver_is_right_on_maps_of_every_band(tmp_path):
 
 def test_arms_take_as_many_tokens_from_the_same_maps():
     maps = [replace(MAP, undone=undone) for undone in (0, 0, 0, 0, 1, 2, 1, 1, 3, 4, 5, 6)]
-    assert [one.undone for one in first_part(maps)] == [0, 1, 3]
+    assert [one.undone for one in first_part(maps, 2)] == [0, 0, 1, 2, 3, 4]
+    assert [one.undone for one in first_part(maps, 9)] == [0, 1, 3]
+    assert first_part(maps, 1) == maps
     size = Size(maps=4, items=1, width=16, tokens=100_000)
     for arm in TAUGHT:
         rows = rows_of(arm, maps)
@@ -182,7 +183,10 @@ def test_a_run_says_every_arm_and_goes_on_where_it_was(tmp_path):
     assert all(
         row["written_tokens_per_request"] <= size.most for name, row in rows.items() if not name.startswith(FORMAL)
     )
-    assert f"{APPEND}, {FIRST} of the data" in rows and rows[APPEND]["n"] == 2 * 9
+    curve = [rows[f"{APPEND}, {point} of the data"] for point in [*POINTS][:-1]] + [rows[APPEND]]
+    assert {row["n"] for row in curve} == {2 * 9}
+    fed = [row["training_tokens"] for row in curve]
+    assert fed == sorted(fed) and len(set(fed)) == len(POINTS)
     spent = [rows[name]["training_tokens"] for name in (FORWARD, APPEND, DELETE, FORMAL)]
     assert max(spent) < 1.5 * min(spent)
     assert sum(rows[FORMAL]["faults"].values()) == pytest.approx(1 - rows[FORMAL]["accuracy"])
@@ -203,4 +207,3 @@ def test_an_unknown_scale_names_the_known_ones(tmp_path):
 def test_a_program_without_one_solution_is_told_apart():
     found = decided([parse("int a in 1..2"), parse("int a in 1..2\ncon a > 2"), parse("int a in 1..1")])
     assert [status for status, _ in found] == ["not_unique", "unsatisfiable", "solved"]
-    assert LAST != FIRST

@@ -51,7 +51,7 @@ from trueup.train.laboratory import (  # noqa: E402
     train,
     train_verifier,
 )  # fmt: skip
-from trueup.train.laboratory.llama import LlamaShape  # noqa: E402
+from trueup.train.laboratory.llama import LlamaShape, compiled  # noqa: E402
 from trueup.train.laboratory.pretrained import alphabet, pretrained  # noqa: E402
 from trueup.train.laboratory.tasks import Chain, source_of  # noqa: E402
 from trueup.train.laboratory.vocabulary import CHARACTERS, END, PAD, SIZE, encode, encode_rows  # noqa: E402
@@ -125,6 +125,24 @@ def test_the_cache_changes_no_logit(model):
     with torch.no_grad():
         parts = [model(tokens[:, :5], cache), model(tokens[:, 5:6], cache), model(tokens[:, 6:], cache)]
         assert torch.allclose(torch.cat(parts, 1), model(tokens), atol=1e-4)
+
+
+def test_a_layer_that_is_compiled_for_a_gpu_computes_the_same_and_once_for_all_layers(model):
+    """Traced in whole, and by another back end than a GPU's, which wants a compiler."""
+    from torch._dynamo.utils import counters
+
+    counters.clear()
+    for length in (7, 11, 13):
+        x_BTC = torch.randn(5, length, model.shape.width, requires_grad=True)
+        turn_TD, plain_BTC, fused_BTC = model.turn_TD[:length], x_BTC, x_BTC
+        for block in model.blocks:
+            plain_BTC = block(plain_BTC, turn_TD, 0, None, None)
+            fused_BTC = compiled("aot_eager")(block, fused_BTC, turn_TD)
+        asked = [x_BTC, *model.blocks.parameters()]
+        ours, theirs = (torch.autograd.grad(y.square().sum(), asked) for y in (fused_BTC, plain_BTC))
+        assert torch.allclose(fused_BTC, plain_BTC, atol=1e-5)
+        assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(ours, theirs, strict=True))
+    assert not counters["graph_break"] and counters["stats"]["unique_graphs"] == 1
 
 
 def test_padding_on_the_left_changes_no_logit(model):

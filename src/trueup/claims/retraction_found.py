@@ -12,7 +12,7 @@ from math import erfc, sqrt
 import numpy as np
 
 from trueup.claims.gap import Difference
-from trueup.claims.retraction_models import APPEND, DELETE, FIRST, FORMAL, FORWARD, GREEDY, LAST, Right, Seen, Tokens
+from trueup.claims.retraction_models import APPEND, BEFORE, DELETE, FORMAL, FORWARD, GREEDY, LAST, Right, Seen, Tokens
 from trueup.plan import Resampler
 from trueup.plan.estimate import Column
 from trueup.plan.resample import Interval
@@ -53,7 +53,7 @@ class Found:
 
 def compare(seen: Mapping[str, Mapping[str, Seen]], turns_M: Tokens, seed: int) -> Found:
     """All that a verdict takes of one seed."""
-    last, first = ({name: one.right_M.astype(float) for name, one in seen[point].items()} for point in (LAST, FIRST))
+    last, before = ({name: one.right_M.astype(float) for name, one in seen[point].items()} for point in (LAST, BEFORE))
     deep_M, depth_M = turns_M > 0, np.minimum(turns_M, STEEPEST)
     draws = Resampler.of([str(i) for i in np.flatnonzero(deep_M)], seed=seed, name="retraction")
 
@@ -69,8 +69,8 @@ def compare(seen: Mapping[str, Mapping[str, Seen]], turns_M: Tokens, seed: int) 
         {name: slope(last[DELETE] - last[name], depth_M) for name in (FORWARD, APPEND)},
         lead(last[DELETE], last[APPEND]),
         lead(last[DELETE], last[FORWARD]),
-        {name: lead(last[name], first[name]) for name in (*SLOPED, GREEDY, FORMAL)},
-        float(first[APPEND][~deep_M].mean()),
+        {name: lead(last[name], before[name]) for name in (*SLOPED, GREEDY, FORMAL)},
+        float(before[APPEND][~deep_M].mean()),
     )
 
 

@@ -1,7 +1,7 @@
 """Tiny models that colour maps: forward, by a search in text, by one that is deleted, by writing constraints.
 
-All learn from the same maps, for as many training tokens, at two points of a learning curve: first a third of the
-maps and tokens, then all. All are tried on the same items, and none may write more tokens than another.
+All learn from the same maps, for as many training tokens, along a learning curve: first a ninth of the maps and tokens,
+then a third, then all. All are tried on the same items, and none may write more tokens than another.
 Axes: M item, B row, P prompt token, T token.
 """
 
@@ -37,9 +37,9 @@ GREEDY, PASSING = "forward only, one greedy answer", "forward only, until an ans
 STEERED = "forward only, true deletion by an exact critic"
 SAME_WEIGHTS = "append-only search's weights, true deletion"
 BANDS = ("0", "1..2", "3..99")
-FIRST, LAST = "a third", "all"
-POINTS = (FIRST, LAST)
-THIRD = 3
+BEFORE, LAST = "a third", "all"
+POINTS: Mapping[str, int] = {"a ninth": 9, BEFORE: 3, LAST: 1}
+"""The learning curve: one of so many parts of the data, the smallest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def maps_of(size: Size, seed: int, pieces: Pieces) -> tuple[list[Map], list[Map]
 def run_seed(
     size: Size, seed: int, maps: Sequence[Map], items: Sequence[Map], gold: Sequence[Decided], pieces: Pieces
 ) -> dict[str, dict[str, Seen]]:
-    """Every way of answering at both points of the learning curve, of models that began from this seed."""
+    """Every way of answering at each point of the learning curve, of models that began from this seed."""
 
     def make(arm: str) -> Json:
         found: dict[str, Json] = {}
@@ -136,12 +136,12 @@ def taught(
 ) -> list[tuple[str, Transformer, Spent]]:
     """The model at each point, as its checkpoints left it, and what it had taken by then."""
     room = laboratory()
-    learned = {FIRST: rows_of(arm, first_part(maps)), LAST: rows_of(arm, maps)}
+    learned = {point: rows_of(arm, first_part(maps, of)) for point, of in POINTS.items()}
     context = max(learned[LAST].tokens_BT.shape[1], len(maps[0].prompt()) + 2 * size.most)
     model = room.Transformer(room.Shape(width=size.width, layers=size.layers, context=context), seed=seed)
-    spent, found = room.Spent(), []
+    spent, found, had = room.Spent(), [], 0.0
     for number, (point, rows) in enumerate(learned.items()):
-        share = 1 / THIRD if point == FIRST else 1 - 1 / THIRD
+        share, had = 1 / POINTS[point] - had, 1 / POINTS[point]
         recipe = room.Recipe(steps_of(rows, size, share), size.rows, size.lr, seed=seed + 1000 * number)
         file = pieces.file(f"seed{seed}-{arm.replace(' ', '-')}-{number}.pt")
         spent += room.train(model, room.resampled(rows), recipe, checkpoint=file, every_steps=100)
@@ -150,11 +150,11 @@ def taught(
     return found
 
 
-def first_part(maps: Sequence[Map]) -> list[Map]:
-    """A third of the maps of each band; they lie band after band."""
+def first_part(maps: Sequence[Map], of: int) -> list[Map]:
+    """One of so many parts of the maps of each band; they lie band after band."""
     edges = [0, *(i for i in range(1, len(maps)) if _band(maps[i]) != _band(maps[i - 1])), len(maps)]
     parts = [maps[begin:end] for begin, end in pairwise(edges)]
-    return [one for part in parts for one in part[: max(1, len(part) // THIRD)]]
+    return [one for part in parts for one in part[: max(1, len(part) // of)]]
 
 
 def rows_of(arm: str, maps: Sequence[Map]) -> Examples:

@@ -24,7 +24,7 @@ def arms_of(
 ) -> list[dict[str, Json]]:
     """A row per way of answering and point, over the seeds; an item's seeds are one cluster."""
     rows = []
-    for point in reversed(POINTS):
+    for point in reversed([*POINTS]):
         for name in seen[0][point]:
             label = name if point == LAST else f"{name}, {point} of the data"
             rows.append(_row(label, [of[point][name] for of in seen], turns_M, seed))

@@ -1,12 +1,16 @@
 """Blocks of a Llama, for weights that were trained elsewhere.
 
 Touvron et al. 2023, arXiv:2302.13971: SwiGLU, several heads of queries for one of keys and values, no biases.
-On CUDA its matrix products and rotations are in bfloat16. Axes: B batch, T token, C width, H head, D head size.
+On CUDA its matrix products and rotations are in bfloat16, and a layer without a cache is compiled once for all layers
+and shapes: at this width it is many small kernels otherwise. Torch's own TORCH_COMPILE_DISABLE=1 turns that off.
+Axes: B batch, T token, C width, H head, D head size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache as once
 
 import torch
 from torch import Tensor, nn
@@ -86,10 +90,26 @@ class LlamaBlock(nn.Module):
         self.down = nn.Linear(shape.inner, shape.width, bias=False)
 
     def forward(self, x_BTC: Tensor, turn_TD: Tensor, layer: int, cache: Cache | None, mask: Tensor | None) -> Tensor:
+        if cache is None and x_BTC.is_cuda:
+            return compiled()(self, x_BTC, turn_TD)
+        return self.step(x_BTC, turn_TD, layer, cache, mask)
+
+    def step(self, x_BTC: Tensor, turn_TD: Tensor, layer: int, cache: Cache | None, mask: Tensor | None) -> Tensor:
+        """What it does, kernel by kernel."""
         x_BTC = x_BTC + self.attention(_rounded(self.norm1(x_BTC)), turn_TD, layer, cache, mask)
         h_BTC = _rounded(self.norm2(x_BTC))
         out: Tensor = x_BTC + self.down(functional.silu(self.gate(h_BTC)) * self.up(h_BTC))
         return out
+
+
+@once
+def compiled(backend: str = "inductor") -> Callable[[LlamaBlock, Tensor, Tensor], Tensor]:
+    """A layer's step without a cache, compiled for rows of any number and length."""
+
+    def step(block: LlamaBlock, x_BTC: Tensor, turn_TD: Tensor) -> Tensor:
+        return block.step(x_BTC, turn_TD, 0, None, None)
+
+    return torch.compile(step, dynamic=True, backend=backend)
 
 
 def _rounded(x_BTC: Tensor) -> Tensor:
