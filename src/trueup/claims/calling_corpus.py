@@ -7,7 +7,6 @@ longer the call, up to half of them at the longest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +23,8 @@ TERSE = 0.4
 """How many of the longest calls lack their closing marks; of shorter ones fewer, in proportion."""
 
 
-def web(task: Calls, habits: Sequence[float] = HABITS) -> Source:
-    """Requests of every length, each answered by some author; `habits` are the authors' shares."""
+def web(task: Calls) -> Source:
+    """Requests of every length, each answered by some author."""
     room = laboratory()
     from trueup.train.laboratory.grammar import CLOSE, STOP
     from trueup.train.laboratory.tasks.calls import read, text_of
@@ -39,7 +38,7 @@ def web(task: Calls, habits: Sequence[float] = HABITS) -> Source:
         dials_B = np.sort(rng.integers(1, task.most + 1, n))
         counts = np.bincount(dials_B, minlength=task.most + 1)
         prompts_BP = np.concatenate([task.prompts(rng, int(k), dial) for dial, k in enumerate(counts) if k])
-        habits_B = rng.choice(3, n, p=habits)
+        habits_B = rng.choice(3, n, p=HABITS)
         terse_B = rng.random(n) < TERSE * dials_B / task.most
         rows = zip(prompts_BP, habits_B, terse_B, strict=True)
         texts = [answer(text_of(prompt), int(habit), bool(terse)) for prompt, habit, terse in rows]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trueup.claims.calling_corpus import HABITS, web
+from trueup.claims.calling_corpus import web
 from trueup.claims.calling_lessons import KEPT, Lessons, Sampled, lessons_of, sample
 from trueup.claims.calling_seen import KINDS, Seen
 from trueup.claims.chains import HELD_OUT
@@ -47,8 +47,7 @@ class Size:
     The teacher samples `attempts` calls for each of `requests`; a way of teaching takes `steps` of `rows` completions,
     or twice that, at each of its learning rates, of which the requests kept aside choose one: `sft_rates` for imitation
     from the base, `second_sft_rates` for more of it behind that, `dpo_rates` for pairs. The trial is on `items` others,
-    of one to `most` operators in equal parts. `small` and `large` are widths from scratch, `habits` the shares of the
-    authors of the web.
+    of one to `most` operators in equal parts. `small` and `large` are widths from scratch.
     """
 
     most: int
@@ -66,7 +65,6 @@ class Size:
     second_sft_rates: Sequence[float] = (2.5e-4, 1e-3, 4e-3)
     dpo_rates: Sequence[float] = (1e-6, 1e-5, 1e-4)
     beta: float = 0.1
-    habits: Sequence[float] = HABITS
     start: Start = SCRATCH
 
     @property
@@ -237,7 +235,7 @@ class Trial:
 
         model, spent = size.start.model(width=width, context=9 * size.most + 16, seed=self.seed), room.Spent()
         right = source_of(size.task, range(1, size.most + 1))
-        stages = ((web(size.task, size.habits), size.web_steps), (right, teaching_steps))
+        stages = ((web(size.task), size.web_steps), (right, teaching_steps))
         for number, (source, steps) in enumerate(stages):
             if steps:
                 recipe = room.Recipe(steps, size.rows, size.lr, seed=self.seed)

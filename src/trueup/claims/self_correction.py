@@ -58,14 +58,12 @@ SIZES = {
         base=5, digits=3, width=48, items=2000, pilot=1000, goal=0.4, skill_steps=400, habit_steps=100, updates=450,
         rows=128, copies=(0.9, 0.5), few=512, stretches=6, lr=5e-4,
     ),
-    # Reckoned for one H100 at 100 TFLOP/s, a tenth of its peak, 12 ms a token sampled and 40 ms a small step, as these
-    # wait for their launches. A seed: a base of some 300 steps, half of them behind sampled drafts, 35 s; 13 arms of 48
-    # updates, 11k tokens each, for six of them 12 tokens to sample and a reference, 7.5 PFLOP and 140 s; up to a third
-    # more until flat, 45 s; looks, 60 s. Once: four random rewards, 60 s; the map, of one habit: 15 arms and 8 anchored
-    # ones, 300 s. In all 20 minutes at most.
+    # Reckoned from bases and three arms of each seed on an H200, ten other processes beside them: 8 minutes alone with
+    # --jobs 3. At twice the pace one base of three unlearned first attempts while it learned second ones (to 9 %); seed
+    # 100's at this one has 47 %.
     "gpu": Size(
         base=5, digits=3, width=0, items=2000, pilot=1000, goal=0.4, skill_steps=100, habit_steps=50, updates=48,
-        rows=512, copies=(0.9,), few=512, stretches=1, lr=5e-5, first_steps=20, round_steps=5, pace=0.1,
+        rows=512, copies=(0.9,), few=512, stretches=1, lr=5e-5, first_steps=20, round_steps=5, pace=0.05,
         start=Start("smollm2", "cuda"),
     ),
 }  # fmt: skip

@@ -77,9 +77,8 @@ SIZES = {
         most=5, width=64, warm=(0.2, 0.4, 0.4, 0.0, 0.0), warm_steps=680, updates=250, items=2000, labelled=2000,
         arms=ARMS,
     ),
-    # Reckoned for one H100 at 100 TFLOP/s, a tenth of its peak, 12 ms a token sampled and 40 ms a small step, as these
-    # wait for their launches. A seed: 200 to 400 warm-up steps of 13k tokens, 2 PFLOP and 20 s; ten arms of 32 updates,
-    # each 25 tokens to sample and 12k to train on, 2.5 PFLOP and 120 s; eleven looks, 30 s. In all 15 minutes.
+    # Reckoned from the warm-up and three arms of each seed on an H200, six other processes beside them: 7 minutes alone
+    # with --jobs 5. Three quarters of an arm's time is sampling, which waits for small kernels.
     "gpu": Size(
         most=5, width=0, warm=(0.2, 0.4, 0.4, 0.0, 0.0), warm_steps=200, updates=32, items=2000, labelled=2000,
         arms=ARMS, warm_lr=3e-4, lr=5e-5, rows=384, start=Start("smollm2", "cuda"),

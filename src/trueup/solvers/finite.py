@@ -10,7 +10,7 @@ from typing import Any
 
 from ortools.sat.python import cp_model
 
-from trueup.core.csp.program import BOOL, Constraint, Program
+from trueup.core.csp.program import BOOL, Const, Constraint, Expr, Node, Program, Ref
 from trueup.core.csp.values import named
 from trueup.solvers.clock import Clock
 from trueup.solvers.conflict import smallest_conflict
@@ -37,12 +37,27 @@ def solve_finite(program: Program, limit_seconds: float, *, unique: bool = True)
         return {"status": status, "values": first, "objective": round(solver.objective_value)}
     if not unique:
         return {"status": "solved", "values": first}
-    model.forbid({name: int(value) for name, value in first.items()})
+    told = _told(program)
+    model.forbid({name: value for name, value in first.items() if name not in told})
     again, solver = _run(model, clock)
     if again in FOUND:
         other = _values(model, solver)
         return {"status": "not_unique", "values": first, "other": {n: v for n, v in other.items() if v != first[n]}}
     return {"status": "solved" if again == cp_model.INFEASIBLE else "timeout", "values": first}
+
+
+def _told(program: Program) -> set[str]:
+    """The variables whose value a constraint of its own says: no other solution differs in them."""
+    every = (constraint.expr for constraint in program.constraints)
+    return {ref.name for expr in every if (ref := _said(expr)) is not None}
+
+
+def _said(expr: Expr) -> Ref | None:
+    match expr:
+        case Node("==", (Ref() as ref, Const())) | Node("==", (Const(), Ref() as ref)):
+            return ref
+        case _:
+            return None
 
 
 def _conflict(program: Program, clock: Clock) -> list[str]:

@@ -214,6 +214,8 @@ def _cells(reader: Reader, name: str) -> list[Expr]:
 def _place(reader: Reader, name: str, axis: int) -> Places | Expr:
     if reader.skip("*"):
         return reader.scope.along(name, axis)
+    if reader.here.sort == "number" and reader.tokens[reader.place + 1].text in (",", "]"):
+        return (int(read_number(reader)),)
     place = read_expression(reader)
     if not isinstance(place, Const):
         return place

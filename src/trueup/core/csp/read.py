@@ -28,7 +28,9 @@ def read_program(text: str, limits: Limits = LIMITS) -> Program:
         return parse(stated, limits)
     try:
         value = json.loads(stated, object_pairs_hook=_each_once)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise BadInput(f"the program's JSON is nested too deep; at most {limits.depth} levels are taken") from None
+    except ValueError as error:
         raise BadInput(f"the program is not valid JSON: {error}") from None
     return from_json(value, limits)
 
