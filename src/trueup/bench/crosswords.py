@@ -17,7 +17,7 @@ import numpy as np
 
 from trueup.core.lexicon import load_lexicon
 from trueup.core.puzzles.acrostic import read_acrostic
-from trueup.core.puzzles.assign import Candidates, Place
+from trueup.core.puzzles.assign import Candidates, Place, assign
 from trueup.core.puzzles.crossword import read_crossword
 from trueup.core.puzzles.quotation import fill_acrostic, places_of
 from trueup.core.puzzles.widen import fill_crossword
@@ -27,6 +27,7 @@ from trueup.plan.resample import cluster_bootstrap
 RECALL, PROPOSED, SPREAD = 0.9, 20, 1.0
 SEEDS, ACROSTIC_SEEDS = 8, 2
 MILLI = 1000.0
+Fill = Callable[[Mapping[str, Candidates]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Clued:
     name: str
     gold: Mapping[str, str]
     cells: Mapping[str, tuple[Place, ...]]
-    fill: Callable[[Mapping[str, Candidates]], Mapping[str, str]]
+    fill: Fill
     right: Mapping[str, str]
 
     @property
@@ -57,22 +58,29 @@ class Filling:
 
 
 def crosswords(items: Sequence[Item], *, seeds: int = SEEDS) -> list[dict[str, Json]]:
-    """A row per size of LR²Bench's crosswords."""
-    by = "belief propagation with a lexicon's words beside the candidates, local search"
-    return _rows("crossword", by, [_crossword(item) for item in items], seeds)
+    """Two rows per size of LR²Bench's crosswords: with a lexicon's words beside the candidates, and by these alone."""
+    by, widened = "belief propagation{}, local search", partial(fill_crossword, lexicon=load_lexicon())
+    fills: Mapping[str, tuple[Fill, str]] = {
+        "simulated candidates": (widened, by.format(" with a lexicon's words beside the candidates")),
+        "simulated candidates alone": (assign, by.format("")),
+    }
+    return [
+        row
+        for told, (fill, how) in fills.items()
+        for row in _rows("crossword", told, how, [_crossword(item, fill) for item in items], seeds)
+    ]
 
 
 def acrostics(items: Sequence[Item], *, seeds: int = ACROSTIC_SEEDS) -> list[dict[str, Json]]:
     """A row per level of LR²Bench's acrostics; here a part is a cell."""
     by = "belief propagation with the quotation's words from a lexicon, local search with word pairs"
-    return _rows("acrostic", by, [_acrostic(item) for item in items], seeds)
+    return _rows("acrostic", "simulated candidates", by, [_acrostic(item) for item in items], seeds)
 
 
-def _crossword(item: Item) -> Clued:
+def _crossword(item: Item, fill: Fill) -> Clued:
     crossword = read_crossword(last_asked(item.problem.prompt))
     assert crossword is not None
     gold = {name: word.upper().replace(" ", "") for name, word in item.reference["answer"].items()}
-    fill = partial(fill_crossword, lexicon=load_lexicon())
     return Clued(item.problem.id, gold, {slot.name: slot.cells for slot in crossword.slots}, fill, gold)
 
 
@@ -89,7 +97,7 @@ def _acrostic(item: Item) -> Clued:
     return Clued(item.problem.id, gold, {clue.name: places_of(clue.cells) for clue in acrostic.clues}, fill, letters)
 
 
-def _rows(family: str, by: str, puzzles: Sequence[Clued], seeds: int) -> list[dict[str, Json]]:
+def _rows(family: str, told: str, by: str, puzzles: Sequence[Clued], seeds: int) -> list[dict[str, Json]]:
     pool: dict[int, list[str]] = {}
     for word in sorted({word for one in puzzles for word in one.gold.values()}):
         pool.setdefault(len(word), []).append(word)
@@ -97,7 +105,7 @@ def _rows(family: str, by: str, puzzles: Sequence[Clued], seeds: int) -> list[di
     for number, one in enumerate(puzzles):
         drawn = [_filling(one, pool, np.random.default_rng([seed, number])) for seed in range(seeds)]
         by_level.setdefault(one.level, []).extend(drawn)
-    return [_row(f"{family} {level}, simulated candidates", by, told) for level, told in by_level.items()]
+    return [_row(f"{family} {level}, {told}", by, fillings) for level, fillings in by_level.items()]
 
 
 def _filling(one: Clued, pool: Mapping[int, Sequence[str]], rng: np.random.Generator) -> Filling:

@@ -40,7 +40,7 @@ CRITERION = (
 )
 SIZES = {
     "smoke": Size(maps=8, items=12, width=16, tokens=16_000, layers=2, rows=16),
-    "cpu": Size(maps=3600, items=700, width=64, tokens=27_000_000),
+    "cpu": Size(maps=1200, items=700, width=64, tokens=9_000_000),
 }
 
 
