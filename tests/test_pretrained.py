@@ -270,10 +270,32 @@ class Half(LlamaShape):
         return torch.bfloat16
 
 
-def test_in_half_precision_it_says_nearly_the_same_and_can_be_trained(model):
+def halved(model: Transformer) -> Transformer:
     settings = {name: getattr(model.shape, name) for name in LlamaShape.__dataclass_fields__}
     half = Transformer(Half(**settings))
     half.load_state_dict(model.state_dict())
+    return half
+
+
+def test_in_half_precision_sampling_rounds_a_weight_once_and_changes_no_logit(model):
+    half, asked = halved(model), prompts(4)
+    tokens = torch.from_numpy(asked)
+    with torch.no_grad():
+        alone = half(tokens)
+        with half.precision():
+            assert torch.equal(half(tokens), alone) and alone.dtype == torch.float32
+    rounded = []
+    for most in (2, 6):
+        with torch.profiler.profile(record_shapes=True) as seen:
+            generate(half, asked, most=most, seed=3)
+        widest = [list(half.blocks[0].up.weight.shape)]
+        rounded.append(sum(one.name == "aten::_to_copy" and one.input_shapes[:1] == widest for one in seen.events()))
+    gates_and_ups = 2 * len(half.blocks)
+    assert rounded == [gates_and_ups, gates_and_ups]
+
+
+def test_in_half_precision_it_says_nearly_the_same_and_can_be_trained(model):
+    half = halved(model)
     tokens = torch.from_numpy(prompts())
     with torch.no_grad():
         logits, cache = half(tokens), half.begin(*tokens.shape)

@@ -64,7 +64,13 @@ def test_a_claim_from_pretrained_weights_gives_its_figures_again_from_its_parts(
     run, size = {
         "self-correction": (run_self_correction, replace(CORRECTING, start=start, first_steps=2, round_steps=1)),
         "think-or-answer": (run_think_or_answer, replace(THINKING, start=start)),
-        "function-calling": (run_function_calling, replace(CALLING, start=start, habits=(0.6, 0.2, 0.2))),
+        "function-calling": (
+            run_function_calling,
+            replace(
+                CALLING,
+                start=start,
+            ),
+        ),
     }[name]
     parts = []
     first = run("gpu", size, (0,), Pieces(tmp_path, "x"))
@@ -92,4 +98,3 @@ def test_at_gpu_every_claim_is_as_strict_as_at_cpu():
     assert thinking.arms is THINKING_SIZES["cpu"].arms and thinking.most == THINKING_SIZES["cpu"].most
     assert correcting.two_turns == CORRECTING_SIZES["cpu"].two_turns
     assert thinking.rows % thinking.group == 0 and correcting.updates % 3 == 0
-    assert sum(CALLING_SIZES["gpu"].habits) == pytest.approx(1.0)

@@ -65,7 +65,8 @@ class LlamaAttention(nn.Module):
     def forward(self, x_BTC: Tensor, turn_TD: Tensor, layer: int, cache: Cache | None, mask: Tensor | None) -> Tensor:
         B, T, C = x_BTC.shape
         q, k, v = (part(x_BTC).view(B, T, -1, self.size).transpose(1, 2) for part in (self.q, self.k, self.v))
-        q, k = rotate(q, turn_TD), rotate(k, turn_TD)
+        heads = [q.shape[1], k.shape[1]]
+        q, k = torch.split(rotate(torch.cat([q, k], 1), turn_TD), heads, 1)
         # A mask costs the fast kernels: at the beginning of unpadded rows causal says the same.
         is_causal = cache is None or (cache.length == 0 and not cache.padded)
         if cache is not None:

@@ -7,6 +7,7 @@ Axes: B row, P prompt token, T token, V vocabulary.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,7 +49,7 @@ class Decoder(Protocol):
     def __call__(self, tokens_BT: Tensor, cache: Any) -> Tensor: ...
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def generate(
     model: Decoder, prompts_BP: Tokens, *, most: int, n: int = 1, temperature: float = 1.0, seed: int = 0
 ) -> Completions:
@@ -56,12 +57,14 @@ def generate(
 
     Prompts may be padded on the left. Padding is never sampled.
     """
+    # Not inference mode, in which no rounded weight is kept from token to token.
     device = device_of(model)
     rows = max(1, (BLOCK_ROWS if device.type == "cpu" else GPU_BLOCK_ROWS) // n)
-    parts = [
-        _block(model, prompts_BP[begin : begin + rows], most, n, temperature, _generator(seed, begin, device))
-        for begin in range(0, len(prompts_BP), rows)
-    ]
+    with getattr(model, "precision", nullcontext)():
+        parts = [
+            _block(model, prompts_BP[begin : begin + rows], most, n, temperature, _generator(seed, begin, device))
+            for begin in range(0, len(prompts_BP), rows)
+        ]
     tokens = [tokens for tokens, _ in parts] or [np.zeros((0, most), np.int64)]
     logps = [logp for _, logp in parts] or [np.zeros((0, most), np.float32)]
     return Completions(np.concatenate(tokens), np.concatenate(logps))

@@ -179,12 +179,13 @@ class Transformer(nn.Module):
         turn_TD = self.turn_TD[start : start + T].to(self.shape.precision(self.device))
         mask = cache.mask(T) if cache else None
         x_BTC: Tensor = self.embedding(tokens_BT)
-        with self._precision():
+        with self.precision():
             for layer, block in enumerate(self.blocks):
                 x_BTC = block(x_BTC, turn_TD, layer, cache, mask)
         if cache:
             cache.length += T
-        out: Tensor = self.norm(x_BTC)
+        with self.precision(rounds=False):
+            out: Tensor = self.norm(x_BTC)
         return out
 
     def forward(self, tokens_BT: Tensor, cache: Cache | None = None) -> Tensor:
@@ -193,12 +194,16 @@ class Transformer(nn.Module):
 
     def logits(self, state_BTC: Tensor) -> Tensor:
         """What the states say of the next token, axes BTV."""
-        return functional.linear(state_BTC, self.embedding.weight)
+        with self.precision(rounds=False):
+            return functional.linear(state_BTC, self.embedding.weight)
 
-    def _precision(self) -> AbstractContextManager[object]:
-        """Matrix products in the shape's precision; the stream, the last norm and the logits stay in float32."""
+    def precision(self, *, rounds: bool = True) -> AbstractContextManager[object]:
+        """Matrix products in the shape's precision; without `rounds` in float32, as the last norm and the logits are.
+
+        Around several calls it rounds each weight once for all of them.
+        """
         dtype = self.shape.precision(self.device)
-        return nullcontext() if dtype == torch.float32 else torch.autocast(self.device.type, dtype)
+        return nullcontext() if dtype == torch.float32 else torch.autocast(self.device.type, dtype, enabled=rounds)
 
     def _draw(self, generator: torch.Generator) -> None:
         """Draw every matrix: spread 1/sqrt(inputs), what adds to the stream scaled down with the depth."""
