@@ -145,6 +145,19 @@ def test_a_layer_that_is_compiled_for_a_gpu_computes_the_same_and_once_for_all_l
     assert not counters["graph_break"] and counters["stats"]["unique_graphs"] == 1
 
 
+def test_where_nothing_compiles_a_layer_computes_the_same(model):
+    asked = []
+
+    def broken(*graph):
+        asked.append(graph)
+        raise RuntimeError("no compiler")
+
+    x_BTC, block = torch.randn(2, 6, model.shape.width), model.blocks[0]
+    with torch.no_grad():
+        theirs, ours = block(x_BTC, model.turn_TD[:6], 0, None, None), compiled(broken)(block, x_BTC, model.turn_TD[:6])
+    assert asked and torch.equal(ours, theirs)
+
+
 def test_padding_on_the_left_changes_no_logit(model):
     tokens = torch.from_numpy(encode_rows(["3+4=", "5-6="]))
     padded = torch.cat([torch.full((2, 3), PAD), tokens], 1)

@@ -2,7 +2,8 @@
 
 Touvron et al. 2023, arXiv:2302.13971: SwiGLU, several heads of queries for one of keys and values, no biases.
 On CUDA its matrix products and rotations are in bfloat16, and a layer without a cache is compiled once for all layers
-and shapes: at this width it is many small kernels otherwise. Torch's own TORCH_COMPILE_DISABLE=1 turns that off.
+and shapes: at this width it is many small kernels otherwise. Torch's own TORCH_COMPILE_DISABLE=1 turns that off, and
+where there is no compiler torch says so and goes on kernel by kernel.
 Axes: B batch, T token, C width, H head, D head size.
 """
 
@@ -104,8 +105,11 @@ class LlamaBlock(nn.Module):
 
 
 @once
-def compiled(backend: str = "inductor") -> Callable[[LlamaBlock, Tensor, Tensor], Tensor]:
+def compiled(backend: str | Callable[..., object] = "inductor") -> Callable[[LlamaBlock, Tensor, Tensor], Tensor]:
     """A layer's step without a cache, compiled for rows of any number and length."""
+    import torch._dynamo
+
+    torch._dynamo.config.suppress_errors = True
 
     def step(block: LlamaBlock, x_BTC: Tensor, turn_TD: Tensor) -> Tensor:
         return block.step(x_BTC, turn_TD, 0, None, None)
