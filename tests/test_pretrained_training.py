@@ -64,13 +64,7 @@ def test_a_claim_from_pretrained_weights_gives_its_figures_again_from_its_parts(
     run, size = {
         "self-correction": (run_self_correction, replace(CORRECTING, start=start, first_steps=2, round_steps=1)),
         "think-or-answer": (run_think_or_answer, replace(THINKING, start=start)),
-        "function-calling": (
-            run_function_calling,
-            replace(
-                CALLING,
-                start=start,
-            ),
-        ),
+        "function-calling": (run_function_calling, replace(CALLING, start=start)),
     }[name]
     parts = []
     first = run("gpu", size, (0,), Pieces(tmp_path, "x"))

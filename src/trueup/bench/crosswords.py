@@ -59,10 +59,10 @@ class Filling:
 
 def crosswords(items: Sequence[Item], *, seeds: int = SEEDS) -> list[dict[str, Json]]:
     """Two rows per size of LR²Bench's crosswords: with a lexicon's words beside the candidates, and by these alone."""
-    by, widened = "belief propagation{}, local search", partial(fill_crossword, lexicon=load_lexicon())
+    with_words = "belief propagation with a lexicon's words beside the candidates, local search"
     fills: Mapping[str, tuple[Fill, str]] = {
-        "simulated candidates": (widened, by.format(" with a lexicon's words beside the candidates")),
-        "simulated candidates alone": (assign, by.format("")),
+        "simulated candidates": (partial(fill_crossword, lexicon=load_lexicon()), with_words),
+        "simulated candidates alone": (assign, "belief propagation, local search"),
     }
     return [
         row
