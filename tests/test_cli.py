@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,25 @@ from trueup.plan import read_policy
 
 SUMS = Path(__file__).parent.parent / "examples" / "mixed" / "arithmetic.jsonl"
 WORDS = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(12)]
+
+PLAIN = """
+import sys
+
+class But:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, *where):
+        return None if name.partition(".")[0] in {missing!r} else self.finder.find_spec(name, *where)
+
+sys.meta_path = [But(finder) for finder in sys.meta_path]
+sys.argv = {order!r}
+from trueup.cli import main
+main()
+"""
 
 
 @pytest.fixture
@@ -47,10 +69,62 @@ def test_a_study_ends_with_its_four_files_and_a_second_run_asks_nothing(run, wor
     said = run("study", words, "--model", "toy:0.4", "--out", "o")
     assert "o/report.html" in said.out
     assert {"study.json", "report.html", "policy.toml", "ledger.sqlite"} <= {p.name for p in (tmp_path / "o").iterdir()}
+    assert json.loads((tmp_path / "o" / "request.json").read_text())["is_gathered"]
     first = (tmp_path / "o" / "study.json").read_bytes()
     again = run("study", words, "--model", "toy:0.4", "--out", "o")
     assert "now 0 new model calls" in again.out
     assert (tmp_path / "o" / "study.json").read_bytes() == first
+
+
+def plainly(distribution):
+    """A distribution's name as all spellings of it are compared."""
+    return re.sub("[-_.]+", "-", distribution).lower()
+
+
+def brought(name, found):
+    """What a plain install of a distribution brings, itself included."""
+    found.add(name)
+    for line in requires(name) or ():
+        other = plainly(re.match(r"[\w.-]+", line)[0])
+        if "extra ==" not in line and other not in found:
+            with contextlib.suppress(PackageNotFoundError):
+                brought(other, found)
+    return found
+
+
+def of_extras():
+    """Every module that is here and that a plain install does not bring."""
+    plain = brought("trueup", set())
+    return [name for name, of in packages_distributions().items() if not plain & set(map(plainly, of))]
+
+
+def plain(*order, cwd):
+    """Run the command line in a process that finds no module of an extra."""
+    missing = of_extras()
+    assert {"torch", "transformers", "starlette"} <= set(missing)
+    code = PLAIN.format(missing=missing, order=["trueup", *map(str, order)])
+    return subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True)
+
+
+def test_a_study_needs_nothing_but_a_plain_install(words, tmp_path):
+    done = plain("study", words, "--model", "toy:0.4", "--out", "o", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "o" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("order", "extra"),
+    [
+        ("train sft --task words.jsonl --out o", "train"), ("list trainers", "train"), ("bench train", "train"),
+        ("claims run retraction --scale smoke", "hf"),
+    ],
+)  # fmt: skip
+def test_what_needs_an_extra_names_it(words, tmp_path, order, extra):
+    done = plain(*order.split(), cwd=tmp_path)
+    said = done.stderr + done.stdout
+    assert done.returncode == 2, said
+    assert f"pip install 'trueup[{extra}" in said
+    assert "Traceback" not in said
 
 
 def test_the_stages_say_what_the_study_said(run, words, tmp_path):

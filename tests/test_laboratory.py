@@ -19,7 +19,6 @@ from trueup.core.ledger import Ledger, verify  # noqa: E402
 from trueup.core.stratum import Arm, Stratum  # noqa: E402
 from trueup.core.types import Message, Sampling, Usage  # noqa: E402
 from trueup.run import Clerk, collect  # noqa: E402
-from trueup.train import binary_loss, kl_loss, sft_loss, token_logp  # noqa: E402
 from trueup.train.laboratory import (  # noqa: E402
     ANSWER_PATTERN,
     Examples,
@@ -70,6 +69,7 @@ from trueup.train.laboratory.tasks import (  # noqa: E402
     word_of,
 )  # fmt: skip
 from trueup.train.laboratory.vocabulary import ANSWER, END, PAD, decode, encode, encode_rows  # noqa: E402
+from trueup.train.losses import binary_loss, kl_loss, sft_loss, token_logp  # noqa: E402
 from trueup.verifiers.exact import exact  # noqa: E402
 
 TINY = Shape(width=8, layers=2, heads=2, context=48)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from trueup.bench import BENCHMARKS, Result
+from trueup.bench import BENCHMARKS, Result, benchmark
 from trueup.cli.screen import screen, table
-from trueup.core.errors import UnknownName
 from trueup.core.types import Json
 
 Name = Annotated[str | None, typer.Argument(help=f"{', '.join(BENCHMARKS)}; none: all of them.")]
@@ -45,14 +45,12 @@ def bench(
     save: Save = None,
 ) -> None:
     """Measure trueup beside what it is built on, in one run; ratios are what to quote."""
-    if name is not None and name not in BENCHMARKS:
-        raise UnknownName("benchmark", name, BENCHMARKS)
     of_solve = {
         "lr2bench": lr2bench, "peers": not no_peers, "stored": stored, "model": model, "model_limit": model_limit
     }  # fmt: skip
     for chosen in [name] if name else BENCHMARKS:
-        settings = of_solve if chosen == "solve" else {}
-        result = Result.now(chosen, BENCHMARKS[chosen](**settings))
+        measure = benchmark(chosen)
+        result = Result.now(chosen, measure(**of_solve if chosen == "solve" else {}))
         if save is not None:
             result.save(save)
         print(result.text(), end="") if as_json else _print(result)
@@ -65,7 +63,8 @@ def _print(result: Result) -> None:
         if len(figures) <= MOST_COLUMNS:
             rows = table(tuple(names), tuple(key.replace("_", " ") for key in figures), title=f"bench {result.name}")
             for row in alike:
-                rows.add_row(*(str(row.get(name, "")) for name in names), *(_figure(row, key) for key in figures))
+                cells = [*(str(row.get(name, "")) for name in names), *(_figure(row, key) for key in figures)]
+                rows.add_row(*map(escape, cells))
             screen().print(rows)
             continue
         for row in alike:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from trueup.catalog import KINDS, describe, names
 from trueup.cli.citations import citations
@@ -95,4 +96,4 @@ def cite(policy: PolicyPath, as_json: AsJson = False) -> None:
 
 def _print_finding(finding: Finding) -> None:
     colour = {"fine": "green", "warning": "yellow", "broken": "red"}[finding.state]
-    screen().print(f"[{colour}]{finding.state:>8}[/]  {finding.what}: {finding.detail}", soft_wrap=True)
+    screen().print(f"[{colour}]{finding.state:>8}[/]  {escape(f'{finding.what}: {finding.detail}')}", soft_wrap=True)
