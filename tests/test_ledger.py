@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -79,6 +80,23 @@ def test_a_charge_written_twice_is_refused_and_the_rest_of_its_group_undone(tmp_
     with pytest.raises(LedgerError, match="UNIQUE"):
         write(tmp_path / "l", charge(2), charge(1))
     assert len(list(read_charges(tmp_path / "l"))) == 1
+
+
+@pytest.mark.parametrize("is_awaited", [True, False])
+def test_what_cannot_be_written_for_one_who_has_left_is_one_error_without_a_traceback(tmp_path, is_awaited):
+    complaints = []
+
+    async def run():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, told: complaints.append(told))
+        with Ledger(tmp_path / "l") as ledger:
+            await ledger.commit([charge(1)])
+            ledger.post([charge(1)])
+            await (ledger.commit([charge(1)]) if is_awaited else asyncio.sleep(0.01))
+
+    with pytest.raises(LedgerError, match="UNIQUE"):
+        asyncio.run(run())
+    gc.collect()
+    assert complaints == []
 
 
 def test_a_second_writer_is_refused_in_one_line(tmp_path):

@@ -18,7 +18,7 @@ from trueup.core.types import Attempt, Grade, Item, Message, Problem, Sampling, 
 from trueup.models import HuggingFace
 from trueup.plan.resample import Resampler
 from trueup.train.ask import Asker, Engine, Graded
-from trueup.train.card import FLAT, FLAT_GROUPS, GROUPS, UNGUARDED, _form_rows, gain_of, notes_of
+from trueup.train.card import FLAT, FLAT_GROUPS, GROUPS, UNGUARDED, _form_rows, gain_of, notes_of, page
 from trueup.train.control_tokens import KEYS
 from trueup.train.exam import Sitting, compared, sit
 from trueup.train.form import KINDS, REST, form_of
@@ -182,6 +182,8 @@ def test_a_guard_is_a_task_with_verifiers_of_its_own(half, tmp_path, capsys):
     assert set(card["evaluation"]) == {"words", "guard words", "guard strict"} == set(card["distance"])
     before = {name: told["first_turn"]["before"]["accuracy"] for name, told in card["evaluation"].items()}
     assert before["guard words"] > 0 == before["guard strict"]
+    card["distance"]["words"]["kl"] = -1e-9
+    assert "words: 0.0000 nats a token" in page(card), "what is rounded to nothing has no sign"
     assert card["notes"] == [] and UNGUARDED not in capsys.readouterr().err
     in_folder(tmp_path, "train", "sft", *words, "--out", "l", "--guard", "kept.jsonl")
     assert "guard" in json.loads((tmp_path / "l" / "card.json").read_text())["evaluation"]

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import tiny_trl
 import torch
 from terminal import trueup
 from tiny import byte_tokenizer, save_tiny
@@ -28,9 +29,10 @@ from trueup.train.offline.loop import Course, Objective, fit
 from trueup.train.offline.mining import preferences
 from trueup.train.offline.references import WORDING, all_written
 from trueup.train.offline.supervised import Plan, supervised, train_rounds
+from trueup.train.real import grpo, score
 from trueup.train.real.objective import Recipe
 from trueup.train.real.objectives import each_turn
-from trueup.train.real.profiles import PROFILES
+from trueup.train.real.profiles import PROFILES, launch
 from trueup.train.real.quiet import quiet
 from trueup.train.real.run import build
 from trueup.train.texts import Example, tokens_of
@@ -38,6 +40,12 @@ from trueup.verifiers import exact, number
 
 ASKED = (Message("user", "problem 1"),)
 COURSE = Course(5, 2, 1e-3, 0, 0.0, 0.0, 2)
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory):
+    """A model that is right about half the time."""
+    return save_half(tmp_path_factory.mktemp("half"))
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +66,13 @@ def loaded(base, rank=0):
     return load(base, device="cpu", dtype="float32", lora_rank=rank, template="", seed=0)
 
 
-def trained(base, out, watch=lambda progress: None, ruin=None):
+def trained(base, out, watch=lambda progress: None, ruin=None, **given):
     """Five steps on two texts; `ruin` makes another objective of the usual one."""
     trainee = loaded(base)
     texts = [tokens_of(Example(ASKED, target), trainee.vocabulary, 256) for target in ("a", "bc")]
     objective = supervised(trainee, COURSE, base)
     objective = ruin(objective) if ruin else objective
-    fit(job_of(base, out, watch), trainee, texts, objective, COURSE, state=out / "s.pt")
+    fit(job_of(base, out, watch, **given), trainee, texts, objective, COURSE, state=out / "s.pt")
     return torch.cat([weight.flatten() for weight in trainee.weights])
 
 
@@ -125,6 +133,36 @@ def test_an_error_of_ours_is_not_put_in_other_words(tmp_path):
         in_one_line(tmp_path, lambda: ""),
     ):
         raise BadInput("No space left on device is what the task is called")
+
+
+def test_a_damaged_checkpoint_is_told_and_its_steps_are_done_again(base, tmp_path):
+    def stop(progress):
+        if progress.step == 4:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        trained(base, tmp_path, stop)
+    whole = (tmp_path / "s.pt").read_bytes()
+    (tmp_path / "s.pt").write_bytes(whole[: len(whole) // 2])
+    told, steps = [], []
+    again = trained(base, tmp_path, steps.append, tell=told.append)
+    assert [one.step for one in steps] == [1, 2, 3, 4, 5]
+    assert told == [f"the checkpoint '{tmp_path / 's.pt'}' is damaged; its steps are done again"]
+    assert torch.equal(again, trained(base, tmp_path / "undisturbed"))
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "optimizer.pt"])
+def test_an_online_training_goes_on_before_a_damaged_checkpoint(tmp_path, file):
+    model = save_tiny(tmp_path / "model", 0, max_position_embeddings=512)
+    tiny_trl.main(str(model), str(tmp_path), "cpu")
+    weights, kept = tmp_path / "adapter" / "adapter_model.safetensors", tmp_path / "checkpoints" / "online"
+    before, damaged = weights.read_bytes(), kept / "checkpoint-4" / file
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    told, steps = [], []
+    asked = tiny_trl.job(model, tmp_path, watch=steps.append, tell=told.append)
+    score(asked, random_reward=True, **tiny_trl.LAUNCHED)
+    assert told == [f"'{kept / 'checkpoint-4'}' is damaged and left out; the training goes on before it"]
+    assert [one.step for one in steps] == [3, 4] and weights.read_bytes() == before
 
 
 # what is learned from
@@ -222,7 +260,39 @@ def test_an_adapter_of_a_base_of_another_shape_is_one_line(base, tmp_path):
             read(tmp_path / "adapter")
 
 
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def test_weights_and_adapters_that_end_too_early_are_one_line(tmp_path):
+    folder = save_tiny(tmp_path / "base", 3)
+    sft(job_of(folder, tmp_path, stratum=Stratum("s", items("p"), exact())), steps=1, lora_rank=2)
+    readers = (merged, lambda folder: loaded(folder, rank=2), lambda folder: HuggingFace(folder).load())
+    for model, file in ((tmp_path / "adapter", "adapter_model.safetensors"), (folder, "model.safetensors")):
+        cut(model / file)
+        for read in readers:
+            with pytest.raises(BadInput, match=rf"^'{model}' cannot be loaded \(.*\); save model and tokenizer there"):
+                read(model)
+
+
 # through the command line
+
+
+def test_an_error_of_a_launched_process_is_shown_alone(half, tmp_path, capfd, monkeypatch):
+    write_words(tmp_path / "task.toml")
+    monkeypatch.chdir(tmp_path)
+    words = ("train", "sft", "--task", "task.toml", "--model", f"hf:{half}", "--out", "o", "--set", "steps=0")
+    with pytest.raises(BadInput, match=r"^steps is 0; give at least 1$"):
+        launch(PROFILES["cpu"], words)
+    assert "steps is 0" not in capfd.readouterr().err
+    assert launch(PROFILES["cpu"], ["list", "nothing"]) == 2 and "nothing" in capfd.readouterr().err
+
+
+def test_a_rehearsal_looks_at_the_settings_and_does_nothing(base, tmp_path):
+    job = tiny_trl.job(base, tmp_path / "o", profile="torchrun-2", is_rehearsal=True)
+    with pytest.raises(BadInput, match="norm is 'foo'"):
+        grpo(job, norm="foo")
+    assert grpo(job).steps == 0 and not (tmp_path / "o").exists()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from trueup.core.ledger import Ledger
 from trueup.core.roles import ModelCard
 from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Message, Problem, Usage
+from trueup.models.huggingface.folder import digest, find_folder
 from trueup.plan.past import marks, past_of, read_past
 from trueup.train.ask import Engine
 from trueup.train.books import Books, training_usd
@@ -229,13 +230,27 @@ def test_a_task_that_changes_during_a_run_is_told_and_the_card_is_of_the_old_ite
     assert len(read_past(str(tmp_path / "o")).without(old)) == HALF
 
 
-def test_an_adapter_is_not_trained_on_where_its_base_is_another(half, tmp_path, capsys):
+def test_an_adapter_whose_base_is_another_is_taken_by_no_command(half, tmp_path, capsys):
     write_words(tmp_path / "task.toml")
     shutil.copytree(half, tmp_path / "model")
     in_folder(tmp_path, *words_for("hf:model", "first", "steps=1"))
     shutil.copytree(save_tiny(tmp_path / "other", 7), tmp_path / "model", dirs_exist_ok=True)
-    line = refusal(capsys, tmp_path, *words_for("first", "second", "steps=1"))
-    assert "was trained on other weights than" in line and "put them back" in line
+    trained, found = card_of(tmp_path / "first")["model"]["digest"], digest(tmp_path / "model")
+    told = f"was trained on other weights than 'model' ({trained[:8]}, not {found[:8]}); put them back"
+    study = ("study", "task.toml", "--model", "first", "--samples", "1", "--methods", "once", "--out", "s")
+    again = (*words_for("hf:model", "first", "steps=1"), "--gguf", "f16")
+    for words in (words_for("first", "second", "steps=1"), study, again):
+        assert refusal(capsys, tmp_path, *words).replace(f"{tmp_path}/", "").endswith(told)
+    assert not (tmp_path / "first" / "model.gguf").exists()
+
+
+def test_an_adapter_with_a_card_that_tells_no_digest_is_still_a_model(half, tmp_path):
+    write_words(tmp_path / "task.toml")
+    in_folder(tmp_path, *words_for(f"hf:{half}", "first", "steps=1"))
+    card = card_of(tmp_path / "first")
+    del card["model"]["digest"]
+    (tmp_path / "first" / "card.json").write_text(json.dumps(card))
+    assert find_folder(str(tmp_path / "first")) == tmp_path / "first" / "adapter"
 
 
 # prices

@@ -46,6 +46,7 @@ from trueup.train.losses.policy import (
     token_mean,
 )  # fmt: skip
 from trueup.train.losses.score import of_turn, stage_one_loss, stage_two_loss
+from trueup.train.network import merged
 from trueup.train.real import PROFILES, degrpo, find_profile, grpo, multi_turn, score
 from trueup.train.real.draw import Draw
 from trueup.train.real.episodes import Episode, Record, Turn, ended, request_after, second_context
@@ -53,6 +54,7 @@ from trueup.train.real.figures import figures_of
 from trueup.train.real.grading import Grader
 from trueup.train.real.modes import by_mode, mode_figures, mode_reward, token_weights
 from trueup.train.real.objectives import each_turn, in_stages
+from trueup.train.real.online import OnlineTrainer
 from trueup.train.real.passes import Size, Ways, passes
 from trueup.train.real.profiles import Split, require, sharding_file, split_batch
 from trueup.train.real.run import run
@@ -163,6 +165,50 @@ def test_a_second_update_is_clipped_against_the_policy_that_sampled(tiny, tmp_pa
     assert trainer.told["clip_ratio"] > 0, "the clip must have bound something"
     kinds = [one.kind for one in booked]
     assert sorted(kinds) == ["check", "old_policy", "prefill", "reference", "sampled", "trained", "trained"]
+
+
+@pytest.mark.parametrize("rank", [0, 2], ids=["full", "lora"])
+@pytest.mark.parametrize("trainer", [grpo, multi_turn, score, degrpo])
+def test_the_reference_is_the_base_whatever_was_learned(tiny, taught, tmp_path, monkeypatch, trainer, rank):
+    """The log-probabilities that a later step is held by, beside those of the base loaded apart."""
+    steps, compute = [], OnlineTrainer._compute_loss
+
+    def kept(self, model, inputs):
+        loss = compute(self, model, inputs)
+        steps.append((self.state.global_step, inputs))
+        return loss
+
+    monkeypatch.setattr(OnlineTrainer, "_compute_loss", kept)
+    has_modes = trainer is degrpo
+    base, modes = (taught, {"think": "a", "short": "b"}) if has_modes else (tiny, {})
+    asked = job(base, tmp_path, stratum=stratum(stop=STOPS[2:] if has_modes else STOPS))
+    trainer(asked, steps=2, n=4, batch=8, lr=0.02, beta=0.5, lora_rank=rank, random_reward=True, **modes)
+    network = AutoModelForCausalLM.from_pretrained(base)
+    last = [inputs for step, inputs in steps if step == 1]
+    for inputs in last:
+        found_BT, mask_BT = inputs["ref_per_token_logps"], inputs["turn_BT"] > 0
+        base_BT = logp_of(network, inputs)
+        torch.testing.assert_close(found_BT[mask_BT], base_BT[mask_BT], atol=1e-5, rtol=1e-5)
+        moved_BT = logp_of(learned(base, tmp_path), inputs)
+        assert float((moved_BT - base_BT)[mask_BT].abs().max()) > 1e-2, "what was learned must be seen"
+
+
+def logp_of(network, inputs):
+    """The log-probability of each completion token, a row at a time without its padding; axes BT."""
+    logp_BT = torch.zeros(inputs["completion_ids"].shape)
+    for row, (prompt, is_prompt, said, is_said) in enumerate(
+        zip(*(inputs[f"{part}_{kind}"] for part in ("prompt", "completion") for kind in ("ids", "mask")), strict=True)
+    ):
+        prompt, said = prompt[is_prompt.bool()], said[is_said.bool()]
+        with torch.no_grad():
+            logits_TV = network(input_ids=torch.cat([prompt, said])[None]).logits[0, len(prompt) - 1 : -1]
+        logp_BT[row, : len(said)] = logits_TV.log_softmax(-1).gather(1, said[:, None])[:, 0]
+    return logp_BT
+
+
+def learned(base, out):
+    """The network that a training has left."""
+    return merged(out / "adapter" if (out / "adapter").exists() else out / "model")[0]
 
 
 @EACH
@@ -387,6 +433,15 @@ def test_a_mode_is_rewarded_as_the_released_code_does():
     assert told == {(7, True): 0.5, (8, True): 1.0, (9, True): -1.0} | {(first, False): -1.0 for first in (7, 8, 9)}
 
 
+@pytest.mark.parametrize("first", [7, 8, 9], ids=["think", "short", "no mode"])
+def test_a_random_reward_knows_nothing_of_the_mode(first):
+    find, by_coin = lambda _: Modes(7, 8, ("t", "s")), {"by_coin": True, "alpha": ALPHA, "average": "paper"}
+    make = by_mode(find, **MODES, **by_coin)(None)
+    episode = Episode(0, (Turn((1,), (first, 2), "", 0, is_clipped=False),))
+    assert [make.reward(episode, [tossed]) for tossed in (True, False)] == [(1.0,), (-1.0,)]
+    assert not {"right_think", "right_short"} & set(make.figures([record(7, 9), record(8, 3)]))
+
+
 def record(first: int, length: int, *, right: bool = True) -> Record:
     return Record((3,), (length,), (0,), (False,), (right,), (0.0,), 3 + length, first)
 
@@ -432,6 +487,15 @@ def test_degrpo_tells_how_often_each_mode_is_chosen(taught, tmp_path):
     assert figures["think_rate"] + figures["short_rate"] > 0.5, "it was taught both, and little else"
     assert 0 < figures["alpha_even"] <= 1
     assert figures["reward"] == pytest.approx(-1.0), "no text of a random model is right"
+
+
+def test_degrpos_random_reward_is_a_coins_in_every_mode(taught, tmp_path):
+    asked = job(taught, tmp_path, rows=16, stratum=stratum(stop=STOPS[2:]))
+    given = {"steps": 1, "n": 8, "batch": 16, "lora_rank": 2, "think": "a", "short": "b", "random_reward": True}
+    told = degrpo(asked, **given, wrong_reward=-0.5).figures
+    assert "right" not in told and "right_think" not in told
+    heads = (told["reward"] + 0.5) / 1.5 * 16
+    assert 0 < round(heads) < 16 and heads == pytest.approx(round(heads)), "each earns 1 or -0.5"
 
 
 def test_a_model_that_knows_no_mode_is_sent_to_its_warm_up_first(tiny, tmp_path):
@@ -500,7 +564,7 @@ def test_every_token_of_a_run_is_booked_as_counted_by_hand(tiny, tmp_path):
         assert kinds["trained"].completion_tokens == kinds["reference"].completion_tokens == 2 * 8 * 6
         first = (kinds["prefill"].prompt_tokens - 8 * (6 + request)) // 2
         assert kinds["trained"].prompt_tokens == kinds["reference"].prompt_tokens == first + 8 * request
-        assert all(one.seconds > 0 for kind, one in kinds.items() if kind in ("sampled", "trained", "reference"))
+        assert all(one.seconds > 0 for kind, one in kinds.items() if kind != "check")
         prompts += first
     lengths = [len(vocabulary.ids(item.problem.prompt)) for item in asked.stratum.items]
     assert prompts % 4 == 0
@@ -513,14 +577,40 @@ def test_figures_of_two_turns_say_what_changed():
         Record((3,) * 2, (2, 4), (0, 0), (True, False), right, tuple(map(float, right)), 9, 0, edited=place < 2)
         for place, right in enumerate(rights)
     ]
-    told = figures_of(records, {"loss": 0.5, "kl": None, "step_time": 3.0}, 2)
+    credit_PGK = torch.tensor(rights).float().view(2, 2, 2)
+    told = figures_of(records, {"loss": 0.5, "kl": None, "step_time": 3.0}, credit_PGK)
     assert told == {
         "loss": 0.5, "reward": 0.5, "right": 0.5, "length": 2.0, "clipped": 1.0, "reward2": 0.5, "right2": 0.5,
         "length2": 4.0, "clipped2": 0.0, "flat": 0.0, "edited": 0.5, "mended": 0.25, "spoilt": 0.25,
     }  # fmt: skip
-    assert figures_of([records[3]] * 2 + records[:2], {}, 2)["flat"] == 0.5
-    by_coin = figures_of(records, {"loss": 0.5}, 2, by_coin=True)
+    by_coin = figures_of(records, {"loss": 0.5}, credit_PGK, by_coin=True)
     assert by_coin == {key: told[key] for key in told if key not in ("right", "right2", "mended", "spoilt")}
+
+
+@pytest.mark.parametrize(
+    ("rights", "alpha", "flat"),
+    [
+        ([(0, 1), (1, 1)], 10.0, (1.0, 0.0)),
+        ([(0, 0), (0, 1)], 10.0, (0.0, 0.0)),
+        ([(1, 0), (1, 0)], 10.0, (1.0, 1.0)),
+        ([(0, 1), (1, 1)], 0.0, (1.0, 0.0)),
+    ],
+    ids=["first turns differ", "second turns differ", "none differ", "no bonus"],
+)
+def test_a_group_is_flat_where_nothing_that_its_stage_credits_differs(rights, alpha, flat):
+    make = in_stages(1, alpha=alpha, beta2=0.1, divide_by_std=False)
+    reward_PGK = torch.tensor([rights], dtype=torch.float)
+    told = [figures_of([record(0, 1)], {}, make.credit(reward_PGK, step))["flat"] for step in (0, 1)]
+    assert told == list(flat)
+
+
+def test_groups_that_stage_one_learns_nothing_from_are_counted(tiny, tmp_path):
+    """Every first turn is a coin's, every second is right."""
+    make = in_stages(1, alpha=10.0, beta2=BETA2, divide_by_std=False)
+    make = replace(make, reward=lambda episode, rights: (float(rights[0]), 1.0))
+    told: list[Progress] = []
+    run(job(tiny, tmp_path, watch=told.append), "score", replace(RECIPE, steps=2), lambda _: make, {})
+    assert [(one.figures["flat"], one.figures["flat_groups"]) for one in told] == [(1.0, 2.0), (0.0, 2.0)]
 
 
 def test_nothing_of_the_packages_underneath_is_said(tiny, tmp_path, capfd, monkeypatch):
@@ -653,6 +743,47 @@ def test_score_needs_a_reference_and_a_share_for_its_first_stage(tiny, tmp_path)
         score(job(tiny, tmp_path), beta=0.0)
     with pytest.raises(BadInput, match=r"stage_one_share is 1\.0"):
         score(job(tiny, tmp_path), stage_one_share=1.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "first"),
+    [
+        ({"steps": 10, "stage_one_share": 0.96}, 9),
+        ({"steps": 10, "stage_one_share": 0.01}, 1),
+        ({"steps": 4, "stage_one_share": 0.7, "updates": 2}, 2),
+        ({"steps": 10}, 5),
+        ({"steps": 1, "stage_one": False}, 0),
+    ],
+)
+def test_either_stage_of_score_has_a_batch_of_its_own(tiny, tmp_path, monkeypatch, settings, first):
+    kept = []
+    monkeypatch.setattr("trueup.train.real.run.run", lambda job, name, recipe, make, settings: kept.append(make(None)))
+    score(job(tiny, tmp_path), **settings)
+    held = [step for step in range(settings["steps"]) if kept[0].anchor(step)]
+    assert held == list(range(first))
+
+
+@pytest.mark.parametrize(
+    ("trainer", "settings", "told"),
+    [
+        (score, {"steps": 1}, "steps is 1; two stages take at least 2, or set stage_one=false"),
+        (score, {"steps": 2, "updates": 2}, "steps is 2; two stages take at least 4, or set stage_one=false"),
+        (score, {"beta2": -5.0}, r"beta2 is -5\.0; give a weight of 0 or more"),
+        (score, {"alpha": -1.0}, r"alpha is -1\.0; give a weight of 0 or more"),
+        (score, {"alpha": float("nan")}, "alpha is nan; give a weight of 0 or more"),
+        (
+            degrpo,
+            {"think_reward": -7.0},
+            r"think_reward is -7\.0, for a right answer; give more than wrong_reward -1\.0",
+        ),
+        (degrpo, {"wrong_reward": 1.0}, r"wrong_reward is 1\.0; a right short answer earns 1, so give less"),
+        (degrpo, {"wrong_reward": 0.5}, r"think_reward is 0\.5, for a right answer; give more than wrong_reward 0\.5"),
+        (degrpo, {"alpha": float("nan")}, "alpha nan and probe 4 must not be below 0"),
+    ],
+)
+def test_weights_that_turn_a_method_round_are_refused(tiny, tmp_path, trainer, settings, told):
+    with pytest.raises(BadInput, match=told):
+        trainer(job(tiny, tmp_path), **settings)
 
 
 def test_turns_that_may_not_fit_the_context_are_refused(tiny, tmp_path):

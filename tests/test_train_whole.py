@@ -14,6 +14,7 @@ from terminal import trueup
 from tiny_trained import ITEMS, save_half, write_words
 
 from trueup.core.ledger import read_charges, verify
+from trueup.train.offline.supervised import TOO_LONG
 
 
 @pytest.fixture(scope="module")
@@ -163,11 +164,67 @@ def test_replay_mixes_in_the_bases_own_answers_to_the_other_strata(half, run, tm
         (("dpo", "--set", "negatives=teacher"), "give --with teacher=MODEL"),
         (("expert_iteration", "--set", "teacher=greedy_allocate"), "answers many items at once"),
         (("star", "--set", "rounds=0"), "rounds is 0"),
+        (
+            ("dpo", "--with", "teacehr=toy:0.3"),
+            "--with teacehr=MODEL is asked by no setting of this training, which takes t",
+        ),
+        (("dpo", "--with", "teacher=toy:0.3", "--set", "negatives=own"), "which takes none"),
+        (
+            ("sft", "--with", "foo=toy:0.3"),
+            "--with foo=MODEL is asked by no setting of this training, which takes none",
+        ),
+        (
+            ("grpo", "--with", "foo=toy:0.3"),
+            "--with foo=MODEL is asked by no setting of this training, which takes none",
+        ),
+        (
+            ("expert_iteration", "--with", "foo=toy:0.3"),
+            "--with foo=MODEL is asked by no setting of this training, which ta",
+        ),
+        (
+            ("warm_up", "--with", "foo=toy:0.3", "--set", "think_from=own", "--set", "short_from=own"),
+            "--with foo=MODEL is",
+        ),
+        (("grpo", "--profile", "torchrun-2", "--set", "norm=foo"), "norm is 'foo'; it takes sequence, token, constant"),
+        (("grpo", "--profile", "torchrun-3", "--set", "batch=8"), "batch 8 does not divide over the 3 processes"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line(half, run, words, line):
     with_model = () if "--model" in words else ("--model", f"hf:{half}")
     assert line in run("train", *words, "--task", "task.toml", *with_model, "--out", "o", "--samples", "1", code=2)
+
+
+def test_a_model_that_the_teacher_of_expert_iteration_asks_may_be_given(half, run):
+    words = words_for("expert_iteration", half, "--with", "strong=toy:1.0", "--set", "graded=false")
+    run(*words, "--set", "steps=1", "--set", "teacher=vote n=1 model=strong")
+
+
+def test_references_without_a_right_wording_are_left_out_by_name(half, run, tmp_path):
+    pattern = '\nverifier = "exact pattern=(right)"\n'
+    (tmp_path / "task.toml").write_text((tmp_path / "task.toml").read_text() + pattern)
+    rows = (tmp_path / "words.jsonl").read_text().splitlines()
+    (tmp_path / "words.jsonl").write_text(
+        "\n".join([*rows[:5], *(row.replace('"right"', '"left"') for row in rows[5:])])
+    )
+    shown = run(*words_for("sft", half), "--set", "steps=1")
+    card = json.loads((tmp_path / "o" / "card.json").read_text())
+    told = [json.loads(line) for line in (tmp_path / "o" / "failures.jsonl").read_text().splitlines()]
+    assert {row["item"] for row in told} <= {"words-5", "words-6", "words-7"} & set(card["data"]["trained_on"])
+    assert card["failures"] == {"wording references": len(told)} and card["figures"]["texts"] == 4 - len(told) < 4
+    assert f"wording references: {len(told)} item" in shown
+
+
+def test_a_text_that_does_not_fit_the_model_is_left_out_by_name(half, run, tmp_path):
+    rows = [json.loads(line) for line in (tmp_path / "words.jsonl").read_text().splitlines()]
+    for row in rows[:4]:
+        row["reference"] = "right" * 60
+    (tmp_path / "words.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shown = run(*words_for("sft", half), "--set", "steps=1")
+    card = json.loads((tmp_path / "o" / "card.json").read_text())
+    told = [json.loads(line) for line in (tmp_path / "o" / "failures.jsonl").read_text().splitlines()]
+    assert {row["item"] for row in told} == set(card["data"]["trained_on"]) & {f"words-{place}" for place in range(4)}
+    assert card["failures"] == {TOO_LONG: len(told)} and card["figures"]["texts"] == 4 - len(told) < 4
+    assert told[0]["reason"].startswith("a text of 3") and f"{TOO_LONG}: {len(told)} item" in shown
 
 
 def test_a_task_that_says_of_no_answer_whether_it_is_right_is_refused(half, run, tmp_path):
@@ -181,4 +238,22 @@ def test_a_task_that_says_of_no_answer_whether_it_is_right_is_refused(half, run,
 def test_a_folder_takes_only_the_training_that_it_holds(half, run, tmp_path):
     words = ("train", "sft", "--task", "task.toml", "--model", f"hf:{half}", "--out", "o", "--samples", "1")
     run(*words, "--set", "steps=1")
-    assert "holds another training: settings" in run(*words, "--set", "steps=2", code=2)
+    (line,) = [run(*words, "--set", "steps=2", code=2)]
+    assert "'o' holds another training: settings steps 1, not 2; choose another --out" in line
+
+
+def test_a_refused_training_leaves_its_folder_free_for_another(half, run, tmp_path):
+    write_words(tmp_path / "task.toml")
+    words = words_for("sft", half)
+    assert "steps is 0" in run(*words, "--set", "steps=0", code=2)
+    examples = tmp_path / "o" / "rounds" / "1" / "examples.jsonl"
+    assert "nothing to train on" in run(*words, "--set", "steps=1", "--set", "target=x{reference}", code=2)
+    assert examples.read_text() == ""
+    assert "trained on 4 items" in run(*words, "--set", "steps=1") and len(examples.read_text().splitlines()) == 4
+
+
+def test_a_file_of_the_users_that_is_called_like_an_order_is_left_alone(half, run, tmp_path):
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "train.json").write_text('{"rows": []}')
+    assert "is no order" in run(*words_for("sft", half), "--set", "steps=1", code=2)
+    assert (tmp_path / "o" / "train.json").read_text() == '{"rows": []}'

@@ -38,7 +38,7 @@ from trueup.train.losses.score import stage_one_loss  # noqa: E402
 from trueup.train.network import load  # noqa: E402
 from trueup.train.offline.dpo import Pair, Taste, preferred, text_logp  # noqa: E402
 from trueup.train.offline.loop import Course, fit  # noqa: E402
-from trueup.train.offline.supervised import supervised  # noqa: E402
+from trueup.train.offline.supervised import Reference, logits_of, supervised  # noqa: E402
 from trueup.train.real.modes import by_mode  # noqa: E402
 from trueup.train.real.objective import right_or_wrong  # noqa: E402
 from trueup.train.real.objectives import each_turn, in_stages  # noqa: E402
@@ -251,3 +251,55 @@ def test_dpo_is_the_same_in_both(base, moved, tmp_path, nll):
     loss, found = offline(base, tmp_path, trainee, given, preferred(trainee, Taste(BETA, nll), base), course)
     same(found, named(gradients(policy)))
     assert loss == pytest.approx(spent.loss, rel=1e-5)
+
+
+def test_dpo_with_replay_and_a_kl_is_its_formula(base, moved, tmp_path):
+    """Pairs and replayed texts weigh the same, however they fall into parts; a pair's KL is the mean of its sides'."""
+    beta, nll, kl = BETA, 0.5, 0.7
+    chosen, rejected = texts_of(TEXTS)[:5], texts_of(OTHERS)[:5]
+    replayed = texts_of(OTHERS)[5:]
+    given = [
+        Pair(*sides, chosen_logp=-3.0 - place, rejected_logp=-4.0)
+        for place, sides in enumerate(zip(chosen, rejected, strict=True))
+    ]
+    trainee, course = open_at(moved), Course(1, ROWS, 1e-3, 0, kl, 0.5, 99)
+    loss, found = offline(
+        base, tmp_path, trainee, [*given, *replayed], preferred(trainee, Taste(beta, nll), base, kl), course
+    )
+
+    policy, reference, total = open_at(moved).network, open_at(base).network, 0.0
+    for pair in given:
+        (a, n, kl_a), (b, _, kl_b) = (read(policy, reference, text) for text in (pair.chosen, pair.rejected))
+        margin = beta * ((a - pair.chosen_logp) - (b - pair.rejected_logp))
+        total = total + (1 + (-margin).exp()).log() - nll * a / n + kl * (kl_a + kl_b) / 2
+    for text in replayed:
+        logp, n, distance = read(policy, reference, text)
+        total = total - logp / n + kl * distance
+    (total / ROWS).backward()
+    same(found, gradients(policy))
+    assert loss == pytest.approx(float(total.detach()) / ROWS, rel=1e-5)
+
+
+def read(policy, reference, text):
+    """A text's target: its log-probability, its tokens, and the policy's KL to the reference in nats a token."""
+    ids_1T, start = torch.tensor([text.ids]), text.start
+    logp_TV = policy(input_ids=ids_1T).logits[0, start - 1 : -1].log_softmax(-1)
+    with torch.no_grad():
+        reference_TV = reference(input_ids=ids_1T).logits[0, start - 1 : -1].log_softmax(-1)
+    logp_T = logp_TV.gather(1, ids_1T[0, start:, None])
+    return logp_T.sum(), len(logp_T), (logp_TV.exp() * (logp_TV - reference_TV)).sum(-1).mean()
+
+
+def test_without_its_adapter_a_network_is_the_base(base):
+    trainee = load(base, device="cpu", dtype="float32", lora_rank=2, template="", seed=0)
+    noise = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for weight in trainee.weights:
+            weight.add_(0.1 * torch.randn(weight.shape, generator=noise))
+        tokens_BT = torch.from_numpy(TEXTS.tokens_BT)
+        attended_BT = torch.ones_like(tokens_BT)
+        apart_BTV = open_at(base).network(input_ids=tokens_BT).logits
+        off_BTV = Reference.of(trainee, base).logits(tokens_BT, attended_BT)
+        on_BTV = logits_of(trainee, trainee.network, tokens_BT, attended_BT)
+    torch.testing.assert_close(off_BTV, apart_BTV, atol=1e-5, rtol=1e-5)
+    assert float((on_BTV - apart_BTV).abs().max()) > 0.1

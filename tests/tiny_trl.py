@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import TrainerCallback
+from transformers import AutoModelForCausalLM, TrainerCallback
 
 from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Message, Problem, Sampling
@@ -79,10 +79,14 @@ Formula = Callable[[Step], Tensor]
 
 
 class Look(TrainerCallback):
-    """Keeps a trainer's steps beside their formulas; moves the policy away from the reference before they begin."""
+    """Keeps a trainer's steps beside their formulas; moves the policy away from the reference before they begin.
 
-    def __init__(self, trainer: Any, formulas: Sequence[Formula]) -> None:
+    The formulas' reference is the base, loaded apart from the trainer.
+    """
+
+    def __init__(self, trainer: Any, base: Path, formulas: Sequence[Formula]) -> None:
         self.trainer, self.formulas, self.steps = trainer, formulas, list[Step]()
+        self.base = AutoModelForCausalLM.from_pretrained(base)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         args.max_grad_norm = 0.0
@@ -96,11 +100,7 @@ class Look(TrainerCallback):
         trainer = self.trainer
         logp_BT, turn_BT = _read(trainer.model, trainer._episodes)
         with torch.no_grad():
-            if trainer.ref_model is None:
-                with trainer.model.disable_adapter():
-                    reference_BT, _ = _read(trainer.model, trainer._episodes)
-            else:
-                reference_BT, _ = _read(trainer.ref_model, trainer._episodes)
+            reference_BT, _ = _read(self.base, trainer._episodes)
         step = Step(trainer._episodes, trainer._records, logp_BT, reference_BT, turn_BT)
         weights = _learning(trainer.model)
         step.found = [weight.grad.clone() for weight in weights]
@@ -113,7 +113,7 @@ def steps_of(job: Job, recipe: Recipe, make: Any, *formulas: Formula) -> tuple[l
     """Train as many steps as there are formulas, and look at each."""
     with quiet():
         trainer = build(job, replace(recipe, steps=len(formulas)), make)
-        look = Look(trainer, formulas)
+        look = Look(trainer, job.model, formulas)
         trainer.add_callback(look)
         trainer.train()
     return look.steps, trainer

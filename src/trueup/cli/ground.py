@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from trueup.core.stratum import Stratum
 from trueup.core.types import Json
 from trueup.models import SMOLLM2
 from trueup.models.huggingface import converted
-from trueup.models.huggingface.folder import base_of, digest, find_folder
+from trueup.models.huggingface.folder import base_of, find_folder
 from trueup.models.words import kind_of
 from trueup.plan import halves
 from trueup.plan.past import CARD, Past, marks, read_past, without
@@ -148,13 +147,9 @@ def _base(spec: str, out: Path) -> Path:
     if kind == "smollm2" or name == "smollm2":
         return converted(SMOLLM2)
     folder = find_folder(name)
-    below = base_of(folder)
-    if below is None:
+    if base_of(folder) is None:
         return folder
     card = folder.parent / CARD
-    told = json.loads(card.read_bytes()).get("model", {}).get("digest") if card.exists() else None
-    if told not in (None, digest(below)):
-        raise BadInput(f"the adapter {str(folder)!r} was trained on other weights than {str(below)!r}; put them back")
     with in_one_line(out, lambda: "nothing was begun"):
         made = write_base(folder, out / "base")
         if card.exists():

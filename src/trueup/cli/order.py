@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from trueup.cli.pipeline import LEDGER_FILE
 from trueup.cli.request import split_models
 from trueup.core.errors import BadInput
+from trueup.core.ledger import Ledger
 from trueup.core.types import Json
 
 FILE = "train.json"
 DO_NOT_MATTER = ("threads", "prices")
 """What may differ when a training goes on: `threads` are those it was begun with."""
+BASE = "base"
+PREPARED = (BASE, "rounds", "checkpoints")
+NOTED = ("log.jsonl", "failures.jsonl")
+"""What a training may have left in its folder before anything was trained or paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ class Order:
     def keep(self, folder: Path) -> Order:
         """Write this order into its folder, or take up the one that is there if it is the same.
 
-        Raises BadInput where the folder holds another training, or cannot be written.
+        Another's folder is taken over where nothing was done in it. Raises BadInput where it holds another training, or
+        cannot be written, LedgerError where another training is at work in it.
         """
         path = folder / FILE
         table = json.loads(json.dumps(asdict(self)))
@@ -57,15 +65,44 @@ class Order:
             if not path.exists():
                 path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
             kept = json.loads(path.read_bytes())
+            changed = _changes(kept, table)
+            if changed and _is_untouched(folder):
+                _clear(folder)
+                path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+                return self
         except OSError as error:
             raise BadInput(f"cannot write {str(folder)!r}: {error.strerror}; choose another --out") from error
-        except ValueError as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadInput(f"{path} is no order ({error}); delete the folder or choose another --out") from error
-        changed = [key for key in table if key not in DO_NOT_MATTER and kept.get(key) != table[key]]
         if changed:
-            told = f"{changed[0]} {kept.get(changed[0])!r}, not {table[changed[0]]!r}"
-            raise BadInput(f"{str(folder)!r} holds another training: {told}; choose another --out or delete it")
+            raise BadInput(f"{str(folder)!r} holds another training: {changed}; choose another --out or delete it")
         return replace(self, threads=kept.get("threads", self.threads))
+
+
+def _changes(kept: Mapping[str, Json], table: Mapping[str, Json]) -> str:
+    """What of an order is another than in the one that was kept, in words; empty where nothing is."""
+    rows = [(key, kept.get(key), table[key]) for key in table if key not in (*DO_NOT_MATTER, "settings")]
+    own, given = kept["settings"], table["settings"]
+    if kept["trainer"] == table["trainer"]:
+        rows += [(f"settings {key}", own.get(key), given.get(key)) for key in {**given, **own}]
+    return " and ".join(f"{name} {before!r}, not {now!r}" for name, before, now in rows if before != now)
+
+
+def _is_untouched(folder: Path) -> bool:
+    """Whether nothing was trained or paid for in a training's folder: no weights, no checkpoint, no charge."""
+    made = [path for pattern in ("*.safetensors", "*.pt") for path in folder.rglob(pattern)]
+    if any(path.relative_to(folder).parts[0] != BASE for path in made):
+        return False
+    with Ledger(folder / LEDGER_FILE) as ledger:
+        return not ledger.totals()
+
+
+def _clear(folder: Path) -> None:
+    """Delete what another order has prepared."""
+    for name in PREPARED:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in NOTED:
+        (folder / name).unlink(missing_ok=True)
 
 
 def split_trainer_sets(

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from decimal import Decimal
@@ -40,7 +40,7 @@ from trueup.train.job import Job, Progress, Trained, append_log
 from trueup.train.mode_exam import control_tokens, mode_table, moded
 from trueup.train.offline.supervised import ROUNDS
 from trueup.train.origin import changes, keep_origin, replayed
-from trueup.train.real.profiles import is_launched, is_main, launch
+from trueup.train.real.profiles import is_launched, is_main, launch, telling_launcher
 
 TRAINED, LOG, FAILURES = "trained.json", "log.jsonl", "failures.jsonl"
 
@@ -49,14 +49,8 @@ def conduct(
     order: Order, out: Path, *, arguments: Sequence[str], quiet: bool, gguf: str | None
 ) -> dict[str, Any] | None:
     """The card of a training, made now or found; None in a process that only trains for another."""
-    if (out / ORDER).exists():
-        order = order.keep(out)
-    if not (out / CARD).exists():
-        ground = stand_on(order, out)
-        ground = replace(ground, order=order.keep(out))
-        with in_one_line(out, lambda: "what was done is kept"):
-            kept = keep_origin(out / ORDER, ground.origin, task=order.task, model=order.model)
-            _proceed(replace(ground, origin=kept), arguments, quiet=quiet)
+    with telling_launcher():
+        _conduct(order, out, arguments, quiet=quiet)
     if is_launched():
         return None
     if gguf is not None:
@@ -66,13 +60,26 @@ def conduct(
     return card
 
 
+def _conduct(order: Order, out: Path, arguments: Sequence[str], *, quiet: bool) -> None:
+    if (out / ORDER).exists():
+        order = order.keep(out)
+    if not (out / CARD).exists():
+        ground = stand_on(order, out)
+        ground = replace(ground, order=order.keep(out))
+        with in_one_line(out, lambda: "what was done is kept"):
+            kept = keep_origin(out / ORDER, ground.origin, task=order.task, model=order.model)
+            _proceed(replace(ground, origin=kept), arguments, quiet=quiet)
+
+
 def _proceed(ground: Ground, arguments: Sequence[str], *, quiet: bool) -> None:
     """Train here or in processes of the profile's, then measure; a process of these only trains."""
     if is_launched() or not ground.profile.launcher:
         with Headway(quiet=quiet or not is_main()) as headway:
             _train(ground, headway)
-    elif not (ground.out / TRAINED).exists() and (code := launch(ground.profile, arguments)):
-        raise BadInput(f"the processes of profile {ground.profile.name!r} ended with {code}; see above")
+    elif not (ground.out / TRAINED).exists():
+        _trainer(ground.order)(replace(_job(ground), is_rehearsal=True))
+        if code := launch(ground.profile, arguments):
+            raise BadInput(f"the processes of profile {ground.profile.name!r} ended with {code}; see above")
     if not is_launched():
         with Headway(quiet=quiet) as headway:
             _conclude(ground, headway)
@@ -86,9 +93,9 @@ def _train(ground: Ground, headway: Headway) -> None:
     if not ground.guards:
         headway.tell(UNGUARDED)
     order = ground.order
-    trainer = partial(names("trainers")[order.trainer], **order.settings)
+    trainer = _trainer(order)
     if not is_main():
-        trainer(_job(ground, None, lambda passes: None, lambda progress: None))
+        trainer(_job(ground))
         return
 
     def watch(progress: Progress) -> None:
@@ -96,7 +103,9 @@ def _train(ground: Ground, headway: Headway) -> None:
         headway.step(progress)
 
     with _asker(ground, headway) as asker:
-        trained: Trained = trainer(_job(ground, asker, _books(ground, asker).charge, watch))
+        books = _books(ground, asker)
+        job = replace(_job(ground), ask=asker, charge=books.charge, watch=watch, failed=asker.failed, tell=headway.tell)
+        trained: Trained = trainer(job)
         figures = {**taught_tokens(ground.base), **trained.figures}
         draft = done.with_suffix(".draft")
         draft.write_text(json.dumps(asdict(trained) | {"figures": figures}) + "\n")
@@ -106,10 +115,15 @@ def _train(ground: Ground, headway: Headway) -> None:
             shutil.rmtree(kept)
 
 
-def _job(ground: Ground, asker: Asker | None, charge: Any, watch: Any) -> Job:
+def _trainer(order: Order) -> Callable[[Job], Trained]:
+    return partial(names("trainers")[order.trainer], **order.settings)
+
+
+def _job(ground: Ground) -> Job:
+    """What is trained, and nobody who books it or is told."""
     return Job(
-        ground.base, ground.training, ground.out.absolute(), ground.profile, ground.task.seed, charge, watch, asker,
-        ground.others, ground.order.threads, ground.engine.template, *([asker.failed] if asker else []),
+        ground.base, ground.training, ground.out.absolute(), ground.profile, ground.task.seed, lambda passes: None,
+        lambda progress: None, None, ground.others, ground.order.threads, ground.engine.template,
     )  # fmt: skip
 
 

@@ -49,6 +49,7 @@ class Ledger:
         self.path = path
         self._buffer: list[Charge] = []
         self._committed: asyncio.Future[None] | None = None
+        self._unwritten: BaseException | None = None
         self._lock = _lock(path)
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
@@ -71,6 +72,8 @@ class Ledger:
         finally:
             self._db.close()
             self._lock.close()
+        if error is None and self._unwritten is not None:
+            raise self._unwritten
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Charge]:
         """The committed charges of these keys."""
@@ -85,10 +88,13 @@ class Ledger:
 
     async def commit(self, charges: Iterable[Charge]) -> None:
         """Return when these charges are on disk; those of one turn of the loop are written together."""
-        await asyncio.shield(self.post(charges))
+        await asyncio.shield(self._enter(charges))
 
-    def post(self, charges: Iterable[Charge]) -> asyncio.Future[None]:
-        """Have these charges written with the others of this turn; done when they are on disk."""
+    def post(self, charges: Iterable[Charge]) -> None:
+        """Have these charges written with the others of this turn; where they cannot be, closing raises LedgerError."""
+        self._enter(charges).add_done_callback(self._note)
+
+    def _enter(self, charges: Iterable[Charge]) -> asyncio.Future[None]:
         self._buffer.extend(charges)
         if self._committed is None:
             loop = asyncio.get_running_loop()
@@ -99,6 +105,9 @@ class Ledger:
     def totals(self) -> list[Total]:
         """The sums by kind, as they were kept while writing."""
         return [Total(*row) for row in self._db.execute("SELECT * FROM totals ORDER BY kind")]
+
+    def _note(self, done: asyncio.Future[None]) -> None:
+        self._unwritten = done.exception() or self._unwritten
 
     def _flush(self) -> None:
         done, self._committed = self._committed, None

@@ -6,7 +6,7 @@ An interrupted training finds what it has sampled, since the ledger's keys are t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -105,6 +105,14 @@ class Asker:
         if failures and len(failures) == len(results):
             raise BadInput(f"{what}: no item of {stratum.name!r} could be sampled: {failures[0]}")
         return results
+
+
+def demand_asked(ask: Asker | None, names: Collection[str], told: str = "") -> None:
+    """Raise BadInput for a model in `--with` that a trainer does not ask: it asks those of `names`, `told` in words."""
+    unasked = [name for name in (ask.others if ask else ()) if name not in names]
+    if unasked:
+        takes = told or ", ".join(names) or "none"
+        raise BadInput(f"--with {unasked[0]}=MODEL is asked by no setting of this training, which takes {takes}")
 
 
 async def graded(clerk: Clerk, tab: Tab, ask: Sample, *, kind: str = "check") -> list[Graded]:

@@ -18,7 +18,7 @@ TURNS = ("first_turn", "second_turn")
 VERSION = 3
 """Version 1 knew one training alone, version 2 neither form and content apart nor the half trained on."""
 GROUPS, FLAT_GROUPS = "groups", "flat_groups"
-"""Figures of a whole online training: its groups of attempts, and those among them that all earned the same."""
+"""Figures of a whole online training: its groups of attempts, and those among them that were all credited alike."""
 FLAT = (
     "no group had both right and wrong attempts: nothing was learned; "
     "take easier items, more n, or a higher temperature"
@@ -77,7 +77,7 @@ def page(card: Mapping[str, Any]) -> str:
         f"Measured on items that were not trained on, {card['samples']} attempts at each; 95 % intervals over items.",
         *(f"On the items that were trained on: {label} {_share(row['before'])} before, {_share(row['after'])} after."
           for label, row in _turns(card["trained_half"])),
-        *(f"KL to the base on the base's own words, {name}: {row['kl']:.4f} nats a token ({row['tokens']} tokens)."
+        *(f"KL to the base on the base's own words, {name}: {row['kl']:z.4f} nats a token ({row['tokens']} tokens)."
           for name, row in card["distance"].items()),
         "",
         "| share of attempts | before | after |",
@@ -184,7 +184,7 @@ def _flat(figures: Mapping[str, float]) -> list[str]:
     if GROUPS not in figures:
         return []
     told = f"{figures[FLAT_GROUPS]:.0f} of {figures[GROUPS]:.0f}"
-    return [f"- flat groups: {told} (all attempts earned the same, so nothing is learned from them)"]
+    return [f"- flat groups: {told} (all attempts were credited alike, so nothing is learned from them)"]
 
 
 def _percent(share: float | None) -> str:

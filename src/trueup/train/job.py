@@ -66,7 +66,8 @@ class Job:
     `model` is never changed. A trainer may keep checkpoints in `out/checkpoints`, and saves with `save`. `ask` samples
     and grades through the house's own engines at the same ledger; trainers that sample for themselves leave it.
     `others` are the training halves of the task's other strata, which a trainer may replay. `threads` are the cores of
-    a CPU, `template` the chat template that is not the model's own. `failed` is told of items that are left out.
+    a CPU, `template` the chat template that is not the model's own. `failed` is told of items that are left out, `tell`
+    of what else a person should know on the way. A rehearsal ends where all that was set has been looked at.
     """
 
     model: Path
@@ -81,6 +82,8 @@ class Job:
     threads: int = 1
     template: str = ""
     failed: Failed = lambda what, item, reason: None
+    tell: Callable[[str], None] = lambda line: None
+    is_rehearsal: bool = False
 
     @property
     def checkpoints(self) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from trueup.core.cost import sample_flops
 from trueup.core.errors import BadInput, Unavailable
@@ -110,9 +111,8 @@ def read(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
             network = AutoModelForCausalLM.from_pretrained(
                 base.absolute(), dtype=dtype, use_safetensors=True, local_files_only=True
             )
-    except (OSError, ValueError, KeyError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again") from error
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise _unreadable(folder, error) from error
     if tokenizer.eos_token_id is None:
         raise BadInput(f"the tokenizer of {str(folder)!r} has no end of text; set its eos_token")
     return network, tokenizer
@@ -135,17 +135,24 @@ def lora_config(rank: int) -> Any:
 def _adapted(network: Any, folder: Path) -> Any:
     """The network with the adapter in a folder.
 
-    Raises BadInput where the adapter was trained on another.
+    Raises BadInput where the adapter was trained on another, or cannot be read.
     """
     try:
         with without_peft_news():
             return _peft().PeftModel.from_pretrained(network, folder, is_trainable=True)
+    except SafetensorError as error:
+        raise _unreadable(folder, error) from error
     except (RuntimeError, ValueError, KeyError) as error:
         told = " ".join(str(error).split())[:160]
         raise BadInput(
             f"the adapter {str(folder)!r} does not fit its base {str(base_of(folder))!r} ({told}); put back the one "
             "that it was trained on"
         ) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> BadInput:
+    told = " ".join(str(error).split())[:200]
+    return BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again")
 
 
 def _peft() -> Any:

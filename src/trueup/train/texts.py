@@ -17,6 +17,10 @@ from trueup.methods.revise import continued
 from trueup.models.huggingface.vocabulary import Vocabulary
 
 
+class TooLong(BadInput):
+    """A text that the model cannot read whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """What is asked, and what shall be said."""
@@ -46,12 +50,12 @@ class Batch:
 def tokens_of(example: Example, vocabulary: Vocabulary, limit: int) -> Tokens:
     """The prompt in the tokens that an engine samples behind, then the target's, then the end of text.
 
-    Raises BadInput where that is longer than the limit.
+    Raises TooLong where that is longer than the limit.
     """
     prompt = vocabulary.ids(example.prompt)
     ids = (*prompt, *_behind(prompt, example, vocabulary), vocabulary.tokenizer.eos_token_id)
     if len(ids) > limit:
-        raise BadInput(f"a text of {len(ids):,} tokens does not fit the model's {limit:,}; leave the item out")
+        raise TooLong(f"a text of {len(ids):,} tokens does not fit the model's {limit:,}; leave the item out")
     return Tokens(ids, len(prompt))
 
 

@@ -57,7 +57,7 @@ class HuggingFace:
         """
         require_packages()
         _check(dtype, rows, threads)
-        self._folder = converted(name) if isinstance(name, Weights) else find_folder(str(name))
+        self.folder = converted(name) if isinstance(name, Weights) else find_folder(str(name))
         self._device, self._dtype, self._keep_cache = device, dtype, keep_cache
         self._template = read_template(template)
         self.rows, self.threads = rows, threads
@@ -91,12 +91,12 @@ class HuggingFace:
         torch.set_num_threads(self.threads)
         if self._source is None:
             settings = {"device": self._device, "dtype": self._dtype, "template": self._template}
-            network = Network(self._folder, self.card.name, **settings)
+            network = Network(self.folder, self.card.name, **settings)
             self._source = Loaded(network, Memory(network, self.rows) if self._keep_cache else None)
         return self._source
 
     def _card(self, name: str, billing: str | None) -> ModelCard:
-        shape = read_shape(self._folder)
+        shape = read_shape(self.folder)
         engine = f"torch-{version('torch')}:transformers-{version('transformers')}"
         pace = f"{self._device}-{self._dtype}-r{self.rows}" + (f"t{self.threads}" if self._device == "cpu" else "")
         kept = ":kept" if self._keep_cache else ""
@@ -104,7 +104,7 @@ class HuggingFace:
         template = f":{PLAIN if self._template == PLAIN else read}" if self._template else ""
         return ModelCard(
             name=name,
-            fingerprint=f"hf:{digest(self._folder)}:{engine}:{pace}{template}{kept}",
+            fingerprint=f"hf:{digest(self.folder)}:{engine}:{pace}{template}{kept}",
             billing=billing or ("cpu" if self._device == "cpu" else GPU),
             parameters=shape.parameters,
             layers=shape.layers,

@@ -21,6 +21,10 @@ HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 TRAINED = ("adapter", "model")
 """Where in its folder a training leaves what it made."""
 ADAPTER_CONFIG = "adapter_config.json"
+CARD = "card.json"
+"""Above what a training made: it tells the digest of what was trained."""
+SHOWN = 8
+"""Hex digits of a digest in a message."""
 LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 """The files that what a model says depends on."""
 
@@ -37,7 +41,8 @@ class Shape:
 def find_folder(name: str) -> Path:
     """The folder that a user names: one on disk, what a training left in one, or a snapshot of a model on the hub.
 
-    Raises BadInput where there is no such folder or it holds no model, Unavailable where the hub does not bring it.
+    Raises BadInput where there is no such folder, it holds no model or an adapter whose base is no longer the one that
+    it was trained on; Unavailable where the hub does not bring it.
     """
     folder = Path(name).expanduser()
     if not folder.is_dir():
@@ -46,7 +51,9 @@ def find_folder(name: str) -> Path:
         folder = _snapshot(name)
     if not has_weights(folder):
         folder = next((made for part in TRAINED if has_weights(made := folder / part)), folder)
-    if base_of(folder) is not None:
+    base = base_of(folder)
+    if base is not None:
+        _require_own(folder, base)
         return folder
     if not (folder / "config.json").is_file():
         raise BadInput(f"{str(folder)!r} holds no config.json; name the folder that a model was saved to")
@@ -108,6 +115,20 @@ def read_config(folder: Path) -> dict[str, Any]:
     return whole
 
 
+def read_ends(folder: Path) -> frozenset[int | str]:
+    """The tokens that end a text, as far as a folder's files tell; the tokenizer's by its name where it has no number.
+
+    Raises BadInput where one of them is malformed.
+    """
+    model = base_of(folder) or folder
+    told = (_table(model / "generation_config.json") or read_config(model)).get("eos_token_id")
+    name = _table(folder / "tokenizer_config.json").get("eos_token")
+    name = name.get("content") if isinstance(name, dict) else name
+    numbers = {token["content"]: token["id"] for token in _table(folder / "tokenizer.json").get("added_tokens", ())}
+    ends = (*(told if isinstance(told, list) else [told]), numbers.get(name, name))
+    return frozenset(end for end in ends if end is not None)
+
+
 def digest(folder: Path) -> str:
     """The hex digest of everything in a folder that is loaded, and of an adapter's base.
 
@@ -121,6 +142,17 @@ def digest(folder: Path) -> str:
     if base is not None:
         whole.update(digest(base).encode())
     return whole.hexdigest()
+
+
+def _require_own(adapter: Path, base: Path) -> None:
+    """Raise BadInput where the card of an adapter's training tells of other weights than its base has."""
+    try:
+        told = json.loads((adapter.parent / CARD).read_bytes())["model"]["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if told != (found := digest(base)):
+        here = f"{str(base)!r} ({str(told)[:SHOWN]}, not {found[:SHOWN]})"
+        raise BadInput(f"the adapter {str(adapter)!r} was trained on other weights than {here}; put them back")
 
 
 def _snapshot(name: str) -> Path:
@@ -156,6 +188,15 @@ def _parameters(path: Path) -> int:
         return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
     except (ValueError, KeyError, TypeError, MemoryError, OverflowError):
         raise BadInput(f"{path} is no safetensors file; save the model again") from None
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """A JSON file's table, empty where there is no such file."""
+    try:
+        table: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+    except ValueError as error:
+        raise BadInput(f"{path} is no JSON ({error}); save the model again") from None
+    return table
 
 
 def _count(config: dict[str, Any], name: str) -> int | None:

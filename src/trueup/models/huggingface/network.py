@@ -144,6 +144,7 @@ def _device(name: str) -> Any:
 
 def _load(folder: Path, device: Any, dtype: str) -> tuple[Any, Any]:
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     base, kind = base_of(folder), getattr(torch, dtype)
@@ -154,7 +155,7 @@ def _load(folder: Path, device: Any, dtype: str) -> tuple[Any, Any]:
                 base or folder, dtype=torch.float32 if base else kind, use_safetensors=True, local_files_only=True
             )
             model = model if base is None else _merged(model, folder).to(kind)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         told = " ".join(str(error).split())[:200]
         raise BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again") from error
     return model.to(device).eval().requires_grad_(False), tokenizer

@@ -14,12 +14,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zipfile import is_zipfile
 
 import torch
 from torch import Tensor
 
 from trueup.core.errors import BadInput
 from trueup.models.huggingface.folder import find_folder
+from trueup.train.ask import demand_asked
 from trueup.train.job import Job, Passes, Trained
 from trueup.train.losses.dpo import dpo_loss, dpo_nll_loss, sequence_logp
 from trueup.train.losses.policy import token_kl
@@ -32,16 +34,17 @@ from trueup.train.offline.supervised import (
     ROUNDS,
     Plan,
     Reference,
+    in_tokens,
     keep_examples,
     leave,
     logits_of,
+    nothing_fits,
     open_trainee,
     publish,
     read_examples,
-    room_of,
     run_rounds,
 )
-from trueup.train.texts import Example, Tokens, batch_of, tokens_of
+from trueup.train.texts import Example, Tokens, batch_of
 
 BEFORE = -1
 """The step of what is done before the first one, whose own passes are booked apart."""
@@ -87,6 +90,7 @@ def dpo(
     demand(n=n)
     if negatives not in (OWN, TEACHER, BOTH):
         raise BadInput(f"negatives is {negatives!r}; it takes {OWN}, {TEACHER} or {BOTH}")
+    demand_asked(job.ask, () if negatives == OWN else (TEACHER,))
     if not (beta > 0 and nll >= 0 and after_sft >= 0):
         raise BadInput(f"beta {beta}, nll {nll}, after_sft {after_sft}; give beta above 0, the others 0 or more")
     course = Course(steps or after_sft, batch, lr, lora_rank, kl, replay, save_every)
@@ -182,16 +186,13 @@ def _train(
 ) -> None:
     replayed = _replayed(job, found, course.replay, target / "examples.jsonl")
     trainee = open_trainee(job, start, course)
-    room = room_of(trainee)
-    pairs = [
-        Pair(
-            tokens_of(Example(p.prompt, p.chosen), trainee.vocabulary, room),
-            tokens_of(Example(p.prompt, p.rejected), trainee.vocabulary, room),
-        )
-        for p in found
-    ]
+    chosen = in_tokens(job, trainee, [Example(p.prompt, p.chosen) for p in found])
+    rejected = in_tokens(job, trainee, [Example(p.prompt, p.rejected) for p in found])
+    pairs = [Pair(one, other) for one, other in zip(chosen, rejected, strict=True) if one and other]
+    if not pairs:
+        raise nothing_fits(job, trainee)
     pairs = _referred(job, trainee, pairs, job.out / ROUNDS / "reference.pt")
-    texts: list[Pair | Tokens] = [*pairs, *(tokens_of(example, trainee.vocabulary, room) for example in replayed)]
+    texts: list[Pair | Tokens] = [*pairs, *filter(None, in_tokens(job, trainee, replayed))]
     figures = fit(
         job, trainee, texts, preferred(trainee, taste, job.model, course.kl), course,
         state=job.checkpoints / "dpo.pt", first=first, last=first + course.steps,
@@ -216,7 +217,7 @@ def _pair_figures(job: Job, found: Sequence[Preference]) -> dict[str, float]:
 
 def _referred(job: Job, trainee: Trainee, pairs: Sequence[Pair], path: Path) -> list[Pair]:
     """The pairs with what the weights say of them before training; read once, kept for a resumed run."""
-    if not path.exists():
+    if not is_zipfile(path):
         started = trainee.clock()
         rows = job.profile.rows
         with torch.no_grad():

@@ -7,13 +7,14 @@ n runs of the method an item, a check each, then steps x batch texts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Arm
 from trueup.run import Clerk, Tab
-from trueup.train.ask import Graded, answered
+from trueup.train.ask import Graded, answered, demand_asked
 from trueup.train.job import Job, Trained
 from trueup.train.offline.loop import Course
 from trueup.train.offline.own import asker_of, right_ones, with_replay
@@ -28,6 +29,7 @@ def expert_iteration(
     """Learn the method's answers that are right; without `graded` all of them, for want of references."""
     course = Course(steps, batch, lr, lora_rank, kl, replay, save_every)
     arm = asker_of(job).arm(teacher)
+    demand_asked(job.ask, re.findall(r"\w+", teacher), "what teacher names")
     if arm.is_batch:
         raise BadInput(f"teacher {teacher!r} answers many items at once; take one that answers a single one")
 

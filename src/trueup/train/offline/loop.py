@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Generic, TypeVar
+from zipfile import is_zipfile
 
 import torch
 from torch import Tensor
@@ -90,7 +91,7 @@ def fit(
     """
     optimizer = torch.optim.AdamW(trainee.weights, lr=course.lr, weight_decay=0.0)
     figures: dict[str, float] = {}
-    kept = done = _restore(state, trainee, optimizer)
+    kept = done = _restore(job, state, trainee, optimizer)
 
     def goes_on() -> str:
         return f"step {first + kept} is kept" if first + kept else "no checkpoint was kept yet"
@@ -179,8 +180,12 @@ def _keep(state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, step:
     draft.replace(state)
 
 
-def _restore(state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer) -> int:
+def _restore(job: Job, state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer) -> int:
+    """The steps that were done; none where nothing was kept, or it is damaged, which is told."""
     if not state.exists():
+        return 0
+    if not is_zipfile(state):
+        job.tell(f"the checkpoint {str(state)!r} is damaged; its steps are done again")
         return 0
     table: dict[str, Any] = torch.load(state, weights_only=True, map_location=trainee.device)
     trainee.network.load_state_dict(table["weights"], strict=False)

@@ -75,6 +75,8 @@ def _sampled(job: Job, n: int, negatives: str) -> list[tuple[int, list[Graded]]]
     asker = asker_of(job)
     if negatives == TEACHER and TEACHER not in asker.others:
         raise BadInput("negatives=teacher needs a teacher; give --with teacher=MODEL")
+    if negatives == BOTH and TEACHER not in asker.others:
+        job.tell(f"negatives={BOTH} without --with {TEACHER}=MODEL: all negatives are the model's own")
     sources = [""] * (negatives != TEACHER) + [TEACHER] * (negatives != OWN and TEACHER in asker.others)
 
     async def work(clerk: Clerk, tab: Tab) -> list[Graded]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from trueup.train.ask import demand_asked
 from trueup.train.job import Job, Trained
 from trueup.train.offline.loop import Course
 from trueup.train.offline.own import attempts, demand, pairs, with_replay
@@ -23,6 +24,7 @@ def pair_sft(
 ) -> Trained:  # fmt: skip
     """Wrong attempts paired with right ones of the same item (D), with `plus` right ones with right ones too (D+)."""
     course = Course(steps, batch, lr, lora_rank, kl, replay, save_every)
+    demand_asked(job.ask, ())
     demand(n=n)
 
     def gather(folder: Path, number: int) -> Sequence[Example]:

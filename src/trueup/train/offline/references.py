@@ -15,9 +15,12 @@ from trueup.train.job import Failed
 WORDING = "wording references"
 
 
-def all_written(stratum: Stratum, failed: Failed, target: str = "{reference}") -> list[str | None]:
+def all_written(
+    stratum: Stratum, failed: Failed, target: str = "{reference}", *, are_needed: bool = False
+) -> list[str | None]:
     """Each item's reference as a text; None where no wording of it is right, or the verifier broke, which is told.
 
+    Where they are needed, one without a right wording is told too.
     Raises BadInput where it broke on every item.
     """
     texts, reasons = [], []
@@ -25,6 +28,8 @@ def all_written(stratum: Stratum, failed: Failed, target: str = "{reference}") -
         text = None
         try:
             text = written(item, stratum.verifier, target)
+            if text is None and are_needed:
+                failed(WORDING, item.problem.id, "the verifier takes no wording of it for right")
         except AskFailed as error:
             reasons.append(str(error))
             failed(WORDING, item.problem.id, str(error))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trueup.core.errors import BadInput
+from trueup.train.ask import demand_asked
 from trueup.train.job import Job, Trained
 from trueup.train.offline.loop import Course
 from trueup.train.offline.own import with_replay
@@ -24,11 +25,12 @@ def sft(
 ) -> Trained:  # fmt: skip
     """Imitate the references; `target` says how one is worded, and only what the verifier takes is trained on."""
     course = Course(steps, batch, lr, lora_rank, kl, replay, save_every)
+    demand_asked(job.ask, ())
     if "{reference}" not in target:
         raise BadInput(f"target is {target!r}; say where the answer goes, such as 'The answer is {{reference}}.'")
 
     def gather(folder: Path, number: int) -> Sequence[Example]:
-        texts = all_written(job.stratum, job.failed, target)
+        texts = all_written(job.stratum, job.failed, target, are_needed=True)
         worded = zip(job.stratum.items, texts, strict=True)
         return with_replay(job, [Example(item.problem.prompt, text) for item, text in worded if text], replay)
 

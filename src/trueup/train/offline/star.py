@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from trueup.train.ask import demand_asked
 from trueup.train.job import Job, Trained
 from trueup.train.offline.loop import Course
 from trueup.train.offline.own import corrections, demand, right_ones, traces, with_replay
@@ -26,6 +27,7 @@ def star(
     With `anchor` right first attempts are learned as well, so that the first turn does not drift.
     """
     course = Course(steps, batch, lr, lora_rank, kl, replay, save_every)
+    demand_asked(job.ask, ())
     demand(n=n)
 
     def gather(folder: Path, number: int) -> Sequence[Example]:

@@ -19,16 +19,17 @@ from torch import Tensor
 
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Stratum
-from trueup.core.types import Message
+from trueup.core.types import Message, Prompt
 from trueup.models.huggingface.folder import find_folder
 from trueup.models.huggingface.network import context_of
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.losses import kl_loss, sft_loss
 from trueup.train.network import Trainee, load, merged
 from trueup.train.offline.loop import Course, Objective, Part, fit
-from trueup.train.texts import Example, Tokens, batch_of, tokens_of
+from trueup.train.texts import Example, Tokens, TooLong, batch_of, tokens_of
 
 ROUNDS, FIGURES = "rounds", "figures.json"
+TOO_LONG = "texts too long for the model"
 Gather = Callable[[Path, int], Sequence[Example]]
 """(folder of the weights as they are, number of the round): what to train on next."""
 
@@ -152,9 +153,28 @@ def open_trainee(job: Job, folder: Path, course: Course) -> Trainee:
     )  # fmt: skip
 
 
-def room_of(trainee: Trainee) -> int:
-    """The tokens of the longest text that the model reads."""
-    return context_of(trainee.network.config)
+def in_tokens(job: Job, trainee: Trainee, examples: Sequence[Example]) -> list[Tokens | None]:
+    """Each example as the model reads it; None where it does not fit, which is told by its item."""
+    limit, texts = context_of(trainee.network.config), list[Tokens | None]()
+    for example in examples:
+        try:
+            texts.append(tokens_of(example, trainee.vocabulary, limit))
+        except TooLong as error:
+            texts.append(None)
+            job.failed(TOO_LONG, _item_of(job, example.prompt), str(error))
+    return texts
+
+
+def _item_of(job: Job, prompt: Prompt) -> str:
+    """The item whose prompt this is, or begins it; its last words where there is none."""
+    problems = (item.problem for stratum in (job.stratum, *job.others) for item in stratum.items)
+    return next((one.id for one in problems if prompt[: len(one.prompt)] == one.prompt), prompt[-1].content[-40:])
+
+
+def nothing_fits(job: Job, trainee: Trainee) -> BadInput:
+    """What to say where no text can be trained on."""
+    room = context_of(trainee.network.config)
+    return BadInput(f"no text of {job.stratum.name!r} fits the model's {room:,} tokens; take shorter items")
 
 
 def leave(job: Job, trainee: Trainee, target: Path, figures: Mapping[str, float]) -> None:
@@ -167,7 +187,9 @@ def leave(job: Job, trainee: Trainee, target: Path, figures: Mapping[str, float]
 def _train(job: Job, start: Path, examples: Sequence[Example], plan: Plan, number: int, target: Path) -> None:
     course = plan.course
     trainee = open_trainee(job, start, course)
-    texts = [tokens_of(example, trainee.vocabulary, room_of(trainee)) for example in examples]
+    texts = [text for text in in_tokens(job, trainee, examples) if text]
+    if not texts:
+        raise nothing_fits(job, trainee)
     figures = fit(
         job, trainee, texts, supervised(trainee, course, job.model), course,
         state=job.checkpoints / f"round-{number + 1}.pt", first=number * course.steps,

@@ -17,6 +17,7 @@ import torch
 
 from trueup.core.errors import BadInput, UnknownName
 from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.train.ask import demand_asked
 from trueup.train.control_tokens import Modes, demand_both, unwritten
 from trueup.train.job import Job, Trained
 from trueup.train.network import read, vocabulary_of
@@ -46,6 +47,8 @@ def warm_up(
     course = Course(steps, batch, lr, lora_rank, kl, replay, save_every)
     demand(n=n)
     demand_both(think, short)
+    if ALL not in (think_from, short_from):
+        demand_asked(job.ask, (think_from, short_from), "what think_from and short_from name")
     thinking = Way(think_request, _sources(job, "think_from", think_from), read_shots(think_shots))
     at_once = Way(short_request, _sources(job, "short_from", short_from))
     modes, vocabulary = _modes(job, think, short, learns=not lora_rank)

@@ -7,7 +7,9 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
+from safetensors import SafetensorError, safe_open
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from trueup.core.errors import BadInput
@@ -16,6 +18,8 @@ from trueup.train.job import Job
 from trueup.train.origin import items_digest
 
 WHOLE, RUN = "whole", "run.json"
+ARCHIVES = ("*.pt", "*.pth")
+"""What torch writes: zip files, whose table stands at the end."""
 
 
 class Marker(TrainerCallback):
@@ -27,7 +31,7 @@ class Marker(TrainerCallback):
 
 
 def begin(job: Job, name: str, settings: dict[str, Any], *, is_main: bool) -> Path | None:
-    """The checkpoint to go on from, None at the beginning; what a kill left half written is deleted.
+    """The checkpoint to go on from, None at the beginning; what is half written or cannot be read is deleted.
 
     Raises BadInput where the checkpoints are of a run with another trainer, settings, seed, model or items.
     """
@@ -49,14 +53,28 @@ def begin(job: Job, name: str, settings: dict[str, Any], *, is_main: bool) -> Pa
         os.replace(draft, file)
     if is_main:
         for path in folder.glob("checkpoint-*"):
-            if not (path / WHOLE).exists():
+            if not is_sound(path):
+                if (path / WHOLE).exists():
+                    job.tell(f"{str(path)!r} is damaged and left out; the training goes on before it")
                 shutil.rmtree(path)
     return last_whole(job)
 
 
+def is_sound(checkpoint: Path) -> bool:
+    """Whether a checkpoint is marked as whole and none of its files ends too early."""
+    try:
+        for path in checkpoint.rglob("*.safetensors"):
+            with safe_open(path, "pt"):
+                pass
+        archives = (path for pattern in ARCHIVES for path in checkpoint.rglob(pattern))
+        return (checkpoint / WHOLE).exists() and all(map(is_zipfile, archives))
+    except (OSError, SafetensorError):
+        return False
+
+
 def last_whole(job: Job) -> Path | None:
     """The last checkpoint that is whole."""
-    whole = [mark.parent for mark in (job.checkpoints / "online").glob(f"checkpoint-*/{WHOLE}")]
+    whole = filter(is_sound, (job.checkpoints / "online").glob("checkpoint-*"))
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from math import inf
 
 from trueup.core.errors import BadInput
 from trueup.train.job import Job, Trained
@@ -30,10 +31,12 @@ def degrpo(
     that takes the first token for one like any other, 1/(T_i + 1), without `alpha`. The paper's `alpha` fits answers of
     about a thousand tokens; the figure `alpha_even` is the one that would weigh both modes' choices as GRPO does at the
     lengths seen. `probe` attempts an item before the training say how hard it is, and the log how often each third of
-    the items is thought about; 0 leaves that out. The other settings are those of `grpo`.
+    the items is thought about; 0 leaves that out. With `random_reward` a coin says who earns 1 and who `wrong_reward`,
+    whatever the mode. The other settings are those of `grpo`.
     """
     settings = {name: value for name, value in locals().items() if name != "job"}
     _check(alpha, average, probe)
+    _check_rewards(think_reward, wrong_reward)
     from trueup.train.control_tokens import find_modes, taught_unless_named
     from trueup.train.real.difficulty import probed
     from trueup.train.real.modes import by_mode
@@ -50,6 +53,7 @@ def degrpo(
         average=average,
         divide_by_std=divide_by_std,
         thirds=partial(probed, job, probe, batch // job.profile.processes),
+        by_coin=random_reward,
     )
     trained = run(job, "degrpo", Recipe.of(settings | {"norm": "sequence"}), make, settings)
     return replace(trained, figures={**trained.figures, **taught})
@@ -58,7 +62,16 @@ def degrpo(
 def _check(alpha: float, average: str, probe: int) -> None:
     if average not in AVERAGES:
         raise BadInput(f"average is {average!r}; it takes {', '.join(AVERAGES)}")
-    if alpha < 0 or probe < 0:
+    if not 0 <= alpha < inf or probe < 0:
         raise BadInput(f"alpha {alpha} and probe {probe} must not be below 0")
     if average == "grpo" and alpha != ALPHA:
         raise BadInput(f"alpha is {alpha}, and average=grpo weighs no token apart; leave alpha out")
+
+
+def _check_rewards(think_reward: float, wrong_reward: float) -> None:
+    if not -inf < wrong_reward < 1:
+        raise BadInput(f"wrong_reward is {wrong_reward}; a right short answer earns 1, so give less")
+    if not wrong_reward < think_reward < inf:
+        raise BadInput(
+            f"think_reward is {think_reward}, for a right answer; give more than wrong_reward {wrong_reward}"
+        )

@@ -7,7 +7,7 @@ B is rows, V the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 import torch
@@ -16,10 +16,10 @@ from transformers import LogitsProcessor
 
 
 class Draw(LogitsProcessor):
-    """Leaves the drawn token alone possible in each row."""
+    """Leaves the drawn token alone possible in each row; `on_first` is called before the first token is drawn."""
 
-    def __init__(self, temperature: float) -> None:
-        self._temperature = temperature
+    def __init__(self, temperature: float, on_first: Callable[[], None] = lambda: None) -> None:
+        self._temperature, self._on_first = temperature, on_first
         self._dice: list[torch.Generator] = []
         self._seeds: list[int] = []
 
@@ -31,6 +31,7 @@ class Draw(LogitsProcessor):
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """The scores with all but the drawn token at minus infinity."""
         if not self._dice:
+            self._on_first()
             self._dice = [torch.Generator(scores.device).manual_seed(seed) for seed in self._seeds]
         assert len(self._dice) == len(scores), "rows were added after their dice"
         scores_BV = scores.float()

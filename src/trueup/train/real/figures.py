@@ -1,9 +1,14 @@
-"""What a step is told by: rewards, lengths, cuts, distance to the base."""
+"""What a step is told by: rewards, lengths, cuts, distance to the base.
+
+Axes: P problem, G attempt of one problem, K turn.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+
+from torch import Tensor
 
 from trueup.train.real.episodes import Record
 
@@ -18,12 +23,12 @@ TOLD = {
 
 
 def figures_of(
-    records: Sequence[Record], logs: Mapping[str, float | None], n: int, *, by_coin: bool = False
+    records: Sequence[Record], logs: Mapping[str, float | None], credit_PGK: Tensor, *, by_coin: bool = False
 ) -> dict[str, float]:
-    """The figures of a step over the rows of all processes, n of a prompt together; those of a second turn carry a 2.
+    """The figures of a step over the rows of all processes; those of a second turn carry a 2.
 
     `clipped` is the share of turns that were cut at the limit of tokens, whose rewards say little of the policy; `flat`
-    that of groups whose attempts all earned the same, from which nothing is learned. Of two turns also: the share
+    that of groups whose attempts were all credited alike, from which nothing is learned. Of two turns also: the share
     `edited`, `mended` (wrong, then right) and `spoilt` (right, then wrong). Where a coin rewards nobody knows what was
     `right`, and no such figure is told.
     """
@@ -35,8 +40,7 @@ def figures_of(
             told[f"right{mark}"] = fmean(record.rights[turn] for record in records)
         told[f"length{mark}"] = fmean(record.lengths[turn] for record in records)
         told[f"clipped{mark}"] = fmean(record.clipped[turn] for record in records)
-    groups = [records[begun : begun + n] for begun in range(0, len(records), n)]
-    told["flat"] = fmean(len({record.rewards for record in group}) == 1 for group in groups)
+    told["flat"] = float((credit_PGK == credit_PGK[:, :1]).all(2).all(1).float().mean())
     if len(records[0].rights) > 1:
         told["edited"] = fmean(record.edited for record in records)
         if not by_coin:

@@ -31,22 +31,31 @@ def by_mode(
     average: str,
     divide_by_std: bool,
     thirds: Callable[[], Thirds] = Thirds.none,
+    by_coin: bool = False,
 ) -> Callable[[Vocabulary], Objective]:
-    """DeGRPO's objective, once the model's tokens are found; what `thirds` makes is told of every attempt."""
+    """DeGRPO's objective, once the model's tokens are found; what `thirds` makes is told of every attempt.
+
+    With `by_coin` it is a coin that says what is right, and both modes earn alike.
+    """
 
     def credit(reward_PGK: Tensor, step: int) -> Tensor:
         return within_groups(reward_PGK, divide_by_std=divide_by_std)
 
     def make(vocabulary: Vocabulary) -> Objective:
         modes = find(vocabulary)
-        reward, by_ease = mode_reward(modes, think_reward=think_reward, wrong_reward=wrong_reward), thirds()
+        reward: Callable[[Episode, Sequence[bool]], Rewards]
+        if by_coin:
+            reward = partial(tossed_reward, wrong_reward=wrong_reward)
+        else:
+            reward = mode_reward(modes, think_reward=think_reward, wrong_reward=wrong_reward)
+        by_ease = thirds()
 
         def noted(episode: Episode, rights: Sequence[bool]) -> Rewards:
             by_ease.note(episode.item, has_thought=episode.turns[0].ids[0] == modes.think)
             return reward(episode, rights)
 
         def figures(records: Sequence[Record]) -> Mapping[str, float]:
-            return {**mode_figures(records, modes), **by_ease.figures}
+            return {**mode_figures(records, modes, by_coin=by_coin), **by_ease.figures}
 
         return Objective(1, noted, credit, weigh=token_weights(modes, alpha=alpha, average=average), figures=figures)
 
@@ -64,6 +73,11 @@ def mode_reward(
         return (right if rights[0] else wrong_reward,)
 
     return reward
+
+
+def tossed_reward(episode: Episode, rights: Sequence[bool], *, wrong_reward: float) -> Rewards:
+    """1 for heads, `wrong_reward` for tails, whatever the text and its mode."""
+    return (1.0 if rights[0] else wrong_reward,)
 
 
 def token_weights(modes: Modes, *, alpha: float, average: str) -> Callable[[Tensor, Sequence[Record]], Tensor]:
@@ -105,16 +119,17 @@ def grpo_weights(mask_BT: Tensor, lengths: Sequence[int], *, alpha: float) -> Te
 AVERAGES = {"paper": paper_weights, "reference_code": reference_code_weights, "grpo": grpo_weights}
 
 
-def mode_figures(records: Sequence[Record], modes: Modes) -> Mapping[str, float]:
-    """How often each mode is chosen, and how right and long its answers are."""
+def mode_figures(records: Sequence[Record], modes: Modes, *, by_coin: bool = False) -> Mapping[str, float]:
+    """How often each mode is chosen, and how right (unless a coin says so) and long its answers are."""
     by_mode = {
         name: [record for record in records if record.first == token]
         for name, token in (("think", modes.think), ("short", modes.short))
     }
     told = {f"{name}_rate": len(group) / len(records) for name, group in by_mode.items()}
     for name, group in by_mode.items():
-        if group:
+        if group and not by_coin:
             told[f"right_{name}"] = fmean(record.rights[0] for record in group)
+        if group:
             told[f"length_{name}"] = fmean(record.lengths[0] for record in group)
     if all(by_mode.values()):
         told["alpha_even"] = balanced_alpha(told["length_short"] - 1, told["length_think"] - 1)

@@ -61,15 +61,15 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         counts = [(weight.numel(), weight.requires_grad) for weight in self.model.parameters()]
         trained = sum(count for count, is_trained in counts if is_trained)
         self._size = Size(sum(count for count, _ in counts), trained, *size)
-        self._draw = Draw(recipe.temperature)
+        self._draw = Draw(recipe.temperature, self._note_read)
         self._stops = job.stratum.items[0].problem.sampling.stop
         self._records: list[Record] = []
         self._episodes: list[Episode] = []
-        self._is_fresh, self._sampled_at = False, 0
+        self._is_fresh, self._sampled_at, self._read_at = False, 0, 0.0
         self._seconds: dict[str, float] = defaultdict(float)
         self._clock = self._now()
         self.told: dict[str, float] = {}
-        self._reward_BK = self._logp_BT = torch.empty(0)
+        self._reward_BK = self._logp_BT = self._credit_PGK = torch.empty(0)
         if not self.use_vllm:
             stop = {"tokenizer": vocabulary.tokenizer} if self._stops else {}
             self.model.generate = partial(
@@ -110,11 +110,18 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         """The policy's turn behind each context; the second turns of a group have contexts of their own."""
         self._draw.begin([self._row_name(place, number) for place in range(len(contexts))])
         group = self.num_generations if number == 1 else 1
-        began = self._now()
+        began = self._read_at = self._now()
         ids, logprobs = self._generate_single_turn([list(context) for context in contexts], None, {}, group)
-        self._seconds["sampled"] += self._now() - began
+        self._seconds["prefill"] += self._read_at - began
+        self._seconds["sampled"] += self._now() - self._read_at
         rows = zip(contexts, ids, logprobs or [()] * len(ids), strict=True)
         return [ended(context, one, self._stops, self._vocabulary, logp) for context, one, logp in rows]
+
+    def _note_read(self) -> None:
+        """The prompts are read; what vLLM reads elsewhere is told with its sampling."""
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.synchronize(self.accelerator.device)
+        self._read_at = self._now()
 
     def _row_name(self, place: int, turn: int) -> str:
         """What a turn of a row is called, however the rows are spread over processes."""
@@ -140,7 +147,8 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         """The advantage of every token of the rows here, axes BT."""
         K = self._objective.turns
         reward_PGK = self._reward_BK.view(-1, self.num_generations, K)
-        credit_BK = self._objective.credit(reward_PGK, self._sampled_at).reshape(-1, K)
+        self._credit_PGK = self._objective.credit(reward_PGK, self._sampled_at)
+        credit_BK = self._credit_PGK.reshape(-1, K)
         begun = self.accelerator.process_index * len(turn_BT)
         advantage_BT = of_turn(credit_BK[begun : begun + len(turn_BT)], turn_BT)
         if self._objective.weigh is not None:
@@ -192,7 +200,7 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         if is_summary:
             return
         seconds = self._take_seconds()
-        self.told = figures_of(self._records, logs, self.num_generations, by_coin=self._recipe.random_reward)
+        self.told = figures_of(self._records, logs, self._credit_PGK, by_coin=self._recipe.random_reward)
         self.told |= self._objective.figures(self._records)
         self.told |= self._tally(self.told["flat"])
         if self.accelerator.is_main_process:

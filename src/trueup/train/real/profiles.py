@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from math import lcm
 from pathlib import Path
+from subprocess import PIPE, Popen
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from trueup.core.errors import BadInput, Unavailable, UnknownName
+from trueup.core.errors import BadInput, TrueupError, Unavailable, UnknownName
 
 COMMAND = "trueup.cli"
+FAILURE = "TRUEUP_FAILURE"
+"""The environment's name for the file in which a launched process leaves the line of its error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +162,43 @@ def is_main() -> bool:
 
 
 def launch(profile: Profile, arguments: Sequence[str]) -> int:
-    """Run `trueup` with these arguments in the profile's processes, and say how it ended."""
-    quiet = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    return subprocess.run(profile.command(arguments), env=os.environ | quiet, check=False).returncode
+    """Run `trueup` with these arguments in the profile's processes, and say how it ended.
+
+    Raises BadInput with the line of the first process that failed with an error of ours; nothing else is shown of it.
+    """
+    with TemporaryDirectory() as folder:
+        failure = Path(folder) / "error.txt"
+        given = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), FAILURE: str(failure)}
+        given |= {"FORCE_COLOR": "1"} if sys.stderr.isatty() else {}
+        with Popen(profile.command(arguments), env=os.environ | given, stderr=PIPE) as process:
+            _forward(process, failure)
+        if failure.exists():
+            raise BadInput(failure.read_text(encoding="utf-8"))
+        return process.returncode
+
+
+def _forward(process: Popen[bytes], failure: Path) -> None:
+    """Show what processes say, until one of them has left an error's line."""
+    assert process.stderr is not None
+    try:
+        while told := os.read(process.stderr.fileno(), 1 << 16):
+            if not failure.exists():
+                sys.stderr.buffer.write(told)
+                sys.stderr.flush()
+    except BaseException:
+        process.terminate()
+        raise
+
+
+@contextmanager
+def telling_launcher() -> Iterator[None]:
+    """In a process of `launch`, leave it the line of an error of ours; the first one counts."""
+    try:
+        yield
+    except TrueupError as error:
+        with suppress(KeyError, FileExistsError), open(os.environ[FAILURE], "x", encoding="utf-8") as file:
+            file.write(str(error))
+        raise
 
 
 def require(profile: Profile) -> None:

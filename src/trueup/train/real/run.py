@@ -21,6 +21,7 @@ from trl import GRPOConfig  # type: ignore[attr-defined]
 from trueup.core.errors import BadInput
 from trueup.models.huggingface.folder import base_of, read_shape
 from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.train.ask import demand_asked
 from trueup.train.failures import in_one_line
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.network import lora_config, read, vocabulary_of
@@ -42,12 +43,17 @@ def run(
 ) -> Trained:
     """Train, save, and say what came of it; `settings` are all that were set, for the checkpoints.
 
+    A rehearsal only looks at them.
+
     Raises BadInput for settings, a stratum or a model that cannot be trained so, Unavailable for a profile without its
     packages or devices, or where memory or the disk runs out.
     """
     require(job.profile)
-    require_processes(job.profile, launched_processes())
     _check(job, recipe)
+    if job.is_rehearsal:
+        return Trained(0, {}, adapter=False)
+    require_processes(job.profile, launched_processes())
+    demand_asked(job.ask, ())
     with quiet(), in_one_line(job.out, partial(goes_on, job)):
         trainer = build(job, recipe, make)
         folder = begin(job, name, settings, is_main=is_main())
