@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import random
+import sys
 from itertools import product
 from math import sqrt
 
@@ -272,12 +273,16 @@ def test_what_no_start_solves_is_undecided_and_not_called_unsatisfiable():
 @pytest.mark.parametrize(
     ("text", "settings", "reason"),
     [
-        ("float x in 0..1\ncon x == 1 or x == 0", {}, "the back-end z3 takes logic"),
+        ("float x in 0..1\ncon x == 1 or x == 0", {"backend": "scipy"}, "the back-end z3 takes logic"),
         ("float x in 0..1", {"backend": "cp-sat"}, "'x' is a fraction"),
         ("float x in 0..1\ncon x * x == 1", {"backend": "highs"}, "not linear"),
-        ("int a in 0..3\ncon a / 2 == 1", {}, "'/' gives fractions"),
+        ("float x in 0..5\nint n in {1, 4}\ncon x == n", {"backend": "highs"}, "skips values"),
+        ("int a in 0..3\ncon 2 / a == 1", {"backend": "cp-sat"}, "'/' gives fractions"),
         ("int a in 0..3\ncon a ^ a == 1", {}, "an exponent"),
-        ("int a in 0..1000000000\ncon a * a * a * a == 1", {}, "give its variables smaller bounds"),
+        ("int a in 0..1000000000\ncon a * a * a * a == 1", {"backend": "cp-sat"}, "give its variables smaller bounds"),
+        ("int a in 0..1000000000\ncon 10000000000 * a <= 5 #c", {"backend": "cp-sat"}, "c: its terms can come to 10,0"),
+        ("int a in 0..1000000000\nmaximize a * 1000000000000000", {"backend": "cp-sat"}, "the objective: its terms"),
+        ("int a in 0..9\ncon a * 1000000000000000 * 1000000000000000 > 5", {"backend": "cp-sat"}, "cp-sat counts to"),
         ("int a in 0..3", {"backend": "abacus"}, "there is no back-end 'abacus'"),
     ],
 )  # fmt: skip
@@ -285,6 +290,119 @@ def test_what_a_backend_does_not_take_is_said(text, settings, reason):
     reply = solved(text, **settings)
     assert reply["status"] == "unreadable"
     assert reason in reply["reason"]
+
+
+@pytest.mark.skipif(not HAS_Z3, reason="z3-solver is not installed")
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("float x in 0..1\ncon x == 0.75 or x > 1", {"x": 0.75}),
+        ("int n in 2..3\nfloat x in 0..1\ncon n * x == 3", {"n": 3, "x": 1}),
+        ("bool p\nfloat x in 0.75..0.75\ncon p iff x > 0.5", {"p": 1, "x": 0.75}),
+        ("int i in 1..2\nfloat x in 0..0.5\nfloat y in 0.9..0.9\ncon element(i, x, y) - x == 0.9", None),
+        ("int n in {1, 4}\nfloat x in 3..5\ncon x == n", {"n": 4, "x": 4}),
+        ("int a, b in 1..3\ncon a / b == 3", {"a": 3, "b": 1}),
+        ("int a in 0..1000000000\ncon 10000000000 * a <= 5", {"a": 0}),
+        ("int a in 0..1000000000\nmaximize a * 1000000000000000", {"a": 10**9}),
+    ],
+)
+def test_z3_is_chosen_for_what_no_other_backend_takes(text, values):
+    reply = solved(text)
+    assert reply["status"] == "solved"
+    assert values is None or reply["values"] == values
+
+
+def test_what_only_z3_takes_names_the_extra_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "z3", None)
+    reply = solved("float x in 0..1\ncon x > 0.5 or x < 0.2")
+    assert (reply["status"], "pip install 'trueup[smt]'" in reply["reason"]) == ("unreadable", True)
+    assert "trueup[smt]" not in solved("float x in 0..1\ncon sin(x) > 0.5 or x < 0.2")["reason"]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("int a, b in 0..3\ncon 0.5 * a + 2 * b > 7.4", {"a": 3, "b": 3}),
+        ("int a, b in 0..3\ncon 0.1 * a + 0.2 * b >= 0.9 or a > 3", {"a": 3, "b": 3}),
+        ("int a in 0..9\ncon (a - 1) / 4 == 1.5", {"a": 7}),
+        ("int a, b in 0..1\nmaximize 0.25 * a - 0.125 * b", {"a": 1, "b": 0}),
+    ],
+)
+def test_decimals_beside_whole_numbers_are_exact_to_cp_sat(text, values):
+    reply = solved(text, backend="cp-sat")
+    assert (reply["status"], reply["values"]) == ("solved", values)
+
+
+@pytest.mark.parametrize("backend", ["cp-sat", *(["z3"] if HAS_Z3 else [])])
+@pytest.mark.parametrize("further", ["", "con b == 1 #innocent\n"])
+def test_an_objective_without_a_value_blames_no_constraint(backend, further):
+    reply = solved(f"int i in 5..6\nint b in 0..1\n{further}maximize element(i, 1, 2)", backend=backend)
+    assert (reply["status"], "conflict" in reply) == ("undecided", False)
+    assert "the objective has no value" in reply["reason"]
+    clash = f"int i in 5..6\nint b in 0..1\n{further}con b > 1 #wrong\nmaximize element(i, 1, 2)"
+    assert solved(clash, backend=backend)["conflict"] == ["wrong"]
+
+
+@pytest.mark.parametrize("kind", ["float", *(["int"] if HAS_Z3 else [])])
+@pytest.mark.parametrize("backend", ["auto", *(["z3"] if HAS_Z3 else [])])
+def test_nothing_divided_by_zero_is_a_solution(backend, kind):
+    reply = solved(f"{kind} x in 0..4\n{kind} y in 0..0\ncon x / y == 3", backend=backend)
+    assert reply["status"] == ("undecided" if (backend, kind) == ("auto", "float") else "unsatisfiable")
+
+
+@pytest.mark.skipif(not HAS_Z3, reason="z3-solver is not installed")
+def test_powers_without_a_value_are_no_solution_to_z3():
+    assert (
+        solved("float x in -1..0\nfloat y in 0..4\ncon x ^ 0.5 == y and x < 0", backend="z3")["status"]
+        == "unsatisfiable"
+    )
+    assert solved("int a in 1..3\ncon a ^ -1 == 0.5", backend="z3")["values"] == {"a": 2}
+
+
+@pytest.mark.skipif(not HAS_Z3, reason="z3-solver is not installed")
+def test_what_z3_does_not_know_is_told_with_its_reason_and_not_as_time():
+    reply = solved("float x in 0..4\ncon x ^ x == 4", backend="z3")
+    assert (reply["status"], "its reason" in reply["reason"]) == ("undecided", True)
+    reply = solved("float x in 0..2\ncon x ^ 2 == 2", backend="z3")
+    assert (reply["status"], reply["values"]["x"]) == ("solved", pytest.approx(sqrt(2)))
+
+
+@pytest.mark.skipif(not HAS_Z3, reason="z3-solver is not installed")
+def test_z3_proves_a_best_value_that_its_optimiser_misnames():
+    text = "float x, z in -1..2.5\nint y in -3..3\ncon -1 * y >= -2\ncon 0.5 * x + -2 * y + 2 * z >= 1.5\n"
+    reply = solved(f"{text}con 2 * x + 0.5 * z >= 1\nmaximize 3 * x + 0.5 * y + -1 * z", backend="z3")
+    assert (reply["status"], reply["objective"]) == ("solved", 7.875)
+
+
+def test_a_large_best_value_is_exact():
+    assert solved("int a in 0..999999999\nmaximize a * 4000000001")["objective"] == 999999999 * 4000000001
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("int answer in 1..3\nint x in 0..1\nmaximize x", "not_unique"),
+        ("int answer in 1..3\nint x in 0..1\ncon answer == x + 1\nmaximize x", "solved"),
+        ("int answer, x in 0..3\ncon answer == 2 * x - 3\nminimize 0.1 * answer + 0.2 * x", "solved"),
+        (
+            "int a, b in 0..1\nint answer in 0..9\ncon a + b <= 1\ncon answer == 5 * (a + b)\nmaximize answer",
+            "solved",
+        ),
+        ("int answer, b in 0..1\ncon answer + b <= 1\nmaximize 0.1 * answer + 0.1 * b", "not_unique"),
+        ("float answer in 1..3\nfloat x in 0..1\nmaximize x", "not_unique"),
+        ("float answer in 1..3\nfloat x in 0..1\ncon answer == x + 1\nmaximize x", "solved"),
+        ("int answer in 1..3\nfloat x in 0..1\ncon x <= 0.5\nmaximize x", "not_unique"),
+        ("float answer in -1..3\nfloat x in -2..2\nminimize x * x + answer * answer", "solved"),
+        ("float answer in -1..3\nfloat x in -2..2\nminimize x * x", "not_unique"),
+        ("float answer in 3..3\nfloat x in -2..2\nminimize x * x", "solved"),
+    ],
+)
+def test_an_answer_beside_an_objective_is_one_that_all_best_solutions_have(text, status):
+    reply = solved(text)
+    assert reply["status"] == status
+    assert ("only_answer" in reply) == (status == "solved")
+    assert ("answer" in reply.get("other", {})) == (status == "not_unique")
+    assert solved(text, unique=False)["status"] == "solved"
 
 
 def test_a_least_value_that_may_be_a_local_one_is_not_called_the_best():

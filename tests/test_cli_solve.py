@@ -52,6 +52,15 @@ def test_a_second_solution_and_a_conflict_are_told(run):
 
 def test_a_greatest_value_is_told(run):
     assert "the least or greatest value, objective 6 (" in run("int a in 1..3\nmaximize 2 * a").out
+    large = "int a in 0..999999999\nmaximize a * 4000000001"
+    assert ", objective 3999999996999999999 (" in run(large).out
+
+
+def test_a_best_solution_says_whether_its_answer_is_the_only_one(run):
+    text = "int answer, x in 1..3\ncon answer == x\nmaximize x"
+    assert "the least or greatest value, objective 3, with no other answer (" in run(text).out
+    assert json.loads(run(text, "--json").out)["only_answer"] is True
+    assert "not the only best solution: also answer = 2, objective 3 (" in run(text.replace("==", "<=")).out
 
 
 @pytest.mark.parametrize(

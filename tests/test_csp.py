@@ -163,6 +163,12 @@ def a_program(*constraints, **parts):
         (a_program(["spells", "l", "a"], lexicons={"l": ["cat"]}), "spells takes variables declared as letter"),
         (a_program(["spells", "m", "a"], lexicons={"l": ["cat"]}), "unknown lexicon 'm'"),
         (a_program(["+", "a", 1]), "constraints\\[0\\]: this is a number"),
+        (a_program(["==", "a", ["label", "X", "y"]]), "constraints\\[0\\].expr\\[2\\]: unknown enum 'X'"),
+        (a_program(["spells", "x", "a"]), "constraints\\[0\\].expr: unknown lexicon 'x'"),
+        (a_program(["cell", "g", 1]), "constraints\\[0\\].expr: 'g' has 2 dimensions, not 1"),
+        (a_program(enums={"E": []}), "enums.E: enum 'E' needs at least one label"),
+        (a_program(enums={"E": ["a\nb"]}), "enums.E has 'a\\\\nb', which holds a line break"),
+        (a_program(constraints=[{"expr": "p", "clue": "1\nint b"}]), "constraints\\[0\\].clue has .* a line break"),
     ],
 )  # fmt: skip
 def test_json_drops_nothing_that_it_does_not_know(value, message):
@@ -260,6 +266,19 @@ def test_a_bound_is_never_below_what_an_expression_can_come_to():
     low, high = interval_of(target, {v.name: v for v in program.variables})
     reached = [value_of(target, {"a": a, "b": b, "g[1]": 1, "g[2]": 5}) for a in range(-3, 3) for b in (1, 2)]
     assert low <= min(reached) <= max(reached) <= high
+
+
+def test_a_constraint_with_an_undefined_part_does_not_hold_wherever_that_stands():
+    program = parse("int i in 1..4\nint g[3] in 0..5\ncon i == 4 or g[i] == 2 #a\ncon not g[g[i]] == 1 #b")
+    cells = {"g[1]": 0, "g[2]": 2, "g[3]": 5}
+    assert [list(broken(program, cells | {"i": i})) for i in (1, 2, 3, 4)] == [["a", "b"], [], ["a", "b"], ["a", "b"]]
+
+
+@pytest.mark.parametrize("text", ["x ^ (-1) == 5", "x ^ (x - 3) == 5"])
+def test_a_power_that_may_be_undefined_has_no_bounds_among_whole_numbers(text):
+    program = parse(f"int x in 0..2\ncon {text}")
+    with pytest.raises(BadInput, match="exponent that is not from 1 to 8"):
+        interval_of(program.constraints[0].expr.args[0], {v.name: v for v in program.variables})
 
 
 def test_what_is_broken_is_told_by_its_clue():

@@ -6,6 +6,8 @@ import asyncio
 import importlib.util
 import json
 import operator
+import re
+import time
 from collections import Counter
 from itertools import combinations, pairwise, permutations, product
 from pathlib import Path
@@ -13,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from trueup.bench.peers.puzzle_form import form_of
-from trueup.bench.solve_generated import _case, _own
+from trueup.bench.peers.puzzle_peers import PeerSolution
+from trueup.bench.solve_generated import _case, _own, _told
 from trueup.core.csp import parse
 from trueup.core.csp.values import broken
 from trueup.core.errors import BadInput, UnknownName
@@ -371,6 +374,28 @@ def test_what_a_stranger_states_is_refused_or_answered_at_once():
         assert family.said("a:" * 20_000 + "\n" * 20_000 + "#" * 20_000) is None or family is not FAMILIES["sudoku"]
 
 
+@pytest.mark.parametrize("text", ["7" * 20_000, "7 houses stand in a row, numbered 1 to 7" + "7" * 20_000])
+def test_a_long_run_of_digits_is_passed_over_at_once(text):
+    puzzle = made("seating people=3", 1)[0].puzzle
+    began = time.process_time()
+    assert stated(f"{puzzle.statement()}\n{text}") == ("seating", puzzle)
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        ("scheduling jobs=3", "by hour (\\d+)"), ("scheduling jobs=3", "job cut: (\\d+)"),
+        ("scheduling jobs=3", "machine (\\d+)"), ("scheduling jobs=3", "starts at hour (\\d+)"),
+        ("seating people=5", "seat (\\d+)"), ("colouring", "R\\d+-R(\\d+)"),
+    ],
+)  # fmt: skip
+def test_a_number_too_long_to_read_states_no_such_puzzle(words, number):
+    texts = [one.puzzle.statement() for one in made(words, 20)]
+    text, place = next((text, found.span(1)) for text in texts if (found := re.search(number, text)))
+    assert stated(text[: place[0]] + "7" * 5_000 + text[place[1] :]) is None
+
+
 def test_a_statement_that_makes_no_program_is_unreadable():
     text = made("colouring", 1)[0].puzzle.statement().replace("R1-", "R99-")
 
@@ -539,6 +564,68 @@ def test_wrong_turns_are_dialled_for_words_and_sums(words):
         assert (found := count(one.puzzle))[0] == 1 and int(low) <= found[1] <= int(high or low)
 
 
+def turns_of_sums(domains, sums, order=()):
+    """As `wrong_turns`, for sums (what each value of each variable adds, the most); `order` are variables in turn."""
+    domains, before = [list(one) for one in domains], None
+    while domains != before:
+        before = [list(one) for one in domains]
+        for added, most in sums:
+            for i, one in enumerate(domains):
+                rest = sum(min(added(j, v) for v in other) for j, other in enumerate(domains) if j != i)
+                domains[i] = [value for value in one if added(i, value) + rest <= most]
+                if not domains[i]:
+                    return 0, 0
+        for i in order:
+            top = max((max(one) for one in domains[:i]), default=-1)
+            domains[i] = [value for value in domains[i] if value <= top + 1]
+            if not domains[i]:
+                return 0, 0
+    open_ = [(len(one), i) for i, one in enumerate(domains) if len(one) > 1]
+    if not open_:
+        return 1, 0
+    place, found, wrong = min(open_)[1], 0, 0
+    for value in domains[place]:
+        below, more = turns_of_sums([*domains[:place], [value], *domains[place + 1 :]], sums, order)
+        found, wrong = found + below, wrong + more + (not below)
+    return found, wrong
+
+
+def turns_of_knapsack(puzzle):
+    goods, best = puzzle.goods, puzzle.optimum()
+    sums = [(lambda i, v: v * goods[i].weight, puzzle.capacity), (lambda i, v: -v * goods[i].worth, -best)]
+    return turns_of_sums([(0, 1)] * len(goods), sums)
+
+
+def turns_of_bin_packing(puzzle):
+    goods, bins = puzzle.goods, puzzle.optimum()
+    sums = [(lambda i, v, at=at: goods[i].weight * (v == at), puzzle.capacity) for at in range(bins)]
+    return turns_of_sums([range(bins)] * len(goods), sums, range(len(goods)))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "knapsack backtracks=0", "knapsack backtracks=20..30", "knapsack items=12 backtracks=60..90",
+        "knapsack greedy=wrong backtracks=5..9", "bin_packing backtracks=0", "bin_packing backtracks=4..9",
+        "bin_packing items=7 capacity=15 backtracks=2", "bin_packing greedy=wrong backtracks=1..20",
+    ],
+)  # fmt: skip
+def test_wrong_turns_are_dialled_for_what_is_packed(words):
+    count = turns_of_knapsack if words.startswith("knapsack") else turns_of_bin_packing
+    low, _, high = words.split("backtracks=")[1].partition("..")
+    for one in made(words):
+        found, wrong = count(one.puzzle)
+        assert found and int(low) <= wrong <= int(high or low)
+
+
+@pytest.mark.parametrize("words", ["scheduling backtracks=4..9", "scheduling jobs=12 machines=3 backtracks=3..20"])
+def test_wrong_turns_that_no_draw_has_come_of_other_clues(words):
+    (one,) = made(words, 1)
+    searched = search(network_of(parse(one.puzzle.constraints())))
+    low, high = map(int, words.split("backtracks=")[1].split(".."))
+    assert searched.is_unique and low <= searched.undone <= high
+
+
 @pytest.mark.parametrize("greedy", ["right", "wrong"])
 def test_greed_is_dialled(greedy):
     for one in made(f"knapsack greedy={greedy}", 4):
@@ -588,6 +675,8 @@ def fields(puzzle):
         ("bin_packing capacity=9", "csp:bin_packing capacity is 9; it takes 15 to 100"),
         ("cryptarithm digits=1", "csp:cryptarithm digits is 1; it takes 2 to 7"),
         ("cryptarithm addends=4 backtracks=2", "csp:cryptarithm addends is 4; it takes 2 to 3"),
+        ("knapsack items=17 backtracks=2", "csp:knapsack items is 17; it takes 3 to 16"),
+        ("bin_packing items=11 backtracks=2", "csp:bin_packing items is 11; it takes 3 to 10"),
         ("crossword size=4", "csp:crossword size is 4; it takes 3, 5, 7"),
     ],
 )
@@ -688,7 +777,8 @@ def test_a_prompt_shows_the_gold_constraints_on_demand():
 
 
 def test_the_benchmark_tells_what_our_solver_adds_to_the_one_below():
-    row = asyncio.run(_own(_case("sudoku size=4", 2)))
+    row, seconds = asyncio.run(_own(_case("sudoku size=4", 2)))
+    assert len(seconds) == row["n"]
     assert (row["family"], row["n"], row["exact_match"], row["decided"]) == ("csp:sudoku size=4", 2, 1, 1)
     assert 0 < row["bare_median_ms"] < row["median_ms"] <= row["p99_ms"]
     assert row["ratio"] == pytest.approx(row["median_ms"] / row["bare_median_ms"])
@@ -703,6 +793,8 @@ def test_the_benchmark_tells_what_our_solver_adds_to_the_one_below():
         "knapsack items=6",
         "colouring regions=6 borders=8",
         "sudoku size=4",
+        "bin_packing items=6",
+        "crossword size=3",
     ],
 )
 def test_a_peers_form_of_a_program_has_its_solutions(words):
@@ -713,7 +805,26 @@ def test_a_peers_form_of_a_program_has_its_solutions(words):
     tried = [values, *({**values, a: values[b], b: values[a]} for a, b in pairwise(values))]
     tried += [{**values, name: other} for name in values for other in form["domains"][name]]
     for assignment in tried:
-        assert holds_in(form, assignment) == (not list(broken(program, assignment)))
+        assert holds_in(form, with_own(form, assignment)) == (not list(broken(program, assignment)))
+
+
+def with_own(form, values):
+    """A form's own variables beside a program's: truths and maxima, as the rows that tie them say."""
+    whole = dict(values)
+    for one in form["constraints"]:
+        if one["kind"] == "rows" and one["vars"][-1] not in whole:
+            known = [whole[name] for name in one["vars"][:-1]]
+            whole[one["vars"][-1]] = next((row[-1] for row in one["rows"] if row[:-1] == known), -1)
+    return whole
+
+
+def test_a_peer_is_given_the_same_thing_to_optimise():
+    (one,) = made("bin_packing items=6", 1)
+    form = form_of(parse(one.puzzle.constraints()))
+    values = one.puzzle.values(FAMILIES["bin_packing"].said(one.answer))
+    whole = with_own(form, values)
+    (goal,) = form["objective"]["terms"]
+    assert form["objective"] == {"sense": "minimize", "terms": {goal: 1}} and whole[goal] == one.puzzle.optimum()
 
 
 def holds_in(form, values):
@@ -730,5 +841,14 @@ def holds_in(form, values):
 
 
 def test_what_a_peer_cannot_be_given_is_said():
-    with pytest.raises(BadInput, match="neither linear nor of two variables"):
-        form_of(parse(made("bin_packing", 1)[0].puzzle.constraints()))
+    with pytest.raises(BadInput, match="a constraint on 3 variables is neither linear nor a table"):
+        form_of(parse("int a, b, c in 1..50\ncon a * b == c"))
+
+
+def test_a_row_of_a_peer_tells_how_many_times_its_time_we_take():
+    case = _case("seating people=4", 3)
+    found = [search(network_of(program)).solutions[0] for program in case.programs]
+    names = [[variable.name for variable in program.variables] for program in case.programs]
+    seats = [{name: 1 + seat for name, seat in zip(of, one, strict=True)} for of, one in zip(names, found, strict=True)]
+    row = _told(case, [PeerSolution(seats[0], 1.0), PeerSolution(seats[1], 2.0)], [6.0, 12.0, 99.0])
+    assert (row["n"], row["exact_match"], row["ratio"]) == (2, 1, 6)

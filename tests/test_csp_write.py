@@ -12,6 +12,7 @@ from test_csp import EVERYTHING
 
 from trueup.core.csp import parse
 from trueup.core.csp.grammar import condition_grammar, grammar
+from trueup.core.csp.wire import from_json, to_json
 from trueup.core.csp.write import write, write_expression
 from trueup.core.errors import BadInput
 
@@ -25,8 +26,34 @@ def stripped(program):
     )  # fmt: skip
 
 
-def test_a_program_written_out_is_read_back_as_itself():
-    program = parse(EVERYTHING)
+@pytest.mark.parametrize(
+    "text",
+    [
+        EVERYTHING, "int a in -9..9\ncon (-2)^2 == a", "int a in -9..9\ncon 2 * -2 - -3 == -(a^-2) - 4 + a",
+        "float x in -9..9\ncon (-1e-7)^x - -(-x) >= -0.5", "letter C, D\ncon C == letter.C or D == letter.D",
+        'int "say ""a""", "sum" in 1..2\ncon "say ""a""" < "sum" #"so"', "letter x\nlexicon l: cat\ncon spells(l, x)",
+    ],
+)  # fmt: skip
+def test_a_program_written_out_is_read_back_as_itself(text):
+    program = parse(text)
+    assert stripped(parse(write(program))) == stripped(program)
+    assert from_json(to_json(program)) == program
+
+
+def written_number(rng, depth=0):
+    """Numbers, signs and powers, each in brackets or not."""
+    if depth > 3 or rng.random() < 0.3:
+        return rng.choice(["a", "b", "0", "3", "-2", "(-2)", "-1.5", "(-4)", "-a"])
+    x, y = written_number(rng, depth + 1), written_number(rng, depth + 1)
+    op = rng.choice(["+", "-", "*", "/", "^"])
+    return rng.choice([f"{x} {op} {y}", f"({x}) {op} {y}", f"{x} {op} ({y})", f"-({x})", f"abs({x})", f"{x} - {y} + a"])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_signs_products_and_powers_are_read_back_as_themselves(seed):
+    rng = random.Random(seed)
+    lines = [f"con {written_number(rng)} <= {written_number(rng)}" for _ in range(100)]
+    program = parse("\n".join(["int a, b in -9..9", *lines]))
     assert stripped(parse(write(program))) == stripped(program)
 
 

@@ -232,6 +232,25 @@ def test_a_program_that_was_cut_is_never_decided_as_it_stands():
     assert len(finish(formalise_and_solve(problem()), [rambling, solved("3")])[0]) == 2
 
 
+@pytest.mark.parametrize("clues", [False, True])
+def test_a_reply_of_millions_of_characters_is_cut_and_refused_at_once(clues):
+    started = time.process_time()
+    flow = formalise_and_solve(problem(), repairs=1, reason=False, clues=clues, patience=1)
+    asks, answer = played(flow, block("int a in 1..3\ncon a > " + "1+" * 2_000_000 + "1"), block(GOOD))
+    assert answer.value == "3"
+    assert "it is cut at 100,000 characters" in asked(asks[1])
+    assert len(asked(asks[1])) < 120_000
+    assert time.process_time() - started < 5
+
+
+def test_names_are_found_without_building_what_a_small_reply_blows_up():
+    started = time.process_time()
+    many = "int g[9999] in 0..1\nint a in 1..2\n"
+    scope = scope_of(many + f"con {'+'.join(['g[a]'] * 400)} > 0\n" + "minimize nowhere\n" * 3_000)
+    assert names_in(scope) == ("a", "g")
+    assert time.process_time() - started < 5
+
+
 def test_numbers_never_repeat_over_programs_and_repairs():
     bad = [block("int")] * 6
     asks, answer = played(formalise_and_solve(problem(), n=2), *bad)

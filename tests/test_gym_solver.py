@@ -14,11 +14,12 @@ import pytest
 from trueup.core.types import Message, Problem
 from trueup.solvers.gym import READERS, gym
 from trueup.solvers.gym_grids import futoshiki
+from trueup.solvers.gym_knights import knights
 from trueup.solvers.gym_words import zebra
 
 DATASETS = (
     "mini_sudoku", "sudoku", "n_queens", "futoshiki", "kakurasu", "survo", "graph_color", "zebra_puzzles",
-    "cryptarithm",
+    "cryptarithm", "knights_knaves",
 )  # fmt: skip
 QUEENS = """Given the below board of size 4 x 4 your job is to place 3 queen(s) on the board such that no two attack.
 _ Q _ _
@@ -38,7 +39,12 @@ HOUSES = """This is a logic puzzle. There are 3 houses (numbered 1 on the left, 
 5. Alice is not in the third house.
 
 What is Name of the person who lives in House 1?? Provide only the name of the person as your final answer."""
+KNIGHTS = """Sages always tell the truth, and fools always lie. You meet 3 inhabitants: Ann, Bob, and Cy. \
+Ann said that if Bob is a sage then (Ann is a fool or Cy is a fool). \
+As Bob put it, "it is not the case that (Ann is a sage and Cy is a sage)". \
+"Ann is a fool and Bob is a sage" - Cy. So who is a sage and who is a fool? (Format your answer like: ...)"""
 CASES = {
+    KNIGHTS: "Ann is a sage, Bob is a sage, and Cy is a fool.",
     QUEENS: "_ Q _ _\n_ _ _ Q\nQ _ _ _\n_ _ Q _",
     "In 4x4 Mini Sudoku:\nSolve this 4x4 Mini Sudoku puzzle:\n1 _ _ _\n_ _ _ _\n4 _ _ 2\n_ 1 4 _\nFormat":
         "1 2 3 4\n3 4 2 1\n4 3 1 2\n2 1 4 3",
@@ -146,6 +152,24 @@ def test_a_name_that_a_child_has_too_is_told_apart():
 )
 def test_no_text_makes_a_reader_fail(text):
     assert all(read(text) is None for read in READERS)
+
+
+def test_what_somebody_says_is_read_whole_or_the_puzzle_is_left():
+    assert knights(KNIGHTS) is not None
+    changed = (
+        ("Sages always", "Fools always"),
+        ("Cy is a sage)", "Di is a sage)"),
+        ("put it", "sings"),
+        ("if Bob", "Bob"),
+    )
+    for old, new in changed:
+        assert knights(KNIGHTS.replace(old, new, 1)) is None
+
+
+def test_fifty_islands_of_reasoning_gym_are_solved_as_it_says():
+    reasoning_gym = pytest.importorskip("reasoning_gym")
+    data = reasoning_gym.create_dataset("knights_knaves", seed=3, size=50, n_people=4, depth_constraint=3)
+    assert [one.text for one in solved(*[entry["question"] for entry in data])] == [entry["answer"] for entry in data]
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -18,6 +18,8 @@ from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured, Outcome
 from trueup.core.puzzles.acrostic import read_acrostic
 from trueup.core.puzzles.crossword import read_crossword
+from trueup.core.puzzles.cryptogram import read_cryptogram
+from trueup.core.puzzles.drop import read_drop
 from trueup.core.puzzles.logic import LogicPuzzle
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Answer, Grade
@@ -29,6 +31,7 @@ from trueup.tasks import lr2bench
 from trueup.verifiers import lr2bench as verifier_of
 from trueup.verifiers.lr2bench_score import extract, score
 
+FAMILIES = ("crossword", "acrostic", "logic", "cryptogram", "sudoku", "drop")
 HAS_WORDS = all(importlib.util.find_spec(name) for name in ("wordfreq", "symspellpy"))
 
 
@@ -105,7 +108,7 @@ def one_wrong(family, answer):
     return [["O", *answer[0][1:]], *answer[1:]], 7
 
 
-@pytest.mark.parametrize("family", ["crossword", "acrostic", "logic", "cryptogram", "sudoku", "drop"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_one_wrong_sub_answer_costs_exactly_one(items, family):
     item = items[family]
     answer, total = one_wrong(family, answer_of(item))
@@ -143,6 +146,65 @@ def test_a_study_measures_replies_as_the_benchmark_does(items):
     assert s_acc.ci95[0] < s_acc.value < s_acc.ci95[1]
     # Sub-answers of one reply hang together: nowhere near as many as they are.
     assert s_acc.ci95[1] - s_acc.ci95[0] > 0.5
+
+
+def scored_cells(family, answer):
+    """Where the sub-answers of a gold answer stand, as the benchmark counts them."""
+    if family in ("crossword", "acrostic", "cryptogram"):
+        return [(key,) for key in answer]
+    if family == "logic":
+        return [(i, key) for i, row in enumerate(answer) for key in list(row)[1:]]
+    kept = made.SUDOKU[0] if family == "sudoku" else answer
+    return [
+        (r, c)
+        for r, row in enumerate(kept)
+        for c, cell in enumerate(row)
+        if (cell == 0 if family == "sudoku" else cell != "#")
+    ]
+
+
+def with_wrong(answer, places):
+    """The answer with what stands at these places changed."""
+    changed = json.loads(json.dumps(answer))
+    for *row, last in places:
+        (changed[row[0]] if row else changed)[last] = "wrong"
+    return changed
+
+
+def measured(items, answers):
+    """CR, S-Acc, EM and PM-0.5 of a study with one reply to each item."""
+    verifier, outcomes = verifier_of(), []
+    for item, answer in zip(items, answers, strict=True):
+        value = verifier.read(reply(item, answer))
+        grade = Grade(0.0, parsed=False) if value is None else verifier.check(value, item.problem, item.reference)
+        outcomes.append(Outcome(item, "once", Answer("", value), grade, Cost()))
+    arm = Arm("once", {}, lambda problem: iter(()))
+    (point,) = measure(Measured(Stratum("s", items, verifier), (arm,), (), tuple(outcomes)))
+    return point.decided.value, point.parts.s_acc.value, point.accuracy, point.parts.pm_half.value
+
+
+def test_the_gold_answers_are_worth_one_by_every_measure(items):
+    chosen = tuple(items[family] for family in FAMILIES)
+    assert measured(chosen, [answer_of(item) for item in chosen]) == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_wrong_cell_changes_the_measures_as_they_are_defined(items, family):
+    chosen = tuple(items[one] for one in FAMILIES)
+    total = sum(len(scored_cells(item.reference["family"], answer_of(item))) for item in chosen)
+    for place in scored_cells(family, answer_of(items[family])):
+        answers = [with_wrong(answer_of(item), [place] if item is items[family] else []) for item in chosen]
+        assert measured(chosen, answers) == (1, pytest.approx(1 - 1 / total), 5 / 6, 1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_half_of_the_cells_is_where_partial_match_ends(items, family):
+    answer = answer_of(items[family])
+    cells = scored_cells(family, answer)
+    for wrong in range(len(cells) + 1):
+        found = score(with_wrong(answer, cells[:wrong]), family, items[family].reference["answer"])
+        assert (found.answered, found.right, found.total) == (True, len(cells) - wrong, len(cells))
+        assert (found.is_exact, found.is_half) == (wrong == 0, wrong <= len(cells) / 2)
 
 
 def test_no_answer_is_none_of_its_sub_answers():
@@ -227,6 +289,24 @@ def test_the_benchmark_tells_what_it_solved(folder):
     assert (rows["sudoku"]["exact_match"], rows["logic"]["decided"], rows["logic"]["wrong_decided"]) == (1, 1, 0)
     assert rows["mean of families"]["exact_match"] == 1
     assert rows["sudoku"]["median_ms"] <= rows["sudoku"]["p99_ms"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        made.ACROSTIC.replace("2 3", "2 3 " + "1" * 40 + "."),
+        made.ACROSTIC.replace("To the left", "To" + " " * 40_000 + "left"),
+        "decipher the cryptogram:\n" * 4_000,
+        "puzzle:\n[[" * 9_000,
+        made.DROP.replace("Column 1", "Column " + "1" * 5_000),
+        made.DROP.replace("'5'], [", "'5'], 5, ["),
+    ],
+)
+def test_a_strangers_puzzle_is_read_or_refused_at_once(text):
+    began = time.process_time()
+    for read in (read_acrostic, read_cryptogram, read_drop):
+        read(text)
+    assert time.process_time() - began < 2
 
 
 def test_crosswords_and_acrostics_are_read_as_they_are_printed():

@@ -117,6 +117,16 @@ def test_too_little_memory_is_a_crash_and_never_a_hang():
     assert asyncio.run(story())["status"] == "crashed"
 
 
+def test_memory_is_counted_beyond_what_the_solvers_take_to_load():
+    async def story():
+        worker = Worker(limit_seconds=20, memory_megabytes=64)
+        reply = await worker.run({"program": to_json(parse("int a[20] in 1..20\ncon alldifferent(a)"))})
+        await worker.close()
+        return reply
+
+    assert asyncio.run(story())["status"] == "not_unique"
+
+
 def test_close_kills_a_solver_at_work():
     async def story():
         worker = Worker(limit_seconds=60, memory_megabytes=1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -70,6 +71,20 @@ def test_a_text_without_a_program_or_with_a_vast_one_has_no_structure():
     assert structure_stated("int a[600] in 1..2\ncon a[1] > 1\n") is None
     assert structure_stated("int a in 1..2\n" + "con a > 1\n" * 20_000) is None
     assert structure_stated("int a in 1..2\ncon a > 1\n").variables == 1
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        "a + b" + " + 1" * 4_000 + " > 0", "a + b + c" + " + 1" * 4_000 + " > 0",
+        f"table((a, b), {', '.join(['(99, 9)'] * 9_000)})", "g[a] + " * 500 + "b > 0", "alldifferent(g, a, b, c)",
+    ],
+    ids=["two", "three", "table", "element", "pairs"],
+)  # fmt: skip
+def test_a_large_constraint_is_not_tried_case_by_case(constraint):
+    started = time.process_time()
+    structure_stated(f"int a, b in 0..63\nint c in 0..3\nint g[500] in 0..9\ncon {constraint}\n")
+    assert time.process_time() - started < 8
 
 
 def asked(pools, texts, arms=None, reference="r"):

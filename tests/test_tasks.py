@@ -16,6 +16,8 @@ from trueup.solvers import sudoku
 from trueup.tasks import build_prompt, build_strata, calls, csp, gym, jsonl, read_task
 from trueup.tasks.call_schema import call_schema
 from trueup.tasks.gym import REFUSED
+from trueup.tasks.power_flow import power_flow
+from trueup.tasks.quadratic import quadratic
 from trueup.verifiers import constraint, exact, function_call, json_schema, number
 
 NAMES = {
@@ -353,6 +355,8 @@ def test_constrain_holds_every_attempt_to_the_grammar(tmp_path):
         ('source = "jsonl:rows.jsonl"\n[[stratum]]\nname = "s"\nsource = "csp:sudoku4"', "two strata are called 's'"),
         ('source = "jsonl:rows.jsonl"\n[[stratum]]\nsource = "csp:sudoku4"', "without a name"),
         ('source = "none:x"', "unknown source 'none'"),
+        ('source = "csp: "', "source is 'csp: '; write KIND:NAME"),
+        ('source = "jsonl:rows.jsonl"\nverifier = " "', "unknown verifier ''"),
     ],
 )
 def test_a_bad_stratum_is_one_clear_line(tmp_path, stratum, what):
@@ -361,6 +365,20 @@ def test_a_bad_stratum_is_one_clear_line(tmp_path, stratum, what):
         build_strata(read_task(tmp_path), names=NAMES.get)
     assert what in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        (csp, "unknown csp family ''"),
+        (gym, "unknown gym dataset ''"),
+        (power_flow, "write a number first, as power_flow:3"),
+        (quadratic, "write a number first, as quadratic:3"),
+    ],
+)
+def test_a_source_of_nothing_says_what_to_write(source, what):
+    with pytest.raises((BadInput, Unavailable), match=f"{what}|reasoning-gym is not installed"):
+        source(" ", stratum="s")
 
 
 def test_a_stratum_without_items_is_bad_input(tmp_path):

@@ -32,7 +32,7 @@ from trueup.verifiers import gym as gym_verifier
 END_OF = {"solved": DECIDED, "unreadable": UNREADABLE, "unsatisfiable": UNSATISFIABLE, "not_unique": NOT_UNIQUE}
 DATASETS = (
     "mini_sudoku", "sudoku", "n_queens", "futoshiki", "kakurasu", "survo", "graph_color", "zebra_puzzles",
-    "cryptarithm",
+    "cryptarithm", "knights_knaves",
 )  # fmt: skip
 AMOUNT, STORED_AMOUNT = 20, 20
 

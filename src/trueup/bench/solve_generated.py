@@ -4,20 +4,22 @@ Every family that `csp:FAMILY` makes, and two that grow. A row of ours: from a p
 worker, with the proof that it is the only one; `bare` is CP-SAT alone on the same models, built before the clock
 starts, first solution and proof; `overhead_ms` the median of what lies between, reading, writing and building. A row of
 a peer: from its form of a program to its first solution, in its own process, without reading a statement or a proof of
-uniqueness; `n` is smaller where two problems in a row took more than ten seconds.
+uniqueness; `n` is smaller where two problems in a row took more than ten seconds. `ratio` is our median divided by the
+other's, on the same problems.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from trueup.bench.bare import LIMIT_SECONDS, bare, beside, figures
 from trueup.bench.peers.install import install
 from trueup.bench.peers.puzzle_form import form_of
-from trueup.bench.peers.puzzle_peers import PUZZLE_PEERS, PuzzlePeer, ask_puzzle_peer
+from trueup.bench.peers.puzzle_peers import PUZZLE_PEERS, PeerSolution, PuzzlePeer, ask_puzzle_peer
 from trueup.core.csp import Program, parse
 from trueup.core.errors import BadInput
 from trueup.core.puzzles.families import Values
@@ -71,9 +73,10 @@ def solve_generated(*, peers: bool = True) -> Iterator[dict[str, Json]]:
     """A row per kind of puzzle, and one per peer that can express it."""
     for words in (*ONCE, *GROWING):
         case = _case(words, GROWING_AMOUNT if words in GROWING else AMOUNT)
-        yield asyncio.run(_own(case))
+        row, seconds = asyncio.run(_own(case))
+        yield row
         for peer in PUZZLE_PEERS if peers else ():
-            yield _of_peer(peer, case)
+            yield _of_peer(peer, case, seconds)
 
 
 def _case(words: str, amount: int) -> Case:
@@ -83,7 +86,8 @@ def _case(words: str, amount: int) -> Case:
     return Case(words, problems, programs, tuple(one.puzzle.answer for one in made))
 
 
-async def _own(case: Case) -> dict[str, Json]:
+async def _own(case: Case) -> tuple[dict[str, Json], Sequence[float]]:
+    """The row, and the seconds of each."""
     solver = solver_of(limit_seconds=LIMIT_SECONDS)
     bare(case.programs[0])
     try:
@@ -95,7 +99,7 @@ async def _own(case: Case) -> dict[str, Json]:
     finally:
         await solver.close()
     exact, decided, seconds, alone = zip(*told, strict=True)
-    return {"family": f"csp:{case.words}", **figures(exact, decided, seconds), **beside(seconds, alone)}
+    return {"family": f"csp:{case.words}", **figures(exact, decided, seconds), **beside(seconds, alone)}, seconds
 
 
 async def _timed(solver: StatedSolver, case: Case, place: int) -> tuple[bool, bool, float]:
@@ -106,7 +110,7 @@ async def _timed(solver: StatedSolver, case: Case, place: int) -> tuple[bool, bo
     return case.is_right(place, solution.text), solution.status == "solved", seconds
 
 
-def _of_peer(peer: PuzzlePeer, case: Case) -> dict[str, Json]:
+def _of_peer(peer: PuzzlePeer, case: Case, own: Sequence[float]) -> dict[str, Json]:
     names = {"system": f"{peer.peer.name} {peer.peer.version}", "family": f"csp:{case.words}"}
     try:
         forms = [form_of(program) for program in case.programs]
@@ -114,8 +118,13 @@ def _of_peer(peer: PuzzlePeer, case: Case) -> dict[str, Json]:
         return names | {"n": 0, "note": f"cannot be put to it: {error}"}
     if forms[0]["objective"] and not peer.optimises:
         return names | {"n": 0, "note": "cannot be put to it: it has no objective"}
-    found = ask_puzzle_peer(peer, install(peer.peer), forms)
+    return names | _told(case, ask_puzzle_peer(peer, install(peer.peer), forms), own)
+
+
+def _told(case: Case, found: Sequence[PeerSolution], own: Sequence[float]) -> dict[str, Json]:
+    """The figures of what a peer found, beside our seconds on the same problems."""
     texts = ["" if one.values is None else say(one.values) for one, say in zip(found, case.answers, strict=False)]
     exact = [case.is_right(place, text) for place, text in enumerate(texts)]
     decided = [one.values is not None for one in found]
-    return names | figures(exact, decided, [one.seconds for one in found])
+    seconds = [one.seconds for one in found]
+    return figures(exact, decided, seconds) | {"ratio": median(own[: len(seconds)]) / median(seconds)}

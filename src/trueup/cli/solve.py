@@ -14,6 +14,7 @@ import typer
 from trueup.cli.formalise import formalise, json_of, print_formalised
 from trueup.cli.screen import screen
 from trueup.core.csp import Program, read_program
+from trueup.core.csp.program import ANSWER
 from trueup.core.errors import BadInput
 from trueup.solvers import program
 from trueup.solvers.backends import AUTO
@@ -42,7 +43,9 @@ LedgerFile = Annotated[
 ]
 Backend = Annotated[str, typer.Option(help="auto, cp-sat, highs, scipy or z3.")]
 Seconds = Annotated[float, typer.Option(help="Wall-clock limit.")]
-Memory = Annotated[int, typer.Option(help="Limit of address space in MB.")]
+Memory = Annotated[
+    int, typer.Option(help="Limit of address space in MB, beyond what the solvers take to load; z3 wants 64.")
+]
 Any_ = Annotated[bool, typer.Option("--any", help="Take the first solution; do not ask whether it is the only one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -117,7 +120,11 @@ def _text(file: Path) -> str:
 def _result(stated: Program, reply: dict[str, Any]) -> dict[str, Any]:
     """The reply with every value in the words of the program."""
     shown = {variable.name: variable for variable in stated.variables}
-    found = {key: reply[key] for key in ("status", "conflict", "objective", "reason", "seconds") if key in reply}
+    found = {
+        key: reply[key]
+        for key in ("status", "conflict", "objective", "only_answer", "reason", "seconds")
+        if key in reply
+    }
     for key in ("values", "other"):
         if key in reply:
             found[key] = {name: _value(shown[name], value) for name, value in reply[key].items()}
@@ -138,13 +145,15 @@ def _print(stated: Program, reply: dict[str, Any]) -> None:
     others = ", ".join(f"{name} = {variables[name].shown(value)}" for name, value in reply.get("other", {}).items())
     said = {
         "solved": "the least or greatest value" if stated.objective else "solved",
-        "not_unique": f"not the only solution: also {others}",
+        "not_unique": f"not the only {'best ' if stated.objective else ''}solution: also {others}",
         "unsatisfiable": _contradiction(reply.get("conflict", ())),
         "timeout": "not decided in time; give more --seconds",
         "undecided": reply.get("reason") or "no solution was found, which proves nothing",
     }[reply["status"]]
-    worth = f", objective {reply['objective']:.10g}" if "objective" in reply else ""
-    out.print(f"{said}{worth} ({reply['seconds']:.3f} s)", soft_wrap=True, highlight=False, markup=False)
+    best = reply.get("objective")
+    worth = "" if best is None else f", objective {best if isinstance(best, int) else format(best, '.10g')}"
+    only = f", with no other {ANSWER}" if reply.get("only_answer") else ""
+    out.print(f"{said}{worth}{only} ({reply['seconds']:.3f} s)", soft_wrap=True, highlight=False, markup=False)
 
 
 def _contradiction(clues: Sequence[str]) -> str:

@@ -33,8 +33,8 @@ def fit_settings(owner: str, maker: Maker, given: Mapping[str, Json]) -> dict[st
 
 
 def split_words(text: str) -> tuple[str, dict[str, str]]:
-    """`vote n=8` as the name and its settings, still as text."""
-    name, *words = text.split()
+    """`vote n=8` as the name, empty where there is none, and its settings, still as text."""
+    name, *words = text.split() or [""]
     pairs = {}
     for word in words:
         key, equals, value = word.partition("=")

@@ -26,7 +26,7 @@ from trueup.core.csp.read import FENCE
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Message, Problem, Solution
 from trueup.methods.formal import PLAINLY, SAY, request, task
-from trueup.methods.program_text import clue_of, labelled, mended, names_in, scope_of
+from trueup.methods.program_text import LONGEST, clue_of, labelled, mended, names_in, scope_of
 from trueup.methods.reread import put_behind
 from trueup.methods.revise import ask_again
 from trueup.methods.tally import favourite
@@ -86,7 +86,9 @@ def _settle(pen: Pen, written: Written, n: int, repairs: int, *, say: bool) -> F
 def _solve(pen: Pen, written: Written) -> Flow[Solution]:
     """What the solver says of a program; one that was cut may lack a clue, and is not to be decided."""
     if written.is_cut:
-        return Solution("unreadable", reason=f"it is cut at {pen.tokens} tokens; write a shorter one")
+        is_long = len(written.program) >= LONGEST.characters
+        most = f"{LONGEST.characters:,} characters" if is_long else f"{pen.tokens} tokens"
+        return Solution("unreadable", reason=f"it is cut at {most}; write a shorter one")
     solution = yield from ask_solver(replace(pen.problem, prompt=(Message("user", written.program),)))
     return solution
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 from trueup.core.csp.lexer import tokens
-from trueup.core.csp.limits import LIMITS
+from trueup.core.csp.limits import Limits
 from trueup.core.csp.parse import Draft, read_line
 from trueup.core.csp.read import FENCE, last_block
 from trueup.core.csp.scope import Scope
 from trueup.core.errors import BadInput
 
+LONGEST = Limits(characters=100_000, nodes=100_000)
+"""What is read of a writer's text in this process; a solver's takes more."""
 CUE = "Program:"
 NUMBERED = re.compile(r"^[ \t]*\(?(\d{1,3})[.):][ \t]+(\S.*)$", re.MULTILINE)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 CLUE_NUMBER = re.compile(r"(?:clue[ _-]*)?(\d+)", re.IGNORECASE)
 DECLARES = frozenset({"int", "float", "bool", "letter", "enum", "var", "lexicon", "minimize", "maximize"})
+DECLARATION = re.compile(rf"[ \t\r]*(?:{'|'.join(sorted(DECLARES))})\b")
+MISSES = 100
+"""Declarations that cannot be read, after which no more are tried."""
 
 
 def stated(text: str) -> str:
@@ -92,33 +99,43 @@ def _replaced(program: str, said: Sequence[str], names: Sequence[str]) -> str:
 
 def _further(program: str, reply: str) -> list[str]:
     """The constraints and declarations of a reply that the program has not."""
-    draft, own = _draft(program), frozenset(program.splitlines())
+    declared, own = _declared(program), frozenset(program.splitlines())
     return [
         line
         for line in reply.splitlines()
-        if line not in own and (clue_of(line) is not None or (line.split(" ")[0] in DECLARES and _takes(draft, line)))
+        if line not in own and (clue_of(line) is not None or (line.split(" ")[0] in DECLARES and declared.take(line)))
     ]
 
 
 def scope_of(program: str) -> Scope:
-    """The names that a program declares, as far as its lines can be read."""
-    return _draft(program).scope
+    """The names that a program declares, as far as its lines can be read; its constraints are passed over."""
+    return _declared(program).draft.scope
 
 
-def _draft(program: str) -> Draft:
-    draft = Draft(LIMITS)
+@dataclass(slots=True)
+class Declarations:
+    """What lines declare, and how many of them could not be read."""
+
+    draft: Draft = field(default_factory=partial(Draft, LONGEST))
+    misses: int = 0
+
+    def take(self, line: str) -> bool:
+        """Whether a line declares something that can be taken up, which it is then."""
+        if self.misses >= MISSES or DECLARATION.match(line) is None:
+            return False
+        try:
+            read_line(self.draft, line)
+        except BadInput:
+            self.misses += 1
+            return False
+        return True
+
+
+def _declared(program: str) -> Declarations:
+    declared = Declarations()
     for line in program.splitlines():
-        _takes(draft, line)
-    return draft
-
-
-def _takes(draft: Draft, line: str) -> bool:
-    """Whether a draft can take a line up, which it does then."""
-    try:
-        read_line(draft, line)
-    except BadInput:
-        return False
-    return True
+        declared.take(line)
+    return declared
 
 
 def names_in(scope: Scope) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from trueup.core.types import Attempt, Problem, Prompt, Sampling
 from trueup.methods.formal import APART, BY_CLUE, PLAINLY, REASON, task
 from trueup.methods.program_text import (
     CUE,
+    LONGEST,
     clue_of,
     clues_of,
     is_closed,
@@ -36,7 +37,7 @@ LINE_TOKENS = 96
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A program; `number` is its formalisation's, `is_cut` says that it ran into the limit of tokens.
+    """A program; `number` is its formalisation's, `is_cut` says that it ran into the limit of tokens or characters.
 
     `left_out` are clues that no readable line was written for.
     """
@@ -50,7 +51,13 @@ class Written:
     def of(cls, attempt: Attempt) -> Written:
         """What an attempt states."""
         is_cut = attempt.finish == "length" and not is_closed(attempt.text)
-        return cls(attempt.index, stated(attempt.text), is_cut)
+        return cls.within(attempt.index, stated(attempt.text), is_cut=is_cut)
+
+    @classmethod
+    def within(cls, number: int, program: str, *, is_cut: bool) -> Written:
+        """A program, cut where it is longer than what is read."""
+        most = LONGEST.characters
+        return cls(number, program[:most], is_cut or len(program) > most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +121,10 @@ def _write_lines(pen: Pen, wish: Prompt, number: int, numbers: range) -> Flow[Wr
     for draw in numbers:
         (attempt, *_) = yield from sample(begun, start=draw, sampling=sampling)
         program, is_cut = attempt.text.strip(), attempt.finish == "length"
-        if is_program(program) and not is_cut:
+        if is_program(program, LONGEST) and not is_cut:
             break
     else:
-        return Written(number, program, is_cut)
+        return Written.within(number, program, is_cut=is_cut)
     left_out: list[str] = []
     scope = scope_of(program)
     rules = condition_grammar(names_in(scope), scope.enums, tuple(scope.lexicons))
@@ -137,6 +144,6 @@ def _line(pen: Pen, wish: Prompt, program: str, clue: str, numbers: range, rules
         prompt = continued(wish, f"{FENCE}\n{program}\ncon")
         (attempt, *_) = yield from sample(prompt, start=draw, sampling=sampling)
         line = f"con {next(iter(attempt.text.strip().splitlines()), '')}"
-        if attempt.finish != "length" and clue_of(line) is not None and is_program(f"{program}\n{line}"):
+        if attempt.finish != "length" and is_program(f"{program}\n{line}", LONGEST) and clue_of(line) is not None:
             return f"{without_clue(line)} #{clue}"
     return ""

@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from trueup.solvers.decide import decide
@@ -19,10 +20,13 @@ from trueup.solvers.puzzle import solve_puzzle
 
 
 def main(memory_megabytes: int, limit_seconds: float) -> None:
-    """Answer jobs until the parent closes the pipe; past the memory limit this process dies, and only this one."""
+    """Answer jobs until the parent closes the pipe; past the memory limit this process dies, and only this one.
+
+    The limit is counted from the address space that its libraries take.
+    """
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a solver prints must not pass for a reply
-    limit_bytes = memory_megabytes << 20
+    limit_bytes = _loaded_bytes() + (memory_megabytes << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for line in sys.stdin:
@@ -30,6 +34,12 @@ def main(memory_megabytes: int, limit_seconds: float) -> None:
         job = json.loads(line)
         reply = _reply(job, limit_seconds)
         print(json.dumps(reply | {"seconds": time.process_time() - started}), file=replies, flush=True)
+
+
+def _loaded_bytes() -> int:
+    """The address space of this process; 0 on a system that does not tell."""
+    told = Path("/proc/self/statm")
+    return int(told.read_text().split()[0]) * resource.getpagesize() if told.exists() else 0
 
 
 def _reply(job: dict[str, Any], limit_seconds: float) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def smallest_conflict(names: Sequence[str], contradicts: Contradicts, has_time: 
     def needed(known: list[str], added: bool, suspects: list[str]) -> list[str]:
         if added and has_time() and contradicts(known):
             return []
-        if len(suspects) == 1 or not has_time():
+        if len(suspects) <= 1 or not has_time():
             return suspects
         half = len(suspects) // 2
         first, second = suspects[:half], suspects[half:]

@@ -12,29 +12,37 @@ from ortools.sat.python import cp_model
 
 from trueup.core.csp.program import BOOL, Const, Constraint, Expr, Node, Program, Ref
 from trueup.core.csp.values import named
+from trueup.core.errors import BadInput
+from trueup.solvers.backends import WORTHLESS
 from trueup.solvers.clock import Clock
 from trueup.solvers.conflict import smallest_conflict
 from trueup.solvers.cp_sat import CpSat
+from trueup.solvers.whole import hold_in_64_bits, in_whole_numbers
 
 FOUND = (cp_model.OPTIMAL, cp_model.FEASIBLE)
 Reply = dict[str, Any]
 
 
 def solve_finite(program: Program, limit_seconds: float, *, unique: bool = True) -> Reply:
-    """The status, the values of a solution, and what the status rests on; within so many seconds of wall clock."""
-    clock = Clock(limit_seconds)
+    """The status, the values of a solution, and what the status rests on; within so many seconds of wall clock.
+
+    Raises BadInput for an operation or a number that CP-SAT does not take.
+    """
+    clock, program = Clock(limit_seconds), in_whole_numbers(program)
+    hold_in_64_bits(program)
     model = _model(program, program.constraints)
     if program.objective is not None:
         model.optimise(program.objective.sense, program.objective.expr)
     found, solver = _run(model, clock)
     if found == cp_model.INFEASIBLE:
-        return {"status": "unsatisfiable", "conflict": _conflict(program, clock)}
+        return _without_solution(program, clock)
+    if found == cp_model.MODEL_INVALID:
+        raise BadInput(f"cp-sat does not take the program: {' '.join(model.model.validate().split())}")
     if found not in FOUND:
         return {"status": "timeout"}
     first = _values(model, solver)
     if program.objective is not None:
-        status = "solved" if found == cp_model.OPTIMAL else "timeout"
-        return {"status": status, "values": first, "objective": round(solver.objective_value)}
+        return {"status": "solved" if found == cp_model.OPTIMAL else "timeout", "values": first}
     if not unique:
         return {"status": "solved", "values": first}
     told = _told(program)
@@ -44,6 +52,17 @@ def solve_finite(program: Program, limit_seconds: float, *, unique: bool = True)
         other = _values(model, solver)
         return {"status": "not_unique", "values": first, "other": {n: v for n, v in other.items() if v != first[n]}}
     return {"status": "solved" if again == cp_model.INFEASIBLE else "timeout", "values": first}
+
+
+def _without_solution(program: Program, clock: Clock) -> Reply:
+    """The constraints in conflict; where there are none, that the objective has no value."""
+    if program.objective is not None:
+        found, _ = _run(_model(program, program.constraints), clock)
+        if found in FOUND:
+            return {"status": "undecided", "reason": WORTHLESS}
+        if found != cp_model.INFEASIBLE:
+            return {"status": "timeout"}
+    return {"status": "unsatisfiable", "conflict": _conflict(program, clock)}
 
 
 def _told(program: Program) -> set[str]:

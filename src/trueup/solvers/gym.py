@@ -12,6 +12,7 @@ from trueup.core.csp.write import write
 from trueup.core.grid import stated_grid
 from trueup.core.types import Problem, Solution, last_asked
 from trueup.solvers.gym_grids import Posed, Values, colouring, futoshiki, kakurasu, queens, survo
+from trueup.solvers.gym_knights import knights
 from trueup.solvers.gym_words import cryptarithm, zebra
 from trueup.solvers.sudoku import cell_name, program_of
 from trueup.solvers.worker import Worker, open_worker, solver_version
@@ -31,7 +32,7 @@ def posed_sudoku(text: str) -> Posed | None:
 
 
 READERS: tuple[Callable[[str], Posed | None], ...] = (
-    zebra, cryptarithm, queens, futoshiki, kakurasu, survo, colouring, posed_sudoku,
+    zebra, cryptarithm, queens, futoshiki, kakurasu, survo, colouring, knights, posed_sudoku,
 )  # fmt: skip
 
 

@@ -71,7 +71,9 @@ def linear_form(expr: Expr) -> Form | None:
 
 
 def rows_of(program: Program) -> list[Row] | None:
-    """All constraints as rows; None where one is not linear."""
+    """All constraints as rows; None where one is not linear, or a variable skips values between its bounds."""
+    if any(variable.values and len(variable.values) <= variable.high - variable.low for variable in program.variables):
+        return None
     found: list[Row] = []
     wholes = {variable.name for variable in program.variables if variable.kind != FLOAT}
     for constraint in program.constraints:
@@ -105,7 +107,7 @@ def solve_linear(program: Program, rows: list[Row], limit_seconds: float, *, uni
     if result.status != 0:
         return {"status": "timeout"} | ({} if is_strict else {"values": values})
     if program.objective is not None:
-        return {"status": "solved", "values": values, "objective": _objective_at(program, values)}
+        return {"status": "solved", "values": values}
     another = _another(program, rows, values, clock) if unique else {}
     if unique and is_narrow and not another:
         return {"status": "undecided", "values": values, "reason": NARROW}
@@ -218,13 +220,6 @@ def _milp(program: Program, rows: list[Row], clock: Clock, cost: Any, *, room: f
         constraints=constraints,
         options={"time_limit": max(clock.left, LEAST_SECONDS), "mip_rel_gap": 0.0},
     )
-
-
-def _objective_at(program: Program, values: Mapping[str, float]) -> float:
-    assert program.objective is not None
-    form = linear_form(program.objective.expr)
-    assert form is not None
-    return form[1] + sum(coefficient * values[name] for name, coefficient in form[0].items())
 
 
 def _row(expr: Expr, name: str, wholes: set[str]) -> Row | None:

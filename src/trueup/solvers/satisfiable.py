@@ -15,7 +15,7 @@ from trueup.core.csp import Const, Constraint, Limits, Node, Program, Ref, parse
 from trueup.core.csp.program import nodes
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.puzzles.families import Puzzle, stated
-from trueup.core.puzzles.network import Network, network_of, search
+from trueup.core.puzzles.network import Effort, Network, network_of, search
 from trueup.core.types import Problem, last_asked
 from trueup.solvers.backends import CP_SAT
 from trueup.solvers.beginnings import READERS, Begun, begun_answer, begun_values
@@ -24,11 +24,11 @@ from trueup.solvers.worker import open_worker
 
 DECISIONS = 500
 WIDEST, MOST = 64, 600
-MOST_CASES = 500_000
-"""Pairs of variables times pairs of values, that are tied in this process."""
 """The values of a variable and the variables that a search in this process takes on."""
+MOST_CASES, MOST_STEPS = 500_000, 2_000_000
+"""Pairs of variables times pairs of values that are tied in this process, and steps of trying them."""
 KEPT = 256
-LIMITS = Limits(characters=100_000, variables=2_000, constraints=5_000, nodes=100_000)
+LIMITS = Limits(characters=100_000, variables=2_000, constraints=5_000, nodes=100_000, table_cells=2_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _network(program: Program) -> Network | None:
     if len(widths) > MOST or max(widths) >= WIDEST or _pairs(program) * (max(widths) + 1) ** 2 > MOST_CASES:
         return None
     try:
-        return network_of(program)
+        return network_of(program, Effort(MOST_STEPS))
     except BadInput:
         return None
 

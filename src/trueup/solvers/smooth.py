@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -147,8 +148,8 @@ def _best(smooth: Smooth, objective: Objective, clock: Clock) -> dict[str, Any]:
     is_proved = False
     for start in _starts(smooth):
         x, has_ended = _descended(loose, objective.expr, sign, _feasible(smooth, start))
-        if loose.violation(x) <= TOLERANCE:
-            worth = sign * _at(smooth, objective.expr, x)
+        worth = sign * _at(smooth, objective.expr, x)
+        if loose.violation(x) <= TOLERANCE and not isnan(worth):
             best = (worth, x) if best is None or worth < best[0] else best
         is_proved = best is not None and settles and has_ended
         if is_proved or not clock.left:
@@ -157,14 +158,15 @@ def _best(smooth: Smooth, objective: Objective, clock: Clock) -> dict[str, Any]:
         return {"status": "undecided" if clock.left else "timeout"}
     if (smooth.above(best[1])[0] < TOLERANCE - ROOM)[smooth.is_strict].any():
         return {"status": "undecided", "reason": UNREACHED}
-    found = {"values": smooth.named(best[1]), "objective": sign * best[0]}
+    found = {"values": smooth.named(best[1])}
     return {"status": "solved", **found} if is_proved else {"status": "undecided", **found, "reason": LOCAL}
 
 
 def _split(program: Program) -> Smooth:
     whole = next((variable.name for variable in program.variables if variable.kind != FLOAT), None)
     if whole is not None:
-        raise BadInput(f"{whole!r} is no fraction, and the program is not linear; declare it as float or use z3")
+        why = "is no fraction, and the program is not linear or skips values"
+        raise BadInput(f"{whole!r} {why}; declare it as float or use z3")
     zeros: list[Expr] = []
     floors: list[tuple[Expr, bool]] = []
     for constraint in program.constraints:
@@ -214,7 +216,7 @@ def _feasible(smooth: Smooth, start: Vector) -> Vector:
         )
     except ValueError:  # the values overflow here; another start may do
         return start
-    return np.asarray(found.x)
+    return np.clip(found.x, smooth.low, smooth.high)
 
 
 def _descended(smooth: Smooth, expr: Expr, sign: float, start: Vector) -> tuple[Vector, bool]:
@@ -238,7 +240,7 @@ def _descended(smooth: Smooth, expr: Expr, sign: float, start: Vector) -> tuple[
         worth, start, jac=True, method="SLSQP", bounds=bounds, constraints=constraints,
         options={"maxiter": 300, "ftol": 1e-12},
     )  # fmt: skip
-    return np.asarray(found.x), bool(found.success)
+    return np.clip(found.x, smooth.low, smooth.high), bool(found.success)
 
 
 def _at(smooth: Smooth, expr: Expr, x: Vector) -> float:

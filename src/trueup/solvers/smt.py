@@ -1,23 +1,47 @@
 """Solves logic over fractions and whole numbers by Z3, through its API.
 
 Runs in the child process only. Z3's own text parser is never given anything: it reads and writes files on command.
-Polynomials are exact; sine, cosine, exponentials and logarithms are not taken. A place outside of `element` breaks the
-constraint that it stands in, wherever it stands there.
+Polynomials are exact; sine, cosine, exponentials and logarithms are not taken. A place outside of `element`, a division
+by zero or a root of what is below it breaks the constraint that it stands in, wherever it stands there. A best value is
+called one when a second query finds none better: Z3's own word for it is at times wrong.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
-from trueup.core.csp.operators import OPERATORS, TRUTH
-from trueup.core.csp.program import BOOL, FLOAT, MAXIMIZE, Const, Expr, Node, Program, Ref, Table
+from trueup.core.csp.operators import EXACT_POWER
+from trueup.core.csp.program import MAXIMIZE, Const, Expr, Node, Objective, Program, nodes
 from trueup.core.csp.values import named
-from trueup.core.errors import BadInput, Unavailable
-from trueup.solvers.backends import UNREACHED
+from trueup.core.errors import Unavailable
+from trueup.solvers.backends import UNREACHED, WORTHLESS
+from trueup.solvers.clock import Clock
+from trueup.solvers.conflict import smallest_conflict
+from trueup.solvers.smt_terms import DIGITS, Terms
 
 MILLISECONDS = 1000
-DIGITS = 12
+REFUSED = frozenset({"sqrt", "sin", "cos", "exp", "log"})
+GAVE_UP = "z3 could not decide the program; choose another back-end"
+UNPROVED = "z3 could not tell whether the solution that it found is the only one; take any"
+UNCONFIRMED = "z3 found no best value that a second query confirms; choose another back-end"
+
+
+def is_taken(program: Program) -> bool:
+    """Whether Z3 has all operations of a program, and may come to an end with them."""
+    goal = () if program.objective is None else (program.objective.expr,)
+    every = (*(constraint.expr for constraint in program.constraints), *goal)
+    return not any(_is_refused(one) for expr in every for one in nodes(expr))
+
+
+def _is_refused(expr: Expr) -> bool:
+    match expr:
+        case Node("^", (_, exponent)):
+            return not (isinstance(exponent, Const) and abs(exponent.value) <= EXACT_POWER)
+        case Node(op, _):
+            return op in REFUSED
+        case _:
+            return False
 
 
 def solve_smt(program: Program, limit_seconds: float, *, unique: bool = True) -> dict[str, Any]:
@@ -28,188 +52,126 @@ def solve_smt(program: Program, limit_seconds: float, *, unique: bool = True) ->
     try:
         import z3
     except ImportError:
-        raise Unavailable("the back-end z3 wants the package z3-solver; pip install 'trueup[smt]'") from None
-    solver = z3.Optimize() if program.objective is not None else z3.Solver()
-    solver.set("timeout", round(limit_seconds * MILLISECONDS))
-    terms = Terms(z3, program)
-    for variable in program.variables:
-        solver.add(*terms.domain(variable))
-    names = _post(solver, program, terms)
-    goal = None
-    if program.objective is not None:
-        sense = solver.maximize if program.objective.sense == MAXIMIZE else solver.minimize
-        goal = sense(terms.number(program.objective.expr))
-        solver.add(*terms.inside())
-    found = solver.check(*names)
+        raise Unavailable(
+            "the program wants the back-end z3, whose package is not installed; pip install 'trueup[smt]'"
+        ) from None
+    search = Search(z3, program, limit_seconds)
+    found = search.check(*search.names)
     if found == z3.unsat:
-        return {"status": "unsatisfiable", "conflict": [names[core] for core in solver.unsat_core()]}
+        return {"status": "unsatisfiable", "conflict": search.conflict()}
     if found != z3.sat:
-        return {"status": "timeout"}
-    model = solver.model()
-    values = {v.name: terms.read(model.eval(terms.vars[v.name], model_completion=True), v) for v in program.variables}
-    if goal is not None and not _is_number(goal.value()):
-        return {"status": "undecided", "reason": UNREACHED}
-    if goal is not None:
-        return {"status": "solved", "values": values, "objective": _number(goal.value())}
-    return {"status": "solved", "values": values} | (_another(solver, names, terms, program, values) if unique else {})
+        return search.unknown()
+    if program.objective is not None:
+        return search.best(program.objective)
+    return search.another() if unique else {"status": "solved", "values": search.values(search.solver.model())}
 
 
-def _another(
-    solver: Any, names: dict[Any, str], terms: Terms, program: Program, values: dict[str, int | float]
-) -> dict[str, Any]:
-    """What a second solution adds to a reply: nothing where it is proved that there is none."""
-    model = solver.model()
-    solver.add(terms.z3.Or([var != model.eval(var, model_completion=True) for var in terms.vars.values()]))
-    found = solver.check(*names)
-    if found == terms.z3.unsat:
-        return {}
-    if found != terms.z3.sat:
-        return {"status": "timeout"}
-    other = solver.model()
-    read = {v.name: terms.read(other.eval(terms.vars[v.name], model_completion=True), v) for v in program.variables}
-    return {"status": "not_unique", "other": {name: value for name, value in read.items() if value != values[name]}}
+class Search:
+    """A program before Z3, its constraints each behind a switch."""
 
+    def __init__(self, z3: Any, program: Program, limit_seconds: float) -> None:
+        """Post the domains and the constraints, and start the clock."""
+        self.z3, self.clock, self.solver, self.terms = z3, Clock(limit_seconds), z3.Solver(), Terms(z3, program)
+        self._variables = program.variables
+        self.names: dict[Any, str] = {}
+        for variable in program.variables:
+            self.solver.add(*self.terms.domain(variable))
+        for i, constraint in enumerate(program.constraints):
+            switch = z3.Bool(f"constraint {i}")
+            holds = self.terms.truth(constraint.expr)
+            self.solver.add(z3.Implies(switch, z3.And(holds, *self.terms.inside())))
+            self.names[switch] = named(constraint)
 
-def _post(solver: Any, program: Program, terms: Terms) -> dict[Any, str]:
-    """Add the constraints, each behind a switch, and name the switches."""
-    names = {}
-    for i, constraint in enumerate(program.constraints):
-        switch = terms.z3.Bool(f"constraint {i}")
-        holds = terms.truth(constraint.expr)
-        solver.add(terms.z3.Implies(switch, terms.z3.And(holds, *terms.inside())))
-        names[switch] = named(constraint)
-    return names
+    def check(self, *switches: Any, by: Any = None) -> Any:
+        """Whether what is posted holds together with these, in the time that is left."""
+        solver = self.solver if by is None else by
+        solver.set("timeout", max(1, round(self.clock.left * MILLISECONDS)))
+        return solver.check(*switches)
 
-
-class Terms:
-    """A program's variables and expressions as Z3's."""
-
-    def __init__(self, z3: Any, program: Program) -> None:
-        """Make the variables."""
-        self.z3 = z3
-        make = {BOOL: z3.Bool, FLOAT: z3.Real}
-        self.vars = {variable.name: make.get(variable.kind, z3.Int)(variable.name) for variable in program.variables}
-        self._inside: list[Any] = []
-
-    def inside(self) -> list[Any]:
-        """That the places of every `element` since the last call name one of its cells."""
-        found, self._inside = self._inside, []
+    def holds(self, *further: Any) -> Any:
+        """Whether a solution has this, too."""
+        self.solver.push()
+        self.solver.add(*further)
+        found = self.check(*self.names)
+        self.solver.pop()
         return found
 
-    def domain(self, variable: Any) -> list[Any]:
-        """What keeps a variable within its bounds."""
-        if variable.kind == BOOL:
-            return []
-        var = self.vars[variable.name]
-        if variable.values:
-            return [self.z3.Or([var == value for value in variable.values])]
-        return [var >= variable.low, var <= variable.high]
+    def unknown(self, said: str = GAVE_UP, *, by: Any = None) -> dict[str, Any]:
+        """The reply where Z3 does not know; it says so and why."""
+        reason = (self.solver if by is None else by).reason_unknown()
+        if not self.clock.left or reason in ("timeout", "canceled"):
+            return {"status": "timeout"}
+        return {"status": "undecided", "reason": f"{said} (its reason: {reason})"}
 
-    def truth(self, expr: Expr) -> Any:
-        """An expression that holds or does not."""
-        z3 = self.z3
-        match expr:
-            case Ref(name):
-                return self.vars[name]
-            case Node("and" | "or" as op, args):
-                return (z3.And if op == "and" else z3.Or)([self.truth(arg) for arg in args])
-            case Node("not", (a,)):
-                return z3.Not(self.truth(a))
-            case Node("implies", (a, b)):
-                return z3.Implies(self.truth(a), self.truth(b))
-            case Node("iff", (a, b)):
-                return self.truth(a) == self.truth(b)
-            case Table(columns, rows):
-                cells = [self.number(column) for column in columns]
-                return z3.Or([z3.And([c == value for c, value in zip(cells, row, strict=True)]) for row in rows])
-            case Node(op, args):
-                return self._compared(op, [self.number(arg) for arg in args])
-        raise AssertionError(expr)
+    def conflict(self) -> list[str]:
+        """The names of constraints that contradict each other, none of which can be left out."""
+        core = {self.names[switch] for switch in self.solver.unsat_core()}
 
-    def number(self, expr: Expr) -> Any:
-        """An expression that comes to a number."""
-        match expr:
-            case Const(value, _):
-                return self.z3.RealVal(repr(value)) if isinstance(value, float) else self.z3.IntVal(value)
-            case Ref(name) if not self.z3.is_bool(self.vars[name]):
-                return self.vars[name]
-            case Node("count", args):
-                return self.z3.Sum([self.z3.If(self.truth(arg), 1, 0) for arg in args])
-            case Node(op, args) if OPERATORS[op].gives != TRUTH:
-                return self._calculated(op, [self.number(arg) for arg in args])
-            case _:
-                return self.z3.If(self.truth(expr), 1, 0)
+        def contradicts(kept: Sequence[str]) -> bool:
+            return bool(self.check(*(one for one, name in self.names.items() if name in kept)) == self.z3.unsat)
 
-    def read(self, value: Any, variable: Any) -> int | float:
-        """A variable's value in a model."""
-        if variable.kind == BOOL:
-            return int(self.z3.is_true(value))
-        number = _number(value)
-        return number if variable.kind == FLOAT else round(number)
+        suspects = [name for name in dict.fromkeys(self.names.values()) if name in core]
+        return smallest_conflict(suspects, contradicts, lambda: self.clock.left > 0)
 
-    def _compared(self, op: str, x: list[Any]) -> Any:
-        z3 = self.z3
-        match op:
-            case "==":
-                return x[0] == x[1]
-            case "!=":
-                return x[0] != x[1]
-            case "<":
-                return x[0] < x[1]
-            case "<=":
-                return x[0] <= x[1]
-            case ">":
-                return x[0] > x[1]
-            case ">=":
-                return x[0] >= x[1]
-            case "alldifferent":
-                return z3.Distinct(x)
-            case "increasing":
-                return z3.And([a < b for a, b in pairwise(x)])
-            case "adjacent":
-                return z3.Or(x[0] - x[1] == 1, x[1] - x[0] == 1)
-            case "oneof":
-                return z3.Or([x[0] == other for other in x[1:]])
-        raise AssertionError(op)
+    def values(self, model: Any) -> dict[str, int | float]:
+        """The value of each variable in a model."""
+        of = self.terms
+        return {v.name: of.read(model.eval(of.vars[v.name], model_completion=True), v) for v in self._variables}
 
-    def _calculated(self, op: str, x: list[Any]) -> Any:
-        z3 = self.z3
-        match op:
-            case "+" | "sum":
-                return z3.Sum(x)
-            case "-":
-                return x[0] - x[1]
-            case "neg":
-                return -x[0]
-            case "*":
-                return x[0] * x[1]
-            case "/":
-                return z3.ToReal(x[0]) / x[1] if z3.is_int(x[0]) else x[0] / x[1]
-            case "^":
-                return x[0] ** x[1]
-            case "abs":
-                return z3.If(x[0] >= 0, x[0], -x[0])
-            case "min" | "max":
-                best = x[0]
-                for other in x[1:]:
-                    best = z3.If(other < best if op == "min" else other > best, other, best)
-                return best
-            case "element":
-                self._inside.append(z3.Or([x[0] == i for i in range(1, len(x))]))
-                cell = x[-1]
-                for i in range(len(x) - 2, 0, -1):
-                    cell = z3.If(x[0] == i, x[i], cell)
-                return cell
-        raise BadInput(f"{op!r} is not taken by z3; the back-end scipy takes it over fractions")
+    def another(self) -> dict[str, Any]:
+        """The reply for the solution that was found: whether there is a second one."""
+        model = self.solver.model()
+        first = self.values(model)
+        apart = [self._apart(var, model.eval(var, model_completion=True)) for var in self.terms.vars.values()]
+        self.solver.add(self.z3.Or(apart))
+        found = self.check(*self.names)
+        if found == self.z3.unsat:
+            return {"status": "solved", "values": first}
+        if found != self.z3.sat:
+            return {"values": first} | self.unknown(UNPROVED)
+        other = self.values(self.solver.model())
+        differing = {name: value for name, value in other.items() if value != first[name]}
+        return {"status": "not_unique", "values": first, "other": differing}
 
+    def best(self, objective: Objective) -> dict[str, Any]:
+        """The solution with the least or greatest value of an objective."""
+        goal, is_greatest = self.terms.number(objective.expr), objective.sense == MAXIMIZE
+        self.solver.add(*self.names, *self.terms.inside())
+        found = self.check()
+        if found != self.z3.sat:
+            return self.unknown() if found != self.z3.unsat else {"status": "undecided", "reason": WORTHLESS}
+        optimiser = self.z3.Optimize()
+        optimiser.add(*self.solver.assertions())
+        bound = (optimiser.maximize if is_greatest else optimiser.minimize)(goal)
+        if self.check(by=optimiser) != self.z3.sat:
+            return self.unknown(by=optimiser)
+        low, high = self._around(optimiser.model().eval(goal, model_completion=True))
+        better = self.holds(goal > high if is_greatest else goal < low)
+        if better == self.z3.unsat:
+            return {"status": "solved", "values": self.values(optimiser.model())}
+        if better == self.z3.sat and self._is_approached(goal, bound, 1 if is_greatest else -1):
+            return {"status": "undecided", "reason": UNREACHED}
+        return {"status": "undecided", "reason": UNCONFIRMED} if self.clock.left else {"status": "timeout"}
 
-def _is_number(value: Any) -> bool:
-    """Whether Z3 names a number; a bound that is approached and not reached it writes with an epsilon."""
-    return any(hasattr(value, way) for way in ("approx", "as_fraction", "as_long"))
+    def _is_approached(self, goal: Any, bound: Any, sign: int) -> bool:
+        """Whether an objective comes close to a bound that it never reaches, upwards for a sign of 1."""
+        infinite, limit, _ = bound.upper_values()
+        near = self.z3.Q(1, 10**DIGITS)
+        return bool(
+            self.z3.is_rational_value(limit)
+            and str(infinite) == "0"
+            and self.holds(sign * (goal - limit) >= 0) == self.z3.unsat
+            and self.holds(sign * (goal - limit) > -near) == self.z3.sat
+        )
 
+    def _apart(self, var: Any, value: Any) -> Any:
+        """That a variable has another value."""
+        low, high = self._around(value)
+        return var != value if low is high else self.z3.Or(var < low, var > high)
 
-def _number(value: Any) -> float:
-    """A number of Z3's, an irrational one to twelve digits."""
-    if hasattr(value, "approx"):
-        value = value.approx(DIGITS)
-    return float(value.as_fraction()) if hasattr(value, "as_fraction") else float(value.as_long())
+    def _around(self, value: Any) -> tuple[Any, Any]:
+        """Bounds of a value: itself, or for an irrational one what lies close to it."""
+        if not hasattr(value, "approx"):
+            return value, value
+        near, middle = self.z3.Q(1, 10**DIGITS), value.approx(2 * DIGITS)
+        return middle - near, middle + near

@@ -90,7 +90,7 @@ def _parts(spec: StratumSpec, names: Names) -> dict[str, Any]:
 
 def _csp_verifier(argument: str) -> str:
     """The rules of a generated puzzle's own family."""
-    family = argument.split(" ", 1)[0].rstrip("0123456789")
+    family = split_words(argument)[0].rstrip("0123456789")
     return f"constraint family={family}"
 
 

@@ -107,7 +107,7 @@ def _stratum(row: Any, sets: Mapping[str, Mapping[str, Json]], file: Path) -> St
     given = {key: _typed(value, STRATUM_KEYS.get(key, (str,))) for key, value in sets.get(name, {}).items()}
     recipe = _known({**row, **given}, STRATUM_KEYS, where, "key of [[stratum]]")
     kind, colon, argument = str(recipe.get("source", "")).partition(":")
-    if not colon or not argument:
+    if not colon or not argument.strip():
         raise BadInput(f"{where}: source is {recipe.get('source')!r}; write KIND:NAME, such as jsonl:items.jsonl")
     _check_values(recipe, where)
     if kind in FILE_SOURCES:

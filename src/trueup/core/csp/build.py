@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trueup.core.csp.program import Const, Expr, Node, Ref, Table
-from trueup.core.csp.scope import LETTER, LETTERS, Scope
-from trueup.core.errors import BadInput, UnknownName
+from trueup.core.csp.scope import LETTER, Scope
+from trueup.core.errors import BadInput
 
 
 def spells(scope: Scope, lexicon: str, letters: Sequence[Expr]) -> Table:
     """The letters make one of a lexicon's words of their number."""
-    if lexicon not in scope.lexicons:
-        raise UnknownName("lexicon", lexicon, scope.lexicons)
+    rows = scope.words(lexicon, len(letters))
     odd = next((one for one in letters if not _is_letter(scope, one)), None)
     if odd is not None:
         raise BadInput("spells takes variables declared as letter, behind the lexicon's name")
-    words = [word for word in scope.lexicons[lexicon] if len(word) == len(letters)]
-    return Table(tuple(letters), tuple(tuple(map(LETTERS.index, word)) for word in dict.fromkeys(words)))
+    return Table(tuple(letters), rows)
 
 
 def table(columns: Sequence[Expr], rows: Sequence[Sequence[Expr]]) -> Table:
@@ -30,13 +28,16 @@ def table(columns: Sequence[Expr], rows: Sequence[Sequence[Expr]]) -> Table:
 
 def element(scope: Scope, name: str, places: Sequence[Expr]) -> Node:
     """A cell whose places are expressions: the one at the number that they come to, row after row."""
-    sizes = [len(scope.along(name, axis)) for axis in range(len(places))]
-    cells = scope.cells(name, [range(1, size + 1) for size in sizes])
-    place: Expr = places[0]
+    sizes, place = scope.sizes(name, len(places)), places[0]
     for size, further in zip(sizes[1:], places[1:], strict=True):
         before = Node("*", (Node("-", (place, Const(1))), Const(size)))
         place = Node("sum", (before, further))
-    return Node("element", (place, *cells))
+    return Node("element", (place, *scope.all_cells(name)))
+
+
+def negated(expr: Expr) -> Expr:
+    """An expression with the other sign; a number is one still."""
+    return Const(-expr.value) if isinstance(expr, Const) and not expr.enum else Node("neg", (expr,))
 
 
 def truth(value: bool) -> Node:

@@ -82,7 +82,7 @@ def _sum(reader: Reader, left: Expr) -> Expr:
         terms.append((sign, read_expression(reader, OPERATORS[sign].power)))
     if len(terms) == 1:
         return Node(terms[0][0], (left, terms[0][1]))
-    return build.total([left, *(one if sign == "+" else Node("neg", (one,)) for sign, one in terms)])
+    return build.total([left, *(one if sign == "+" else build.negated(one) for sign, one in terms)])
 
 
 def _comparison(reader: Reader, left: Expr) -> Expr:
@@ -104,8 +104,7 @@ def _operand(reader: Reader) -> Expr:
         reader.want(")")
         return inner
     if reader.skip("-"):
-        inner = read_expression(reader, NEG)
-        return Const(-inner.value) if isinstance(inner, Const) and not inner.enum else Node("neg", (inner,))
+        return build.negated(read_expression(reader, NEG))
     if reader.skip("not"):
         return Node("not", (read_expression(reader, NOT),))
     if token.sort in ("name", "quoted"):

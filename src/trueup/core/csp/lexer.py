@@ -1,4 +1,7 @@
-"""A line of the language as words and marks, each with its column."""
+"""A line of the language as words and marks, each with its column.
+
+A quote in a quoted name is written twice.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ PATTERN = re.compile(
     r"""[ \t\r]*(?:
     (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
     |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
-    |"(?P<quoted>[^"\n]*)"
+    |"(?P<quoted>(?:[^"\n]|"")*)"
     |(?P<clue>\#.*)
     |(?P<mark><->|->|\.\.|==|!=|<=|>=|[-+*/^<>=()\[\]{},:.])
     )""",
@@ -38,7 +41,8 @@ def tokens(line: str) -> list[Token]:
         if match.start() != place:
             break
         sort, place = match.lastgroup or "", match.end()
-        found.append(Token(sort, match[sort], match.start(sort) + (sort != "quoted")))
+        text = match[sort].replace('""', '"') if sort == "quoted" else match[sort]
+        found.append(Token(sort, text, match.start(sort) + (sort != "quoted")))
     rest = line[place:].lstrip(BLANKS)
     if rest:
         raise BadInput(f"column {len(line) - len(rest) + 1}: {rest[0]!r} does not belong here")

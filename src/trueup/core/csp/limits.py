@@ -9,16 +9,21 @@ from trueup.core.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most of everything: how deep brackets nest, how high an expression's tree is, all operations and operands."""
+    """The most of everything in a program.
+
+    `depth` is how deep brackets nest, `height` how high an expression's tree is, `nodes` are all its operations
+    and operands.
+    """
 
     characters: int = 1_000_000
+    name_characters: int = 200
     variables: int = 10_000
     constraints: int = 20_000
     nodes: int = 500_000
     depth: int = 50
     height: int = 150
     span: int = 1_000_000_000
-    table_cells: int = 2_000_000
+    table_cells: int = 10_000_000
 
     def hold(self, what: str, amount: int) -> None:
         """Raise BadInput where there is more of something than is allowed."""

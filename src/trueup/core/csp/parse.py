@@ -8,8 +8,9 @@
     con alldifferent(grid[1,*])
     minimize a + 2 * b
 
-A line that begins with # is a remark; behind a constraint # names its clue. Nothing is ever run or evaluated as a
-language of somebody else's, and everything is bounded by `Limits`.
+A line that begins with # is a remark; behind a constraint # names its clue. A constraint that has an undefined part
+does not hold, wherever in it that stands: with i == 4, `con i == 4 or g[i] == 2` fails for a `g` of 3 cells. Nothing is
+ever run or evaluated as a language of somebody else's, and everything is bounded by `Limits`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.program import FLOAT, INT, MAXIMIZE, MINIMIZE, Constraint, Expr, Objective, Program, Variable
 from trueup.core.csp.reader import Reader, placed, read_number
 from trueup.core.csp.scope import LETTER, Domain, Scope, bool_domain, range_domain, set_domain
-from trueup.core.csp.types import SenselessError, size_of, size_of_truth
+from trueup.core.csp.types import Meter, SenselessError, verify, verify_truth
 from trueup.core.errors import BadInput
 
 DIGITS = 9
@@ -37,7 +38,7 @@ class Draft:
         self.scope = Scope(limits)
         self.constraints: list[Constraint] = []
         self.objective: Objective | None = None
-        self.nodes = 0
+        self.meter = Meter(limits)
 
     def program(self) -> Program:
         """The program so far."""
@@ -83,7 +84,7 @@ def read_line(draft: Draft, line: str, number_: int = 0) -> None:
 
 def _constraint(draft: Draft, reader: Reader, word: str, number_: int) -> None:
     reader.hold("constraints", len(draft.constraints) + 1)
-    expr = _sensible(draft, reader, size_of_truth)
+    expr = _sensible(draft, reader, verify_truth)
     clue = reader.take().text[1:].strip() if reader.here.sort == "clue" else ""
     draft.constraints.append(Constraint(expr, clue, number_))
 
@@ -91,16 +92,15 @@ def _constraint(draft: Draft, reader: Reader, word: str, number_: int) -> None:
 def _objective(draft: Draft, reader: Reader, word: str, number_: int) -> None:
     if draft.objective is not None:
         raise BadInput("there is an objective already; a program has one")
-    draft.objective = Objective(word, _sensible(draft, reader, size_of))
+    draft.objective = Objective(word, _sensible(draft, reader, verify))
 
 
-def _sensible(draft: Draft, reader: Reader, size: Callable[[Expr, Mapping[str, Variable], Limits], int]) -> Expr:
+def _sensible(draft: Draft, reader: Reader, check: Callable[[Expr, Mapping[str, Variable], Meter], object]) -> Expr:
     """An expression that makes sense, within the limits."""
     column = reader.here.column
     expr = read_expression(reader)
     try:
-        draft.nodes += size(expr, draft.scope.variables, draft.scope.limits)
-        draft.scope.limits.hold("nodes", draft.nodes)
+        check(expr, draft.scope.variables, draft.meter)
     except SenselessError as error:
         _, at = reader.columns.get(id(error.expr), (expr, column))
         raise placed(error, at) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
@@ -13,6 +13,7 @@ from trueup.core.errors import BadInput, UnknownName
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LETTER = "letter"
+Rows = tuple[tuple[int, ...], ...]
 RESERVED = frozenset(
     {"and", "or", "not", "implies", "iff", "true", "false", "in", "con", "int", "bool", "float", "enum", "lexicon",
      "letter", "var", "minimize", "maximize"}
@@ -39,16 +40,24 @@ class Scope:
     arrays: dict[str, tuple[int, ...]] = field(default_factory=dict)
     enums: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lexicons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _cells: dict[str, list[Ref]] = field(default_factory=dict)
+    _numbers: dict[str, dict[str, int]] = field(default_factory=lambda: {LETTER: _numbered(LETTERS)})
+    _owners: dict[str, list[str]] = field(default_factory=dict)
+    _words: dict[tuple[str, int], Rows] = field(default_factory=dict)
+    _has_letters: bool = False
+    _named: int = 0
+    """How many cells of arrays expressions have named so far."""
 
     def declare(self, name: str, sizes: Sequence[int], domain: Domain) -> None:
         """A variable, or with sizes an array of them."""
         self._claim(name)
         self.limits.hold("variables", len(self.variables) + prod(sizes))
         labels = self._labels_of(domain.enum)
+        self._has_letters |= domain.enum == LETTER
         if sizes:
             self.arrays[name] = tuple(sizes)
-        for place in product(*(range(1, size + 1) for size in sizes)):
-            full = cell(name, place) if sizes else name
+            self._cells[name] = [Ref(cell(name, place)) for place in _places(sizes)]
+        for full in [one.name for one in self._cells[name]] if sizes else [name]:
             if full in self.variables:
                 raise BadInput(f"{full!r} is declared twice; choose another name for one of them")
             self.variables[full] = Variable(
@@ -60,7 +69,11 @@ class Scope:
         self._claim(name)
         if len(labels) < 1 or len(set(labels)) < len(labels):
             raise BadInput(f"enum {name!r} needs at least one label, and each only once")
+        self.limits.hold("name_characters", max(map(len, labels)))
+        for label in labels:
+            self._owners.setdefault(label, []).append(name)
         self.enums[name] = tuple(labels)
+        self._numbers[name] = _numbered(labels)
 
     def list_words(self, name: str, words: Sequence[str]) -> None:
         """A lexicon; words are taken in capital letters."""
@@ -86,36 +99,56 @@ class Scope:
             raise BadInput(
                 f"{name!r} is an array; say which cell, as in {name}[{','.join('1' * len(self.arrays[name]))}]"
             )
-        owners = [enum for enum, labels in self.enums.items() if name in labels]
+        owners = self._owners.get(name, [])
         if len(owners) > 1:
             raise BadInput(f"{name!r} is a label of {' and of '.join(owners)}; write {owners[0]}.{name}")
         if owners:
             return self.label(owners[0], name)
-        if len(name) == 1 and name.upper() in LETTERS and any(v.enum == LETTER for v in self.variables.values()):
+        if len(name) == 1 and name.upper() in LETTERS and self._has_letters:
             return Const(LETTERS.index(name.upper()), LETTER)
         raise UnknownName("name", name, [*self.variables, *self.arrays, *(x for xs in self.enums.values() for x in xs)])
 
     def label(self, enum: str, label: str) -> Const:
         """A label of an enumeration that is named with it."""
         labels = self._labels_of(enum)
-        if label not in labels:
+        number = self._numbers.get(enum, {}).get(label)
+        if number is None:
             raise UnknownName(f"label of {enum}", label, labels)
-        return Const(labels.index(label), enum)
+        return Const(number, enum)
 
     def cells(self, name: str, places: Sequence[Sequence[int]]) -> list[Ref]:
-        """The cells of an array at all combinations of places, the last place fastest."""
-        sizes = self._sizes(name)
-        if len(places) != len(sizes):
-            raise BadInput(f"{name!r} has {len(sizes)} dimensions, not {len(places)}")
-        for place, size in zip(places, sizes, strict=True):
+        """The cells of an array at all combinations of places, the last place fastest.
+
+        Raises BadInput for places outside, and where a program has named more cells than it may have operands.
+        """
+        for place, size in zip(places, self.sizes(name, len(places)), strict=True):
             outside = next((i for i in place if not 1 <= i <= size), None)
             if outside is not None:
                 raise BadInput(f"{name!r} has places 1 to {size}, not {outside}")
+        self._count(prod(map(len, places)))
         return [Ref(cell(name, place)) for place in product(*places)]
 
     def all_cells(self, name: str) -> list[Ref]:
         """Every cell of an array."""
-        return self.cells(name, [range(1, size + 1) for size in self._sizes(name)])
+        self._sizes(name)
+        self._count(len(self._cells[name]))
+        return self._cells[name]
+
+    def sizes(self, name: str, dimensions: int) -> tuple[int, ...]:
+        """The sizes of an array that has so many dimensions."""
+        sizes = self._sizes(name)
+        if len(sizes) != dimensions:
+            raise BadInput(f"{name!r} has {len(sizes)} dimensions, not {dimensions}")
+        return sizes
+
+    def words(self, lexicon: str, length: int) -> Rows:
+        """A lexicon's words of a length, each as the numbers of its letters."""
+        if lexicon not in self.lexicons:
+            raise UnknownName("lexicon", lexicon, self.lexicons)
+        if (lexicon, length) not in self._words:
+            words = dict.fromkeys(word for word in self.lexicons[lexicon] if len(word) == length)
+            self._words[lexicon, length] = tuple(tuple(map(LETTERS.index, word)) for word in words)
+        return self._words[lexicon, length]
 
     def along(self, name: str, axis: int) -> range:
         """All places of an array along one of its dimensions."""
@@ -123,6 +156,10 @@ class Scope:
         if axis >= len(sizes):
             raise BadInput(f"{name!r} has {len(sizes)} dimensions; one place too many is given")
         return range(1, sizes[axis] + 1)
+
+    def _count(self, cells: int) -> None:
+        self._named += cells
+        self.limits.hold("nodes", self._named)
 
     def _sizes(self, name: str) -> tuple[int, ...]:
         if name not in self.arrays:
@@ -137,10 +174,19 @@ class Scope:
         return self.enums[enum]
 
     def _claim(self, name: str) -> None:
+        self.limits.hold("name_characters", len(name))
         if name in RESERVED:
             raise BadInput(f"{name!r} is a word of the language; choose another name")
         if any(name in names for names in (self.variables, self.arrays, self.enums, self.lexicons)):
             raise BadInput(f"{name!r} is declared twice; choose another name for one of them")
+
+
+def _numbered(labels: Sequence[str]) -> dict[str, int]:
+    return {label: number for number, label in enumerate(labels)}
+
+
+def _places(sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    return product(*(range(1, size + 1) for size in sizes))
 
 
 def cell(name: str, place: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.operators import NUMBER, OPERATORS, TRUTH
-from trueup.core.csp.program import BOOL, Const, Expr, Node, Program, Ref, Table, Variable
+from trueup.core.csp.program import BOOL, Const, Expr, Node, Program, Ref, Table, Variable, children
 from trueup.core.errors import BadInput, UnknownName
 
 MATCHED = frozenset({"==", "!=", "<", ">", "<=", ">=", "alldifferent", "increasing", "adjacent", "oneof"})
@@ -54,6 +54,37 @@ def kind_of(expr: Expr, variables: Mapping[str, Variable]) -> Kind:
     return _kind_of_table(expr) if isinstance(expr, Table) else _kind_of_node(expr, kinds)
 
 
+@dataclass(slots=True)
+class Meter:
+    """How large a program has become; it stays within its limits."""
+
+    limits: Limits = LIMITS
+    nodes: int = 0
+    table_cells: int = 0
+
+    def add(self, expr: Expr) -> None:
+        """Count an expression in, level by level, however high it is.
+
+        Raises BadInput as soon as there is more than is allowed.
+        """
+        self.nodes, level, tall = self.nodes + 1, [expr], 0
+        while level:
+            tall, below = tall + 1, list[Expr]()
+            for one in level:
+                if parts := children(one):
+                    below += parts
+                    self._count(one, len(parts))
+            level = below
+        self.limits.hold("height", tall)
+
+    def _count(self, one: Expr, parts: int) -> None:
+        self.nodes += parts
+        self.limits.hold("nodes", self.nodes)
+        if isinstance(one, Table):
+            self.table_cells += len(one.rows) * parts
+            self.limits.hold("table_cells", self.table_cells)
+
+
 def verified(program: Program, limits: Limits = LIMITS) -> Program:
     """The program, if it is within the limits and every expression makes sense.
 
@@ -62,59 +93,34 @@ def verified(program: Program, limits: Limits = LIMITS) -> Program:
     limits.hold("variables", len(program.variables))
     limits.hold("constraints", len(program.constraints))
     variables = {variable.name: variable for variable in program.variables}
-    total = 0
+    meter = Meter(limits)
     for i, constraint in enumerate(program.constraints):
         try:
-            total += size_of_truth(constraint.expr, variables, limits)
-            limits.hold("nodes", total)
+            verify_truth(constraint.expr, variables, meter)
         except BadInput as error:
             where = f"line {constraint.line}" if constraint.line else f"constraints[{i}]"
             raise BadInput(f"{where}: {error}") from None
     if program.objective is not None:
         try:
-            limits.hold("nodes", total + size_of(program.objective.expr, variables, limits))
+            verify(program.objective.expr, variables, meter)
         except BadInput as error:
             raise BadInput(f"objective: {error}") from None
     return program
 
 
-def size_of_truth(expr: Expr, variables: Mapping[str, Variable], limits: Limits) -> int:
-    """The size of an expression that makes sense as a constraint.
-
-    Raises BadInput where it does not, or exceeds the limits.
-    """
-    size = _measured(expr, limits)
-    if kind_of(expr, variables).base != TRUTH:
+def verify_truth(expr: Expr, variables: Mapping[str, Variable], meter: Meter) -> None:
+    """Raise BadInput for an expression that makes no sense as a constraint, or is one too many for the limits."""
+    if verify(expr, variables, meter).base != TRUTH:
         raise BadInput("this is a number, not something that holds or does not; compare it with something")
-    return size
 
 
-def size_of(expr: Expr, variables: Mapping[str, Variable], limits: Limits) -> int:
-    """The operations and operands of an expression that makes sense.
+def verify(expr: Expr, variables: Mapping[str, Variable], meter: Meter) -> Kind:
+    """The kind of an expression.
 
-    Raises BadInput where it does not, or exceeds the limits.
+    Raises BadInput for one that makes no sense, or is one too many for the limits.
     """
-    size = _measured(expr, limits)
-    kind_of(expr, variables)
-    return size
-
-
-def _measured(expr: Expr, limits: Limits) -> int:
-    """The operations and operands of an expression, which is walked level by level, however high it is."""
-    level, tall, count, cells = [expr], 0, 0, 0
-    while level:
-        tall, count = tall + 1, count + len(level)
-        below: list[Expr] = []
-        for one in level:
-            if isinstance(one, Node):
-                below += one.args
-            elif isinstance(one, Table):
-                below += one.columns
-                cells += len(one.rows) * len(one.columns)
-        level = below
-    limits.hold("height", tall)
-    limits.hold("table_cells", cells)
-    return count
+    meter.add(expr)
+    return kind_of(expr, variables)
 
 
 def _kind_of_table(table: Table) -> Kind:

@@ -15,17 +15,31 @@ Interval = tuple[Number, Number]
 WIDEST = 2**53
 
 
+class _UndefinedError(Exception):
+    """A part of an expression comes to no number."""
+
+
 def value_of(expr: Expr, values: Assignment) -> Number:
-    """What an expression comes to; a truth is 0 or 1, and what is undefined is nan."""
+    """What an expression comes to; a truth is 0 or 1, and what has an undefined part anywhere is nan."""
+    try:
+        return _defined(expr, values)
+    except _UndefinedError:
+        return math.nan
+
+
+def _defined(expr: Expr, values: Assignment) -> Number:
     match expr:
         case Const(value, _):
             return value
         case Ref(name):
             return values[name]
         case Table(columns, rows):
-            return int(tuple(value_of(column, values) for column in columns) in rows)
+            return int(tuple(_defined(column, values) for column in columns) in rows)
         case Node(op, args):
-            return OPERATORS[op].apply([value_of(arg, values) for arg in args])
+            value = OPERATORS[op].apply([_defined(arg, values) for arg in args])
+            if value != value:
+                raise _UndefinedError
+            return value
 
 
 def holds(constraint: Constraint, values: Assignment) -> bool:
@@ -72,10 +86,11 @@ def interval_of(expr: Expr, variables: Mapping[str, Variable]) -> Interval:
             if OPERATORS[op].gives == TRUTH:
                 return 0, 1
             low, high = _interval(op, [interval_of(arg, variables) for arg in args])
-            if math.isinf(high):
-                raise BadInput(f"{op!r} gives fractions; declare its variables as float")
-            if max(abs(low), abs(high)) > WIDEST:
-                raise BadInput(f"{op!r} can come to {high:.3g}; give its variables smaller bounds")
+            if not -math.inf < low <= high < math.inf:
+                wrong = "has an exponent that is not from 1 to 8" if op == "^" else "gives fractions"
+                raise BadInput(f"{op!r} {wrong}; declare its variables as float")
+            if not -WIDEST <= low <= high <= WIDEST:
+                raise BadInput(f"{op!r} can come to more than {WIDEST:,}; give its variables smaller bounds")
             return low, high
 
 
@@ -106,6 +121,8 @@ def _interval(op: str, args: Sequence[Interval]) -> Interval:
 
 def _corners(op: str, args: Sequence[Interval]) -> Interval:
     found = [OPERATORS[op].apply(pair) for pair in product(*args)]
+    if any(value != value for value in found):
+        return -math.inf, math.inf
     if op == "^" and args[0][0] <= 0 <= args[0][1]:
         found.append(0)
     return min(found), max(found)

@@ -18,10 +18,11 @@ array's name alone, are as many arguments. What a key says that is not known her
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trueup.core.csp import build
+from trueup.core.csp.json_values import line_at, number_at, object_at, of_kind, placed_at, shortened
 from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.program import (
     BOOL,
@@ -38,13 +39,11 @@ from trueup.core.csp.program import (
     Ref,
     Table,
 )  # fmt: skip
-from trueup.core.csp.reader import LARGEST
 from trueup.core.csp.scope import LETTER, Domain, Scope, bool_domain, range_domain, set_domain
 from trueup.core.csp.types import verified
-from trueup.core.errors import BadInput, UnknownName
+from trueup.core.errors import BadInput
 from trueup.core.types import Json
 
-SHOWN_CHARS = 60
 PROGRAM = ("variables", "enums", "lexicons", "constraints", "objective")
 BOUNDS = {BOOL: (), INT: ("low", "high"), FLOAT: ("low", "high")}
 """What a variable of each type says beside its name and sizes; others take no bounds."""
@@ -55,17 +54,15 @@ def from_json(value: Json, limits: Limits = LIMITS) -> Program:
 
     Raises BadInput, saying where, for what it may not hold or what exceeds the limits.
     """
-    table = _object(value, "the program", PROGRAM)
+    table = object_at(value, "the program", PROGRAM)
     scope = Scope(limits)
-    for name, labels in _lists(table, "enums"):
-        scope.enumerate(name, labels)
-    for name, words in _lists(table, "lexicons"):
-        scope.list_words(name, words)
-    for i, row in enumerate(_is(list, table.get("variables", []), "variables")):
+    _list(table, "enums", scope.enumerate)
+    _list(table, "lexicons", scope.list_words)
+    for i, row in enumerate(of_kind(list, table.get("variables", []), "variables")):
         _declare(scope, row, f"variables[{i}]")
     if not scope.variables:
         raise BadInput("variables: there are none; give at least one")
-    rows = _is(list, table.get("constraints", []), "constraints")
+    rows = of_kind(list, table.get("constraints", []), "constraints")
     limits.hold("constraints", len(rows))
     constraints = tuple(_constraint(scope, row, f"constraints[{i}]") for i, row in enumerate(rows))
     objective = _objective(scope, table["objective"]) if table.get("objective") is not None else None
@@ -114,25 +111,30 @@ def _written(expr: Expr, labels: Mapping[str, Sequence[str]]) -> Json:
             return [op, *(_written(arg, labels) for arg in args)]
 
 
-def _lists(table: Mapping[str, Json], part: str) -> Iterator[tuple[str, list[str]]]:
-    """The names in a part of the program, each with its texts."""
-    for name, texts in _is(dict, table.get(part, {}), part).items():
-        where = f"{part}.{name}"
-        yield name, [_is(str, text, where) for text in _is(list, texts, where)]
+def _list(table: Mapping[str, Json], part: str, take: Callable[[str, Sequence[str]], None]) -> None:
+    """The names in a part of the program, each with its texts, taken up."""
+    for name, texts in of_kind(dict, table.get(part, {}), part).items():
+        where = f"{part}.{line_at(name, part)}"
+        found = [line_at(of_kind(str, text, where), where) for text in of_kind(list, texts, where)]
+        try:
+            take(name, found)
+        except BadInput as error:
+            raise placed_at(error, where) from None
 
 
 def _declare(scope: Scope, row: Json, where: str) -> None:
-    row = _is(dict, row, where)
-    name, kind = _is(str, row.get("name"), f"{where}.name"), _is(str, row.get("type"), f"{where}.type")
+    row = of_kind(dict, row, where)
+    name = line_at(of_kind(str, row.get("name"), f"{where}.name"), f"{where}.name")
+    kind = of_kind(str, row.get("type"), f"{where}.type")
     bounds = ("values",) if kind == INT and "values" in row else BOUNDS.get(kind, ())
-    _object(row, where, ("name", "type", "size", *bounds))
-    sizes = [_is(int, size, f"{where}.size") for size in _is(list, row.get("size", []), f"{where}.size")]
+    object_at(row, where, ("name", "type", "size", *bounds))
+    sizes = [of_kind(int, size, f"{where}.size") for size in of_kind(list, row.get("size", []), f"{where}.size")]
     if not all(size > 0 for size in sizes):
-        raise BadInput(f"{where}.size is {_short(sizes)}; a size is at least 1")
+        raise BadInput(f"{where}.size is {shortened(sizes)}; a size is at least 1")
     try:
         scope.declare(name, sizes, _domain(scope, row, kind, where))
     except BadInput as error:
-        raise error if str(error).startswith(where) else BadInput(f"{where}: {error}") from None
+        raise placed_at(error, where) from None
 
 
 def _domain(scope: Scope, row: Mapping[str, Json], kind: str, where: str) -> Domain:
@@ -141,23 +143,24 @@ def _domain(scope: Scope, row: Mapping[str, Json], kind: str, where: str) -> Dom
     if kind not in (INT, FLOAT):
         return scope.domain_of(kind)
     if "values" in row:
-        values = _is(list, row["values"], f"{where}.values")
-        return set_domain([_is(int, value, f"{where}.values") for value in values], scope.limits)
-    low, high = _number(row.get("low"), f"{where}.low"), _number(row.get("high"), f"{where}.high")
+        values = of_kind(list, row["values"], f"{where}.values")
+        return set_domain([of_kind(int, value, f"{where}.values") for value in values], scope.limits)
+    low, high = number_at(row.get("low"), f"{where}.low"), number_at(row.get("high"), f"{where}.high")
     return range_domain(kind, low, high, scope.limits)
 
 
 def _constraint(scope: Scope, row: Json, where: str) -> Constraint:
-    row = _object(row, where, ("expr", "clue", "line"))
+    row = object_at(row, where, ("expr", "clue", "line"))
     clue = row.get("clue", "")
     if isinstance(clue, bool) or not isinstance(clue, str | int):
-        raise BadInput(f"{where}.clue is {_short(clue)}; write a text or a whole number")
-    line = _is(int, row.get("line", 0), f"{where}.line")
-    return Constraint(_expr(scope, row.get("expr"), f"{where}.expr", 1), str(clue), line)
+        raise BadInput(f"{where}.clue is {shortened(clue)}; write a text or a whole number")
+    line = of_kind(int, row.get("line", 0), f"{where}.line")
+    clue = line_at(str(clue), f"{where}.clue")
+    return Constraint(_expr(scope, row.get("expr"), f"{where}.expr", 1), clue.strip(), line)
 
 
 def _objective(scope: Scope, row: Json) -> Objective:
-    row = _object(row, "objective", ("sense", "expr"))
+    row = object_at(row, "objective", ("sense", "expr"))
     if row.get("sense") not in (MINIMIZE, MAXIMIZE):
         raise BadInput(f"objective.sense is {row.get('sense')!r}; write {MINIMIZE} or {MAXIMIZE}")
     return Objective(row["sense"], _expr(scope, row.get("expr"), "objective.expr", 1))
@@ -175,14 +178,24 @@ def _expr(scope: Scope, value: Json, where: str, depth: int) -> Expr:
 
 
 def _several(scope: Scope, value: Json, where: str, depth: int) -> list[Expr]:
-    """An argument: an expression, or all cells of an array or of a slice."""
+    """An argument: an expression, or all cells of an array or of a slice.
+
+    Raises BadInput, saying where, for what is neither.
+    """
+    try:
+        return _meant(scope, value, where, depth)
+    except BadInput as error:
+        raise placed_at(error, where) from None
+
+
+def _meant(scope: Scope, value: Json, where: str, depth: int) -> list[Expr]:
     scope.limits.hold("depth", depth)
     if isinstance(value, str):
         return [*scope.all_cells(value)] if value in scope.arrays else [Ref(value)]
     if isinstance(value, bool):
         return [build.truth(value)]
     if not isinstance(value, list):
-        return [Const(_number(value, where))]
+        return [Const(number_at(value, where))]
     if not value or not isinstance(value[0], str):
         raise BadInput(f"{where}: a list begins with the name of an operation, not {value[:1]!r}")
     op, args = value[0], value[1:]
@@ -200,9 +213,10 @@ def _operation(scope: Scope, op: str, args: Sequence[Json], where: str, depth: i
         return _table(scope, args, where, depth)
     if op == "spells":
         return build.spells(
-            scope, _is(str, next(iter(args), None), f"{where}[1]"), _args(scope, args[1:], where, depth, 2)
+            scope, of_kind(str, next(iter(args), None), f"{where}[1]"), _args(scope, args[1:], where, depth, 2)
         )
-    return Node(op, tuple(_args(scope, args, where, depth, 1)))
+    found = _args(scope, args, where, depth, 1)
+    return build.negated(found[0]) if op == "neg" and len(found) == 1 else Node(op, tuple(found))
 
 
 def _args(scope: Scope, args: Sequence[Json], where: str, depth: int, first: int) -> list[Expr]:
@@ -211,7 +225,7 @@ def _args(scope: Scope, args: Sequence[Json], where: str, depth: int, first: int
 
 def _cells(scope: Scope, args: Sequence[Json], where: str, depth: int) -> list[Expr]:
     """The cells of an array at places, of which those that are not numbers choose one cell."""
-    name = _is(str, next(iter(args), None), f"{where}[1]")
+    name = of_kind(str, next(iter(args), None), f"{where}[1]")
     places = [_place(scope, name, i, arg, f"{where}[{i + 2}]", depth + 1) for i, arg in enumerate(args[1:])]
     named = [place for place in places if isinstance(place, range)]
     if len(named) == len(places):
@@ -227,7 +241,7 @@ def _place(scope: Scope, name: str, axis: int, value: Json, where: str, depth: i
     if isinstance(value, list) and value[:1] == [".."]:
         if len(value) != 3:
             raise BadInput(f'{where}: a range of cells is written ["..", FIRST, LAST]')
-        return range(_is(int, value[1], where), _is(int, value[2], where) + 1)
+        return range(of_kind(int, value[1], where), of_kind(int, value[2], where) + 1)
     if isinstance(value, int) and not isinstance(value, bool):
         return range(value, value + 1)
     return _expr(scope, value, where, depth)
@@ -236,42 +250,9 @@ def _place(scope: Scope, name: str, axis: int, value: Json, where: str, depth: i
 def _table(scope: Scope, args: Sequence[Json], where: str, depth: int) -> Table:
     if len(args) != 2:
         raise BadInput(f'{where}: a table is written ["table", [COLUMN, ...], [[NUMBER, ...], ...]]')
-    columns = _is(list, args[0], f"{where}[1]")
-    rows = [_is(list, row, f"{where}[2]") for row in _is(list, args[1], f"{where}[2]")]
+    columns = of_kind(list, args[0], f"{where}[1]")
+    rows = [of_kind(list, row, f"{where}[2]") for row in of_kind(list, args[1], f"{where}[2]")]
     return Table(
         tuple(_args(scope, columns, f"{where}[1]", depth, 0)),
-        tuple(tuple(_is(int, number, f"{where}[2]") for number in row) for row in rows),
+        tuple(tuple(of_kind(int, number, f"{where}[2]") for number in row) for row in rows),
     )
-
-
-def _number(value: Json, where: str) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-        raise BadInput(f"{where} is {_short(value)}; write a number of at most {LARGEST:,}")
-    number: int | float = value
-    return number
-
-
-def _is(kind: type, value: Json, where: str) -> Any:
-    names = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise BadInput(f"{where} is {_short(value)}; write {names[kind]}")
-    return value
-
-
-def _object(value: Json, where: str, keys: Sequence[str]) -> dict[str, Json]:
-    """An object that says nothing but this.
-
-    Raises BadInput for another value, UnknownName for a key that is not one of these.
-    """
-    found: dict[str, Json] = _is(dict, value, where)
-    odd = next((key for key in found if key not in keys), None)
-    if odd is not None:
-        raise UnknownName(f"key of {where}", odd, keys)
-    return found
-
-
-def _short(value: Json) -> str:
-    shown = (
-        repr(value) if not isinstance(value, int) or isinstance(value, bool) or abs(value) <= LARGEST else "too large"
-    )
-    return shown if len(shown) <= SHOWN_CHARS else f"{shown[:SHOWN_CHARS]}..."

@@ -6,8 +6,9 @@ Variables of arrays are written one by one, their names in quotes, since by then
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from trueup.core.csp.expressions import NEG
 from trueup.core.csp.operators import OPERATORS
 from trueup.core.csp.program import BOOL, Const, Expr, Node, Program, Ref, Table, Variable
 from trueup.core.csp.scope import LETTER, RESERVED
@@ -31,26 +32,32 @@ def write(program: Program) -> str:
 
 def quoted(name: str) -> str:
     """A name as it may stand in a line."""
-    return name if NAME.fullmatch(name) and name not in RESERVED and name not in OPERATORS else f'"{name}"'
+    if NAME.fullmatch(name) and name not in RESERVED and name not in OPERATORS:
+        return name
+    return '"' + name.replace('"', '""') + '"'
 
 
 def write_expression(expr: Expr, labels: Mapping[str, Sequence[str]], power: int = 0) -> str:
     """An expression, in brackets where it binds looser than what is around it."""
     match expr:
         case Const(value, enum):
-            if enum == LETTER:
-                return labels[enum][int(value)]
+            if enum in labels:
+                name = enum if enum == LETTER else quoted(enum)
+                return f"{name}.{quoted(labels[enum][int(value)])}"
             # A label of an enumeration that no variable takes is compared with its like alone: its number will do.
-            return f"{quoted(enum)}.{quoted(labels[enum][int(value)])}" if enum in labels else _number(value)
+            return f"({value!r})" if value < 0 and power >= NEG else repr(value)
         case Ref(name):
             return quoted(name)
         case Table(columns, rows):
-            head = ", ".join(write_expression(column, labels) for column in columns)
-            body = ", ".join(f"({', '.join(map(str, row))})" for row in rows)
-            return f"table(({head}), {body})"
+            head = [write_expression(column, labels) for column in columns]
+            return f"table({', '.join(_listed(row) for row in (head, *(map(str, row) for row in rows)))})"
         case Node(op, args):
             text, binds = _operation(op, args, labels)
             return f"({text})" if binds <= power else text
+
+
+def _listed(row: Iterable[str]) -> str:
+    return f"({', '.join(row)})"
 
 
 def _operation(op: str, args: Sequence[Expr], labels: Mapping[str, Sequence[str]]) -> tuple[str, int]:
@@ -72,8 +79,4 @@ def _declared(variable: Variable) -> str:
         return f"bool {name}"
     if variable.values:
         return f"int {name} in {{{', '.join(map(str, variable.values))}}}"
-    return f"{variable.kind} {name} in {_number(variable.low)}..{_number(variable.high)}"
-
-
-def _number(value: int | float) -> str:
-    return str(value) if isinstance(value, int) else repr(value)
+    return f"{variable.kind} {name} in {variable.low!r}..{variable.high!r}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-CLUE = re.compile(r"^([A-Z]+)\n((?:\d+ ?)+)\n(.+)$", re.MULTILINE)
-COUNTS = re.compile(r"\s*\((\d+) words?, (\d+) letters?\)\s*$")
+CLUE = re.compile(r"^([A-Z]+)\n(\d{1,4}(?: \d{1,4})*) ?\n(.+)$", re.MULTILINE)
+COUNTS = re.compile(r"\((\d{1,4}) words?, (\d{1,4}) letters?\)\s*$")
+CELL = re.compile(r"\d{1,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def read_acrostic(text: str) -> Acrostic | None:
     if not found or not has_clues:
         return None
     words = tuple(
-        tuple(int(cell) if cell.isdecimal() else cell for cell in word.split())
+        tuple(int(cell) if CELL.fullmatch(cell) else cell for cell in word.split())
         for word in " ".join(puzzle.split()).split("#")
         if word.strip()
     )
@@ -49,5 +50,5 @@ def read_acrostic(text: str) -> Acrostic | None:
 
 def _clue(name: str, cells: str, text: str) -> AcrosticClue:
     counts = COUNTS.search(text)
-    words = int(counts[1]) if counts else 1
-    return AcrosticClue(name, tuple(map(int, cells.split())), COUNTS.sub("", text), words)
+    said, words = (text[: counts.start()].rstrip(), int(counts[1])) if counts else (text, 1)
+    return AcrosticClue(name, tuple(map(int, cells.split())), said, words)

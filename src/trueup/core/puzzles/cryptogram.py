@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-STATED = re.compile(r"decipher the cryptogram:\n(.*?)\n— ([^\n]*)", re.DOTALL)
+STATED = re.compile(r"decipher the cryptogram:\n(.{0,5000}?)\n— ([^\n]*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

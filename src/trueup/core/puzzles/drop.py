@@ -6,8 +6,8 @@ import ast
 import re
 from dataclasses import dataclass
 
-COLUMN = re.compile(r"^Column (\d+): ([A-Z](?: [A-Z])*)\s*$", re.MULTILINE)
-GRID = re.compile(r"puzzle:\n(\[\[.*?\]\])", re.DOTALL)
+COLUMN = re.compile(r"^Column (\d{1,4}): ([A-Z](?: [A-Z])*)\s*$", re.MULTILINE)
+GRID = re.compile(r"puzzle:\n(\[\[.{0,9999}?\]\])", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def read_drop(text: str) -> DropQuote | None:
         return None
     try:
         grid = tuple(tuple(map(str, row)) for row in ast.literal_eval(grids[-1]))
-    except (ValueError, SyntaxError):
+    except (TypeError, ValueError, SyntaxError):
         return None
     columns = {int(n): tuple(letters.split()) for n, letters in COLUMN.findall(text[text.rindex(grids[-1]) :])}
     width = max(map(len, grid))

@@ -8,18 +8,41 @@ independent of the order and the names of values; it is 0 where propagation alon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import inf
 from random import Random
 
-from trueup.core.csp.program import Constraint, Expr, Node, Program, Ref, Variable, conjuncts, nodes
+from trueup.core.csp.program import Constraint, Expr, Node, Program, Ref, Table, Variable, conjuncts, nodes
 from trueup.core.csp.values import in_domain, value_of
 from trueup.core.errors import BadInput
 
 MOST_DECISIONS = 20_000
+ROWS = 10
+"""So many rows of a table are looked through in the time of one operation."""
 Domains = Sequence[int]
 """A bit mask of values per variable, the lowest bit its least value."""
+
+
+@dataclass(slots=True)
+class Effort:
+    """How many steps are left for trying values; `steps_of` counts those of an expression."""
+
+    left: float = inf
+
+    def takes(self, steps: int) -> bool:
+        """Whether so many are left, which are then taken."""
+        self.left -= steps
+        return self.left >= 0
+
+    def spend(self, steps: int) -> None:
+        """Take so many.
+
+        Raises BadInput where fewer are left.
+        """
+        if not self.takes(steps):
+            raise BadInput("its constraints have too many cases to be tried one by one; a solver takes them")
 
 
 class Relation:
@@ -93,31 +116,32 @@ def all_different(groups: Iterable[Sequence[int]], size: int) -> list[Tie]:
     return [tie for a, b in sorted(pairs) for tie in (Tie(a, b, relation), Tie(b, a, relation))]
 
 
-def network_of(program: Program) -> Network:
+def network_of(program: Program, effort: Effort | None = None) -> Network:
     """A program whose constraints each hold at most two variables, or are `alldifferent`.
 
-    Raises BadInput for any other.
+    Raises BadInput for any other, and where it takes more than this effort.
     """
     domains = [domain_of(variable) for variable in program.variables]
-    ties = (tie for one in program.constraints for tie in ties_of(one, program.variables))
+    ties = (tie for one in program.constraints for tie in ties_of(one, program.variables, effort))
     return network(domains, ties)
 
 
-def ties_of(constraint: Constraint, variables: Sequence[Variable]) -> list[Tie]:
-    """What one constraint comes to."""
-    return [tie for expr in conjuncts(constraint.expr) for tie in _ties(expr, variables)]
+def ties_of(constraint: Constraint, variables: Sequence[Variable], effort: Effort | None = None) -> list[Tie]:
+    """What one constraint comes to; BadInput is raised where that takes more than this effort."""
+    places, left = {variable.name: place for place, variable in enumerate(variables)}, effort or Effort()
+    return [tie for expr in conjuncts(constraint.expr) for tie in _ties(expr, variables, places, left)]
 
 
-def _ties(expr: Expr, variables: Sequence[Variable]) -> list[Tie]:
+def _ties(expr: Expr, variables: Sequence[Variable], places: Mapping[str, int], effort: Effort) -> list[Tie]:
     """One relation for all pairs of an `alldifferent` over distinct variables that begin and end alike."""
     if isinstance(expr, Node) and expr.op == "alldifferent":
-        places = {variable.name: place for place, variable in enumerate(variables)}
         group = [places[arg.name] for arg in expr.args if isinstance(arg, Ref)]
         bounds = {(variables[place].low, variables[place].high) for place in group}
         if len(set(group)) == len(expr.args) and len(bounds) == 1:
             low, high = bounds.pop()
+            effort.spend(ROWS * len(group) ** 2)
             return all_different([group], int(high) - int(low) + 1)
-    return [tie for part in _pairs(expr) for tie in _tied(part, variables)]
+    return [tie for part in _pairs(expr) for tie in _tied(part, variables, places, effort)]
 
 
 def search(
@@ -192,6 +216,11 @@ def domain_of(variable: Variable) -> int:
     return sum(1 << value - low for value in range(low, high + 1) if in_domain(variable, value))
 
 
+def steps_of(expr: Expr) -> int:
+    """What it takes to work out an expression: its operations and operands, and the rows of its tables."""
+    return sum(1 + (len(one.rows) // ROWS if isinstance(one, Table) else 0) for one in nodes(expr))
+
+
 def _pairs(expr: Expr) -> Iterator[Expr]:
     """An expression itself, or an `alldifferent` as its pairs."""
     if isinstance(expr, Node) and expr.op == "alldifferent":
@@ -200,14 +229,14 @@ def _pairs(expr: Expr) -> Iterator[Expr]:
         yield expr
 
 
-def _tied(expr: Expr, variables: Sequence[Variable]) -> list[Tie]:
-    places = {variable.name: place for place, variable in enumerate(variables)}
+def _tied(expr: Expr, variables: Sequence[Variable], places: Mapping[str, int], effort: Effort) -> list[Tie]:
     names = sorted({one.name for one in nodes(expr) if isinstance(one, Ref)}, key=places.__getitem__)
     if not 1 <= len(names) <= 2:
         raise BadInput(f"a constraint holds {len(names)} variables; a network takes those of one or two")
     a, b = names[0], names[-1]
     lows = [int(variables[places[name]].low) for name in (a, b)]
     sizes = [int(variables[places[name]].high) - low + 1 for name, low in zip((a, b), lows, strict=True)]
+    effort.spend(steps_of(expr) * (sizes[0] if a == b else sizes[0] * sizes[1]))
     allowed = [
         [(a != b or i == j) and value_of(expr, {a: lows[0] + i, b: lows[1] + j}) == 1 for j in range(sizes[1])]
         for i in range(sizes[0])

@@ -15,18 +15,21 @@ from itertools import product
 from math import log2, prod
 from statistics import fmean
 
-from trueup.core.csp import is_program, read_program
+from trueup.core.csp import read_program
 from trueup.core.csp.limits import Limits
 from trueup.core.csp.program import Constraint, Expr, Node, Program, Ref, Variable, conjuncts, nodes
 from trueup.core.csp.values import value_of
+from trueup.core.errors import BadInput
 from trueup.core.puzzles.families import stated
-from trueup.core.puzzles.network import Network, Tie, domain_of, network, ties_of
+from trueup.core.puzzles.network import Effort, Network, Tie, domain_of, network, steps_of, ties_of
 
 MOST_DECISIONS = 200
 CASES = 256
 """Of a constraint that ties more than two variables so many combinations are tried at most."""
 ALL_CASES, ALL_TIES = 50_000, 12_000
 """As many of all such constraints together, and ties of two variables: beyond them there is no propagation."""
+ALL_STEPS = 2_000_000
+"""Steps of trying the cases of all constraints: beyond them there is no propagation either."""
 SEARCHED = Limits(characters=100_000, variables=512, constraints=2_000, nodes=20_000)
 WIDEST_DOMAIN = 64
 
@@ -57,10 +60,11 @@ class Wide:
     names: tuple[str, ...]
     lows: tuple[int, ...]
 
-    def left(self, domains: Sequence[int]) -> list[int] | None:
+    def left(self, domains: Sequence[int], effort: Effort) -> list[int] | None:
         """The values of its variables that occur in a case that it allows; None where there are too many cases."""
         masks = [domains[place] for place in self.places]
-        if prod(mask.bit_count() for mask in masks) > CASES:
+        cases = prod(mask.bit_count() for mask in masks)
+        if cases > CASES or not effort.takes(cases * steps_of(self.expr)):
             return None
         found = [0] * len(masks)
         for case in product(*map(_places, masks)):
@@ -72,11 +76,12 @@ class Wide:
 
 @dataclass(slots=True)
 class Hunt:
-    """A search for solutions: how many were found, decisions undone and decisions left."""
+    """A search for solutions: decisions and steps left, how many were found, and decisions undone."""
 
     tied: Network
     wide: Sequence[Wide]
     left: int
+    effort: Effort
     found: int = 0
     undone: int = 0
     cases: int = ALL_CASES
@@ -107,7 +112,7 @@ class Hunt:
             self.cases -= CASES
             if self.cases < 0:
                 return
-            for place, mask in zip(wide.places, wide.left(domains) or (), strict=False):
+            for place, mask in zip(wide.places, wide.left(domains, self.effort) or (), strict=False):
                 if domains[place] & mask != domains[place]:
                     yield place, domains[place] & mask
 
@@ -137,7 +142,10 @@ def structure_of(program: Program, *, decisions: int = MOST_DECISIONS) -> Struct
     )
     if program.is_continuous or max(sizes) > WIDEST_DOMAIN or len(sizes) > SEARCHED.variables:
         return counts
-    hunt = _hunt(program, decisions)
+    try:
+        hunt = _hunt(program, decisions)
+    except BadInput:
+        return counts
     if sum(map(len, hunt.tied.ties)) > ALL_TIES:
         return counts
     domains = list(hunt.tied.domains)
@@ -154,22 +162,26 @@ def structure_stated(text: str) -> Structure | None:
     if len(text) > SEARCHED.characters:
         return None
     puzzle = stated(text)
-    said = text if puzzle is None else puzzle[1].constraints()
-    return structure_of(read_program(said, SEARCHED)) if is_program(said, SEARCHED) else None
+    try:
+        program = read_program(text if puzzle is None else puzzle[1].constraints(), SEARCHED)
+    except BadInput:
+        return None
+    return structure_of(program)
 
 
 def _hunt(program: Program, decisions: int) -> Hunt:
+    effort = Effort(ALL_STEPS)
     ties: list[Tie] = []
     wide: list[Wide] = []
     places = {variable.name: place for place, variable in enumerate(program.variables)}
     for constraint in program.constraints:
         for expr in conjuncts(constraint.expr):
             if _is_narrow(expr):
-                ties += ties_of(Constraint(expr), program.variables)
+                ties += ties_of(Constraint(expr), program.variables, effort)
             elif names := _names(expr):
                 at = tuple(places[name] for name in names)
                 wide.append(Wide(expr, at, names, tuple(int(program.variables[place].low) for place in at)))
-    hunt = Hunt(network([domain_of(variable) for variable in program.variables], ties), wide, decisions)
+    hunt = Hunt(network([domain_of(variable) for variable in program.variables], ties), wide, decisions, effort)
     for one in wide:
         for place in one.places:
             hunt.by_place.setdefault(place, []).append(one)

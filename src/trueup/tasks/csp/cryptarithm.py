@@ -57,13 +57,9 @@ def _made(rng: Random, addends: int, digits: int, letters: int | None, wanted: B
         return None
     found = solutions(puzzle)
     first = next(found)
-    if next(found, None) is not None or not (wanted.is_open or _has(wanted, searched(puzzle))):
+    if next(found, None) is not None or not (wanted.is_open or wanted.takes(searched(puzzle))):
         return None
     return Made(puzzle, puzzle.answer(first))
-
-
-def _has(wanted: Band, tree: Searched) -> bool:
-    return tree.is_whole and wanted.holds(tree.undone)
 
 
 def _number(pool: list[int], digits: int, rng: Random) -> int:

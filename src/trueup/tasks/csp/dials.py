@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trueup.core.errors import BadInput
+from trueup.core.puzzles.network import Searched
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -30,6 +31,10 @@ class Band:
     def holds(self, count: int) -> bool:
         """Whether a count lies inside."""
         return self.is_open or not self.misses(count)
+
+    def takes(self, tree: Searched) -> bool:
+        """Whether a search came to its end with as many wrong turns."""
+        return tree.is_whole and self.holds(tree.undone)
 
 
 def band(family: str, counts: str, dial: str = "backtracks", most: int | None = None) -> Band:

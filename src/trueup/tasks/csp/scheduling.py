@@ -6,8 +6,8 @@ from random import Random
 
 from trueup.core.puzzles.families import Job, Scheduling
 from trueup.core.puzzles.families.scheduling import KINDS
-from trueup.tasks.csp.clued import clued, invented
-from trueup.tasks.csp.dials import band, tried, within
+from trueup.tasks.csp.clued import clued, dialled, invented
+from trueup.tasks.csp.dials import band, within
 from trueup.tasks.csp.made import Made
 
 JOBS = ("cut", "drill", "paint", "pack", "weld", "sand", "wash", "print", "bend", "glue", "press", "label")
@@ -23,15 +23,15 @@ def scheduling(rng: Random, *, jobs: int = 6, machines: int = 2, slack: int = 3,
     wanted = band("scheduling", backtracks)
     dials = f"jobs={jobs} machines={machines} slack={slack}" + f" backtracks={backtracks}" * bool(backtracks)
 
-    def make() -> Made | None:
+    def make(steer: Random | None) -> Made | None:
         todo = tuple(Job(name, rng.randint(1, LONGEST), 1 + i % machines) for i, name in enumerate(JOBS[:jobs]))
         by_machine = [[job for job in todo if job.machine == one] for one in range(1, machines + 1)]
         horizon = max(sum(job.hours for job in of) for of in by_machine) + slack
         solution = {name: hour for of in by_machine for name, hour in _placed(of, horizon, rng).items()}
         offered = list(invented(KINDS, JOBS[:jobs], horizon, PER_JOB * jobs, rng))
-        return clued(lambda clues: Scheduling(todo, horizon, tuple(clues)), offered, solution, wanted)
+        return clued(lambda clues: Scheduling(todo, horizon, tuple(clues)), offered, solution, wanted, steer)
 
-    return tried("scheduling", dials, make)
+    return dialled("scheduling", dials, make, wanted, rng)
 
 
 def _placed(jobs: list[Job], horizon: int, rng: Random) -> dict[str, int]:

@@ -7,8 +7,8 @@ from random import Random
 from trueup.core.errors import UnknownName
 from trueup.core.puzzles.families import Clue, Kinds, Zebra
 from trueup.core.puzzles.families.zebra import KINDS
-from trueup.tasks.csp.clued import clued, invented
-from trueup.tasks.csp.dials import band, tried, within
+from trueup.tasks.csp.clued import clued, dialled, invented
+from trueup.tasks.csp.dials import band, within
 from trueup.tasks.csp.made import Made
 
 VALUES = {
@@ -34,14 +34,14 @@ def zebra(rng: Random, *, people: int = 4, categories: int = 4, kinds: str | Non
     dials += f" backtracks={backtracks}" * bool(backtracks)
     chosen = list(VALUES)[:categories]
 
-    def make() -> Made | None:
+    def make(steer: Random | None) -> Made | None:
         columns = tuple((name, tuple(rng.sample(VALUES[name], people))) for name in chosen)
         solution = {value: house for _, values in columns for house, value in enumerate(values, 1)}
         shown = tuple((name, tuple(sorted(values))) for name, values in columns)
         offered = _offered(shown, allowed, people, rng)
-        return clued(lambda clues: Zebra(shown, tuple(clues)), offered, solution, wanted)
+        return clued(lambda clues: Zebra(shown, tuple(clues)), offered, solution, wanted, steer)
 
-    return tried("zebra", dials, make)
+    return dialled("zebra", dials, make, wanted, rng)
 
 
 def _kinds(kinds: str | None) -> Kinds:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 SLOT = re.compile(r"\{(\w+)\}")
-DIGITS = "0123456789"
+NUMBER = re.compile(r"\A[0-9]{1,4}(?![0-9])")
 NUMBERED = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
 Forms = Mapping[str, Mapping[str, str]]
 """By slot, what stands there for each name."""
@@ -100,7 +100,7 @@ def _slots(parts: Sequence[str], said: str, longest: Mapping[str, Sequence[str]]
     if not further:
         return None if said else {}
     slot, *rest = further
-    for form in [said[: len(said) - len(said.lstrip(DIGITS))]] if slot == "k" else longest.get(slot, ()):
+    for form in NUMBER.findall(said) if slot == "k" else longest.get(slot, ()):
         if form and said.startswith(form):
             found = _slots(rest, said[len(form) :], longest)
             if found is not None:

@@ -12,6 +12,9 @@ HEAD = re.compile(r"Colour every region so that no two neighbours have the same 
 REGION = re.compile(r"^(R\d+): ([a-z]+|_)$", re.MULTILINE)
 NEIGHBOURS = re.compile(r"^neighbours: (.+)$", re.MULTILINE)
 NAMED = re.compile(r"r\d+")
+BORDER = re.compile(r"R(\d+)-R(\d+)")
+DIGITS = 4
+"""What the number of a region may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +70,8 @@ def stated_colouring(text: str) -> Colouring | None:
     given, named = REGION.findall(body), NEIGHBOURS.search(body)
     if not given or named is None:
         return None
-    borders = tuple((int(a) - 1, int(b) - 1) for a, b in re.findall(r"R(\d+)-R(\d+)", named[1]))
+    ends = BORDER.findall(named[1])
+    if any(max(map(len, pair)) > DIGITS for pair in ends):
+        return None
+    borders = tuple((int(a) - 1, int(b) - 1) for a, b in ends)
     return Colouring(colours, tuple(colour if colour != "_" else "" for _, colour in given), borders)

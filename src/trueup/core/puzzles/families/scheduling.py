@@ -19,8 +19,10 @@ KINDS = {
     "together": Kind("{a} and {b} start at the same hour.", "{a} == {b}"),
     "later": Kind("{b} starts exactly {k} h after {a} starts.", "{a} + {k} == {b}"),
 }
-HEAD = re.compile(r"Hours are whole and counted from 0; everything is finished by hour (\d+)\.")
+HEAD = re.compile(r"Hours are whole and counted from 0; everything is finished by hour (\d{1,4})\.")
 JOB = re.compile(r"^job (\w+): (\d+) hours? on machine (\d+)$", re.MULTILINE)
+DIGITS = 4
+"""What a number of a job may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,10 @@ def stated_scheduling(text: str) -> Scheduling | None:
     if not heads:
         return None
     body = text[heads[-1].end() :]
-    jobs = tuple(Job(name, int(hours), int(machine)) for name, hours, machine in JOB.findall(body))
+    said = JOB.findall(body)
+    if any(max(len(hours), len(machine)) > DIGITS for _, hours, machine in said):
+        return None
+    jobs = tuple(Job(name, int(hours), int(machine)) for name, hours, machine in said)
     clues = read_clues(body, KINDS, _forms(jobs))
     return None if clues is None or not jobs else Scheduling(jobs, int(heads[-1][1]), clues)
 

@@ -31,7 +31,7 @@ SHAPES = {
     "round": "{n} people sit round a table, its seats numbered 1 to {n} clockwise; seat {n} is next to seat 1.",
 }
 HEADS = {
-    shape: re.compile(re.escape(words).replace(r"\{n\}", "([0-9]+)", 1).replace(r"\{n\}", r"\1"))
+    shape: re.compile(re.escape(words).replace(r"\{n\}", r"\b([0-9]{1,4})", 1).replace(r"\{n\}", r"\1"))
     for shape, words in SHAPES.items()
 }
 PEOPLE = re.compile(r"^people: (.+)$", re.MULTILINE)

@@ -33,7 +33,9 @@ DOES = {
 """What somebody does, by category."""
 CALLED = {"name": "{}", "job": "the {}"}
 """What somebody is called by; else it is `whoever` does it."""
-HEAD = re.compile(r"(\d+) houses stand in a row, numbered 1 to \1 from left to right, and one person lives in each\.")
+HEAD = re.compile(
+    r"\b(\d{1,4}) houses stand in a row, numbered 1 to \1 from left to right, and one person lives in each\."
+)
 CATEGORY = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
 
 
