@@ -35,7 +35,7 @@ class MockEndpoint:
     """Answers with as many words as it bills tokens; each knob spoils one thing."""
 
     takes_logprobs: bool = True
-    takes_n: str = "yes"  # or "rejects", "ignores", "counts one"
+    takes_n: str = "yes"  # or "rejects", "ignores", "counts one", "adds one"
     cut_share: float = 0.0
     refuse: Callable[[int, dict[str, Any]], Response | None] = lambda place, body: None
     omits_usage: bool = False
@@ -79,7 +79,8 @@ class MockEndpoint:
         if refusal is not None:
             self.calls.append(Call(body, authorization, refusal.status_code))
             return refusal
-        choices = [self._choice(body, place) for place in range(1 if self.takes_n == "ignores" else n)]
+        size = {"ignores": 1, "adds one": n + 1}.get(self.takes_n, n)
+        choices = [self._choice(body, place) for place in range(size)]
         prompt = sum(len(message["content"].split()) for message in body["messages"])
         tokens = [len(choice["message"]["content"].split()) + self.hidden_tokens for choice in choices]
         self.calls.append(Call(body, authorization, 200, prompt, sum(tokens)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from math import comb, exp, log
 
 import pytest
@@ -12,15 +13,19 @@ from toys import attempts, item, problem
 from trueup import methods
 from trueup.bench.toy import Whole
 from trueup.cli import main
+from trueup.core.asks import sample
 from trueup.core.cost import Cost
 from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured, Pool
 from trueup.core.stratum import Arm, Stratum
-from trueup.core.types import Grade
+from trueup.core.types import Answer, Grade
 from trueup.plan.calibrate import calibrate, hoeffding_bentkus
 from trueup.plan.replay import replay
 
+FAILED = "failed"
 WHOLE = Arm("vote", {"n": 16}, lambda p: methods.vote(p, n=16))
+
+ONE = Arm("vote", {"n": 1}, lambda p: methods.vote(p, n=1))
 
 
 def ladder(*steps):
@@ -32,12 +37,33 @@ def ladder(*steps):
 
 
 def pools(*rows):
-    """A stratum whose items had these answers, of which `right` is right."""
+    """A stratum whose items had these answers, of which `right` is right; of FAILED attempts nothing came."""
     made = []
     for place, row in enumerate(rows):
-        tries = attempts(*row)
+        tries = tuple(a for a in attempts(*row) if a.answer != FAILED)
         made.append(Pool(item(f"p{place}"), tries, tuple(Grade(float(a.answer == "right")) for a in tries), Cost()))
     return Measured(Stratum("s", tuple(pool.item for pool in made), Whole()), (), tuple(made), ())
+
+
+def grouped(*sizes):
+    """Items with one right attempt each, in clusters of these sizes; and who is in which."""
+    found = pools(*([["right"]] * sum(sizes)))
+    names = [name for name, size in enumerate(sizes) for _ in range(size)]
+    made = (
+        replace(pool, item=replace(pool.item, cluster=f"c{name}"))
+        for pool, name in zip(found.pools, names, strict=True)
+    )
+    return replace(found, pools=tuple(made))
+
+
+def wrong_on(*places):
+    """An arm that takes one attempt, and turns these items wrong."""
+
+    def start(problem):
+        (attempt,) = yield from sample(problem.prompt)
+        return Answer("", None) if problem.id in {f"p{place}" for place in places} else Answer.of(attempt)
+
+    return Arm("wrong_on", {}, start)
 
 
 def drawn(share, n, seed):
@@ -71,18 +97,33 @@ def test_the_p_value_is_valid_for_losses_of_zero_or_one(n, margin):
 
 def test_replay_takes_what_the_method_would_have_taken():
     tries = attempts("a", "a", "a", "a", "b", "b")
-    found = replay(methods.adaptive_vote(problem(), n=6, step=2), tries)
+    found = replay(methods.adaptive_vote(problem(), n=6, step=2), tries, problem())
     assert (found.value.value, found.taken, found.calls) == ("a", 4, 1)
 
 
 def test_replay_refuses_what_a_pool_cannot_answer():
     with pytest.raises(BadInput, match="asks for 8 attempts, the pool holds 2"):
-        replay(methods.vote(problem(), n=8), attempts("a", "b"))
+        replay(methods.vote(problem(), n=8), attempts("a", "b"), problem())
     with pytest.raises(BadInput, match="nothing but attempts"):
-        replay(methods.best_of_n(problem(), n=2), attempts("a", "b"))
+        replay(methods.best_of_n(problem(), n=2), attempts("a", "b"), problem())
     for other in (methods.revise(problem()), methods.cascade(problem(), n=2), methods.reread(problem())):
         with pytest.raises(BadInput, match="nothing but attempts"):
-            replay(other, attempts("a", "b", "a", "b"), problem().prompt)
+            replay(other, attempts("a", "b", "a", "b"), problem())
+
+
+def test_a_failed_attempt_is_missing_from_its_call_and_a_call_of_nothing_else_ends_the_flow():
+    first, _, third = attempts("a", FAILED, "a")
+    found = replay(methods.vote(problem(), n=3), [first, None, third], problem())
+    assert (found.value.value, found.taken) == ("a", 2)
+    assert replay(methods.vote(problem(), n=1), [None, third], problem()).value is None
+
+
+def test_a_method_that_goes_by_log_probabilities_is_replayed_where_they_are_on_record():
+    tries = attempts("a", "b", "b")
+    told = [replace(attempt, logprob=-0.01 if attempt.answer == "a" else -9.0) for attempt in tries]
+    assert replay(methods.probability_vote(problem(), n=3), told, problem()).value.value == "a"
+    with pytest.raises(BadInput, match=r"'p' were sampled without; run `trueup sample` again with the method among"):
+        replay(methods.probability_vote(problem(), n=3), tries, problem())
 
 
 def test_unanimous_items_accept_every_threshold_and_save_attempts():
@@ -91,6 +132,37 @@ def test_unanimous_items_accept_every_threshold_and_save_attempts():
     assert found.chosen == "adaptive_vote confidence=0.7"
     assert found.whole.attempts == 16
     assert found.trials[-1].attempts < found.trials[0].attempts < 8
+
+
+def test_an_item_with_a_failed_attempt_is_calibrated_on_as_it_would_have_been_answered():
+    rows = [*[["right"] * 16] * 80, ["right"] * 15 + [FAILED]]
+    found = calibrate(pools(*rows), WHOLE, ladder(0.9), margin=0.05, delta=0.05)
+    assert (found.chosen, found.n) == ("adaptive_vote confidence=0.9", 81)
+    assert found.whole.attempts == pytest.approx(16 - 1 / 81)
+
+
+def test_harm_in_a_few_large_clusters_is_not_hidden_by_many_small_ones():
+    found = calibrate(grouped(*[1] * 300, *[100] * 4), ONE, [wrong_on(*range(300, 333))], margin=0.02, delta=0.05)
+    assert found.trials[0].harm == pytest.approx(33 / 700)
+    assert (found.trials[0].p, found.chosen) == (1.0, None)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_p_value_of_clusters_of_one_size_is_that_of_their_means(size):
+    found = calibrate(grouped(*[size] * 60), ONE, [wrong_on(0, size)], margin=0.2, delta=0.05).trials[0]
+    assert found.p == hoeffding_bentkus(2 / size / 60, 60, 0.2)
+
+
+def test_harm_at_the_margin_in_the_largest_clusters_is_accepted_as_seldom_as_delta_says():
+    """Of 12 triples each is harmed as a whole by chance, so that 0.2 of all 56 items are; 20 single ones never are."""
+    margin, chance, triples = 0.2, 0.2 * 56 / 36, 12
+    measured = grouped(*[1] * 20, *[3] * triples)
+    accepted = 0.0
+    for harmed in range(triples + 1):
+        arm = wrong_on(*range(20, 20 + 3 * harmed))
+        if calibrate(measured, ONE, [arm], margin=margin, delta=0.1).chosen is not None:
+            accepted += comb(triples, harmed) * chance**harmed * (1 - chance) ** (triples - harmed)
+    assert 0 < accepted <= 0.1
 
 
 def test_too_few_items_accept_nothing_and_say_how_many_it_takes():

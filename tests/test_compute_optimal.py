@@ -11,10 +11,11 @@ import pytest
 from toys import attempts, finish, problem
 
 from trueup.core.asks import Check, Sample
-from trueup.core.errors import BadInput, UnknownName
+from trueup.core.errors import AskFailed, BadInput, UnknownName
 from trueup.core.types import Grade
+from trueup.methods.adaptive_vote import beta_lead
 from trueup.methods.compute_optimal import agreement, compute_optimal
-from trueup.methods.greedy_allocate import greedy_allocate, lead_chance, vote_gain
+from trueup.methods.greedy_allocate import greedy_allocate, vote_gain
 from trueup.plan.allocate import allocate, coverage_curve, vote_curve
 from trueup.plan.bins import bin_edges, bin_of, halves_of
 from trueup.plan.compute_optimal import Pilot, best_per_bin, compare_bins
@@ -158,6 +159,23 @@ def test_a_pilot_that_disagrees_takes_the_method_of_the_hard_bin(tmp_path):
     assert answer.note == "vote n=6 (bin 1 of 2): 3 of 6 votes"
 
 
+def test_a_pilot_answers_where_the_method_behind_it_fails(tmp_path):
+    flow = compute_optimal(problem(), table=table(tmp_path))
+    next(flow)
+    flow.send(attempts("4", "4", None, "5"))
+    with pytest.raises(StopIteration) as end:
+        flow.throw(AskFailed("the endpoint answered 500"))
+    note = "vote n=6 (bin 1 of 2): an ask failed; the pilot's vote, 2 of 4 votes"
+    assert (end.value.value.value, end.value.value.note) == ("4", note)
+
+
+def test_a_method_out_of_its_range_in_a_table_is_named(tmp_path):
+    flow = compute_optimal(problem(), table=table(tmp_path, methods=["vote n=6", "adaptive_vote n=0"]))
+    next(flow)
+    with pytest.raises(BadInput, match="adaptive_vote n is 0; give at least 1"):
+        flow.send(attempts("4", "4", "4", "4"))
+
+
 def test_a_pilot_can_be_rated(tmp_path):
     rated = replace(problem(), ratable=True)
     flow = compute_optimal(rated, table=table(tmp_path, signal="rating"))
@@ -171,7 +189,7 @@ def test_agreement_counts_what_could_not_be_read_against_it():
     assert agreement(attempts(None, None)) == 0.0
 
 
-@pytest.mark.parametrize("changes", [{"edges": [0.6, 0.7]}, {"pilot": 0}, {"signal": "mood"}])
+@pytest.mark.parametrize("changes", [{"edges": [0.6, 0.7]}, {"pilot": 0}, {"pilot": 10**12}, {"signal": "mood"}])
 def test_a_table_that_does_not_fit_together_is_refused(tmp_path, changes):
     with pytest.raises(BadInput, match="does not fit together"):
         next(compute_optimal(problem(), table=table(tmp_path, **changes)))
@@ -255,14 +273,21 @@ def drawn(chances, seed=0):
 
 
 def test_a_lead_is_that_of_the_beta_rule():
-    assert lead_chance(0, 0) == 0.5
-    assert lead_chance(3, 0) == pytest.approx(1 - 0.5**4)
+    assert beta_lead(0, 0) == 0.5
+    assert beta_lead(3, 0) == pytest.approx(1 - 0.5**4)
+    assert beta_lead(2, 4) == 1 - beta_lead(4, 2)
+
+
+def test_votes_of_any_number_have_a_lead_and_a_gain():
+    assert beta_lead(1500, 1500) == 0.5
+    assert beta_lead(30_000, 29_000) > 0.99
+    assert 0 < vote_gain(600, 600) < vote_gain(6, 6)
 
 
 def test_the_gain_of_a_vote_by_hand():
     """Nothing seen: one attempt lifts 1/2 to 3/4. At 1 to 0 one attempt turns nothing; two make it .875 or .5."""
     assert vote_gain(0, 0) == pytest.approx(0.25)
-    two = (3 / 6 * lead_chance(3, 0) + 2 / 6 * lead_chance(2, 1) + 1 / 6 * lead_chance(1, 2)) - 0.75
+    two = (3 / 6 * beta_lead(3, 0) + 2 / 6 * beta_lead(2, 1) + 1 / 6 * beta_lead(1, 2)) - 0.75
     assert vote_gain(1, 0) >= max(0.0, two / 2) - 1e-12
     assert vote_gain(1, 1) > vote_gain(4, 0) > vote_gain(9, 0) > 0
 
@@ -277,6 +302,15 @@ def test_the_budget_is_spent_to_the_last_sample_and_no_further(budget, step):
     for place in range(9):
         numbers = [ask.start for p, ask in samples if p == place]
         assert numbers == list(range(len(numbers)))
+    assert len(answers) == 9
+
+
+@pytest.mark.parametrize(("n", "spent"), [(7, 45), (3, 27)])
+def test_no_problem_has_more_than_n_samples_and_the_others_get_the_rest(n, spent):
+    problems = [problem(str(i)) for i in range(9)]
+    asked, answers = drive(greedy_allocate(problems, budget=5, n=n), drawn([1.0] * 7 + [0.5] * 2))
+    counts = np.bincount([place for asks in asked for place, _ in asks])
+    assert (counts.sum(), counts.max()) == (spent, n)
     assert len(answers) == 9
 
 
@@ -330,7 +364,7 @@ def test_greedy_beats_an_even_spread_of_the_same_budget():
     assert np.mean([answer.value == "right" for answer in answers]) > np.mean(even) + 0.01
 
 
-@pytest.mark.parametrize("settings", [{"budget": 0}, {"step": 0}])
+@pytest.mark.parametrize("settings", [{"budget": 0}, {"step": 0}, {"n": 0}])
 def test_a_budget_below_one_is_refused(settings):
     with pytest.raises(BadInput, match=f"greedy_allocate {next(iter(settings))} is 0"):
         next(greedy_allocate([problem()], **settings))

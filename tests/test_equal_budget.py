@@ -25,8 +25,10 @@ from trueup.bench.peers.words import Recorded as Text
 from trueup.bench.population import BOXED, POPULATIONS, PROMPT_TOKENS, record_population
 from trueup.bench.recorded import SAMPLES, Case, Recording, read_recordings
 from trueup.bench.spent import Spent, spend
+from trueup.catalog import names
 from trueup.core.asks import check, sample
 from trueup.core.errors import BadInput
+from trueup.core.settings import settings_of
 from trueup.core.stratum import Arm
 from trueup.core.types import Answer, Attempt, Message, Problem, Sampling, Usage
 from trueup.models import Toy
@@ -219,6 +221,19 @@ def test_a_peer_that_cannot_be_had_is_a_skipped_row(tmp_path, monkeypatch):
     summary, rows = judge(field(record_population(MIDDLING, 5, 0), [ITS_HUB]))
     assert summary["skipped"] == ["its_hub"]
     assert next(row for row in rows if row["system"] == "its_hub")["skipped"].startswith("its_hub 1.2.0 cannot be")
+
+
+def test_methods_that_share_a_budget_are_measured_within_what_is_on_record_and_what_is_left_out_says_why():
+    """One problem that stays in doubt and nine that do not: the one takes all that it has."""
+    cases = tuple(case(*("ab" * 20 if not place else "a" * 40), name=f"p{place}") for place in range(10))
+    _, rows = judge(field(Recording("r", "m", "", cases), []))
+    for name in ("blend_asc", "greedy_allocate"):
+        few, more = (row for row in rows if row["system"].startswith(f"trueup {name} ") and "accuracy" in row)
+        assert (few["calls"], more["calls"]) == (8, 16)
+    notes = {row["system"]: row["skipped"] for row in rows if "skipped" in row}
+    assert "nothing but attempts" in notes["trueup reread n=8"]
+    named = {row["system"].split()[1] for row in rows if row["system"].startswith("trueup ")}
+    assert {name for name, maker in names("methods").items() if "n" in settings_of(maker)} <= named
 
 
 def judged(ours: list[float], tokens: float, *peers: Spent):

@@ -6,8 +6,10 @@ import asyncio
 import inspect
 import json
 import math
+import signal
 import sys
 import time
+from contextlib import suppress
 from typing import get_type_hints
 
 import pytest
@@ -30,7 +32,7 @@ from trueup.plan import Wish, choose, measure
 from trueup.plan.logged import logged
 from trueup.report import render
 from trueup.run import Clerk, Job, run_job
-from trueup.run.limit import within
+from trueup.run.limit import time_limit, within
 
 # Settings are numbers
 
@@ -149,6 +151,12 @@ async def computes(texts):
         pass
 
 
+async def catches(texts):
+    while True:
+        with suppress(Exception):
+            time.sleep(0.01)
+
+
 async def in_a_thread(texts):
     await asyncio.to_thread(time.sleep, 0.4)
 
@@ -164,6 +172,7 @@ async def in_a_thread(texts):
         (none, "TypeError: "),
         (waits, "TimeoutError: took longer than 0.1 s"),
         (computes, "TimeoutError: took longer than 0.1 s"),
+        (catches, "TimeoutError: took longer than 0.1 s"),
         (in_a_thread, "TimeoutError: took longer than 0.1 s"),
     ],
 )
@@ -254,6 +263,88 @@ def test_a_cancelled_rating_is_cancelled():
         return seen
 
     assert asyncio.run(go()) == ["closed"]
+
+
+def spin(seconds, caught):
+    """Code that is busy so long, and catches what it can of what would stop it."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        with suppress(caught):
+            time.sleep(0.01)
+    return "made up"
+
+
+@pytest.mark.parametrize(("busy", "caught"), [(0.3, Exception), (0.3, BaseException), (9, ())])
+def test_code_that_catches_what_would_stop_it_is_late_all_the_same(busy, caught):
+    with pytest.raises(TimeoutError, match=r"took longer than 0\.05 s"), time_limit(0.05):
+        spin(busy, caught)
+
+
+def test_code_that_goes_on_all_the_same_is_stopped_again(monkeypatch):
+    monkeypatch.setattr("trueup.run.limit.REPEAT_SECONDS", 0.05)
+    stops = []
+
+    def goes_on():
+        try:
+            spin(9, ())
+        finally:
+            stops.append(1)
+            if len(stops) < 3:
+                goes_on()
+
+    with pytest.raises(TimeoutError), time_limit(0.05):
+        goes_on()
+    assert len(stops) == 3
+
+
+def test_a_limit_within_a_limit_ends_with_it_and_leaves_it_as_it_was():
+    def inner(seconds, busy):
+        with time_limit(seconds):
+            spin(busy, ())
+
+    def outer():
+        inner(60, 0)
+        with pytest.raises(TimeoutError):
+            inner(0.02, 9)
+        inner(60, 9)
+
+    began = time.perf_counter()
+    with pytest.raises(TimeoutError), time_limit(0.1):
+        outer()
+    assert time.perf_counter() - began < 5
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+class Told(Whole):
+    """Reads or grades as it is told to."""
+
+    name = "told"
+
+    def __init__(self, *, read=lambda text: text, check=lambda answer: Grade(1.0)):
+        self.read, self.grade = read, check
+
+    def check(self, answer, problem, reference):
+        return self.grade(answer)
+
+
+def slowly(give):
+    def work(text):
+        time.sleep(0.03)
+        return give
+
+    return work
+
+
+@pytest.mark.parametrize("verifier", [Told(read=slowly("a")), Told(check=slowly(Grade(1.0)))])
+def test_a_limit_of_time_is_for_one_answer_however_many_there_are(tmp_path, monkeypatch, verifier):
+    monkeypatch.setattr("trueup.run.clerk.VERIFIER_SECONDS", 0.1)
+    (outcome,) = run(tmp_path, Stratum("toy", (), verifier), lambda problem: methods.best_of_n(problem, n=12))
+    assert outcome.failure is None and outcome.grade.is_right
+
+
+def test_an_answer_that_is_no_text_is_a_failure_on_record(tmp_path):
+    (outcome,) = run(tmp_path, Stratum("toy", (), Told(read=lambda text: 5)), methods.once)
+    assert outcome.failure == "verifier 'told' could not read 'right': TypeError: it gave 5, which is no text"
 
 
 class Giving(Whole):
@@ -362,6 +453,11 @@ def test_what_failed_on_every_item_is_not_chosen_though_nothing_else_is_ever_rig
     assert choose(points, Wish()).label == "once"
     one_answer = measure(measured(POOLS, {"constrained": "!" * 9 + "w", "once": "w" * 10}, usd={"constrained": "0"}))
     assert choose(one_answer, Wish()).label == "constrained"
+
+
+def test_a_method_does_not_look_cheaper_for_its_failures():
+    steady, flaky = measure(measured(POOLS, {"once": "r" * 10, "vote n=4": "!!" + "r" * 8}, usd={"vote n=4": "2"}))
+    assert (steady.cost.usd, flaky.cost.usd) == (1.0, 2.5), "ten requests are paid, and eight answers had"
 
 
 def test_what_failed_on_every_item_breaks_even_with_nothing():

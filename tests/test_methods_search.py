@@ -321,9 +321,17 @@ def test_systematic_resampling_is_unbiased_and_never_off_by_one_or_more():
 
 
 def test_the_weight_of_a_rating_is_the_exponential_of_its_logit():
-    assert odds(0.8, 1.0) == pytest.approx(4.0)
-    assert odds(0.8, 2.0) == pytest.approx(2.0)
-    assert 0 < odds(0.0, 1.0) < 1e-5 < 1e5 < odds(1.0, 1.0) < float("inf")
+    assert odds([0.8], 1.0) == pytest.approx([4.0])
+    assert odds([0.8], 2.0) == pytest.approx([2.0])
+    least, most = odds([0.0, 1.0], 1.0)
+    assert 0 < least < 1e-5 < 1e5 < most < float("inf")
+
+
+def test_at_any_temperature_the_weights_stand_to_each_other_as_they_should():
+    """(.9999 / .0001) and (.999 / .001) to the hundredth are a factor of 10^100 apart, beyond floats either way."""
+    high, low = odds([1 - 1e-5, 1 - 1e-5 * 1.01], 0.01), odds([1e-5, 1e-5 / 1.01], 0.01)
+    assert high == pytest.approx([1.0, 1.01**-100], rel=1e-3) and low == pytest.approx([1.0, 1.01**-100], rel=1e-3)
+    assert odds([0.0, 0.0, 0.0], 0.001) == [1.0] * 3
 
 
 def test_particles_that_share_a_beginning_are_asked_for_together_and_drawn_on():

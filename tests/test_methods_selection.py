@@ -82,6 +82,14 @@ def test_best_of_majority_takes_the_mean_rating_so_votes_do_not_count_twice():
     assert answer.value == "b"
 
 
+@pytest.mark.parametrize(("share", "n"), [(0.28, 25), (0.14, 50), (0.28, 50)])
+def test_an_answer_of_exactly_the_share_may_win(share, n):
+    votes = round(share * n)
+    drawn = attempts(*"a" * votes, *"b" * (n - votes))
+    ratings = [0.9 if attempt.answer == "a" else 0.1 for attempt in drawn]
+    assert finish(best_of_majority(ratable(), n=n, share=share), [drawn, ratings])[1].value == "a"
+
+
 def test_best_of_majority_rates_nothing_where_one_answer_alone_is_frequent():
     asks, answer = finish(best_of_majority(ratable(), n=4, share=0.5), [attempts("a", "a", "a", "b")])
     assert (len(asks), answer.value, answer.note) == (1, "a", "3 of 4 votes")
@@ -143,6 +151,12 @@ def test_verdicts_that_cannot_be_read_weigh_nothing():
         ("<think>yes yes</think> no", ("yes", "no"), "no"),
         ("Nobody knows", ("yes", "no"), None),
         ("A is a better answer than b", ("A", "B"), "A"),
+        ("The last step is fine. Is the answer correct (yes or no)?", ("yes", "no"), None),
+        ("Is the answer correct (yes or no)? **Yes**. Any mistake? No.", ("yes", "no"), "yes"),
+        ("Yes, there is no mistake.", ("yes", "no"), "yes"),
+        ("In step 2 there is no mistake in", ("yes", "no"), None),
+        ("The verdict: B. A closer look shows it.", ("A", "B"), "B"),
+        ("B is right. A is wrong.", ("A", "B"), None),
     ],
 )
 def test_the_last_word_is_the_verdict(text, words, word):

@@ -86,6 +86,25 @@ def test_the_usual_library_is_the_same_every_time_and_its_vectors_fall():
     assert min(p[0] for p in library) < 0.25 and max(p[0] for p in library) > 0.99
 
 
+def test_where_two_answers_are_equally_frequent_either_is_the_mode():
+    tied = ((1.0, 0.0), (0.5, 0.5))
+    assert mode_probability(3, 3, 0, tied) == mode_probability(6, 4, 0, tied) == 1.0
+    assert mode_probability(2, 1, 1, ((0.4, 0.4, 0.2),)) == pytest.approx(1 - 1 / 5)
+
+
+def test_the_posterior_of_hundreds_of_votes_is_that_of_the_likelihoods():
+    p, q, first, second = 0.51, 0.49, 260, 240
+    wanted = 1 / (1 + (q / p) ** (first - second))
+    assert mode_probability(first, second, 0, ((p, q),)) == pytest.approx(wanted)
+    assert mode_probability(171, 171, 170, ((0.4, 0.3, 0.3),)) == pytest.approx(4 / 11)
+    assert mode_probability(26, 26, 204, ((0.1,) * 10,)) == pytest.approx(1.0)
+
+
+def test_bayes_vote_refuses_more_votes_than_it_can_weigh():
+    with pytest.raises(BadInput, match="bayes_vote n is 513; give at most 512"):
+        next(bayes_vote(problem(), n=513))
+
+
 def test_bayes_vote_stops_once_the_posterior_is_sure(tmp_path):
     """With chances of 0.7 and 0.3 it takes a lead of 4: (3 / 7)^4 = 0.034, while a lead of 3 leaves 0.073 of doubt."""
     save_frequencies([[0.7, 0.3]], tmp_path / "library.json")
@@ -168,7 +187,7 @@ def test_lookahead_vote_stops_early_on_agreement_and_asks_in_blocks():
 
 
 def test_lookahead_vote_gives_up_where_no_two_attempts_agree():
-    found = replay(lookahead_vote(problem(), price=0.001), attempts(*map(str, range(128))))
+    found = replay(lookahead_vote(problem(), price=0.001), attempts(*map(str, range(128))), problem())
     assert found.taken < 40
 
 
@@ -177,7 +196,7 @@ def test_where_nothing_can_be_read_sampling_ends_once_an_answer_would_be_too_rar
 
     At 0.002 that is too little from 16 attempts on.
     """
-    found = replay(lookahead_vote(problem(), price=0.002, step=1), attempts(*[None] * 128))
+    found = replay(lookahead_vote(problem(), price=0.002, step=1), attempts(*[None] * 128), problem())
     assert found.value.value is None
     assert 16 <= found.taken < 20
 
@@ -185,7 +204,7 @@ def test_where_nothing_can_be_read_sampling_ends_once_an_answer_would_be_too_rar
 def test_where_samples_are_free_all_are_taken_until_nothing_can_change():
     dice = random.Random(3)
     tries = attempts(*(dice.choice("ab") for _ in range(40)))
-    found = replay(lookahead_vote(problem(), n=40, price=0.0, step=1), tries)
+    found = replay(lookahead_vote(problem(), n=40, price=0.0, step=1), tries, problem())
     votes = Votes.of(tries[: found.taken], 40)
     assert votes.is_decided or gain_per_sample(votes) == 0.0
     assert found.taken > 30
@@ -195,7 +214,7 @@ def test_dearer_samples_are_fewer():
     dice = random.Random(5)
     rows = [attempts(*(dice.choice("aab") for _ in range(128))) for _ in range(20)]
     taken = [
-        sum(replay(lookahead_vote(problem(), price=price), row).taken for row in rows)
+        sum(replay(lookahead_vote(problem(), price=price), row, problem()).taken for row in rows)
         for price in (1e-4, 3e-4, 1e-3, 5e-3)
     ]
     assert taken == sorted(taken, reverse=True)
@@ -324,6 +343,19 @@ def test_blend_asc_never_exceeds_a_budget_that_a_round_would():
     assert len(found) == 20
 
 
+def test_votes_of_any_number_can_be_ranked():
+    assert least_sure([attempts(*"ab" * 600), attempts(*"ab" * 599, "a")], 0.5, 1) == [0]
+    assert beta_at_half(600, 600) == pytest.approx(27.6, abs=0.1)
+
+
+def test_blend_asc_takes_no_more_than_n_of_a_problem_and_the_others_get_the_rest():
+    rounds, found = drive(blend_asc([problem("p"), problem("q")], budget=4, n=5), ["aaaaaaaa", "abababaa"])
+    assert sorted(place for round_ in rounds for place in round_) == [0] * 3 + [1] * 5
+    rounds, found = drive(blend_asc([problem("p"), problem("q")], budget=4, n=3), ["aaaaaaaa", "abababaa"])
+    assert sorted(place for round_ in rounds for place in round_) == [0] * 3 + [1] * 3
+    assert [answer.note for answer in found] == ["3 of 3 votes", "2 of 3 votes"]
+
+
 def test_a_problem_whose_sample_failed_gets_no_more_and_the_others_get_its_share():
     rounds, found = drive(blend_asc([problem("p"), problem("q")], budget=3), ["aaaaaa", "bbbbbb"], failing={(1, 0)})
     assert [place for round_ in rounds for place in round_] == [0, 1, 0, 0, 0, 0]
@@ -338,9 +370,10 @@ def test_early_ranks_are_the_posteriors_and_late_ones_the_densities():
     assert least_sure([many, few], 1.0, 1) == [0]
 
 
-def test_a_budget_of_nought_is_refused():
-    with pytest.raises(BadInput, match="budget is 0"):
-        next(blend_asc([problem()], budget=0))
+@pytest.mark.parametrize("settings", [{"budget": 0}, {"n": 0}])
+def test_a_budget_of_nought_is_refused(settings):
+    with pytest.raises(BadInput, match=f"{next(iter(settings))} is 0"):
+        next(blend_asc([problem()], **settings))
 
 
 def test_blocks_grow_with_the_root_of_what_a_call_costs_for_its_prompt():

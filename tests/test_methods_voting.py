@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from math import exp, log
 
 import pytest
@@ -16,7 +16,7 @@ from trueup.methods.adaptive_vote import adaptive_vote, beta_lead, lead_probabil
 from trueup.methods.beta_vote import beta_vote
 from trueup.methods.confidence_vote import ASK, confidence_vote, most_confident, read_confidence, softmax
 from trueup.methods.early_stop_vote import early_stop_vote
-from trueup.methods.reset_and_discard import gain_of_try, reset_and_discard, tries_that_pay
+from trueup.methods.reset_and_discard import gains_of_tries, reset_and_discard, tries_that_pay
 from trueup.methods.stopping import Votes, block
 from trueup.plan.replay import replay
 
@@ -30,7 +30,9 @@ def likelihood(answers, p):
 
 def expected(method, n, p):
     """Expected attempts and calls of a method, over all sequences of two answers."""
-    rows = [(likelihood(row, p), replay(method(problem()), attempts(*row))) for row in product("ab", repeat=n)]
+    rows = [
+        (likelihood(row, p), replay(method(problem()), attempts(*row), problem())) for row in product("ab", repeat=n)
+    ]
     return sum(chance * run.taken for chance, run in rows), sum(chance * run.calls for chance, run in rows)
 
 
@@ -112,7 +114,7 @@ def test_beta_vote_and_adaptive_vote_stop_at_the_same_attempt(p):
         tries = attempts(*row, *"aab")
         (ask,), _ = finish(beta_vote(problem(), n=n), [tries])
         safe = next((taken for taken in range(1, n + 1) if ask.until(tries[:taken])), n)
-        found = replay(adaptive_vote(problem(), n=n, step=1), tries).taken
+        found = replay(adaptive_vote(problem(), n=n, step=1), tries, problem()).taken
         assert found == safe or (found < safe and not ask.until(tries[:found]))
 
 
@@ -267,13 +269,13 @@ def test_a_check_that_is_never_wrong_pays_to_the_end():
 
 def test_where_even_the_first_try_loses_nothing_is_asked():
     """Beta(1, 1): the first try is worth 1/2 - cost * FPR / 2, so it pays below cost * FPR = 1 only."""
-    assert gain_of_try(1, 1.0, 0.1, 5.0, (1, 1)) == pytest.approx(0.25)
+    assert next(gains_of_tries(1.0, 0.1, 5.0, (1, 1))) == pytest.approx(0.25)
     assert tries_that_pay(16, 1.0, 0.1, 11.0, (1, 1)) == 0
     asks, answer = finish(reset_and_discard(problem(), false_positive_rate=0.1, cost_of_wrong=11.0), [])
     assert (asks, answer.value) == ([], None)
 
 
-@pytest.mark.parametrize("k", [1, 2, 5, 12])
+@pytest.mark.parametrize("k", [1, 2, 5, 12, 300])
 def test_what_a_try_adds_is_its_integral(k):
     """Against quadrature of E[r^(k-1) (p TPR - cost (1 - p) FPR)] over the prior."""
     integrate, special = pytest.importorskip("scipy.integrate"), pytest.importorskip("scipy.special")
@@ -284,7 +286,13 @@ def test_what_a_try_adds_is_its_integral(k):
         gain = p * tpr - cost * (1 - p) * fpr
         return p ** (a - 1) * (1 - p) ** (b - 1) / special.beta(a, b) * r ** (k - 1) * gain
 
-    assert gain_of_try(k, tpr, fpr, cost, (a, b)) == pytest.approx(integrate.quad(density, 0, 1)[0])
+    (gain,) = islice(gains_of_tries(tpr, fpr, cost, (a, b)), k - 1, k)
+    assert gain == pytest.approx(integrate.quad(density, 0, 1)[0])
+
+
+def test_as_many_tries_as_a_user_likes_can_be_weighed():
+    assert tries_that_pay(1100, 1.0, 0.0, 1.0, (1, 1)) == 1100
+    assert tries_that_pay(100_000, 0.9, 0.1, 1.0, (1, 1)) == tries_that_pay(64, 0.9, 0.1, 1.0, (1, 1))
 
 
 def test_the_cap_falls_as_wrong_answers_get_dearer():
@@ -304,6 +312,6 @@ def test_rates_and_priors_that_make_no_sense_are_named(setting, named):
 
 
 def test_tries_that_pay_have_the_greatest_sum_of_all():
-    gains = [gain_of_try(k, 0.95, 0.1, 1.5, (1.0, 2.0)) for k in range(1, 41)]
+    gains = list(islice(gains_of_tries(0.95, 0.1, 1.5, (1.0, 2.0)), 40))
     sums = [sum(gains[:k]) for k in range(41)]
     assert tries_that_pay(40, 0.95, 0.1, 1.5, (1.0, 2.0)) == sums.index(max(sums))

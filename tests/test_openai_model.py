@@ -91,6 +91,18 @@ def test_tokens_equal_the_endpoints_own_books(tmp_path: Path) -> None:
     assert len(mock.calls) == 6 and sampled.charges == 48 and sampled.unknown_tokens == 0
 
 
+@pytest.mark.parametrize("n", [1, 8])
+def test_choices_that_nobody_asked_for_are_paid_and_no_attempts(tmp_path: Path, n: int) -> None:
+    mock = MockEndpoint(takes_n="adds one")
+    totals = ledger_totals(mock, tmp_path, n=n)
+    sampled, discarded = totals["sampled"], totals["discarded"]
+    assert sampled.prompt_tokens + discarded.prompt_tokens == mock.truth()[0]
+    assert sampled.completion_tokens + discarded.completion_tokens == mock.truth()[1]
+    assert (sampled.charges, discarded.charges, len(mock.calls)) == (6 * n, 6, 6)
+    extra = sample(MockEndpoint(takes_n="adds one"), n=n).waste
+    assert [waste.reason for waste in extra] == [f"{n + 1} choices came where {n} were asked for"]
+
+
 def test_truncated_samples_are_billed_in_full(tmp_path: Path) -> None:
     mock = MockEndpoint(cut_share=0.5)
     sampled = ledger_totals(mock, tmp_path)["sampled"]

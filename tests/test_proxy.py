@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ pytest.importorskip("torch", reason="the hf engine: pip install 'trueup[hf]'")
 pytest.importorskip("transformers", reason="the hf engine: pip install 'trueup[hf]'")
 
 import torch
-from tiny import CHAT, save_tiny
+from tiny import CHAT, byte_tokenizer, save_tiny
 
 from trueup.models.huggingface import HuggingFace
 from trueup.models.proxy import ProxyTuned, proxy, steered
@@ -78,6 +79,51 @@ def test_a_base_that_is_the_antiexpert_gives_the_expert(home: Path) -> None:
     )
     assert [a.text for a in steered_reply.attempts] == [a.text for a in reply.attempts]
     assert steered_next == pytest.approx(following, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def turns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two bases that end a text as their tokenizer does, and a chat model that ends its turns with a token more."""
+    home, more = tmp_path_factory.mktemp("turns"), ("<|im_end|>",)
+    tokenizer = byte_tokenizer(extra=more)
+    ends = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(*more)]
+    for name, seed, own in (("base", 3, ends[:1]), ("big", 1, ends[:1]), ("chat", 2, ends)):
+        save_tiny(home / name, seed, extra=more, eos_token_id=own)
+    return home
+
+
+def ending(model: Any) -> list[tuple[str, int, str]]:
+    """How eight attempts that any token may end have ended."""
+    reply = asyncio.run(model.sample(HELLO, 8, 0, Sampling(max_tokens=120, temperature=3.0)))
+    return [(a.finish, a.usage.completion_tokens, a.text) for a in reply.attempts]
+
+
+def test_a_text_ends_where_the_model_that_it_equals_ends_it(turns: Path) -> None:
+    base, chat = (ending(HuggingFace(turns / name)) for name in ("base", "chat"))
+    assert chat == ending(mixed(turns, "base", "chat", "base", 1)) and "eos" in {finish for finish, _, _ in chat}
+    assert base == ending(mixed(turns, "base", "chat", "base", 0)) == ending(mixed(turns, "base", "chat", "chat", 2))
+    assert ending(HuggingFace(turns / "big")) == ending(mixed(turns, "big", "chat", "chat", 1))
+
+
+def test_a_text_that_is_neither_models_ends_at_eithers_ends(turns: Path) -> None:
+    def ends(*names: str, alpha: float) -> list[int]:
+        model = mixed(turns, *names, alpha)
+        return sorted(model._load().vocabulary.ends)
+
+    assert ends("big", "chat", "base", alpha=1) == ends("chat", "base", "big", alpha=1) == [257, 258]
+    assert ends("base", "chat", "base", alpha=0.5) == [257, 258]
+    assert ends("chat", "base", "chat", alpha=1) == [257]
+
+
+def test_a_fingerprint_tells_of_ends_only_where_they_are_not_the_bases(turns: Path) -> None:
+    marked = {
+        (*names, alpha)
+        for names in product(("base", "big", "chat"), repeat=3)
+        for alpha in (0, 1)
+        if mixed(turns, *names, alpha).card.fingerprint.endswith(":ends")
+    }
+    steered_by_chat = {(base, "chat", other, 1) for base in ("base", "big") for other in ("base", "big")}
+    assert marked == steered_by_chat | {("chat", "base", "chat", 1), ("chat", "big", "chat", 1)}
 
 
 def test_steering_steers(home: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from studies import CARD, measured
 from toys import PRICES, attempts, finish, problem
 
+from trueup.arms import make_arm
 from trueup.core.asks import Check, Sample, Solve
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Grade, Message, Solution
@@ -136,6 +137,27 @@ def test_a_method_starts_by_its_words():
 def test_only_methods_for_one_problem_can_be_chosen(words):
     with pytest.raises(UnknownName, match="unknown method"):
         start(words, problem())
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("adaptive_vote n=0", "adaptive_vote n is 0; give at least 1"),
+        ("adaptive_vote confidence=1", "confidence is 1.0; give a probability"),
+        ("vote n=1000000000000", "vote n is 1000000000000; give at most 100000"),
+        ("parallel_revise rounds=-1", "rounds is -1; give at least 0"),
+        ("parallel_revise chains=0", "chains is 0; give at least 1"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_named_however_a_method_starts(words, why):
+    for begin in (make_arm, lambda words: start(words, problem())):
+        with pytest.raises(BadInput, match=why):
+            begin(words)
+
+
+def test_chains_need_no_revisions():
+    asks, answer = finish(make_arm("parallel_revise chains=8 rounds=0").start(problem()), [attempts(*"aaaaabbb")])
+    assert (asks, answer.note) == ([Sample(problem().prompt, 8)], "5 of 8 votes")
 
 
 def test_features_are_those_of_the_question_alone():

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
+from random import Random
 
 import pytest
-from toys import PRICES, item
+from toys import PRICES, Ending, item
 
 from trueup import methods
+from trueup.arms import make_arm
 from trueup.bench.toy import Whole, toy_item
+from trueup.catalog import METHODS
 from trueup.core.asks import Sample, judge, rate, sample
-from trueup.core.cost import Prices, sample_cost
-from trueup.core.errors import AskFailed, BadInput
+from trueup.core.cost import Prices, TokenPrice, sample_cost
+from trueup.core.errors import AskFailed, BadInput, TrueupError
 from trueup.core.ledger import Ledger, read_charges, verify
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Answer, Attempt, Grade, Message, Sampling, Usage
+from trueup.models import Sealed
 from trueup.models.toy import TOKENS, Toy
 from trueup.run import Clerk, Job, Tab, answer, collect, run_job
+from trueup.run.batch import run_batch
 
 ONCE = Arm("once", {}, methods.once)
 VOTE = Arm("vote", {"n": 4}, lambda problem: methods.vote(problem, n=4))
@@ -181,6 +186,111 @@ def test_a_verifier_that_hangs_is_a_failure_on_record(tmp_path, monkeypatch):
     assert outcome.failure == "verifier 'whole' could not check 'right': TimeoutError: took longer than 0.05 s"
 
 
+class Partly(Whole):
+    """A verifier that breaks on some texts."""
+
+    def read(self, text):
+        if text == "3":
+            raise ZeroDivisionError("by zero")
+        return text
+
+
+def test_what_failed_costs_what_was_paid_until_then_at_once_and_when_it_is_run_again(tmp_path):
+    job = Job(Stratum("s", (), Partly()), item(), Arm("two", {}, lambda p: _in_parts(p, (0, 2), (0, 4))))
+    first, _ = run(tmp_path, Numbered(), lambda clerk: run_job(job, clerk))
+    again, calls = run(tmp_path, Numbered(), lambda clerk: run_job(job, clerk))
+    pool, _ = run(tmp_path, Numbered(), lambda clerk: run_job(replace(job, work=4), clerk))
+    assert first.failure.endswith("could not read '3': ZeroDivisionError: by zero")
+    assert (first.cost, calls) == (again.cost, 0)
+    assert (first.cost.calls, first.cost.prompt_tokens, first.cost.completion_tokens) == (2, 20, 20)
+    assert (pool.failure, pool.cost.prompt_tokens, pool.cost.completion_tokens) == (first.failure, 10, 20)
+
+
+class Numbered:
+    """Attempt i says i, but for those that it lacks, of which each call tells what was tried."""
+
+    def __init__(self, *lacks, billing="paid", waste=()):
+        self.lacks, self.waste, self.card = lacks, waste, ModelCard("numbered", f"numbered:{billing}", billing)
+
+    async def sample(self, prompt, n, start, sampling):
+        kept = [i for i in range(start, start + n) if i not in self.lacks]
+        attempts = tuple(Attempt(i, f"{i}", "stop", Usage(10, 5, 4, leads=i == kept[0])) for i in kept)
+        return Sampled(attempts, self.waste if len(kept) < n else ())
+
+    async def close(self):
+        pass
+
+
+def _in_parts(problem, *parts, until=None):
+    """So many attempts from there on, part by part."""
+    for start, n in parts:
+        attempts = yield from sample(problem.prompt, n, start=start, until=until)
+    return Answer.of(attempts[0])
+
+
+PRICED = replace(PRICES, models={"paid": TokenPrice(Decimal(1), Decimal(1), Decimal("0.5"))})
+
+
+def priced(tmp_path, model, flow, *, times=1):
+    """What a flow's job costs, each time."""
+
+    async def go():
+        with Ledger(tmp_path / "l") as ledger:
+            job = Job(Stratum("s", (), Whole()), item(), Arm("m", {}, flow))
+            return [(await run_job(job, Clerk(model, ledger, PRICED))).cost for _ in range(times)]
+
+    return asyncio.run(go())
+
+
+def test_a_call_that_failed_is_on_the_tab_of_the_job_each_time_and_one_that_was_repeated_on_the_ledger_alone(tmp_path):
+    model = Numbered(3, waste=(Waste("retried", "429", 100, 50), Waste("failed", "500", 30, 7)))
+    first, second = priced(tmp_path, model, lambda problem: methods.vote(problem, n=4), times=2)
+    assert first == second
+    assert (first.calls, first.prompt_tokens, first.completion_tokens) == (2, 10 + 30, 3 * 5 + 7)
+    kinds = [c.kind for c in read_charges(tmp_path / "l")]
+    assert (kinds.count("failed"), kinds.count("retried")) == (2, 2)
+
+
+def test_a_failed_call_of_unknown_use_does_not_make_the_price_of_the_others_unknown(tmp_path):
+    model = Numbered(3, waste=(Waste("failed", "timed out", seconds=2.0),))
+    (cost,) = priced(tmp_path, model, lambda problem: methods.vote(problem, n=4))
+    assert (cost.prompt_tokens, cost.completion_tokens, cost.seconds) == (10, 15, 2.0)
+    assert cost.usd == Decimal(6 + 2 + 15) / 1_000_000
+
+
+def test_a_job_pays_for_an_attempt_once_and_for_the_prompt_of_every_call_that_it_would_make(tmp_path):
+    for place, (parts, paid) in enumerate(
+        {
+            ((0, 4), (0, 4)): (10, 20, 1),
+            ((0, 4), (0, 8)): (20, 40, 2),
+            ((2, 2), (0, 6)): (30, 30, 3),
+            ((0, 8), (2, 3)): (10, 40, 1),
+        }.items()
+    ):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        alone, again = priced(folder, Numbered(), lambda problem, parts=parts: _in_parts(problem, *parts), times=2)
+        assert alone == again
+        assert (alone.prompt_tokens, alone.completion_tokens, alone.calls) == paid
+        sampled = [c for c in read_charges(folder / "l") if c.kind == "sampled"]
+        assert sum(c.prompt_tokens for c in sampled if c.leads) == alone.prompt_tokens
+        assert sum(c.usd for c in sampled) == alone.usd
+
+
+def test_a_race_makes_no_call_for_attempts_that_its_job_has_paid_for(tmp_path):
+    for place, (bought, calls, tokens) in enumerate([(1, 1 + 3, 4 * 5), (2, 1, 2 * 5), (3, 1, 3 * 5)]):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+
+        def flow(problem, bought=bought):
+            yield from sample(problem.prompt, bought)
+            attempts = yield from sample(problem.prompt, 4, until=has_two)
+            return Answer.of(attempts[0])
+
+        (cost,) = priced(folder, Numbered(), flow)
+        assert (cost.calls, cost.prompt_tokens, cost.completion_tokens) == (calls, 10 * calls, tokens)
+
+
 class Longest:
     """A reward model that likes length, and counts how often it is asked."""
 
@@ -231,6 +341,55 @@ def test_a_check_without_a_reference_free_verifier_marks_the_outcome_an_oracle(t
     checked, _ = run(tmp_path, Toy(0.5), lambda clerk: run_job(with_check, clerk))
     oracle, _ = run(tmp_path, Toy(0.5), lambda clerk: run_job(without, clerk))
     assert (checked.is_oracle, oracle.is_oracle) == (False, True)
+
+
+def test_an_arm_that_may_come_to_such_a_check_is_an_oracle_though_on_no_item_here_it_did(tmp_path):
+    arms = {"toy": [make_arm("best_of_majority n=4 share=0.3"), VOTE]}
+
+    def flags(check):
+        work = lambda clerk: collect([Stratum("toy", (toy_item(1),), Oracle(), check)], arms, 4, clerk, lanes=1)  # noqa: E731
+        (measured,), _ = run(tmp_path, Toy(1.0), work)
+        return [outcome.is_oracle for outcome in measured.outcomes]
+
+    assert (flags(None), flags(Whole())) == ([True, False], [False, False])
+
+
+def test_what_failed_before_is_missing_where_no_model_is_asked_and_what_never_was_asked_is_an_error(tmp_path):
+    model, job = Numbered(3, waste=(Waste("failed", "500"),)), Job(Stratum("s", (), Whole()), item(), 4)
+    first, _ = run(tmp_path, model, lambda clerk: run_job(job, clerk))
+    again, _ = run(tmp_path, Sealed(model.card, all_was_asked=True), lambda clerk: run_job(job, clerk))
+    assert [attempt.index for attempt in first.attempts] == [0, 1, 2]
+    assert (again.attempts, again.grades) == (first.attempts, first.grades)
+    with pytest.raises(BadInput, match="lacks some samples of this study"):
+        run(tmp_path, Sealed(model.card), lambda clerk: run_job(job, clerk))
+
+
+class Lasting:
+    """Attempts that say `a`, and no call beyond the first four attempts that succeeds."""
+
+    def __init__(self):
+        self.card = ModelCard("lasting", "lasting:1", "unpriced-model")
+
+    async def sample(self, prompt, n, start, sampling):
+        if start >= 4:
+            return Sampled((), (Waste("failed", "500 from upstream", 10, 0),))
+        return Sampled(tuple(Attempt(start + i, "a", "stop", Usage(10, 1)) for i in range(n)))
+
+    async def close(self):
+        pass
+
+
+@pytest.mark.parametrize("label", ["early_stop_vote n=8 window=4", "greedy_allocate budget=8"])
+def test_a_method_answers_from_the_attempts_that_came_before_a_call_failed(tmp_path, label):
+    arm, one = make_arm(label), item()
+
+    def work(clerk):
+        stratum = Stratum("s", (one,), Ending())
+        return run_batch(arm, stratum, clerk) if arm.is_batch else run_job(Job(stratum, one, arm), clerk)
+
+    found, _ = run(tmp_path, Lasting(), work)
+    outcome = found[0] if arm.is_batch else found
+    assert (outcome.failure, outcome.answer.value) == (None, "a")
 
 
 def test_solve_without_a_solver_says_so(tmp_path):
@@ -493,3 +652,54 @@ def test_a_refusal_of_one_attempt_does_not_silence_a_prompt_that_was_answered(tm
         lambda c: answer(sample(item().problem.prompt, 5), Tab(Stratum("s", (), Whole()), item()), c),
     )
     assert [attempt.index for attempt in again] == [0, 1, 2, 3, 4]
+
+
+class Varied:
+    """Ends its turn or a step, says right, wrong or nothing, by the prompt and the number of an attempt."""
+
+    card = ModelCard("varied", "varied:1", "varied")
+
+    async def sample(self, prompt, n, start, sampling):
+        return Sampled(tuple(self._attempt(prompt, start, i, sampling) for i in range(start, start + n)))
+
+    def _attempt(self, prompt, start, index, sampling):
+        dice = Random(f"{prompt}{index}{sampling}")
+        is_over = sampling.temperature == 0 or dice.random() < 0.3 or not sampling.stop
+        finish = "eos" if is_over else f"stop:{sampling.stop[-1]}"
+        said = dice.choice(["one.", "two.", "right", ""])
+        return Attempt(index, said, finish, Usage(10, 5, leads=index == start), logprob=-0.1 - dice.random())
+
+    async def close(self):
+        pass
+
+
+class Half(Longest):
+    """A rater that likes everything half."""
+
+    async def rate(self, problem, texts):
+        return [0.5] * len(texts)
+
+
+@pytest.mark.parametrize("has", ["nothing", "check", "rater"])
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_method_that_runs_alone_is_charged_what_is_on_the_ledger(tmp_path, name, has):
+    one = item()
+    offers = {"checkable": has == "check", "ratable": has == "rater", "schema": '{"type":"string"}'}
+    one = replace(one, problem=replace(one.problem, **offers))
+    check, rater = Ending() if has == "check" else None, Half() if has == "rater" else None
+    stratum, arm = Stratum("s", (one,), Ending(), check, rater=rater), make_arm(name)
+
+    async def go():
+        with Ledger(tmp_path / "l") as ledger:
+            clerk = Clerk(Varied(), ledger, PRICES, {"strong": Varied()})
+            return (await run_batch(arm, stratum, clerk))[0] if arm.is_batch else await run_job(Job(*here), clerk)
+
+    here = (stratum, one, arm)
+    try:
+        cost = asyncio.run(go()).cost
+    except TrueupError:
+        return
+    rows = [row for row in read_charges(tmp_path / "l") if row.kind != "evaluation"]
+    assert cost.completion_tokens == sum(row.completion_tokens for row in rows)
+    assert cost.prompt_tokens == sum(row.prompt_tokens for row in rows if row.leads)
+    assert cost.calls == sum(row.leads for row in rows)

@@ -25,6 +25,7 @@ import pytest
 from mock_endpoint import MockEndpoint, error, loopback
 from toys import PRICES
 
+from trueup.arms import make_arm
 from trueup.core.asks import Flow, check
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.ledger import Ledger, verify
@@ -36,7 +37,9 @@ from trueup.models.openai import OpenAI
 from trueup.plan.policy import Policy, PolicyStratum
 from trueup.run import Clerk
 from trueup.serve import Desk, check_exposure, create_app, run_server
+from trueup.serve.desk import check_desks
 from trueup.serve.server import listen
+from trueup.serve.service import Text, visible_tokens
 from trueup.solvers import program
 
 HTTP = httpx.Client()
@@ -99,7 +102,9 @@ class Echo:
 
 
 def sneak(problem: Problem) -> Flow[Answer]:
-    """A method that checks although nothing says so."""
+    """A method that checks nothing but sums."""
+    if "+" not in problem.prompt[-1].content:
+        return Answer("", None)
     grades = yield from check(problem, (Attempt(0, "1", "stop", Usage(0, 0), "1"),))
     return Answer(str(grades), None)
 
@@ -377,6 +382,15 @@ def test_cut_answer_says_length_and_unknown_tokens_are_null(tmp_path: Path) -> N
         ({"response_format": {"type": "json_schema"}}, "response_format"),
         ({"response_format": {"type": "yaml"}}, "response_format.type"),
         ({"presence_penalty": 0.5}, "presence_penalty"),
+        ({"top_k": 5}, "top_k"),
+        ({"min_p": 0.1}, "min_p"),
+        *(
+            ({name: is_it}, name)
+            for name in ("temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "top_k", "min_p", "n")
+            for is_it in (True, False)
+        ),
+        ({"top_logprobs": False}, "top_logprobs"),
+        ({"frequency_penalty": False}, "frequency_penalty"),
         ({"reasoning_effort": "high"}, "reasoning_effort"),
         ({"messages": []}, "messages"),
         ({"messages": "hi"}, "messages"),
@@ -403,7 +417,15 @@ def test_bad_request_names_the_parameter(root: str, fields: dict[str, Any], para
 
 
 @pytest.mark.parametrize(
-    "fields", [{"user": "u"}, {"n": 1}, {"tools": [], "tool_choice": "auto"}, {"top_k": 5}, {"store": False}]
+    "fields",
+    [
+        {"user": "u"},
+        {"n": 1, "logprobs": False, "presence_penalty": 0.0},
+        {"tools": [], "tool_choice": "auto"},
+        {"top_k": -1, "min_p": 0.0},
+        {"top_k": 0},
+        {"store": False},
+    ],
 )
 def test_harmless_and_unknown_fields_are_tolerated(root: str, fields: dict[str, Any]) -> None:
     assert post(root, body(model="mixed/sums", **fields)).status_code == 200
@@ -571,6 +593,49 @@ def test_method_that_would_check_against_the_reference_is_not_served(tmp_path: P
     assert response.status_code == 500 and assert_error_shape(response)["code"] == "server_misconfigured"
 
 
+def at_work(words: str, name: str = "sums", *, has_check: bool = False, **settings: Any) -> Desk:
+    """A desk whose arm is made as a policy's is."""
+    stratum = replace(desk(name).stratum, check=Largest(needs_reference=False) if has_check else None)
+    return replace(desk(name), stratum=stratum, arm=make_arm(words), **settings)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["best_of_n", "best_of_majority", "weighted_best_of_n", "reset_and_discard", "best_of_n model=far"],
+)
+def test_what_may_ask_for_a_check_is_served_with_one_only(words: str) -> None:
+    with pytest.raises(BadInput, match="checks attempts, and there is no check without the reference"):
+        check_desks(policy(at_work(words)), {"sums": at_work(words)})
+    check_desks(policy(at_work(words)), {"sums": at_work(words, has_check=True)})
+
+
+@pytest.mark.parametrize("words", ["once", "vote", "revise", "cascade", "parallel_revise", "best_of_majority n=1"])
+def test_what_asks_for_no_check_is_served_without(words: str) -> None:
+    check_desks(policy(at_work(words)), {"sums": at_work(words)})
+
+
+def test_what_a_table_may_choose_is_looked_at_too(tmp_path: Path) -> None:
+    bins, router = tmp_path / "bins.json", tmp_path / "router.json"
+    bins.write_text(
+        json.dumps({"pilot": 4, "signal": "agreement", "edges": [0.4, 0.6], "methods": ["once", "best_of_n", "vote"]})
+    )
+    knots: dict[str, Any] = {"threshold": 0.5, "bias": 0.0, "weights": {}, "logits": [], "shares": []}
+    router.write_text(json.dumps({"cheap": "once", "costly": "reset_and_discard"} | knots))
+    for words, met in ((f"compute_optimal table={bins}", "best_of_n"), (f"route router={router}", "reset_and_discard")):
+        with pytest.raises(BadInput, match=f"method '{met}' of stratum 'sums' checks attempts"):
+            check_desks(policy(at_work(words)), {"sums": at_work(words)})
+        check_desks(policy(at_work(words)), {"sums": at_work(words, has_check=True)})
+
+
+@pytest.mark.parametrize(
+    ("words", "need"),
+    [("cascade to=solver", "solver"), ("beam_search", "rater and no check"), ("retract", "rater"), ("solve", "solver")],
+)
+def test_what_lacks_its_solver_or_critic_is_not_served(words: str, need: str) -> None:
+    with pytest.raises(BadInput, match=f"but has no {need}; plan again"):
+        check_desks(policy(at_work(words)), {"sums": at_work(words)})
+
+
 def test_server_that_strangers_reach_needs_a_key(tmp_path: Path) -> None:
     for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"):
         check_exposure(host, None)
@@ -637,3 +702,72 @@ def test_a_clients_schema_constrains_the_samples(tmp_path: Path) -> None:
         bare = post(url, body() | {"model": "mixed/sums"})
     assert [json.loads(sampling.schema or "") for _, sampling in model.asked] == [schema]
     assert bare.status_code == 400 and assert_error_shape(bare)["param"] == "response_format"
+
+
+def test_a_clients_schema_takes_the_place_of_the_recipes_grammar(tmp_path: Path) -> None:
+    model, schema = Toy(), {"type": "object"}
+    wanted = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
+    held = Sampling(grammar='root ::= "a"')
+    free, bound = (
+        at_work(words, name, sampling=held, grammar=held.grammar)
+        for words, name in (("vote", "free"), ("constrained", "bound"))
+    )
+    with serving(tmp_path, model, free, bound) as url:
+        for form in (wanted, {"type": "json_object"}, {"type": "text"}, None):
+            for name in ("mixed/free", "mixed/bound"):
+                assert post(url, body(model=name, response_format=form)).status_code == 200
+    forms = [(sampling.schema and json.loads(sampling.schema), sampling.grammar) for _, sampling in model.asked]
+    assert forms == [(schema, None)] * 4 + [(None, held.grammar)] * 4
+
+
+def test_reasoning_in_front_of_a_form_asks_for_the_form_too(tmp_path: Path) -> None:
+    with serving(tmp_path, Toy(), at_work("reason_then_constrain")) as url:
+        bare = post(url, body())
+        formed = post(url, body(response_format={"type": "json_object"}))
+    assert (bare.status_code, assert_error_shape(bare)["param"], formed.status_code) == (400, "response_format", 200)
+
+
+def details(response: httpx.Response) -> tuple[str, int, int]:
+    """The content, all tokens written, and those that the client does not see."""
+    told = response.json()
+    usage = told["usage"]
+    content = told["choices"][0]["message"]["content"]
+    return content, usage["completion_tokens"], usage["completion_tokens_details"]["reasoning_tokens"]
+
+
+def test_reasoning_tokens_are_those_that_the_client_does_not_see(tmp_path: Path) -> None:
+    said = iter(("thought", "more", "4"))
+    toy = Toy(text=lambda i: next(said))
+    with serving(tmp_path, toy, at_work("budget_forcing")) as url:
+        whole = details(post(url, body()))
+    assert whole == ("thought\n\nWaitmore", 6, 0)
+    said = iter(("thought", "4"))
+    with serving(tmp_path / "block", toy, at_work("reason_then_constrain")) as url:
+        block = details(post(url, body(response_format={"type": "json_object"})))
+    assert block == ("4", 6, 3)
+
+
+def test_of_a_turn_written_step_by_step_only_its_own_steps_are_seen() -> None:
+    def text(begun: str, said: str, tokens: int | None) -> Text:
+        return Text(begun, Attempt(0, said, "stop", Usage(1, tokens)))
+
+    seen = [text("", "a", 1), text("", "ab", 2), text("", "x", 4), text("ab\n", "c", 8), text("x\n", "c", 16)]
+    assert visible_tokens(Answer("ab\nc", None), seen) == 10
+    assert visible_tokens(Answer("x\nc", None), seen) == 20
+    assert visible_tokens(Answer("c", None), seen) == 8
+    assert visible_tokens(Answer("abc", None), seen) == visible_tokens(Answer("", None), seen) == 0
+    assert visible_tokens(Answer("ab\nc", None), [*seen[:1], text("", "ab", None), *seen[2:]]) is None
+
+
+def test_no_text_is_longer_than_the_client_allows(tmp_path: Path) -> None:
+    def lengths(**fields: Any) -> list[int]:
+        toy.asked.clear()
+        for name in ("mixed/forced", "mixed/judged"):
+            assert post(url, body(model=name, **fields)).status_code == 200
+        return [sampling.max_tokens for _, sampling in toy.asked]
+
+    toy = Toy()
+    with serving(tmp_path, toy, at_work("budget_forcing", "forced"), at_work("judge_best n=1", "judged")) as url:
+        assert lengths(max_tokens=5) == lengths(max_tokens=9, max_completion_tokens=5) == [5, 5, 5, 5]
+        assert lengths(max_tokens=9999) == [512, 509, 9999, 16]
+        assert lengths() == [512, 509, 50, 16]

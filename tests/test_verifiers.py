@@ -156,10 +156,28 @@ def test_unequal_formulas_differ(one, other):
 
 @pytest.mark.parametrize(
     "text",
-    ["9^{9^{9}}", "99999!", r"\binom{100000}{50000}", "(x+1)^{500}", "1/0", r"\int_0^1 x^x dx", "(" * 20 + ")" * 20],
-)
+    [
+        "9^{9^{9}}", "99999!", r"\binom{100000}{50000}", "(x+1)^{500}", "1/0", r"\int_0^1 x^x dx", "(" * 20 + ")" * 20,
+        r"\boxed{999!999!}", "(9!)!", "(100-1)! (10^5)!", "7^{x+99999}", "(a+b+c)^{x+99}", "(a+b+c+d)^{14}",
+        "(a+b)(c+d)(f+g)(h+j)(k+l)(m+n)(p+q)(r+s)", r"\cos((a+b)(c+d)(f+g)(h+j)(k+l)(m+n)(p+q)(r+s))",
+        "+".join(rf"\frac{{1}}{{{pair}}}" for pair in ("a+b", "c+d", "f+g", "h+j", "k+l", "m+n", "p+q", "r+s")),
+        r"(\sqrt{2}+\sqrt{3}+\sqrt{5}+\sqrt{7})^{20}",
+    ],
+)  # fmt: skip
 def test_formulas_that_are_too_much_work_are_unparsable(text):
     assert math().read(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x(x+1)(x+2)(x+3)(x+4)(x+5)(x+6)(x+7)(x+8)(x+9)", "(x^2+x+1)^{10}", "(a-b)(b-c)(c-a)(a+b+c)", "(a+b+c)^4",
+        r"\frac{(x+1)^{10}}{(x-1)^{10}}", r"(1+\sqrt{2})^{99}", r"\frac{200!}{(100!)^2}", "999!", "e^{-x^2/2+3x+1}",
+        "+".join(rf"\frac{{1}}{{x+{i}}}" for i in range(10)), "(a+b)^{n+1}", "e^{2016x}",
+    ],
+)  # fmt: skip
+def test_formulas_that_are_little_work_are_read_however_long_they_become(text):
+    assert math().read(text) is not None
 
 
 def test_a_formula_is_never_run_as_python(tmp_path):

@@ -10,10 +10,11 @@ from inspect import signature
 from trueup.catalog import names
 from trueup.core.csp import is_program
 from trueup.core.errors import BadInput, UnknownName
-from trueup.core.settings import fit_settings, settings_of, split_words
+from trueup.core.settings import settings_of, split_words
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Json
 from trueup.methods.elsewhere import elsewhere
+from trueup.methods.start import fit_method
 from trueup.solvers.program import ProgramSolver
 
 SOLVER, RATER, CRITIC, FORM = "solver", "rater", "rater and no check", "schema or grammar for its answers"
@@ -40,16 +41,13 @@ ACTS_ONCE: Mapping[str, Mapping[str, Json]] = {
     "cascade": {"side_effects": True},
 }
 """Methods that act on a problem at most once, with the settings that see to it."""
-COUNTS = (
-    "n", "k", "rounds", "step", "window", "chains", "layers", "questions", "width", "subtrees", "depth",
-    "patience", "then", "budget",
-)  # fmt: skip
 
 
 def make_arm(text: str) -> Arm:
     """`vote n=8` as an arm; with `model=NAME` any method for single problems asks that model.
 
-    Raises UnknownName for a method or setting that there is not, BadInput for a value of the wrong type.
+    Raises UnknownName for a method or setting that there is not, BadInput for a value of the wrong type or
+    out of its range.
     """
     name, pairs = split_words(text)
     known = names("methods")
@@ -57,12 +55,7 @@ def make_arm(text: str) -> Arm:
         raise UnknownName("method", name, known, hint="(`trueup list methods` names all)")
     is_batch = next(iter(signature(known[name]).parameters)) == BATCH
     asked = None if is_batch or ASKED in settings_of(known[name]) else pairs.pop(ASKED, None)
-    settings = fit_settings(name, known[name], pairs)
-    counts = [key for key in COUNTS if settings.get(key, 1) < 1]
-    if counts:
-        raise BadInput(f"{name} {counts[0]} is {settings[counts[0]]}; give at least 1")
-    if not 0 < settings.get("confidence", 0.5) < 1:
-        raise BadInput(f"{name} confidence is {settings['confidence']}; give a probability between 0 and 1")
+    settings = fit_method(name, known[name], pairs)
     start = partial(known[name], **settings)
     if asked is not None:
         return Arm(name, settings | {ASKED: asked}, lambda problem: elsewhere(start(problem), asked))

@@ -34,7 +34,6 @@ from trueup.bench.spent import Spent, spend
 from trueup.catalog import names
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.settings import settings_of
-from trueup.core.stratum import Arm
 from trueup.core.types import Json
 from trueup.methods.stopping import measured_overhead
 from trueup.plan import Resampler
@@ -66,6 +65,8 @@ POOLED, UNSEEN = "all tasks", "all tasks, items that no rule was chosen on"
 LOOKED_AT = 80
 """So many of each task had been looked at, or might have been, while the default method was made."""
 OTHER_BUDGETS = (8, SAMPLES)
+SHARED_BUDGETS = (8, 16)
+"""A problem on average, of methods that share one over a batch: none takes more of a problem than is on record."""
 MET, MISSED, OPEN = "met", "missed", "open"
 
 
@@ -117,8 +118,9 @@ def field(recording: Recording, peers: Sequence[Peer], bounds: Sequence[Spent] =
         except Unavailable as error:
             skipped[peer.name] = str(error)
     few = whole.cases[:BESIDE] if recording.model == SIMULATED else whole.cases
-    beside = list(_others(replace(whole, cases=few)))
-    return Field(recording.name, recording.model, [case.cluster for case in recording.cases], systems, skipped, beside)
+    beside, left_out = _others(replace(whole, cases=few))
+    clusters = [case.cluster for case in recording.cases]
+    return Field(recording.name, recording.model, clusters, systems, skipped, beside, left_out)
 
 
 def together(tasks: Sequence[Field]) -> list[Field]:
@@ -135,7 +137,7 @@ def judge(field: Field, seed: int = SEED) -> tuple[dict[str, Json], list[dict[st
     leads = dict(zip((rival.system for rival in rivals), lead(field.curve, rivals, draws), strict=True))
     about = {"population": field.name, "model": field.model, "n": len(field.clusters), "items": draws.weights.shape[1]}
     summary = about | {"skipped": list(field.skipped)} | _verdicts(field, rivals, leads, draws)
-    skipped = [{"system": name, "skipped": why} for name, why in field.skipped.items()]
+    skipped = [{"system": name, "skipped": why} for name, why in {**field.skipped, **field.left_out}.items()]
     rows = [
         _row(system, *bands, leads.get(system.system))
         for system, bands in zip(field.systems, intervals(field.systems, draws), strict=True)
@@ -173,26 +175,31 @@ def _overhead(recording: Recording) -> float:
     return fmean(measured_overhead(case.attempts) for case in recording.cases)
 
 
-def _others(recording: Recording) -> Iterator[Spent]:
-    """Every other method that needs nothing but attempts, or grades of them, at two budgets; the vote at all."""
-    yield spend(make_arm("once"), OURS, recording.cases)
-    for name, maker in names("methods").items():
-        budget = next((key for key in ("n", "budget") if key in settings_of(maker)), None)
-        if name == METHOD or budget is None:
-            continue
-        for n in VOTES if name == "vote" else OTHER_BUDGETS:
-            found = _replayed(make_arm(f"{name} {budget}={n}"), recording)
-            if found is None:
+def _others(recording: Recording) -> tuple[list[Spent], dict[str, str]]:
+    """Every other method that needs nothing but attempts, or grades of them; and why the rest cannot be replayed."""
+    found: list[Spent] = []
+    left_out: dict[str, str] = {}
+    for arms in _other_arms(recording.depth):
+        for arm in arms:
+            try:
+                found.append(spend(make_arm(arm), OURS, recording.cases))
+            except BadInput as error:
+                left_out[f"trueup {arm}"] = str(error)
                 break
-            yield found
+    return found, left_out
 
 
-def _replayed(arm: Arm, recording: Recording) -> Spent | None:
-    """An arm on a recording; None where it asks for what is not on record."""
-    try:
-        return spend(arm, OURS, recording.cases)
-    except BadInput:
-        return None
+def _other_arms(depth: int) -> Iterator[list[str]]:
+    """The arms of each method, by their budgets from the smallest."""
+    yield ["once"]
+    for name, maker in names("methods").items():
+        known = settings_of(maker)
+        if name == METHOD:
+            continue
+        if "budget" in known:
+            yield [f"{name} budget={budget} n={depth}" for budget in SHARED_BUDGETS]
+        elif "n" in known:
+            yield [f"{name} n={n}" for n in (VOTES if name == "vote" else OTHER_BUDGETS)]
 
 
 def _verdicts(field: Field, rivals: Sequence[Spent], leads: dict[str, Band], draws: Resampler) -> dict[str, Json]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from trueup.bench.spent import Spent, joined
 
@@ -14,7 +14,8 @@ METHOD = "probability_vote"
 class Field:
     """All systems on one population or task; `clusters` says which cases hang together, `skipped` who stayed out.
 
-    `beside` are systems that the bar is not about, on the first of the cases.
+    `beside` are systems that the bar is not about, on the first of the cases, `left_out` says which of ours cannot be
+    replayed, and why.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Field:
     systems: Sequence[Spent]
     skipped: Mapping[str, str]
     beside: Sequence[Spent] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def curve(self) -> list[Spent]:
@@ -41,8 +43,9 @@ def pooled(name: str, fields: Sequence[Field]) -> Field:
     """Several tasks as one, of the systems that ran on them all."""
     clusters = [f"{one.name} {cluster}" for one in fields for cluster in one.clusters]
     skipped = {peer: why for one in fields for peer, why in one.skipped.items()}
+    left_out = {arm: why for one in fields for arm, why in one.left_out.items()}
     systems, beside = _joined([one.systems for one in fields]), _joined([one.beside for one in fields])
-    return Field(name, fields[0].model, clusters, systems, skipped, beside)
+    return Field(name, fields[0].model, clusters, systems, skipped, beside, left_out)
 
 
 def _joined(parts: Sequence[Sequence[Spent]]) -> list[Spent]:

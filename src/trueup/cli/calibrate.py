@@ -93,4 +93,5 @@ def _verdict(found: Calibration, margin: float, delta: float) -> str:
     promise = f"turns at most {margin:.1%} of requests from right to wrong ({1 - delta:.0%} confidence, n = {found.n})"
     if found.chosen is not None:
         return f"{found.chosen}: {promise}"
-    return f"none accepted: to prove that stopping {promise} takes {found.needs:,} independent items without any harm"
+    needs = f"{found.needs:,} independent items, or clusters of sizes like these, without any harm"
+    return f"none accepted: to prove that stopping {promise} takes {needs}"

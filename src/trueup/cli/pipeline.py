@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ class Findings:
 def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: Path | None = None) -> Findings:
     """Collect what the request asks for, from the ledger where it has it.
 
-    A sealed gathering asks no model; it raises BadInput where the ledger lacks a sample. With a tape every new
+    A sealed gathering asks no model; it raises BadInput where the ledger lacks a sample that an unsealed one has not
+    asked for. With a tape every new
     reply of the study's own model is recorded for `replay:`.
     """
     started = time.monotonic()
@@ -71,11 +73,14 @@ def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: P
     folder.mkdir(parents=True, exist_ok=True)
     with Ledger(folder / LEDGER_FILE) as ledger:
         if sealed:
-            model, others = Sealed(model.card), {name: Sealed(other.card) for name, other in others.items()}
+            shut = partial(Sealed, all_was_asked=request.is_gathered)
+            model, others = shut(model.card), {name: shut(other.card) for name, other in others.items()}
         clerk = Clerk(model, ledger, prices, others)
         with Meter({s.name: len(s.items) * (1 + len(arms[s.name])) for s in strata}, quiet=quiet) as meter:
             measured = asyncio.run(_collect(strata, arms, request.samples, clerk, meter))
         table = ledger_table(ledger.totals())
+    if not sealed:
+        replace(request, is_gathered=True).save(folder)
     about = {"name": task.name, "seed": task.seed, "path": request.task}
     seconds = time.monotonic() - started
     return Findings(about, model.card, prices, measured, table, clerk.fresh_calls, seconds, pasts, left_out)

@@ -15,7 +15,10 @@ FILE = "request.json"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The arguments of `trueup study`; `sets` are its --set pairs, `methods` its --methods, `models` its --with."""
+    """The arguments of `trueup study`; `sets` are its --set pairs, `methods` its --methods, `models` its --with.
+
+    `is_gathered` once all of it was asked for, whatever came of it.
+    """
 
     task: str
     model: str = "smollm2"
@@ -31,6 +34,7 @@ class Request:
     error_usd: str | None = None
     started_in: str = ""
     models: tuple[str, ...] = ()
+    is_gathered: bool = False
 
     def task_path(self) -> str:
         """Where the task is, also when asked from another folder than the study was started in."""

@@ -19,6 +19,8 @@ from trueup.core.errors import BadInput, Unavailable
 from trueup.core.types import Answer, Attempt, Problem, Prompt
 from trueup.methods.appraise import appraise
 from trueup.methods.revise import ask_again
+from trueup.methods.spare import spared
+from trueup.methods.tally import count
 from trueup.methods.weighted_best_of_n import elect_by_weight
 
 ACTION = "answer"
@@ -29,7 +31,7 @@ Chain = tuple[Attempt, ...]
 def ab_mcts(problem: Problem, *, n: int = 16) -> Flow[Answer]:
     """The vote by worth of n answers; one that passes the check, where there is one and no reward model, at once.
 
-    Raises BadInput for a stratum with neither, Unavailable without treequest.
+    It ends before an answer that fails. Raises BadInput for a stratum with neither, Unavailable without treequest.
     """
     if not (problem.ratable or problem.checkable):
         raise BadInput(f"stratum {problem.stratum!r} has no rater and no check for ab_mcts to search by; name one")
@@ -44,7 +46,10 @@ def ab_mcts(problem: Problem, *, n: int = 16) -> Flow[Answer]:
             tree, trial = search.ask(tree, [ACTION])
         chain: Chain = trial.parent_state or ()
         prompt = _prompt(problem, chain)
-        (attempt, *_) = yield from sample(prompt, start=drawn[prompt])
+        more = yield from spared(sample(prompt, start=drawn[prompt]), count(attempts))
+        if more is None:
+            break
+        attempt = more[0]
         drawn[prompt] += 1
         (worth,) = yield from appraise(problem, [attempt])
         if worth >= 0.99 and not problem.ratable:

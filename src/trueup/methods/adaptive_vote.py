@@ -36,7 +36,13 @@ def lead_probability(attempts: Sequence[Attempt]) -> float:
 
 
 def beta_lead(first: int, second: int) -> float:
-    """1 - I_1/2(first + 1, second + 1), for whole numbers a binomial tail: P(Bin(first + second + 1, 1/2) <= first)."""
-    trials = first + second + 1
-    ways: int = sum(comb(trials, successes) for successes in range(first + 1))
-    return ways / float(2**trials)
+    """1 - I_1/2(first + 1, second + 1), for whole numbers a binomial tail: P(Bin(first + second + 1, 1/2) <= first).
+
+    By symmetry it is 1/2, and half of what lies between the two: no sum is longer than the lead.
+    """
+    trials, (low, high) = first + second + 1, sorted((first, second))
+    ways, between = comb(trials, low + 1), 0
+    for successes in range(low + 1, high + 1):
+        between += ways
+        ways = ways * (trials - successes) // (successes + 1)
+    return ((1 << trials) + (between if first > second else -between)) / (2 << trials)

@@ -10,8 +10,9 @@ The probability speaks of the mode, not of correctness. Cost: n samples at most.
 from __future__ import annotations
 
 from trueup.core.asks import Flow
+from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Problem
-from trueup.methods.frequencies import mode_probability, read_library
+from trueup.methods.frequencies import MOST, mode_probability, read_library
 from trueup.methods.stopping import Votes, sample_until
 from trueup.methods.tally import elect
 
@@ -21,8 +22,10 @@ def bayes_vote(
 ) -> Flow[Answer]:
     """The vote of as many attempts as it takes to be sure of the mode, n at most.
 
-    Raises BadInput for a library that cannot be read.
+    Raises BadInput for a library that cannot be read, or an n beyond what the posterior can be worked out for.
     """
+    if n > MOST:
+        raise BadInput(f"bayes_vote n is {n}; give at most {MOST}")
     vectors = read_library(library)
 
     def is_sure(votes: Votes) -> bool:

@@ -27,7 +27,7 @@ def best_of_majority(problem: Problem, *, n: int = 16, share: float = 0.1) -> Fl
     attempts = yield from sample(problem.prompt, n)
     votes = count(attempts)
     least = min(share * len(attempts), max(votes.values(), default=0))
-    frequent = [attempt for attempt in attempts if attempt.answer and votes[attempt.answer] >= least]
+    frequent = [attempt for attempt in attempts if attempt.answer and votes[attempt.answer] >= least - 1e-9]
     if len({attempt.answer for attempt in frequent}) < 2:
         return elect(problem, attempts)
     ratings = yield from appraise(problem, frequent)

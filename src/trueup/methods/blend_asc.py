@@ -7,7 +7,7 @@ better one at few votes; the more of the budget is spent, the more counts PPR-1v
 is spent. No threshold, and the budget is met exactly. So that samples can run side by side, a round serves the least
 sure eighth of the problems and ranks them anew. What it buys is to know the most frequent answer, of hopeless problems
 too: where that is often wrong an even spread may do as well. It is measured and never served: a request comes alone.
-Cost: budget samples a problem on average, at least one each, in calls of one.
+Cost: budget samples a problem on average, at least one each, in calls of one; fewer where all have had n.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from trueup.methods.tally import elect
 PARTS = 8
 
 
-def blend_asc(problems: Sequence[Problem], *, budget: int = 8) -> BatchFlow:
-    """The votes of all problems after `budget` samples a problem on average.
+def blend_asc(problems: Sequence[Problem], *, budget: int = 8, n: int | None = None) -> BatchFlow:
+    """The votes of all problems after `budget` samples a problem on average, at most n of any one.
 
-    A problem of which a sample failed gets no further one. Raises BadInput for a budget below 1.
+    A problem of which a sample failed gets no further one. Raises BadInput for a budget or n below 1.
     """
     if budget < 1:
         raise BadInput(f"blend_asc budget is {budget}; give at least 1 sample a problem")
+    if n is not None and n < 1:
+        raise BadInput(f"blend_asc n is {n}; give at least 1")
     total, spent = budget * len(problems), 0
     pools: list[list[Attempt]] = [[] for _ in problems]
     live = list(range(len(problems)))
@@ -45,8 +47,8 @@ def blend_asc(problems: Sequence[Problem], *, budget: int = 8) -> BatchFlow:
         spent += len(places)
         for place, reply in zip(places, replies, strict=True):
             pools[place] += reply
-        failed = {place for place, reply in zip(places, replies, strict=True) if not reply}
-        live = [place for place in live if place not in failed]
+            if not reply or len(pools[place]) == n:
+                live.remove(place)
     return [
         elect(problem, pool) if pool else Answer("", None, "no attempt")
         for problem, pool in zip(problems, pools, strict=True)
@@ -65,7 +67,7 @@ def least_sure(pools: Sequence[Sequence[Attempt]], spent: float, width: int) -> 
 def beta_at_half(first: int, second: int) -> float:
     """The density of Beta(first + 1, second + 1) at 1/2: the evidence that both answers are equally likely."""
     votes = first + second
-    return (votes + 1) * comb(votes, first) / float(2**votes)
+    return (votes + 1) * comb(votes, first) / (1 << votes)
 
 
 def _width(live: int, spent: int, total: int) -> int:

@@ -13,16 +13,19 @@ and a check per attempt.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
 
 from trueup.core.asks import Flow, check, sample
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.solve import solve
+from trueup.methods.spare import spared
 from trueup.methods.tally import count, elect
 
 SOLVER = "solver"
 """The `to` that means the stratum's solver, and no model."""
+FAILED = "the ask failed"
 
 
 def cascade(
@@ -38,7 +41,8 @@ def cascade(
     """The vote of n attempts of `model` if a share `agreement` of them says the same; else ask `to`.
 
     `to` is a model that the user named, `` the study's own, or `solver`. On the same model the `then` further attempts
-    vote with the first; another model's vote alone. What the dear stage leaves open the cheap one answers.
+    vote with the first; another model's vote alone. What the dear stage leaves open or fails at the cheap one
+    answers.
     Raises BadInput for n or then below 1, or an agreement outside [0, 1].
     """
     _refuse_misfits(n, agreement, then)
@@ -49,22 +53,30 @@ def cascade(
     if answer is not None or (side_effects and count(cheap)):
         return answer or elect(problem, cheap)
     if to == SOLVER:
-        solved = yield from solve(problem)
-        return solved if solved.value is not None else _settled(problem, cheap, solved.note)
-    more = yield from sample(problem.prompt, then, start=n if to == model else 0, model=to)
+        solved = yield from spared(solve(problem), count(cheap))
+        if solved is not None and solved.value is not None:
+            return solved
+        return _settled(elect(problem, cheap), f"solver: {solved.note if solved else FAILED}")
+    ask = sample(problem.prompt, then, start=n if to == model else 0, model=to)
+    came = yield from spared(ask, count(cheap))
+    more = came or ()
     if problem.checkable:
-        pool = (*more, *cheap)
-        grades = yield from check(problem, pool)
-        return Answer.best(pool, grades)
-    voters = (*cheap, *more) if to == model else more
-    return elect(problem, voters if count(voters) else (*voters, *cheap))
+        grades = yield from check(problem, (*more, *cheap))
+        answer = Answer.best((*more, *cheap), grades)
+    else:
+        voters = (*cheap, *more) if to == model else more
+        answer = elect(problem, voters if count(voters) else (*voters, *cheap))
+    return _settled(answer, f"{to or 'further attempts'}: {FAILED}") if came is None else answer
 
 
 def _passing(problem: Problem, n: int, model: str) -> Flow[tuple[Sequence[Attempt], Answer | None]]:
     """Attempts one by one, up to the first that passes the check, and its answer."""
     attempts: list[Attempt] = []
     for number in range(n):
-        (attempt, *_) = yield from sample(problem.prompt, start=number, model=model)
+        more = yield from spared(sample(problem.prompt, start=number, model=model), count(attempts))
+        if more is None:
+            break
+        attempt = more[0]
         attempts.append(attempt)
         (grade,) = yield from check(problem, [attempt])
         if grade.is_right:
@@ -80,9 +92,9 @@ def _agreeing(problem: Problem, n: int, agreement: float, model: str) -> Flow[tu
     return attempts, elect(problem, attempts) if most >= needed else None
 
 
-def _settled(problem: Problem, cheap: Sequence[Attempt], status: str) -> Answer:
-    vote = elect(problem, cheap)
-    return Answer(vote.text, vote.value, f"{vote.note}; solver: {status}", vote.finish)
+def _settled(answer: Answer, why: str) -> Answer:
+    """The cheap stage's answer, with what became of the dear one."""
+    return replace(answer, note=f"{answer.note}; {why}".removeprefix("; "))
 
 
 def _refuse_misfits(n: int, agreement: float, then: int) -> None:

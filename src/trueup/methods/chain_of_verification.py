@@ -18,6 +18,8 @@ from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.reread import put_behind
 from trueup.methods.revise import ask_again
+from trueup.methods.spare import spared
+from trueup.methods.tally import count
 
 LINE = re.compile(r"^\s*(?:[-*•]+|\(?\d+[.):])?\s*(.+\?)", re.MULTILINE)
 DOUBT = "Which facts and steps of this answer could be wrong? Write {n} short questions that test them, one per line."
@@ -29,7 +31,8 @@ CONCLUDE = "Mend your answer where it disagrees with them. Then give the final a
 def chain_of_verification(problem: Problem, *, questions: int = 3) -> Flow[Answer]:
     """The final answer after up to so many questions; the check picks among draft and final where there is one.
 
-    Without a check the final answer counts, or the draft where the final cannot be read or nothing was asked.
+    Without a check the final answer counts, or the draft where the final cannot be read or nothing was asked, or an ask
+    behind it failed.
     Raises BadInput for fewer than one question.
     """
     if questions < 1:
@@ -39,11 +42,10 @@ def chain_of_verification(problem: Problem, *, questions: int = 3) -> Flow[Answe
         (grade,) = yield from check(problem, [draft])
         if grade.is_right:
             return Answer.of(draft, "the draft passed the check")
-    pairs = yield from _verify(problem, draft, questions)
-    if not pairs:
-        return Answer.of(draft, "no question could be read; the draft stands")
-    request = FINDINGS.format(pairs="\n\n".join(pairs)) + CONCLUDE
-    (final, *_) = yield from sample(ask_again(problem.prompt, draft.text, request))
+    last = yield from spared(_conclude(problem, draft, questions), count([draft]))
+    if not last:
+        return Answer.of(draft, f"{'an ask failed' if last is None else 'no question could be read'}; the draft stands")
+    (final, *_) = last
     if problem.checkable:
         grades = yield from check(problem, [draft, final])
         return Answer.best([draft, final], grades)
@@ -54,6 +56,15 @@ def read_questions(text: str, most: int) -> Sequence[str]:
     """The first questions of a text, one per line, without bullets, numbers and repetitions."""
     said = text.rpartition("</think>")[2]
     return list(dict.fromkeys(question.strip() for question in LINE.findall(said)))[:most]
+
+
+def _conclude(problem: Problem, draft: Attempt, most: int) -> Flow[Sequence[Attempt]]:
+    """The final answer, by what was found; none where there was nothing to find."""
+    pairs = yield from _verify(problem, draft, most)
+    if not pairs:
+        return ()
+    request = FINDINGS.format(pairs="\n\n".join(pairs)) + CONCLUDE
+    return (yield from sample(ask_again(problem.prompt, draft.text, request)))
 
 
 def _verify(problem: Problem, draft: Attempt, most: int) -> Flow[list[str]]:

@@ -17,8 +17,9 @@ from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.appraise import appraise
 from trueup.methods.route import read_table
-from trueup.methods.start import start
-from trueup.methods.tally import count
+from trueup.methods.spare import spared
+from trueup.methods.start import MOST, start
+from trueup.methods.tally import count, elect
 
 MEND = "write one with `trueup route bins DIR`"
 AGREEMENT, RATING = "agreement", "rating"
@@ -37,6 +38,7 @@ class Table:
 def compute_optimal(problem: Problem, *, table: str = "") -> Flow[Answer]:
     """The method that the table names for what the pilot says; `table` is a file.
 
+    Where an ask of that method fails, and it has nothing to answer from, the pilot votes.
     Raises BadInput for a table that cannot be read, UnknownName for a method in it that there is not.
     """
     guide = read_bins(table)
@@ -48,7 +50,10 @@ def compute_optimal(problem: Problem, *, table: str = "") -> Flow[Answer]:
         ease = agreement(attempts)
     place = bisect_right(guide.edges, ease)
     words = guide.methods[place]
-    answer = yield from start(words, problem)
+    answer = yield from spared(start(words, problem), count(attempts))
+    if answer is None:
+        vote = elect(problem, attempts)
+        answer = replace(vote, note=f"an ask failed; the pilot's vote, {vote.note}")
     return replace(answer, note=f"{words} (bin {place + 1} of {len(guide.methods)}): {answer.note}")
 
 
@@ -68,6 +73,7 @@ def read_bins(path: str) -> Table:
         is_whole = is_whole and all(isinstance(method, str) for method in guide.methods)
     except (TypeError, ValueError):
         is_whole = False
-    if not is_whole or not isinstance(guide.pilot, int) or guide.pilot < 1 or guide.signal not in (AGREEMENT, RATING):
+    is_whole = is_whole and isinstance(guide.pilot, int) and 1 <= guide.pilot <= MOST
+    if not is_whole or guide.signal not in (AGREEMENT, RATING):
         raise BadInput(f"table {path!r} does not fit together; {MEND}")
     return guide

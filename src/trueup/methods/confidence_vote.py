@@ -24,6 +24,7 @@ from trueup.core.asks import Flow, judge, sample
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.revise import ask_again
+from trueup.methods.spare import each
 from trueup.methods.tally import elect, favourite, voice_of
 
 ASK = "How sure are you that this answer is right? Reply with one number from 0 (surely wrong) to 100 (surely right)."
@@ -82,12 +83,14 @@ def read_confidence(text: str) -> float | None:
 
 
 def _said(problem: Problem, attempts: Sequence[Attempt]) -> Flow[list[float]]:
-    """What the model says of each, the mean of the others where it says nothing; none where it says nothing at all."""
+    """What the model says of each, the mean of the others where it says nothing; none where it says nothing at all.
+
+    An ask that failed says nothing. Raises AskFailed where all did.
+    """
     free = replace(problem.sampling, schema=None, grammar=None)
-    said: list[float | None] = []
-    for attempt in attempts:
-        prompt = ask_again(problem.prompt, attempt.text, ASK)
-        (reply, *_) = yield from judge(prompt, start=attempt.index, sampling=free)
-        said.append(read_confidence(reply.text))
+    replies = yield from each(
+        judge(ask_again(problem.prompt, attempt.text, ASK), start=attempt.index, sampling=free) for attempt in attempts
+    )
+    said = [read_confidence(reply[0].text) if reply else None for reply in replies]
     known = [confidence for confidence in said if confidence is not None]
     return [fmean(known) if confidence is None else confidence for confidence in said] if known else []

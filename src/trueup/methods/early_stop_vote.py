@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from trueup.core.asks import Flow, sample
 from trueup.core.types import Answer, Attempt, Problem
-from trueup.methods.tally import elect
+from trueup.methods.spare import spared
+from trueup.methods.tally import count, elect
 
 
 def early_stop_vote(problem: Problem, *, n: int = 40, window: int = 5) -> Flow[Answer]:
@@ -17,7 +18,7 @@ def early_stop_vote(problem: Problem, *, n: int = 40, window: int = 5) -> Flow[A
     attempts: list[Attempt] = []
     while len(attempts) < n:
         size = min(window, n - len(attempts))
-        more = yield from sample(problem.prompt, size, start=len(attempts))
+        more = (yield from spared(sample(problem.prompt, size, start=len(attempts)), count(attempts))) or ()
         attempts += more
         answers = {attempt.answer for attempt in more}
         if len(more) < size or (len(answers) == 1 and None not in answers):

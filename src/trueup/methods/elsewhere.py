@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trueup.core.asks import Flow, Sample
+from trueup.core.errors import AskFailed
 from trueup.core.types import Answer
 
 
@@ -18,7 +19,12 @@ def elsewhere(flow: Flow[Answer], model: str) -> Flow[Answer]:
         ask = next(flow)
         while True:
             is_own = isinstance(ask, Sample) and not ask.model
-            ask = flow.send((yield replace(ask, model=model) if is_own else ask))  # type: ignore[arg-type]
+            try:
+                reply = yield replace(ask, model=model) if is_own else ask  # type: ignore[arg-type]
+            except AskFailed as failure:
+                ask = flow.throw(failure)
+            else:
+                ask = flow.send(reply)
     except StopIteration as end:
         answer: Answer = end.value
         return answer

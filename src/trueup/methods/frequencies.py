@@ -6,8 +6,9 @@ p_i^n1 p_j^n2 times the coefficient of x^T in the product over the other answers
 sum_{r <= n2} (p_k x)^r / r!: no other answer has more votes than the second. Where m of them have just as many, the
 second was drawn among them by lot, which weighs 1 / C(c + m, c), c = 2 where the leader is tied too, else 1.
 A weight is the integral of c (1 - u)^(c - 1) u^m over [0, 1], a polynomial, so that Gauss nodes u give it exactly and
-ties need no axis of their own. One pass over the answers sums over all i and j, and takes all vectors along.
-Shapes: S vectors, U nodes, T + 1 powers of x.
+ties need no axis of their own. A pass over the answers from either end sums over all j with each i left out, so that
+n1 comes in last. Where several answers of a vector are equally frequent and none is more so, each is a mode.
+Shapes: S vectors, A answers, U nodes, T + 1 powers of x.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import json
 import random
 from functools import lru_cache
-from math import factorial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,9 @@ ANSWERS = 48
 CONCENTRATIONS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 DRAWS = 20
 LEAST = 1e-4
+MOST = 512
+CELLS = 1 << 21
+"""How many numbers an array of vectors may have; as many as fit are taken along."""
 SEED = 20260205
 
 
@@ -66,21 +69,17 @@ def read_library(path: str) -> Library:
 
 @lru_cache(maxsize=1 << 16)
 def mode_probability(first: int, second: int, rest: int, library: Library) -> float:
-    """The posterior chance that the leader is the most frequent answer, every vector equally likely before.
+    """The posterior chance that no answer is more frequent than the leader, every vector equally likely before.
 
-    0 where there is no vote, or where no vector of the library allows such counts.
+    0 where there is no vote, or where no vector of the library allows such counts. Floats hold it for up to `MOST`
+    votes.
     """
-
     if first == 0:
         return 0.0
     p = _falling_widths(library)
-    if second == 0:
-        right, total = p[:, 0] ** first, (p**first).sum(axis=1)
-    else:
-        counts, (nodes, weights) = (first, second, rest), _nodes(first, second, rest)
-        right = _with_leader(p, counts, nodes) @ weights
-        total = _likelihood(p, counts, nodes) @ weights
-    return float(right.sum() / total.sum()) if total.sum() > 0 else 0.0
+    others = _others(second, rest, first == second, library) if second else 1.0
+    chances = (p * ((first + second + rest) / first)) ** first * others
+    return float(chances[p == p[:, :1]].sum() / chances.sum()) if chances.sum() > 0 else 0.0
 
 
 @lru_cache(maxsize=16)
@@ -92,58 +91,56 @@ def _falling_widths(library: Library) -> Column:
     return p[np.argsort(-(p > 0).sum(axis=1), kind="stable")]
 
 
-def _likelihood(p: Column, counts: tuple[int, int, int], nodes: Column) -> Column:
-    """SU: the chance of the counts, whoever leads; `grown[l, s]` is the series with l leaders and s seconds chosen."""
+@lru_cache(maxsize=64)
+def _others(second: int, rest: int, is_tied: bool, library: Library) -> Column:
+    """SA: the chance, up to a factor, of the second's and all others' counts where each answer in turn leads."""
     import numpy as np
 
-    first, second, rest = counts
-    grown = np.zeros((2, 2, len(p), len(nodes), rest + 1))
-    grown[0, 0, :, :, 0] = 1.0
-    for q in p.T:
-        live = grown[:, :, : np.count_nonzero(q)]
-        q = q[q > 0][:, None, None]
-        led, runner = live[0] * q**first, live[:, 0] * q**second
-        live[...] = _passed(live, q, second, nodes)
-        live[1] += led
-        live[:, 1] += runner
-    likelihood: Column = grown[1, 1, :, :, rest]
-    return likelihood
+    p, (nodes, weights) = _falling_widths(library), _nodes(second, rest, 2 if is_tied else 1)
+    rows = max(1, CELLS // (p.shape[1] * len(nodes) * (rest + 1)))
+    parts = (_without_each(p[place : place + rows], second, rest, nodes) for place in range(0, len(p), rows))
+    return np.concatenate([part @ weights for part in parts])
 
 
-def _with_leader(p: Column, counts: tuple[int, int, int], nodes: Column) -> Column:
-    """SU: the chance of the counts where the most frequent answer leads; `grown[s]` has s seconds chosen."""
+def _without_each(p: Column, second: int, rest: int, nodes: Column) -> Column:
+    """SAU: the coefficient of x^rest with one second chosen, by the series of the answers before each and behind it."""
     import numpy as np
 
-    first, second, rest = counts
-    grown = np.zeros((2, len(p), len(nodes), rest + 1))
-    grown[0, :, :, 0] = p[:, :1] ** first
-    for q in p.T[1:]:
-        live = grown[:, : np.count_nonzero(q)]
-        q = q[q > 0][:, None, None]
-        runner = live[0] * q**second
-        live[...] = _passed(live, q, second, nodes)
-        live[1] += runner
-    likelihood: Column = grown[1, :, :, rest]
-    return likelihood
+    behind = np.zeros((2, len(p), len(nodes), rest + 1))
+    behind[0, ..., 0] = 1.0
+    before = [behind]
+    for q in p.T[:-1]:
+        before.append(_joined(before[-1], q, second, nodes))
+    found = np.zeros((*p.shape, len(nodes)))
+    for place in reversed(range(p.shape[1])):
+        found[:, place] = np.einsum("isut,isut->su", before[place], behind[::-1, ..., ::-1])
+        behind = _joined(behind, p[:, place], second, nodes)
+    return found
 
 
-def _passed(grown: Column, q: Column, second: int, nodes: Column) -> Column:
-    """The series times that of one answer which is neither leader nor second."""
+def _joined(grown: Column, q: Column, second: int, nodes: Column) -> Column:
+    """The series with s = 0 or 1 seconds chosen, times that of one more answer, which may be the second.
+
+    x is counted in 1 / rest, and a second's chance in what it is about: neither changes a quotient of chances.
+    """
+    rest, live = grown.shape[-1] - 1, grown[:, : (q > 0).sum()]
+    q = q[q > 0][:, None, None]
     out = grown.copy()
-    size = grown.shape[-1]
-    for r in range(1, min(second, size - 1) + 1):
-        factor = q**r / factorial(r) * (nodes[:, None] if r == second else 1.0)
-        out[..., r:] += grown[..., : size - r] * factor
+    longer = out[:, : live.shape[1]]
+    longer[1] += live[0] * (q * ((2 * second + rest) / second)) ** second
+    factor = 1.0
+    for r in range(1, min(second, rest) + 1):
+        factor = factor * q * (rest / r)
+        longer[..., r:] += live[..., : rest + 1 - r] * (factor * nodes[:, None] if r == second else factor)
     return out
 
 
-def _nodes(first: int, second: int, rest: int) -> tuple[Column, Column]:
+def _nodes(second: int, rest: int, tied: int) -> tuple[Column, Column]:
     """Gauss nodes and weights on [0, 1] that weigh ties; one will do where all others have a vote and so are tied."""
     import numpy as np
 
     if second == 1:
         return np.ones(1), np.ones(1)
-    tied = 2 if first == second else 1
     at, weights = np.polynomial.legendre.leggauss((rest // second + tied) // 2 + 1)
     u = (at + 1) / 2
     return u, weights / 2 * tied * (1 - u) ** (tied - 1)

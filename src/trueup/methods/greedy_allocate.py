@@ -9,19 +9,22 @@ a vote (Frazier and Powell 2010). It is weighed by the share of attempts that th
 new answer counted among them once: scattered attempts promise little. What is bought is to know the commonest answer:
 where that is wrong as often as right, nothing is gained over an even spread. It is measured and never served: a
 request comes alone.
-Cost: budget * problems samples, fewer where all have passed their check; a check per attempt where there is one.
+Cost: budget * problems samples, fewer where all have passed their check or had n; a check per attempt where there is
+one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import comb
 from typing import Any
 
 from trueup.core.asks import Ask, BatchFlow, Check, Sample
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Grade, Problem
+from trueup.methods.adaptive_vote import beta_lead
 from trueup.methods.tally import count, elect
 
 REACH = 16
@@ -38,12 +41,13 @@ class Page:
     problem: Problem
     attempts: list[Attempt] = field(default_factory=list)
     grades: list[Grade] = field(default_factory=list)
+    most: int | None = None
     is_open: bool = True
     gain: float = 0.0
 
     def update(self) -> None:
-        """Bring the gain up to date; a page closes where nothing is left to gain."""
-        if any(grade.is_right for grade in self.grades):
+        """Bring the gain up to date; a page closes where nothing is left to gain, or with its last attempt."""
+        if any(grade.is_right for grade in self.grades) or len(self.attempts) == self.most:
             self.is_open = False
         elif self.problem.checkable:
             self.gain = 1.0 / (2.0 + len(self.attempts))
@@ -60,17 +64,17 @@ class Page:
         return elect(self.problem, self.attempts)
 
 
-def greedy_allocate(problems: Sequence[Problem], *, budget: int = 8, step: int = 16) -> BatchFlow:
+def greedy_allocate(problems: Sequence[Problem], *, budget: int = 8, step: int = 16, n: int | None = None) -> BatchFlow:
     """A vote, or the best by the check, for each of many problems, `budget` samples a problem on average.
 
     All have one sample first; then a round gives one more to each of the `step` problems that gain most, the first of
-    equals, an eighth of all at most. A problem with a failed ask gets no more.
-    Raises BadInput for a budget or step below 1.
+    equals, an eighth of all at most. A problem with a failed ask, or with n samples, gets no more.
+    Raises BadInput for a budget, step or n below 1.
     """
-    for name, value in (("budget", budget), ("step", step)):
-        if value < 1:
+    for name, value in (("budget", budget), ("step", step), ("n", n)):
+        if value is not None and value < 1:
             raise BadInput(f"greedy_allocate {name} is {value}; give at least 1")
-    pages = [Page(problem) for problem in problems]
+    pages = [Page(problem, most=n) for problem in problems]
     left, chosen = budget * len(pages), list(range(len(pages)))
     widest = max(1, len(pages) // ROUNDS)
     while chosen:
@@ -98,19 +102,14 @@ def _attempt(pages: Sequence[Page], places: Sequence[int]) -> Generator[tuple[tu
         pages[place].update()
 
 
+@lru_cache(maxsize=65_536)
 def vote_gain(first: int, second: int) -> float:
     """What an attempt gains for a vote of so many to so many: the best of any number of attempts ahead, per attempt.
 
     Fewer than the lead cannot turn it, and gain nothing.
     """
-    now, lead = lead_chance(first, second), max(1, first - second)
+    now, lead = beta_lead(first, second), max(1, first - second)
     return max((_expected(first, second, ahead) - now) / ahead for ahead in range(lead, lead + REACH))
-
-
-def lead_chance(first: int, second: int) -> float:
-    """P(p > 1/2) under Beta(1 + first, 1 + second): the chance that the first answer is the commoner one."""
-    trials = first + second + 1
-    return sum(comb(trials, k) for k in range(first + 1)) / float(2**trials)
 
 
 def _expected(first: int, second: int, ahead: int) -> float:
@@ -119,7 +118,7 @@ def _expected(first: int, second: int, ahead: int) -> float:
     for more in range(ahead + 1):
         ways = comb(first + more, more) * comb(second + ahead - more, ahead - more)
         chance = ways / comb(first + second + 1 + ahead, ahead)
-        p = lead_chance(first + more, second + ahead - more)
+        p = beta_lead(first + more, second + ahead - more)
         total += chance * max(p, 1.0 - p)
     return total
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from trueup.core.asks import Flow, sample
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.revise import ask_again
+from trueup.methods.spare import each
 from trueup.methods.verdicts import Bench, hear_bench, share_of
 from trueup.methods.weighted_best_of_n import elect_by_weight
 
@@ -36,14 +37,15 @@ def judge_best(
 
 
 def weigh(problem: Problem, bench: Bench, attempts: tuple[Attempt, ...], request: str) -> Flow[list[float]]:
-    """The corrected verdict on each attempt; 0 for one that cannot be read, or whose judge cannot."""
-    weights = []
-    for attempt in attempts:
-        share = None
-        if attempt.answer is not None:
-            share = share_of((yield from hear(problem, bench, attempt, request)), WORDS)
-        weights.append(0.0 if share is None else bench.corrected(share))
-    return weights
+    """The corrected verdict on each attempt; 0 for one that cannot be read, or whose judge cannot, or failed.
+
+    Raises AskFailed where every judge failed.
+    """
+    readable = [attempt for attempt in attempts if attempt.answer is not None]
+    told = yield from each(hear(problem, bench, attempt, request) for attempt in readable)
+    shares = {a.index: share_of(said or (), WORDS) for a, said in zip(readable, told, strict=True)}
+    found = [shares.get(attempt.index) for attempt in attempts]
+    return [0.0 if share is None else bench.corrected(share) for share in found]
 
 
 def hear(problem: Problem, bench: Bench, attempt: Attempt, request: str) -> Flow[list[str]]:

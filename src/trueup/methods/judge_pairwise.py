@@ -20,6 +20,7 @@ from trueup.core.asks import Flow, sample
 from trueup.core.errors import UnknownName
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.reread import put_behind
+from trueup.methods.spare import each
 from trueup.methods.tally import count
 from trueup.methods.verdicts import Bench, hear_bench, share_of
 
@@ -66,22 +67,28 @@ def judge_pairwise(
 
 
 def _knockout(court: Court, players: list[Attempt]) -> Flow[Attempt]:
-    """Rounds of matches; who has no partner goes on."""
+    """Rounds of matches; who has no partner goes on.
+
+    Raises AskFailed where the judge failed at all of them.
+    """
+    heard: list[float] = []
     while len(players) > 1:
-        kept = players[len(players) // 2 * 2 :]
-        for left, right in zip(players[::2], players[1::2], strict=False):
-            lead = yield from _lead(court, left, right)
-            kept.append(_of_two(court, left, right, lead))
-        players = kept
+        pairs = list(zip(players[::2], players[1::2], strict=False))
+        leads = yield from each((_lead(court, *pair) for pair in pairs), players if len(players) > 2 else heard)
+        heard += [lead for lead in leads if lead is not None]
+        winners = [_of_two(court, *pair, lead) for pair, lead in zip(pairs, leads, strict=True)]
+        players = [*players[2 * len(pairs) :], *winners]
     return players[0]
 
 
 def _round_robin(court: Court, players: Sequence[Attempt]) -> Flow[Attempt]:
     wins = [0.0] * len(players)
-    for left, right in combinations(range(len(players)), 2):
-        lead = yield from _lead(court, players[left], players[right])
-        wins[left] += lead
-        wins[right] += 1 - lead
+    places = list(combinations(range(len(players)), 2))
+    leads = yield from each(_lead(court, players[left], players[right]) for left, right in places)
+    for (left, right), lead in zip(places, leads, strict=True):
+        part = 0.5 if lead is None else lead
+        wins[left] += part
+        wins[right] += 1 - part
     ranked = [(won, court.votes[player.answer or ""]) for won, player in zip(wins, players, strict=True)]
     return players[max(range(len(players)), key=lambda place: ranked[place])]
 
@@ -102,8 +109,8 @@ def hear_pair(problem: Problem, bench: Bench, first: Attempt, second: Attempt) -
     return said
 
 
-def _of_two(court: Court, left: Attempt, right: Attempt, lead: float) -> Attempt:
-    """The winner of a match; of players that were shuffled, the left one where all is equal."""
-    if lead != 0.5:
+def _of_two(court: Court, left: Attempt, right: Attempt, lead: float | None) -> Attempt:
+    """The winner of a match, by votes where its judge failed; of shuffled players the left one where all is equal."""
+    if lead is not None and lead != 0.5:
         return left if lead > 0.5 else right
     return max((left, right), key=lambda player: court.votes[player.answer or ""])

@@ -16,7 +16,8 @@ from trueup.core.asks import Flow, sample
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Problem, Prompt
 from trueup.methods.reread import put_behind
-from trueup.methods.tally import elect
+from trueup.methods.spare import each, spared
+from trueup.methods.tally import count, elect
 
 MERGE = (
     "Below are answers that others proposed; some may be wrong. Weigh them against each other and against the "
@@ -27,8 +28,8 @@ MERGE = (
 def mixture_of_agents(problem: Problem, *, n: int = 4, layers: int = 1, models: str = "") -> Flow[Answer]:
     """What the last of so many layers of aggregators makes of n proposals, by further models if `models` names any.
 
-    Their names stand between `+`, in a task file between commas too. Where the last word cannot be read, the vote over
-    all that was proposed. Raises BadInput for fewer than one layer, and for names that cannot each propose.
+    Their names stand between `+`, in a task file between commas too. Where the last word fails or cannot be read, the
+    vote over all that was proposed. Raises BadInput for fewer than one layer, and for names that cannot each propose.
     """
     if layers < 1:
         raise BadInput(f"mixture_of_agents layers is {layers}; give at least 1, or use vote for none")
@@ -36,10 +37,11 @@ def mixture_of_agents(problem: Problem, *, n: int = 4, layers: int = 1, models: 
     proposals = yield from _propose(problem.prompt, n, names, 0)
     heard = list(proposals)
     for layer in range(layers - 1):
-        proposals = yield from _propose(_merge(problem, proposals), n, names, layer * n)
-        heard += proposals
-    (final, *_) = yield from sample(_merge(problem, proposals), start=(layers - 1) * n)
-    return elect(problem, [*heard, final]) if final.answer is None else Answer.of(final)
+        merged = yield from spared(_propose(_merge(problem, proposals), n, names, layer * n), count(heard))
+        proposals = merged or proposals
+        heard += merged or ()
+    last = (yield from spared(sample(_merge(problem, proposals), start=(layers - 1) * n), count(heard))) or ()
+    return Answer.of(last[0]) if count(last) else elect(problem, [*heard, *last])
 
 
 def _names(models: str, n: int) -> Sequence[str]:
@@ -54,9 +56,10 @@ def _names(models: str, n: int) -> Sequence[str]:
 
 def _propose(prompt: Prompt, n: int, names: Sequence[str], start: int) -> Flow[Sequence[Attempt]]:
     """n attempts by these models in turn, in that order."""
-    proposals: list[Attempt] = []
-    for place, name in enumerate(names):
-        proposals += yield from sample(prompt, len(range(place, n, len(names))), start=start, model=name)
+    replies = yield from each(
+        sample(prompt, len(range(place, n, len(names))), start=start, model=name) for place, name in enumerate(names)
+    )
+    proposals = [attempt for reply in replies for attempt in reply or ()]
     return sorted(proposals, key=lambda proposal: proposal.index)
 
 

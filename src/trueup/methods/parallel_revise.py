@@ -17,6 +17,7 @@ from trueup.core.asks import Flow, check, sample
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Grade, Problem, Prompt
 from trueup.methods.revise import ask_again
+from trueup.methods.spare import each
 from trueup.methods.tally import count, elect
 
 LINKS = 4
@@ -35,7 +36,8 @@ def parallel_revise(problem: Problem, *, chains: int = 4, rounds: int = 3) -> Fl
     """`chains` drafts, each revised `rounds` times; the check picks where there is one in production, else the vote.
 
     Drafts are the attempts 0 to chains - 1 of the problem; a revision is numbered by its round and chain, so that
-    two chains, or two rounds, that come to the same prompt still draw apart. Raises BadInput for chains below 1.
+    two chains, or two rounds, that come to the same prompt still draw apart. A revision that fails leaves its chain
+    as it is. Raises BadInput for chains below 1.
     """
     if chains < 1:
         raise BadInput(f"parallel_revise chains is {chains}; give at least 1")
@@ -45,12 +47,16 @@ def parallel_revise(problem: Problem, *, chains: int = 4, rounds: int = 3) -> Fl
     for turn in range(1, rounds + 1):
         if any(link.grade.is_right for link in links):
             break
-        revisions: list[Attempt] = []
-        for draft, strand in zip(drafts, strands, strict=True):
-            (revision, *_) = yield from sample(_so_far(problem, strand), start=turn * chains + draft.index)
-            revisions.append(revision)
-        links = yield from _grade(problem, revisions)
-        for strand, link in zip(strands, links, strict=True):
+        asks = [
+            sample(_so_far(problem, strand), start=turn * chains + draft.index)
+            for draft, strand in zip(drafts, strands, strict=True)
+        ]
+        replies = yield from each(asks, count(drafts))
+        revised = [(strand, reply[0]) for strand, reply in zip(strands, replies, strict=True) if reply]
+        if not revised:
+            break
+        links = yield from _grade(problem, [revision for _, revision in revised])
+        for (strand, _), link in zip(revised, links, strict=True):
             strand.append(link)
     if problem.checkable:
         return _best(strands)

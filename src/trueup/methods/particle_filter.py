@@ -15,6 +15,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
+from math import log
 
 from trueup.core.asks import Flow
 from trueup.core.errors import BadInput
@@ -22,6 +23,8 @@ from trueup.core.types import Answer, Problem
 from trueup.methods.steps import Path, Steps, begin, conclude, passed
 
 EDGE = 1e-6
+FAR = 600.0
+"""Natural logarithms up to which a weight is taken as it is."""
 
 
 def particle_filter(
@@ -41,7 +44,7 @@ def particle_filter(
         found = yield from steps.value(particles)
         if answer := passed(found):
             return answer
-        weights = [odds(valued.value, temperature) for valued in found]
+        weights = odds([valued.value for valued in found], temperature)
         if level == depth - 1 or all(valued.path.is_over for valued in found):
             break
         drawn = systematic(weights, len(found), dice.random())
@@ -49,10 +52,15 @@ def particle_filter(
     return conclude(problem, found, weights)
 
 
-def odds(rating: float, temperature: float) -> float:
-    """The weight of a rating: the exponential of its logit over the temperature, within what floats can hold."""
-    rating = min(1 - EDGE, max(EDGE, rating))
-    return float((rating / (1 - rating)) ** (1 / temperature))
+def odds(ratings: Sequence[float], temperature: float) -> list[float]:
+    """Weights of ratings, exponentials of their logits over the temperature.
+
+    Where floats could not hold the greatest it is 1, and the others stand to it as they would.
+    """
+    kept = [min(1 - EDGE, max(EDGE, rating)) for rating in ratings]
+    raw = [rating / (1 - rating) for rating in kept]
+    unit = 1.0 if abs(log(max(raw))) < FAR * temperature else max(raw)
+    return [float((one / unit) ** (1 / temperature)) for one in raw]
 
 
 def systematic(weights: Sequence[float], n: int, start: float) -> list[int]:

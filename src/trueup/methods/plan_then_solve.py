@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trueup.core.asks import Flow, judge, sample
-from trueup.core.types import Answer, Attempt, Problem
+from trueup.core.types import Answer, Problem
 from trueup.methods.reread import put_behind
 from trueup.methods.revise import ask_again
+from trueup.methods.spare import each
 from trueup.methods.tally import elect
 
 PLAN = "Do not solve this yet. Write a short plan first: what is wanted, what is known, and the steps between them."
@@ -27,7 +28,5 @@ def plan_then_solve(problem: Problem, *, n: int = 4) -> Flow[Answer]:
     """
     wish = put_behind(problem.prompt, PLAN)
     plans = yield from judge(wish, n, sampling=replace(problem.sampling, schema=None, grammar=None))
-    attempts: list[Attempt] = []
-    for plan in plans:
-        attempts += yield from sample(ask_again(wish, plan.text, SOLVE), start=plan.index)
-    return elect(problem, attempts)
+    solutions = yield from each(sample(ask_again(wish, plan.text, SOLVE), start=plan.index) for plan in plans)
+    return elect(problem, [attempt for solution in solutions for attempt in solution or ()])

@@ -27,8 +27,9 @@ from trueup.core.asks import Flow, sample
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.lookahead_vote import BLOCKS, gain_of_block, gain_per_sample, require_price, unless_doubtful
 from trueup.methods.rightness import CALIBRATED, Points, leader_frequency, read_table, right
+from trueup.methods.spare import spared
 from trueup.methods.stopping import Votes, block, measured_overhead
-from trueup.methods.tally import elect, favourite, voice_of
+from trueup.methods.tally import count, elect, favourite, voice_of
 
 KNOWN = 0.1
 COOLEST = 0.6
@@ -57,7 +58,8 @@ def probability_vote(
     attempts: list[Attempt] = []
     belief, size = None, min(step, n)
     while size:
-        more = yield from sample(problem.prompt, size, start=len(attempts), sampling=told)
+        ask = sample(problem.prompt, size, start=len(attempts), sampling=told)
+        more = (yield from spared(ask, count(attempts))) or ()
         attempts += more
         belief = believe(attempts, temperature)
         size = _next_block(attempts, belief, n, price, step, points) if len(more) == size else 0

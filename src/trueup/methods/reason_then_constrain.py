@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from trueup.core.asks import Flow, sample
 from trueup.core.errors import BadInput
-from trueup.core.types import Answer, Attempt, Problem
+from trueup.core.types import Answer, Problem
 from trueup.methods.reread import put_behind
 from trueup.methods.revise import continued
+from trueup.methods.spare import each
 from trueup.methods.tally import elect
 
 THINK = "Think about it step by step first, in a few sentences. Then write {cue!r} and the answer alone."
@@ -39,8 +40,9 @@ def reason_then_constrain(
     free = replace(problem.sampling, max_tokens=tokens, stop=(cue,), schema=None, grammar=None)
     held = replace(problem.sampling, schema=problem.schema, grammar=problem.grammar)
     thoughts = yield from sample(wish, n, sampling=free)
-    blocks: list[Attempt] = []
-    for thought in thoughts:
-        turn = continued(wish, f"{thought.text.rstrip()}\n\n{cue}\n")
-        blocks += yield from sample(turn, sampling=held, start=thought.index, reads_turn=False)
-    return elect(problem, blocks)
+    turns = [continued(wish, f"{thought.text.rstrip()}\n\n{cue}\n") for thought in thoughts]
+    blocks = yield from each(
+        sample(turn, sampling=held, start=thought.index, reads_turn=False)
+        for turn, thought in zip(turns, thoughts, strict=True)
+    )
+    return elect(problem, [attempt for block in blocks for attempt in block or ()])

@@ -10,7 +10,8 @@ The cap is where the sum of these is greatest, at most n. Cost: a sample and a c
 
 from __future__ import annotations
 
-from math import comb, exp, lgamma
+from collections.abc import Iterator
+from itertools import count, islice
 
 from trueup.core.asks import Flow, check, sample
 from trueup.core.errors import BadInput
@@ -45,27 +46,32 @@ def tries_that_pay(n: int, tpr: float, fpr: float, cost: float, prior: tuple[flo
     """The number of tries, at most n, with the greatest expected value."""
     best = total = 0.0
     cap = 0
-    for k in range(1, n + 1):
-        total += gain_of_try(k, tpr, fpr, cost, prior)
+    for k, gain in enumerate(islice(gains_of_tries(tpr, fpr, cost, prior), n), start=1):
+        total += gain
         if total > best + 1e-12:
             best, cap = total, k
     return cap
 
 
-def gain_of_try(k: int, tpr: float, fpr: float, cost: float, prior: tuple[float, float]) -> float:
-    """What try k adds: by the binomial theorem on r, every term a quotient of Beta functions."""
+def gains_of_tries(tpr: float, fpr: float, cost: float, prior: tuple[float, float]) -> Iterator[float]:
+    """What each try adds, from the first on; E[f p] and E[f (1 - p)] are means of f under Betas that know one more."""
     a, b = prior
-    return sum(
-        comb(k - 1, j) * (1 - tpr) ** j * (1 - fpr) ** (k - 1 - j)
-        * (tpr * _moment(a, b, j + 1, k - 1 - j) - cost * fpr * _moment(a, b, j, k - j))
-        for j in range(k)
-    )  # fmt: skip
+    right, wrong = _rejections(tpr, fpr, a + 1, b), _rejections(tpr, fpr, a, b + 1)
+    for if_right, if_wrong in zip(right, wrong, strict=True):
+        yield (tpr * a * if_right - cost * fpr * b * if_wrong) / (a + b)
 
 
-def _moment(a: float, b: float, right: int, wrong: int) -> float:
-    """E[p^right (1 - p)^wrong] for p ~ Beta(a, b)."""
-    top = lgamma(a + right) + lgamma(b + wrong) - lgamma(a + b + right + wrong)
-    return exp(top - lgamma(a) - lgamma(b) + lgamma(a + b))
+def _rejections(tpr: float, fpr: float, a: float, b: float) -> Iterator[float]:
+    """E[r^k] for k = 0, 1, ...: how likely all of k tries are rejected where p ~ Beta(a, b).
+
+    The recurrence is the integral of the derivative of p^a (1 - p)^b r^(k + 1), which is nought.
+    """
+    if_right, if_wrong = 1 - tpr, 1 - fpr
+    now, then = 1.0, (a * if_right + b * if_wrong) / (a + b)
+    for k in count(1):
+        yield now
+        middle = a * if_right + b * if_wrong + k * (if_right + if_wrong)
+        now, then = then, (middle * then - k * if_right * if_wrong * now) / (a + b + k)
 
 
 def _demand(tpr: float, fpr: float, cost: float, a: float, b: float) -> None:

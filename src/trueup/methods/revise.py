@@ -8,8 +8,9 @@ revised into a wrong one. Cost: 1 + rounds samples, each with the chain so far a
 from __future__ import annotations
 
 from trueup.core.asks import Flow, check, sample
-from trueup.core.types import Answer, Attempt, Message, Problem, Prompt
-from trueup.methods.tally import elect
+from trueup.core.types import Answer, Attempt, Grade, Message, Problem, Prompt
+from trueup.methods.spare import spared
+from trueup.methods.tally import count, elect
 
 REQUEST = "Check your answer step by step for mistakes. Then give the corrected answer in the same form as before."
 
@@ -17,19 +18,22 @@ REQUEST = "Check your answer step by step for mistakes. Then give the corrected 
 def revise(problem: Problem, *, rounds: int = 2) -> Flow[Answer]:
     """A chain of revisions; the check picks from it where there is one in production, else the vote.
 
-    With a check the chain ends at the first attempt that passes.
+    With a check the chain ends at the first attempt that passes, and in any case before a revision that fails.
     """
     chain: list[Attempt] = []
+    grades: tuple[Grade, ...] = ()
     prompt = problem.prompt
     for turn in range(rounds + 1):
-        (attempt, *_) = yield from sample(prompt, start=turn)
-        chain.append(attempt)
+        revision = yield from spared(sample(prompt, start=turn), count(chain))
+        if revision is None:
+            break
+        chain.append(revision[0])
         if problem.checkable:
             grades = yield from check(problem, chain)
-            if grades[-1].is_right or turn == rounds:
-                return Answer.best(chain, grades)
-        prompt = ask_again(prompt, attempt.text)
-    return elect(problem, chain)
+            if grades[-1].is_right:
+                break
+        prompt = ask_again(prompt, revision[0].text)
+    return Answer.best(chain, grades) if problem.checkable else elect(problem, chain)
 
 
 def ask_again(prompt: Prompt, text: str, request: str = REQUEST) -> Prompt:

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import signature
 
 from trueup.core.asks import Flow
-from trueup.core.errors import UnknownName
-from trueup.core.settings import fit_settings, split_words
-from trueup.core.types import Answer, Problem
+from trueup.core.errors import BadInput, UnknownName
+from trueup.core.settings import Maker, fit_settings, split_words
+from trueup.core.types import Answer, Json, Problem
 
 CHOOSERS = ("route", "compute_optimal")
 """What chooses by a file cannot be chosen by one, or a file that names itself would never end."""
+
+COUNTS = (
+    "n", "k", "rounds", "step", "window", "chains", "layers", "questions", "width", "subtrees", "depth",
+    "patience", "then", "budget",
+)  # fmt: skip
+MAY_BE_NONE = ("rounds",)
+MOST = 100_000
+
+
+def fit_method(name: str, maker: Maker, given: Mapping[str, Json]) -> dict[str, Json]:
+    """The given settings of a method in the types that its signature names.
+
+    Raises UnknownName for a setting that there is not, BadInput for a value of the wrong type or out of its range.
+    """
+    settings = fit_settings(name, maker, given)
+    for key in COUNTS:
+        value, least = settings.get(key, 1), 0 if key in MAY_BE_NONE else 1
+        if value < least:
+            raise BadInput(f"{name} {key} is {value}; give at least {least}")
+        if value > MOST:
+            raise BadInput(f"{name} {key} is {value}; give at most {MOST}")
+    if not 0 < settings.get("confidence", 0.5) < 1:
+        raise BadInput(f"{name} confidence is {settings['confidence']}; give a probability between 0 and 1")
+    return settings
 
 
 def start(words: str, problem: Problem) -> Flow[Answer]:
     """`vote n=8` on this problem; any method of this room that answers one problem.
 
-    Raises UnknownName for a method or setting that there is not, BadInput for a value of the wrong type.
+    Raises UnknownName for a method or setting that there is not, BadInput for a value of the wrong type or out of its
+    range.
     """
     from trueup import methods
 
@@ -25,5 +51,5 @@ def start(words: str, problem: Problem) -> Flow[Answer]:
     name, pairs = split_words(words)
     if name not in known:
         raise UnknownName("method", name, known)
-    flow: Flow[Answer] = known[name](problem, **fit_settings(name, known[name], pairs))
+    flow: Flow[Answer] = known[name](problem, **fit_method(name, known[name], pairs))
     return flow

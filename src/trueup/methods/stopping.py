@@ -17,6 +17,7 @@ from statistics import fmean
 
 from trueup.core.asks import Flow, sample
 from trueup.core.types import Attempt, Problem
+from trueup.methods.spare import spared
 from trueup.methods.tally import count
 
 LETTERS_A_TOKEN = 4
@@ -76,7 +77,7 @@ def sample_until(problem: Problem, rule: Rule, *, n: int, step: int, gives_up: b
     votes = replace(Votes.of(attempts, n), overhead=expected_overhead(problem))
     while len(attempts) < n:
         size = block(votes, rule, step, gives_up=gives_up)
-        more = yield from sample(problem.prompt, size, start=len(attempts))
+        more = (yield from spared(sample(problem.prompt, size, start=len(attempts)), count(attempts))) or ()
         attempts += more
         votes = Votes.of(attempts, n)
         if len(more) < size or votes.is_decided or rule(votes):

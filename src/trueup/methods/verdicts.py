@@ -58,8 +58,19 @@ def share_of(said: Sequence[str], words: tuple[str, str]) -> float | None:
 
 
 def last_word(text: Attempt, words: Sequence[str]) -> str | None:
-    """The one of these words that is said last, after any thinking; letters as they are, words in whatever case."""
+    """The verdict of a text, after any thinking: letters as they are, words in whatever case; None where it has none.
+
+    It stands right behind the choice ("yes or no") where the judge says that again, else it is the word said last with
+    no other behind it; failing that, the only letter said, or the word that a text begins with.
+    """
     spoken = text.text.rpartition("</think>")[2]
-    case = re.NOFLAG if max(map(len, words)) == 1 else re.IGNORECASE
-    found = re.findall(rf"\b({'|'.join(words)})\b", spoken, case)
-    return next((word for word in words if found and word.lower() == found[-1].lower()), None)
+    are_letters = max(map(len, words)) == 1
+    case = re.NOFLAG if are_letters else re.IGNORECASE
+    word = rf"\b({'|'.join(words)})\b"
+    alone = word + r"(?![ \t]*\w)"
+    behind = re.split(rf"\b{' or '.join(words)}\b", spoken, flags=case)[-1]
+    found = re.findall(rf"\A\W*{alone}", behind, case) if behind != spoken else []
+    found = found or re.findall(alone, behind, case)[-1:]
+    found = found or re.findall(word if are_letters else rf"\A\W*{word}", behind, case)
+    said = {one.lower() for one in found}
+    return next((word for word in words if said == {word.lower()}), None)

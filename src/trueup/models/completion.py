@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from trueup.core.roles import Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
 from trueup.models.servers import Server, echo, ending, own_fields
 
@@ -16,10 +17,14 @@ SEED_SPAN = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The attempts of one call; `is_total` says that its token count covers all of them."""
+    """The attempts of one call; `is_total` says that its token count covers all of them.
+
+    `waste` is the choices that nobody asked for, which are paid all the same.
+    """
 
     attempts: tuple[Attempt, ...]
     is_total: bool = True
+    waste: tuple[Waste, ...] = ()
 
 
 def request_body(
@@ -102,7 +107,9 @@ def read_completion(reply: object, n: int, start: int, seconds: float, by: Readi
         )
         for place, (choice, text, tokens) in enumerate(zip(choices, texts, shares, strict=True))
     ]
-    return Completion(tuple(attempts[:n]), is_total)
+    told = f"{len(attempts)} choices came where {n} were asked for"
+    waste = (Waste("discarded", told, 0, a.usage.completion_tokens, a.usage.decode_seconds) for a in attempts[n:])
+    return Completion(tuple(attempts[:n]), is_total, tuple(waste))
 
 
 def next_token_body(name: str, prompt: Prompt, k: int, server: Server | None) -> bytes:

@@ -230,7 +230,8 @@ class OpenAI:
                 seconds = time.perf_counter() - began
                 if isinstance(outcome, Completion):
                     self._has_answered = True
-                    return replace(reply, attempts=list(outcome.attempts), is_total=outcome.is_total)
+                    waste = [*reply.waste, *outcome.waste]
+                    return replace(reply, attempts=list(outcome.attempts), waste=waste, is_total=outcome.is_total)
                 if not self._should_repeat(outcome, tries):
                     return self._give_up(reply, outcome, seconds)
                 reply.waste.append(Waste("retried", str(outcome), seconds=seconds))
@@ -286,7 +287,8 @@ def _broken_off(reception: Reception, start: int, seconds: float, by: Reading) -
         return Sampled(())
     if reception.pieces.is_whole:
         with suppress(ValueError, RecursionError):
-            return Sampled(read_completion(reception.pieces.reply(), 1, start, seconds, by).attempts)
+            whole = read_completion(reception.pieces.reply(), 1, start, seconds, by)
+            return Sampled(whole.attempts, whole.waste)
     prompt, completion, _ = count_tokens(reception.pieces.usage if reception.has_last_words else None)
     return Sampled((), (Waste("cancelled", "the caller left before the reply", prompt, completion, seconds),))
 

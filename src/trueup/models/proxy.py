@@ -2,7 +2,9 @@
 
 Liu et al. 2024, arXiv:2401.08565: the next token is drawn from softmax(base + alpha (expert - antiexpert)), where the
 expert is a small model after its tuning and the antiexpert the same one before. Temperature, top-p and a grammar come
-after the arithmetic. Each model reads the prompt in its own template and has a KV cache of its own. The three share a
+after the arithmetic. A text ends where the model that it equals would end it, which is the base at alpha 0 and where
+expert and antiexpert are alike, the expert at alpha 1 where base and antiexpert are; any other at the base's ends and
+the expert's. Each model reads the prompt in its own template and has a KV cache of its own. The three share a
 tokenizer, token by token; rows of an embedding beyond its tokens are padding, of which each may have as much as it
 likes. Attempts at one prompt go through each model together, `rows` at a time, behind one reading of the prompt;
 problems wait for each other and never share a pass, so that no text is padded to another's length.
@@ -17,19 +19,23 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 from trueup.core.errors import BadInput
 from trueup.core.roles import ModelCard, Sampled
 from trueup.core.types import Prompt, Sampling
 from trueup.models.huggingface.decode import Ask, Draft, Pace, Stream
 from trueup.models.huggingface.engine import HuggingFace, Worker, answer, likeliest
+from trueup.models.huggingface.folder import read_ends
 from trueup.models.huggingface.network import Network, Text
-from trueup.models.huggingface.vocabulary import NoTemplate, Vocabulary
+from trueup.models.huggingface.vocabulary import PLAIN, NoTemplate, Vocabulary
 from trueup.models.weights import Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+T = TypeVar("T")
 
 
 class ProxyTuned:
@@ -42,7 +48,11 @@ class ProxyTuned:
         self._models, self._alpha = (base, expert, antiexpert), alpha
         self._worker = Worker()
         self._source: _Trio | None = None
-        self.card = _card(base.card, expert.card, antiexpert.card, alpha)
+        card = _card(base.card, expert.card, antiexpert.card, alpha)
+        self._enders = _enders(base.card, expert.card, antiexpert.card, alpha)
+        told = [read_ends(model.folder) for model in (base, expert)]
+        has_other_ends = _union(told, self._enders) != told[0]
+        self.card = replace(card, fingerprint=f"{card.fingerprint}:ends") if has_other_ends else card
 
     async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
         """n attempts, behind one reading of the prompt by each model.
@@ -68,7 +78,7 @@ class ProxyTuned:
         base, expert, antiexpert = self._models
         others = _network(expert, "expert_template"), _network(antiexpert, "antiexpert_template")
         network = _network(base, "template")
-        self._source = self._source or _Trio(network, *others, self._alpha)
+        self._source = self._source or _Trio(network, *others, self._alpha, self._enders)
         return self._source
 
 
@@ -103,14 +113,15 @@ def proxy(
 class _Trio:
     """Implements Source over three networks of one vocabulary."""
 
-    def __init__(self, base: Network, expert: Network, antiexpert: Network, alpha: float) -> None:
+    def __init__(
+        self, base: Network, expert: Network, antiexpert: Network, alpha: float, enders: Sequence[int]
+    ) -> None:
         for role, other in (("expert", expert), ("antiexpert", antiexpert)):
             _require_same(base.vocabulary, other.vocabulary, role)
         self._networks, self._alpha = (base, expert, antiexpert), alpha
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return self._networks[0].vocabulary
+        own = base.vocabulary
+        ends = _union([own.ends, expert.vocabulary.ends], enders)
+        self.vocabulary = Vocabulary(own.tokenizer, ends, own.width, template=PLAIN, name=base.name)  # reads no prompt
 
     def begin(self, prompt: Prompt) -> _Chord:
         base, expert, antiexpert = (network.begin(prompt) for network in self._networks)
@@ -175,6 +186,17 @@ def _require_same(base: Vocabulary, other: Vocabulary, role: str) -> None:
             f"proxy-tuning needs token ids that agree: the base has {len(ours):,} tokens, its {role} {len(theirs):,}, "
             f"and {len(strayed):,} differ ({min(strayed)!r} is one); take models of one tokenizer"
         )
+
+
+def _enders(base: ModelCard, expert: ModelCard, antiexpert: ModelCard, alpha: float) -> tuple[int, ...]:
+    """Whose ends end a text: the base's (0), the expert's (1), or those of both."""
+    if alpha == 0 or expert.fingerprint == antiexpert.fingerprint:
+        return (0,)
+    return (1,) if alpha == 1 and base.fingerprint == antiexpert.fingerprint else (0, 1)
+
+
+def _union(ends: Sequence[frozenset[T]], enders: Sequence[int]) -> frozenset[T]:
+    return frozenset[T]().union(*(ends[place] for place in enders))
 
 
 def _card(base: ModelCard, expert: ModelCard, antiexpert: ModelCard, alpha: float) -> ModelCard:

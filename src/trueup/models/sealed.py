@@ -8,15 +8,24 @@ from trueup.core.types import Prompt, Sampling
 
 
 class Sealed:
-    """Implements Model with another's card, and refuses every ask that reaches it."""
+    """Implements Model with another's card, and samples nothing.
 
-    def __init__(self, card: ModelCard) -> None:
+    Where all was asked for before, what the ledger lacks had failed; else every ask that comes here is refused.
+    """
+
+    def __init__(self, card: ModelCard, *, all_was_asked: bool = False) -> None:
         """Stand in for the model of this card."""
         self.card = card
+        self._all_was_asked = all_was_asked
 
     async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
-        """Raises BadInput: a sample is missing."""
-        raise BadInput("the ledger lacks some samples of this study; run `trueup study` again to finish it")
+        """No attempts.
+
+        Raises BadInput where samples are missing that may never have been asked for.
+        """
+        if not self._all_was_asked:
+            raise BadInput("the ledger lacks some samples of this study; run `trueup study` again to finish it")
+        return Sampled(())
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -5,12 +5,17 @@ from the safest to the cheapest, each against the hypothesis that stopping turns
 from right (had all n attempts been taken) to wrong; the first that is not rejected ends the sequence, and the last
 rejected one is chosen. So the chosen one does such harm with probability delta at most. p-values are those of
 Hoeffding and Bentkus (Bates et al. 2021, arXiv:2101.02703, eq. 9), for losses in [0, 1].
-A method is replayed on a pool in many orders; the loss of a cluster is the mean over its items and orders.
+A method is replayed on a pool in many orders; the loss of an item is the mean over them. What is independent are
+clusters, what is promised is about requests in clusters of the sizes on file: a cluster's loss is the sum of its items'
+over the size of the largest cluster, which is in [0, 1], and the harm is `margin` where the mean of these losses is
+`margin` times the mean size over the largest. Both bounds hold for independent losses of different means (Hoeffding
+1963, theorem 1; Bentkus 2004, theorem 1.2).
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -28,7 +33,7 @@ ORDERS = 20
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One threshold: attempts and accuracy per request, the harm of stopping, and the p-value against the margin."""
+    """One threshold: attempts, accuracy and the harm of stopping per request, and the p-value against the margin."""
 
     label: str
     attempts: float
@@ -42,7 +47,8 @@ class Trial:
 class Calibration:
     """What was tried, safest first; `chosen` is the label of the cheapest accepted, None where none is.
 
-    `n` counts independent clusters. `needs` is how many of them would accept the safest if it did no harm at all.
+    `n` counts independent clusters. `needs` is how many of them, of sizes like these, would accept the safest if it did
+    no harm at all.
     """
 
     whole: Trial
@@ -55,10 +61,10 @@ class Calibration:
 def calibrate(
     measured: Measured, whole: Arm, arms: Sequence[Arm], *, margin: float, delta: float, seed: int = 0
 ) -> Calibration:
-    """Try arms, safest first, against `whole`, which takes all its attempts.
+    """Try arms, safest first, against `whole`, a vote of all `n` attempts; those that a pool lacks had failed.
 
-    Raises BadInput for a margin or delta outside (0, 1), no pool, or an arm that asks for anything but more
-    attempts at the problem than its pool holds.
+    Raises BadInput for a margin or delta outside (0, 1), no pool, or an arm that asks for anything but attempts at the
+    problem as they were sampled, or for more than n.
     """
     for name, value in (("margin", margin), ("delta", delta)):
         if not 0 < value < 1:
@@ -66,21 +72,22 @@ def calibrate(
     pools = [pool for pool in measured.pools if pool.failure is None]
     if not pools:
         raise BadInput(f"stratum {measured.stratum.name!r} has no attempts to calibrate on; run `trueup sample` first")
-    logs = [_Log(pool, _orders(pool, seed)) for pool in pools]
-    full, rights = _replay_all(whole, logs, margin)
+    logs = [_Log(pool, _orders(pool, whole.settings["n"], seed)) for pool in pools]
+    sizes = Counter(pool.item.cluster for pool in pools)
+    spread = _Spread(len(sizes), len(pools) / (len(sizes) * max(sizes.values())))
+    full, rights = _replay_all(whole, logs, spread, margin)
     trials: list[Trial] = []
     for arm in arms:
-        trial, _ = _replay_all(arm, logs, margin, rights)
+        trial, _ = _replay_all(arm, logs, spread, margin, rights)
         is_accepted = trial.p <= delta and all(earlier.accepted for earlier in trials)
         trials.append(replace(trial, accepted=is_accepted))
     accepted = [trial.label for trial in trials if trial.accepted]
-    clusters = len({pool.item.cluster for pool in pools})
-    needs = ceil(log(delta) / log(1 - margin))
-    return Calibration(full, tuple(trials), accepted[-1] if accepted else None, clusters, needs)
+    needs = ceil(log(delta) / log(1 - margin * spread.evenness))
+    return Calibration(full, tuple(trials), accepted[-1] if accepted else None, spread.clusters, needs)
 
 
 def hoeffding_bentkus(loss: float, n: int, margin: float) -> float:
-    """The p-value of a mean loss in [0, 1] over n independent ones against the hypothesis that its mean is > margin."""
+    """The p-value of a mean of n independent losses in [0, 1] against the hypothesis that > margin is expected."""
     from scipy.special import bdtr
 
     below = min(loss, margin)
@@ -91,41 +98,49 @@ def hoeffding_bentkus(loss: float, n: int, margin: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Log:
-    """A pool, in the orders that its attempts are replayed in."""
+    """A pool, in the orders that its attempts are replayed in; None is one that failed."""
 
     pool: Pool
-    orders: Sequence[Sequence[Attempt]]
+    orders: Sequence[Sequence[Attempt | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """How many clusters the items are in, and the mean size of a cluster over that of the largest."""
+
+    clusters: int
+    evenness: float
 
 
 def _replay_all(
-    arm: Arm, logs: Sequence[_Log], margin: float, whole: Sequence[Sequence[bool]] | None = None
+    arm: Arm, logs: Sequence[_Log], spread: _Spread, margin: float, whole: Sequence[Sequence[bool]] | None = None
 ) -> tuple[Trial, list[list[bool]]]:
     """The arm on every order of every pool; and which were right, which is what the others are held against."""
-    rights, taken, losses = [], [], dict[str, list[float]]()
+    rights, taken, losses = [], [], []
     for place, entry in enumerate(logs):
         grades = {a.answer: g.is_right for a, g in zip(entry.pool.attempts, entry.pool.grades, strict=True)}
-        results = [
-            replay(arm.start(entry.pool.item.problem), order, entry.pool.item.problem.prompt) for order in entry.orders
-        ]
+        problem = entry.pool.item.problem
+        results = [replay(arm.start(problem), order, problem) for order in entry.orders]
         good = [_is_right(result.value, grades) for result in results]
         full = good if whole is None else whole[place]
         rights.append(good)
         taken += [result.taken for result in results]
-        harms = [float(was and not now) for was, now in zip(full, good, strict=True)]
-        losses.setdefault(entry.pool.item.cluster, []).extend(harms)
-    harm = mean(map(mean, losses.values()))
-    p = hoeffding_bentkus(harm, len(losses), margin)
+        losses.append(mean(float(was and not now) for was, now in zip(full, good, strict=True)))
+    harm = mean(losses)
+    p = hoeffding_bentkus(harm * spread.evenness, spread.clusters, margin * spread.evenness)
     return Trial(arm.label, mean(taken), mean(chain(*rights)), harm, p, accepted=False), rights
 
 
-def _is_right(answer: Answer, grades: Mapping[str | None, bool]) -> bool:
-    return answer.value is not None and grades.get(answer.value, False)
+def _is_right(answer: Answer | None, grades: Mapping[str | None, bool]) -> bool:
+    return answer is not None and answer.value is not None and grades.get(answer.value, False)
 
 
-def _orders(pool: Pool, seed: int) -> list[list[Attempt]]:
-    """The pool as it came, and shuffled."""
+def _orders(pool: Pool, n: int, seed: int) -> list[list[Attempt | None]]:
+    """The pool's n attempts as they came, and shuffled."""
     dice = random.Random(f"{seed}:{pool.item.problem.id}:orders")
-    return [list(pool.attempts), *(dice.sample(pool.attempts, len(pool.attempts)) for _ in range(ORDERS - 1))]
+    came = {attempt.index: attempt for attempt in pool.attempts}
+    drawn = [came.get(index) for index in range(n)]
+    return [drawn, *(dice.sample(drawn, len(drawn)) for _ in range(ORDERS - 1))]
 
 
 def _entropy_term(a: float, b: float) -> float:

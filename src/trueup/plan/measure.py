@@ -42,11 +42,11 @@ class MeanCost:
 class Point:
     """An arm on the axes of accuracy and cost.
 
-    A failed item counts as wrong, and `failure` says why the first one failed. Every other item is `decided`: an answer
-    was given and could be read; `abstained`: nothing was said; or `unparsable`. `wrong_decided` are those whose answer
-    is wrong, of all items; `parts` says how much of an answer is right where it has parts. An `oracle` saw the
-    reference: an upper bound, nothing to deploy; a `batch` arm spends one budget on many requests at once, which no
-    server can.
+    A failed item counts as wrong, what it used is borne by those that did not fail, and `failure` says why the first
+    one failed. Every other item is `decided`: an answer was given and could be read; `abstained`: nothing was said; or
+    `unparsable`. `wrong_decided` are those whose answer is wrong, of all items; `parts` says how much of an answer is
+    right where it has parts. An `oracle` saw the reference: an upper bound, nothing to deploy; a `batch` arm spends one
+    budget on many requests at once, which no server can.
     """
 
     method: str
@@ -111,10 +111,10 @@ def coverage(sheet: Sheet, samples: int) -> tuple[Coverage, ...]:
     return tuple(rows)
 
 
-def mean_cost(costs: Sequence[Cost]) -> MeanCost:
-    """The mean of some costs."""
+def mean_cost(costs: Sequence[Cost], failures: int = 0) -> MeanCost:
+    """The mean of some costs; where so many of them are of failures, all of it by those that are not, if any."""
     total = sum(costs, Cost())
-    n = len(costs)
+    n = len(costs) - failures or len(costs)
     return MeanCost(
         total.calls / n,
         _over(total.prompt_tokens, n),
@@ -147,7 +147,7 @@ def _point(arm: Arm, outcomes: Sequence[Outcome], verifier: Verifier) -> Point:
         parts=parts_of(outcomes, codes, verifier),
         oracle=any(outcome.is_oracle for outcome in outcomes),
         batch=arm.is_batch,
-        cost=mean_cost([outcome.cost for outcome in outcomes]),
+        cost=mean_cost([outcome.cost for outcome in outcomes], failures),
         failure=next((outcome.failure for outcome in outcomes if outcome.failure), ""),
     )
 

@@ -11,16 +11,17 @@ from trueup.core.outcome import Outcome
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.together import together
 from trueup.core.types import Answer, Attempt, Grade, Usage
-from trueup.run.clerk import Clerk, Tab
+from trueup.run.clerk import Clerk
+from trueup.run.tab import Tab
 
 
 async def run_batch(arm: Arm, stratum: Stratum, clerk: Clerk) -> list[Outcome]:
-    """An outcome per item, in the stratum's order; an item whose ask failed has no answer, the others go on."""
+    """An outcome per item, in the stratum's order; one of whose asks nothing came has no answer, the others go on."""
     tabs = [Tab(stratum, item) for item in stratum.items]
     failures: dict[int, str] = {}
     answers = await _finish(arm.start([tab.item.problem for tab in tabs]), tabs, failures, clerk)
     return [
-        await _outcome(arm, tab, None if place in failures else answer, failures.get(place), clerk)
+        await _outcome(arm, tab, answer, None if answer.value is not None else failures.get(place), clerk)
         for place, (tab, answer) in enumerate(zip(tabs, answers, strict=True))
     ]
 
@@ -52,12 +53,12 @@ async def _reply(ask: Ask, place: int, tab: Tab, failures: dict[int, str], clerk
         return ()
 
 
-async def _outcome(arm: Arm, tab: Tab, answer: Answer | None, failure: str | None, clerk: Clerk) -> Outcome:
-    if answer is None:
+async def _outcome(arm: Arm, tab: Tab, answer: Answer, failure: str | None, clerk: Clerk) -> Outcome:
+    if failure is not None:
         return Outcome(tab.item, arm.label, None, Grade(0.0, parsed=False), tab.cost, failure, tab.asked_oracle)
     attempt = Attempt(0, answer.text, answer.finish, Usage(0, 0), answer.value)
     try:
         (grade,) = await clerk.evaluate([attempt], tab)
     except AskFailed as error:
-        return await _outcome(arm, tab, None, str(error), clerk)
+        return await _outcome(arm, tab, answer, str(error), clerk)
     return Outcome(tab.item, arm.label, answer, grade, tab.cost, None, tab.asked_oracle)

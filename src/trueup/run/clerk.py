@@ -8,39 +8,30 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from trueup import __version__
 from trueup.core.asks import Ask, Check, Rate, Sample, Solve
 from trueup.core.charge import Charge
-from trueup.core.cost import Cost, Prices, compute_cost
+from trueup.core.cost import Prices, compute_cost
 from trueup.core.errors import AskFailed, BadInput, TrueupError, UnknownName
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, Rater, Solver, Verifier
-from trueup.core.stratum import Stratum
-from trueup.core.types import Attempt, Grade, Item, Problem, Solution
-from trueup.run.act import Act
+from trueup.core.types import Attempt, Grade, Problem, Solution
 from trueup.run.keys import Turn, digest, prompt_text
 from trueup.run.limit import time_limit, within
 from trueup.run.sampler import Read, Sampler
+from trueup.run.tab import Tab
 
+S = TypeVar("S", str, str | None)
+T = TypeVar("T")
 SHOWN, REASON = 80, 200
 VERIFIER_SECONDS = 20.0
 RATER_SECONDS = 600.0
 """For all texts of an ask; the first one waits for a reward model to be loaded."""
-
-
-@dataclass(slots=True)
-class Tab:
-    """What one flow has run up so far, priced as if it had run alone."""
-
-    stratum: Stratum
-    item: Item
-    cost: Cost = field(default_factory=Cost)
-    asked_oracle: bool = False
-    act: Act = field(default_factory=Act)
 
 
 @dataclass(slots=True)
@@ -100,10 +91,9 @@ class Clerk:
     async def _sample(self, ask: Sample, tab: Tab) -> tuple[Attempt, ...]:
         tab.act.begin(ask, tab.item.problem)
         sampling = ask.sampling or tab.item.problem.sampling
-        bought = await self._sampler.buy(ask, self._model(ask.model), sampling, tab.stratum.name, _reader(ask, tab))
-        tab.cost += bought.cost
-        tab.act.end(ask, bought.attempts)
-        return bought.attempts
+        attempts = await self._sampler.buy(ask, self._model(ask.model), sampling, tab, _reader(ask, tab))
+        tab.act.end(ask, attempts)
+        return attempts
 
     def _model(self, name: str) -> Model:
         if not name:
@@ -124,8 +114,7 @@ class Clerk:
             if charge is None:
                 started = time.perf_counter()
                 try:
-                    with time_limit(VERIFIER_SECONDS):
-                        grades = [_grade(verifier, answer, problem, reference) for answer in answers]
+                    grades = _grade_all(verifier, answers, problem, reference)
                 except AskFailed as error:
                     if kind == "check":
                         await self._failed(error, verifier.name, tab, time.perf_counter() - started)
@@ -134,7 +123,7 @@ class Clerk:
                 charge = self._computed(key, kind, verifier.name, tab, time.perf_counter() - started, reply)
                 await self.ledger.commit([charge])
         if kind == "check":
-            tab.cost += compute_cost(self.prices, charge.decode_seconds)
+            self._pay(charge, tab)
         return tuple(Grade(*row) for row in json.loads(charge.reply))
 
     async def _rate(self, ask: Rate, tab: Tab) -> tuple[float, ...]:
@@ -155,7 +144,7 @@ class Clerk:
                     seconds = time.process_time() - started
                 charge = self._computed(key, "rated", rater.fingerprint, tab, seconds, reply)
                 await self.ledger.commit([charge])
-        tab.cost += compute_cost(self.prices, charge.decode_seconds)
+        self._pay(charge, tab)
         return tuple(json.loads(charge.reply))
 
     async def _solve(self, ask: Solve, tab: Tab) -> Solution:
@@ -176,16 +165,21 @@ class Clerk:
                 reply = json.dumps([solution.status, solution.text, solution.conflict, solution.reason])
                 charge = self._computed(key, "solve", solver.fingerprint, tab, solution.seconds, reply)
                 await self.ledger.commit([charge])
-        tab.cost += compute_cost(self.prices, charge.decode_seconds)
+        self._pay(charge, tab)
         status, text, conflict, reason = json.loads(charge.reply)
-        answer = _read(tab.stratum.verifier, text) if status == "solved" else None
+        (answer,) = _read_all(tab.stratum.verifier, [text]) if status == "solved" else (None,)
         return Solution(status, text, answer, charge.decode_seconds, tuple(conflict), reason)
 
     async def _failed(self, error: AskFailed, source: str, tab: Tab, seconds: float) -> None:
         """What was spent on an ask before it broke is paid all the same, as often as it is tried."""
         key = digest("failed", source, str(error), str(time.time_ns()))
-        await self.ledger.commit([self._computed(key, "failed", source, tab, seconds, str(error))])
-        tab.cost += compute_cost(self.prices, seconds)
+        charge = self._computed(key, "failed", source, tab, seconds, str(error))
+        await self.ledger.commit([charge])
+        self._pay(charge, tab)
+
+    def _pay(self, charge: Charge, tab: Tab) -> None:
+        if charge.key not in tab.paid:
+            tab.pay([charge.key], compute_cost(self.prices, charge.decode_seconds))
 
     def _computed(self, key: bytes, kind: str, source: str, tab: Tab, seconds: float, reply: str) -> Charge:
         usd = self.prices.compute(seconds)
@@ -202,32 +196,39 @@ def _reader(ask: Sample, tab: Tab) -> Read:
 
 
 def _read_all(verifier: Verifier, texts: Sequence[str]) -> list[str | None]:
-    """One limit of time for all, which is cheaper; where that does not do, one for each, to say which it was."""
-    try:
-        with time_limit(VERIFIER_SECONDS):
-            return [verifier.read(text) for text in texts]
-    except Exception:
-        return [_read(verifier, text) for text in texts]
+    def read(text: str) -> str | None:
+        answer: object = verifier.read(text)
+        if not (answer is None or isinstance(answer, str)):
+            raise TypeError(f"it gave {answer!r}, which is no text")
+        return answer
+
+    return _in_time(verifier, "read", read, texts)
 
 
-def _read(verifier: Verifier, text: str) -> str | None:
-    try:
-        with time_limit(VERIFIER_SECONDS):
-            return verifier.read(text)
-    except Exception as error:
-        raise _broken(f"verifier {verifier.name!r}", "read", text, error) from error
+def _grade_all(verifier: Verifier, answers: Sequence[str | None], problem: Problem, reference: object) -> list[Grade]:
+    def grade(answer: str | None) -> Grade:
+        if answer is None:
+            return Grade(0.0, parsed=False, note="unparsable")
+        found: object = verifier.check(answer, problem, reference)
+        if not isinstance(found, Grade):
+            raise TypeError(f"it gave {found!r}, which is no grade")
+        return Grade(_share(found.value), bool(found.parsed), found.note)
+
+    return _in_time(verifier, "check", grade, answers)
 
 
-def _grade(verifier: Verifier, answer: str | None, problem: Problem, reference: object) -> Grade:
-    if answer is None:
-        return Grade(0.0, parsed=False, note="unparsable")
-    try:
-        grade: object = verifier.check(answer, problem, reference)
-        if not isinstance(grade, Grade):
-            raise TypeError(f"it gave {grade!r}, which is no grade")
-        return Grade(_share(grade.value), bool(grade.parsed), grade.note)
-    except Exception as error:
-        raise _broken(f"verifier {verifier.name!r}", "check", answer, error) from error
+def _in_time(verifier: Verifier, verb: str, work: Callable[[S], T], subjects: Sequence[S]) -> list[T]:
+    """What a verifier makes of each; the limit of time is for many, and breaks only on one that had all of it."""
+    done: list[T] = []
+    while (begun := len(done)) < len(subjects):
+        try:
+            with time_limit(VERIFIER_SECONDS):
+                done.extend(map(work, subjects[begun:]))
+        except Exception as error:
+            if isinstance(error, TimeoutError) and len(done) > begun:
+                continue
+            raise _broken(f"verifier {verifier.name!r}", verb, subjects[len(done)] or "", error) from error
+    return done
 
 
 async def _solution(solver: Solver, problem: Problem) -> Solution:

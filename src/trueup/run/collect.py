@@ -6,11 +6,14 @@ Where attempts have side effects the pool is one attempt, and arms that ask alik
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from trueup.core.asks import Check
 from trueup.core.outcome import Measured, Outcome, Pool
 from trueup.core.stratum import Arm, Stratum
 from trueup.run.clerk import Clerk
 from trueup.run.driver import BatchJob, Job, run_jobs
+from trueup.run.rehearsal import rehearse
 
 Watch = Callable[[Outcome | Pool], None]
 
@@ -49,6 +52,15 @@ def _measured(stratum: Stratum, arms: tuple[Arm, ...], results: Sequence[Outcome
     order = {item.problem.id: place for place, item in enumerate(stratum.items)}
     rank = {arm.label: place for place, arm in enumerate(arms)}
     own = [result for result in results if result.item.problem.stratum == stratum.name]
+    oracles = {arm.label for arm in arms if _could_see(arm, stratum)}
     pools = sorted((r for r in own if isinstance(r, Pool)), key=lambda r: order[r.item.problem.id])
     outcomes = sorted((r for r in own if isinstance(r, Outcome)), key=lambda r: (rank[r.arm], order[r.item.problem.id]))
+    outcomes = [replace(outcome, is_oracle=True) if outcome.arm in oracles else outcome for outcome in outcomes]
     return Measured(stratum, arms, tuple(pools), tuple(outcomes))
+
+
+def _could_see(arm: Arm, stratum: Stratum) -> bool:
+    """Whether an arm may come to a check that only the reference can answer, if on none of the items here it did."""
+    if arm.is_batch or stratum.check is not None or not stratum.items:
+        return False
+    return Check in rehearse(arm, stratum.items[0].problem)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trueup.core.asks import Flow, sample
-from trueup.core.cost import Cost
 from trueup.core.errors import AskFailed
 from trueup.core.outcome import Outcome, Pool
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Attempt, Grade, Item, Usage
 from trueup.run.batch import run_batch
-from trueup.run.clerk import Clerk, Tab
+from trueup.run.clerk import Clerk
+from trueup.run.tab import Tab
 
 T = TypeVar("T")
 
@@ -95,7 +95,12 @@ async def _finish(flow: Flow[T], tab: Tab, clerk: Clerk) -> T:
     try:
         ask = next(flow)
         while True:
-            ask = flow.send(await clerk.answer(ask, tab))
+            try:
+                reply = await clerk.answer(ask, tab)
+            except AskFailed as failure:
+                ask = flow.throw(failure)
+            else:
+                ask = flow.send(reply)
     except StopIteration as end:
         value: T = end.value
         return value
@@ -118,4 +123,4 @@ async def _pool(item: Item, n: int, tab: Tab, clerk: Clerk) -> Pool:
         attempts = await _finish(sample(item.problem.prompt, n), tab, clerk)
         return Pool(item, attempts, await clerk.evaluate(attempts, tab), tab.cost)
     except AskFailed as error:
-        return Pool(item, (), (), Cost(), str(error))
+        return Pool(item, (), (), tab.cost, str(error))

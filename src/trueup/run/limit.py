@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,29 +14,51 @@ from types import FrameType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+REPEAT_SECONDS = 1.0
+"""Code that catches the alarm is told again so often; in between it may close what it has open."""
+LEAST_SECONDS = 1e-3
+LIMITING = (__file__, contextlib.__file__)
+"""Where a limit begins and ends; an alarm that finds it there waits for the next one, if there is any."""
+
+
+class _Alarm(BaseException):
+    """What the limited code is stopped by: no error of its own, so that `except Exception` does not catch it."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block when it takes longer.
+    """Raise TimeoutError at the end of the block when it takes longer; what runs in it is stopped.
 
     By the alarm signal, so in the main thread of a process only, where studies, trainings and `trueup serve` run their
-    verifiers; in any other thread there is no limit, and code that hangs hangs its thread.
+    verifiers; in any other thread there is no limit, and code that hangs hangs its thread. A limit within a limit
+    ends when the outer one does.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    is_over = False
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"took longer than {seconds:g} s")
+        nonlocal is_over
+        if frame is None or frame.f_code.co_filename not in LIMITING:
+            is_over = True
+            raise _Alarm
 
+    began, (left, repeat) = time.monotonic(), signal.getitimer(signal.ITIMER_REAL)
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, min(seconds, left or seconds), REPEAT_SECONDS)
     try:
         yield
+    except (Exception, _Alarm):
+        if not is_over:
+            raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(LEAST_SECONDS, left - (time.monotonic() - began)), repeat)
+    if is_over:
+        raise TimeoutError(f"took longer than {seconds:g} s")
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:

@@ -15,16 +15,9 @@ from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Sampling, Usage
 from trueup.run.keys import Turn, attempt_key, digest, prompt_text, refusal_key, runs
+from trueup.run.tab import Tab
 
 Read = Callable[[Sequence[str]], list[str | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Bought:
-    """The attempts that answer an ask, and what they would have cost had nothing been in the ledger."""
-
-    attempts: tuple[Attempt, ...]
-    cost: Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +40,8 @@ class _Order:
 
     @property
     def is_race(self) -> bool:
-        """Whether calls run side by side; what runs on this machine's cores would only get in its own way."""
-        return self.model.card.billing != "cpu"
+        """Whether calls run side by side until it is enough; on this machine's cores they would only get in the way."""
+        return self.ask.until is not None and self.model.card.billing != "cpu"
 
 
 @dataclass(slots=True)
@@ -64,39 +57,45 @@ class Sampler:
     _refused: set[bytes] = field(default_factory=set)
     _answered: set[bytes] = field(default_factory=set)
 
-    async def buy(self, ask: Sample, model: Model, sampling: Sampling, stratum: str, read: Read) -> Bought:
+    async def buy(self, ask: Sample, model: Model, sampling: Sampling, tab: Tab, read: Read) -> tuple[Attempt, ...]:
         """The attempts that an ask wants, paid for once, each with the answer that `read` finds in its text.
 
-        Raises AskFailed where there is none at all, BadInput for an ask of fewer than one.
+        The tab is charged what they would have cost had nothing been in the ledger but what it has paid for, and calls
+        that failed, as far as is told what they used. Tries that were repeated are on the ledger alone: an attempt that
+        is found there does not tell how many there were. Raises AskFailed where there is none at all or one cannot be
+        read, BadInput for an ask of fewer than one.
         """
         if ask.n < 1:
             raise BadInput(f"n is {ask.n}; a method must ask for at least one attempt")
-        order = _Order.of(ask, model, sampling, stratum, read)
-        async with Turn(self.busy, order.base):
-            if ask.until is None:
-                attempts, failures = await self._all(order)
-            else:
-                attempts, failures = await self._enough(order, ask.until)
+        order = _Order.of(ask, model, sampling, tab.stratum.name, read)
+        lost: list[Waste] = []
+        try:
+            async with Turn(self.busy, order.base):
+                attempts = await (self._all(order, lost) if ask.until is None else self._enough(order, ask.until, lost))
+        except AskFailed:
+            self._charge(order, [_attempt(i, charge) for i, charge in self._found(order).items()], lost, tab)
+            raise
+        self._charge(order, attempts, lost, tab)
         if not attempts:
-            raise AskFailed("; ".join(dict.fromkeys(failures)) or "the model returned no sample")
-        return Bought(tuple(attempts), self._cost(order, attempts))
+            raise AskFailed("; ".join(dict.fromkeys(waste.reason for waste in lost)) or "the model returned no sample")
+        return tuple(attempts)
 
-    async def _all(self, order: _Order) -> tuple[list[Attempt], list[str]]:
+    async def _all(self, order: _Order, lost: list[Waste]) -> list[Attempt]:
         """Every attempt of the order, those that are missing in as few calls as can be."""
         attempts = self._known(order)
         missing = [index for index in order.keys if index not in attempts]
-        failures = self._refusals(order) if missing else []
-        for start, n in runs(missing) if not failures else ():
-            failures += await self._call(order, start, n, attempts)
-        return [attempts[index] for index in sorted(attempts)], failures
+        lost += self._refusals(order) if missing else []
+        for start, n in runs(missing) if not lost else ():
+            lost += await self._call(order, start, n, attempts)
+        return [attempts[index] for index in sorted(attempts)]
 
-    async def _enough(self, order: _Order, until: Until) -> tuple[list[Attempt], list[str]]:
+    async def _enough(self, order: _Order, until: Until, lost: list[Waste]) -> list[Attempt]:
         """The first beginning that suffices; calls that are on their way then are cancelled."""
         attempts = self._known(order)
         failed: set[int] = set()
-        failures = self._refusals(order)
-        missing = [index for index in order.keys if index not in attempts] if not failures else []
-        calls: dict[asyncio.Task[list[str]], int] = {}
+        lost += self._refusals(order)
+        missing = [index for index in order.keys if index not in attempts] if not lost else []
+        calls: dict[asyncio.Task[list[Waste]], int] = {}
         try:
             while (kept := _beginning(order, attempts, failed, until)) is None and (missing or calls):
                 width = len(missing) if order.is_race else 1 - len(calls)
@@ -106,15 +105,15 @@ class Sampler:
                 done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
                 for call in done:
                     index = calls.pop(call)
-                    failures += call.result()
+                    lost += call.result()
                     failed |= {index} - attempts.keys()
         finally:
             for call in calls:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
-        return kept if kept is not None else [attempts[index] for index in sorted(attempts)], failures
+        return kept if kept is not None else [attempts[index] for index in sorted(attempts)]
 
-    async def _call(self, order: _Order, start: int, n: int, attempts: dict[int, Attempt]) -> list[str]:
+    async def _call(self, order: _Order, start: int, n: int, attempts: dict[int, Attempt]) -> list[Waste]:
         """One call of the model, committed; adds its attempts to those there are and returns what failed.
 
         One that is cancelled on the way is on the ledger all the same, its prompt estimated by its siblings'.
@@ -134,7 +133,7 @@ class Sampler:
         attempts.update({a.index: replace(a, answer=read) for a, read in zip(reply.attempts, answers, strict=True)})
         if order.ask.until is not None and reply.attempts:
             self._lengths[order.base] = reply.attempts[0].usage.prompt_tokens
-        return [waste.reason for waste in reply.waste if waste.kind in ("failed", "refused")]
+        return [waste for waste in reply.waste if waste.kind in ("failed", "refused")]
 
     def _left(self, order: _Order, gone: asyncio.CancelledError) -> list[Charge]:
         """What a cancelled call owes: as its model tells, who may know that none was made; else one of unknown use.
@@ -152,32 +151,45 @@ class Sampler:
         return charges
 
     def _known(self, order: _Order) -> dict[int, Attempt]:
-        found = self.ledger.find([*order.keys.values(), attempt_key(order.base, 0)])
-        if found:
-            self._answered.add(order.base)
-        charges = {index: found[key] for index, key in order.keys.items() if key in found}
+        charges = self._found(order)
         answers = order.read([charge.reply for charge in charges.values()]) if charges else []
         return {i: _attempt(i, charge, read) for (i, charge), read in zip(charges.items(), answers, strict=True)}
 
-    def _refusals(self, order: _Order) -> list[str]:
-        return [row.reply for row in self.ledger.find([refusal_key(order.base)]).values()]
+    def _found(self, order: _Order) -> dict[int, Charge]:
+        found = self.ledger.find([*order.keys.values(), attempt_key(order.base, 0)])
+        if found:
+            self._answered.add(order.base)
+        return {index: found[key] for index, key in order.keys.items() if key in found}
 
-    def _cost(self, order: _Order, attempts: Sequence[Attempt]) -> Cost:
-        """The cost of an ask by itself: one call for all, or one each with `until` or where the engine takes no n.
+    def _refusals(self, order: _Order) -> list[Waste]:
+        return [Waste("refused", row.reply) for row in self.ledger.find([refusal_key(order.base)]).values()]
 
-        Calls that a race would have cancelled are estimated: their prompt, and as many tokens as the longest attempt
-        that was waited for.
+    def _charge(self, order: _Order, attempts: Sequence[Attempt], lost: Sequence[Waste], tab: Tab) -> None:
+        """Put an ask by itself on the tab: a call for each run of new attempts, or one each where they are asked alone.
+
+        Calls that a race would have cancelled, or that failed in one, are estimated: their prompt, and as many tokens
+        as the longest attempt that was waited for.
         """
         card = order.model.card
-        alone = order.ask.until is not None or not all(attempt.usage.takes_n for attempt in attempts)
+        is_alone = order.ask.until is not None or not all(attempt.usage.takes_n for attempt in attempts)
+        unpaid = [index for index, key in order.keys.items() if key not in tab.paid]
+        new = {attempt.index: attempt.usage for attempt in attempts if attempt.index in unpaid}
         cost = Cost()
-        for place, attempt in enumerate(attempts):
-            cost += sample_cost(card, self.prices, attempt.usage, with_prompt=alone or place == 0)
-        if order.ask.until is not None and order.is_race:
-            late = _longest([attempt.usage for attempt in attempts])
-            for _ in range(order.ask.n - len(attempts)):
+        for start, n in runs(unpaid):
+            for place, usage in enumerate(new[index] for index in range(start, start + n) if index in new):
+                cost += sample_cost(card, self.prices, usage, with_prompt=is_alone or place == 0)
+        if order.is_race and new:
+            late = _longest(list(new.values()))
+            for _ in range(len(unpaid) - len(new)):
                 cost += sample_cost(card, self.prices, late, with_prompt=True)
-        return cost
+        else:
+            cost = sum((self._told_cost(card, waste) for waste in lost if waste.kind == "failed"), cost)
+        tab.pay([order.keys[index] for index in new], cost)
+
+    def _told_cost(self, card: ModelCard, waste: Waste) -> Cost:
+        """What a call that brought nothing cost at least: what nobody told is unknown on its row, not in every sum."""
+        usage = Usage(waste.prompt_tokens or 0, waste.completion_tokens or 0, None, decode_seconds=waste.seconds)
+        return sample_cost(card, self.prices, usage, with_prompt=True)
 
     def _sampled(self, order: _Order, attempt: Attempt) -> Charge:
         card, usage = order.model.card, attempt.usage
@@ -232,7 +244,7 @@ def _longest(usages: Sequence[Usage]) -> Usage:
     return Usage(usages[0].prompt_tokens, max(known) if len(known) == len(lengths) else None)
 
 
-def _attempt(index: int, charge: Charge, answer: str | None) -> Attempt:
+def _attempt(index: int, charge: Charge, answer: str | None = None) -> Attempt:
     usage = Usage(
         charge.prompt_tokens, charge.completion_tokens, charge.cached_tokens,
         charge.prefill_seconds, charge.decode_seconds, charge.leads, charge.takes_n,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from trueup.arms import has_side_effects, refuse_acts
+from trueup.arms import SOLVER, has_side_effects, lacks, make_arm, refuse_acts
+from trueup.core.asks import Check, Solve
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Item, Problem, Prompt, Sampling
+from trueup.methods.compute_optimal import read_bins
+from trueup.methods.route import read_router
 from trueup.plan.policy import Policy
-
-NEEDS_CHECK = frozenset({"best_of_n"})
-NEEDS_SOLVER = frozenset({"solve", "formalise_and_solve", "decode_with_lexicon", "run_stored"})
+from trueup.run import rehearse
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,10 @@ class Desk:
     grammar: str | None = None
 
     def item(self, prompt: Prompt, sampling: Sampling, schema: str | None = None) -> Item:
-        """A request as an item without a reference; the same request is the same item."""
+        """A request as an item without a reference; the same request is the same item.
+
+        A schema of its own takes the place of the recipe's schema or grammar.
+        """
         told = json.dumps([[message.role, message.content] for message in prompt]) + repr(sampling)
         name = f"request-{blake2b(told.encode(), digest_size=12).hexdigest()}"
         problem = Problem(
@@ -42,7 +46,7 @@ class Desk:
             prompt=prompt,
             sampling=sampling,
             schema=schema or self.schema,
-            grammar=self.grammar,
+            grammar=None if schema else self.grammar,
             checkable=self.stratum.check is not None,
             ratable=self.stratum.rater is not None,
             side_effects=has_side_effects(self.stratum),
@@ -62,15 +66,34 @@ def check_desks(policy: Policy, desks: Mapping[str, Desk]) -> None:
                 f"so it cannot be served; plan with another"
             )
         refuse_acts(desk.stratum, [desk.arm])
-        if desk.arm.method in NEEDS_CHECK and desk.stratum.check is None:
-            raise BadInput(no_check(desk))
-        if desk.arm.method in NEEDS_SOLVER and desk.stratum.solver is None:
-            raise BadInput(f"stratum {stratum.name!r} is served by {desk.arm.method!r} but has no solver; plan again")
+        for arm in (desk.arm, *_chosen(desk.arm)):
+            _refuse_lacks(desk, arm)
 
 
-def no_check(desk: Desk) -> str:
+def no_check(stratum: Stratum, arm: Arm) -> str:
     """Why a method may not be served: its check would need the reference answer, which no request has."""
     return (
-        f"method {desk.arm.method!r} of stratum {desk.stratum.name!r} checks attempts, and there is no check "
+        f"method {arm.method!r} of stratum {stratum.name!r} checks attempts, and there is no check "
         f"without the reference; add `check` to the stratum, or plan with another method"
     )
+
+
+def _chosen(arm: Arm) -> Sequence[Arm]:
+    """The arms that an arm chooses among by a file."""
+    if arm.method == "route":
+        router = read_router(arm.settings.get("router", ""))
+        return [make_arm(router.cheap), make_arm(router.costly)]
+    if arm.method == "compute_optimal":
+        return [make_arm(words) for words in read_bins(arm.settings.get("table", "")).methods]
+    return []
+
+
+def _refuse_lacks(desk: Desk, arm: Arm) -> None:
+    """Raise BadInput where an arm asks, or may ask, for what the stratum has none of."""
+    stratum = desk.stratum
+    asked = rehearse(arm, desk.item(desk.build("?"), desk.sampling).problem)
+    need = lacks(arm.method, stratum) or (SOLVER if Solve in asked and stratum.solver is None else None)
+    if need is not None:
+        raise BadInput(f"stratum {stratum.name!r} is served by {arm.method!r} but has no {need}; plan again")
+    if Check in asked and stratum.check is None:
+        raise BadInput(no_check(stratum, arm))

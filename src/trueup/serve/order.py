@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from trueup.arms import FORM, NEEDS
 from trueup.core.types import Item, Message, Prompt, Sampling
 from trueup.plan.policy import Policy
 from trueup.serve.desk import Desk
@@ -22,12 +23,14 @@ SYSTEM = ("system", "developer")
 class Order:
     """A request that can be served: at which desk, as which item, and how the reply is wanted.
 
-    `has_own_form` says that it brought the schema that it is answered under.
+    `has_own_form` says that it brought the schema that it is answered under, `max_tokens` is the longest text that it
+    allows, None where it does not say.
     """
 
     desk: Desk
     item: Item
     model: str
+    max_tokens: int | None = None
     is_streamed: bool = False
     wants_usage: bool = False
     has_own_form: bool = False
@@ -42,13 +45,14 @@ def read_order(body: bytes, policy: Policy, desks: Mapping[str, Desk], seeds: It
     desk = _route(request, policy, desks)
     prompt = _wrap(desk, request.messages)
     schema = request.response_format.schema_text() if request.response_format else desk.schema
-    if desk.arm.method == "constrained" and schema is None and desk.grammar is None:
+    if NEEDS.get(desk.arm.method) == FORM and schema is None and desk.grammar is None:
         told = f"stratum {desk.stratum.name!r} is answered under a schema; send one as response_format json_schema"
         raise Failure(400, told, param="response_format", code="schema_needed")
     return Order(
         desk=desk,
         item=desk.item(prompt, _sampling(desk.sampling, request, schema, seeds), schema),
         model=request.model,
+        max_tokens=request.limit,
         is_streamed=bool(request.stream),
         wants_usage=bool(request.stream_options and request.stream_options.include_usage),
         has_own_form=request.response_format is not None,
@@ -74,7 +78,8 @@ def _parse(body: bytes) -> ChatRequest:
     if not isinstance(table, dict):
         raise Failure(400, "the body is not a JSON object")
     for name, harmless in HARMLESS.items():
-        if table.get(name) not in harmless:
+        given = table.get(name)
+        if not any(given is one if isinstance(given, bool) else given == one for one in harmless):
             raise Failure(400, f"{name!r} is not supported by a policy", param=name, code="unsupported_parameter")
     try:
         request = ChatRequest.model_validate(table)
@@ -111,15 +116,15 @@ def _route(request: ChatRequest, policy: Policy, desks: Mapping[str, Desk]) -> D
 
 
 def _sampling(recipe: Sampling, request: ChatRequest, schema: str | None, seeds: Iterator[int]) -> Sampling:
-    """The recipe's settings, with what the client gave in their place."""
-    limit = request.max_completion_tokens or request.max_tokens
+    """The recipe's settings, with what the client gave in their place; a schema also in that of the grammar."""
     return replace(
         recipe,
         temperature=recipe.temperature if request.temperature is None else request.temperature,
         top_p=recipe.top_p if request.top_p is None else request.top_p,
-        max_tokens=limit or recipe.max_tokens,
+        max_tokens=request.limit or recipe.max_tokens,
         stop=recipe.stop if request.stop is None else tuple(request.stop),
         schema=schema,
+        grammar=recipe.grammar if schema is None else None,
         seed=next(seeds) if request.seed is None else request.seed,
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 
 from trueup.core.asks import Check, Flow, Sample
 from trueup.core.cost import Cost
-from trueup.core.errors import BadInput
+from trueup.core.errors import AskFailed, BadInput
 from trueup.core.types import Answer, Attempt
 from trueup.plan.policy import Policy
 from trueup.run import Clerk, Tab, answer
@@ -28,6 +28,19 @@ class Served:
     samples: int
     visible_tokens: int | None
     is_fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An attempt, and the beginning of its turn that it goes on from; both together are the turn."""
+
+    begun: str
+    attempt: Attempt
+
+    @property
+    def turn(self) -> str:
+        """The turn as far as it is written."""
+        return self.begun + self.attempt.text
 
 
 class Service:
@@ -56,9 +69,9 @@ class Service:
         """
         async with self.gate.open():
             clerk = self.clerk.fork()
-            seen: list[Attempt] = []
+            seen: list[Text] = []
             tab = Tab(order.desk.stratum, order.item)
-            flow = watched(order.desk, order.desk.arm.start(order.item.problem), seen)
+            flow = watched(order, order.desk.arm.start(order.item.problem), seen)
             given = await answer(flow, tab, clerk)
         is_fresh = clerk.fresh_calls > 0 or not seen
         self.meter.answer(order.desk.stratum.name, tab.cost, is_fresh=is_fresh)
@@ -71,16 +84,27 @@ class Service:
             await desk.stratum.close()
 
 
-def watched(desk: Desk, flow: Flow[Answer], seen: list[Attempt]) -> Flow[Answer]:
-    """The same flow, noting the attempts that it gets; a check that would need the reference is never asked."""
+def watched(order: Order, flow: Flow[Answer], seen: list[Text]) -> Flow[Answer]:
+    """The same flow, noting the texts that it gets, none longer than the client allows.
+
+    A check that would need the reference is never asked.
+    """
+    stratum = order.desk.stratum
     try:
         ask = next(flow)
         while True:
-            if isinstance(ask, Check) and desk.stratum.check is None:
-                raise BadInput(no_check(desk))
-            reply = yield ask
+            if isinstance(ask, Check) and stratum.check is None:
+                raise BadInput(no_check(stratum, order.desk.arm))
             if isinstance(ask, Sample):
-                seen.extend(reply)
+                ask = _within(ask, order.max_tokens)
+            try:
+                reply = yield ask
+            except AskFailed as failure:
+                ask = flow.throw(failure)
+                continue
+            if isinstance(ask, Sample):
+                begun = ask.prompt[-1].content if ask.prompt and ask.prompt[-1].role == "assistant" else ""
+                seen += [Text(begun, attempt) for attempt in reply]
             ask = flow.send(reply)
     except StopIteration as end:
         given: Answer = end.value
@@ -89,9 +113,27 @@ def watched(desk: Desk, flow: Flow[Answer], seen: list[Attempt]) -> Flow[Answer]
         flow.close()
 
 
-def visible_tokens(given: Answer, seen: list[Attempt]) -> int | None:
-    """The tokens of the attempt that became the answer; 0 where a solver wrote it, None where unknown."""
-    for attempt in seen:
-        if attempt.text == given.text:
-            return attempt.usage.completion_tokens
-    return 0
+def visible_tokens(given: Answer, seen: Sequence[Text]) -> int | None:
+    """The tokens of the texts that the answer consists of; 0 where a solver wrote it, None where unknown.
+
+    It is one text, or a turn that was written in several: what each goes on from begins with the one before.
+    """
+    for text in seen:
+        if text.attempt.text == given.text:
+            return text.attempt.usage.completion_tokens
+    total, rest = 0, given.text if any(text.turn == given.text for text in seen) else ""
+    while earlier := [text for text in seen if text.attempt.text and rest.startswith(text.turn)]:
+        last = max(earlier, key=lambda text: len(text.turn))
+        tokens = last.attempt.usage.completion_tokens
+        if tokens is None:
+            return None
+        total, rest = total + tokens, last.begun
+    return total
+
+
+def _within(ask: Sample, max_tokens: int | None) -> Sample:
+    """The ask with its own limit cut to the client's."""
+    own = ask.sampling
+    if own is None or max_tokens is None or own.max_tokens <= max_tokens:
+        return ask
+    return replace(ask, sampling=replace(own, max_tokens=max_tokens))

@@ -20,6 +20,8 @@ HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "logit_bias": (None, {}),
     "frequency_penalty": (None, 0),
     "presence_penalty": (None, 0),
+    "top_k": (None, -1, 0),
+    "min_p": (None, 0),
     "modalities": (None, ["text"]),
     "audio": (None,),
     "prediction": (None,),
@@ -28,7 +30,7 @@ HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "web_search_options": (None,),
     "moderation": (None,),
 }
-"""Parameters that the API knows and a policy does not honour, with the values that ask for nothing."""
+"""Parameters that clients know and a policy does not honour, with the values that ask for nothing."""
 
 NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 
@@ -118,6 +120,11 @@ class ChatRequest(Given):
     def list_stop(cls, stop: object) -> object:
         """A single stop text is a list of one."""
         return [stop] if isinstance(stop, str) else stop
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of a text, None where the client does not say."""
+        return self.max_completion_tokens or self.max_tokens
 
 
 class CompletionDetails(BaseModel):

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
-from functools import lru_cache
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import lru_cache, reduce
+from math import comb, prod
+from operator import add, mul
 from typing import Any
 
 import sympy  # type: ignore[import-untyped]
@@ -19,7 +23,11 @@ FORMULA_CHARS_AT_MOST = 200
 NESTING_AT_MOST = 6
 DIGITS_AT_MOST = 400
 EXPONENT_DIGITS_AT_MOST = 6
+FACTORIAL_AT_MOST = 999
 TERMS_AT_MOST = 60
+EXPANDED_TERMS_AT_MOST = 100
+BITS_AT_MOST = 14_000
+"""Python writes no longer number out."""
 ROOT = re.compile(r"(?<!\\)sqrt\(([^()]*)\)")
 HUGE = re.compile(r"\\binom|[0-9]{4,}\s*!|!\s*!")
 
@@ -71,24 +79,79 @@ def _expanded(value: Any) -> Any:
         return None
     exact = value.xreplace({f: sympy.Rational(str(f)) for f in value.atoms(sympy.Float)}).doit()
     expanded = sympy.radsimp(sympy.cancel(sympy.expand(exact)) if exact.free_symbols else sympy.expand(exact))
-    return None if expanded.has(sympy.zoo, sympy.nan) else expanded
+    is_long = any(max(abs(n.p), n.q).bit_length() > BITS_AT_MOST for n in expanded.atoms(sympy.Rational))
+    return None if is_long or expanded.has(sympy.zoo, sympy.nan) else expanded
 
 
 def _is_small(value: Any) -> bool:
+    """Whether a value is little work; of its parts that is asked first, since exponents are worked out to say."""
     if value.has(sympy.Integral, sympy.Sum, sympy.Product, sympy.Limit, sympy.Derivative):
         return False
-    return bool(_size(value) <= (TERMS_AT_MOST if value.free_symbols else DIGITS_AT_MOST))
+    most = TERMS_AT_MOST if value.free_symbols else DIGITS_AT_MOST
+    return all(map(_is_small, value.args)) and _size(value) <= most and _expanded_terms(value) <= EXPANDED_TERMS_AT_MOST
 
 
 def _size(value: Any) -> float:
-    """About as many digits, or terms, as the value has once it is worked out."""
+    """About as many digits, or terms, as the value has where no product is multiplied out."""
+    if isinstance(value, sympy.factorial) and value.args[0].is_number:
+        return float("inf") if abs(complex(value.args[0].doit())) > FACTORIAL_AT_MOST else _size(value.args[0])
     if isinstance(value, sympy.Pow) and value.exp.is_number:
         if _size(value.exp) > EXPONENT_DIGITS_AT_MOST:
             return float("inf")
         return float(_size(value.base) * max(1.0, abs(complex(value.exp.doit()))))
+    if isinstance(value, sympy.Pow):
+        return float(_size(value.base) * max(1.0, abs(complex(_constant(value.exp)))) + _size(value.exp))
     if not value.args:
         return float(len(str(value)))
     return float(sum(_size(part) for part in value.args))
+
+
+def _constant(exponent: Any) -> Any:
+    """The number in a sum: a^(b + 3) is worked out as a^b a^3."""
+    return sympy.expand(exponent.doit()).as_coeff_Add()[0]
+
+
+def _expanded_terms(value: Any) -> int:
+    """At most as many terms as the value has over and under one fraction bar, multiplied out."""
+    over, under = _polynomials(value)
+    return over.terms + under.terms - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Polynomial:
+    """How many terms it has at most, and its degree in each of what it is made of."""
+
+    terms: int = 1
+    degrees: Counter[Any] = field(default_factory=Counter)
+
+    def __add__(self, other: _Polynomial) -> _Polynomial:
+        return _joined(self.terms + other.terms, self.degrees | other.degrees)
+
+    def __mul__(self, other: _Polynomial) -> _Polynomial:
+        return _joined(self.terms * other.terms, self.degrees + other.degrees)
+
+    def __pow__(self, power: int) -> _Polynomial:
+        terms = comb(power + self.terms - 1, power)
+        return _joined(terms, Counter({part: degree * power for part, degree in self.degrees.items()}))
+
+
+def _joined(terms: int, degrees: Counter[Any]) -> _Polynomial:
+    return _Polynomial(min(terms, prod(degree + 1 for degree in degrees.values())), degrees)
+
+
+def _polynomials(value: Any) -> tuple[_Polynomial, _Polynomial]:
+    """What stands over and under a fraction bar."""
+    if isinstance(value, sympy.Add | sympy.Mul):
+        overs, unders = zip(*map(_polynomials, value.args), strict=True)
+        under = reduce(mul, unders)
+        return (reduce(add, overs) * under, under) if isinstance(value, sympy.Add) else (reduce(mul, overs), under)
+    if isinstance(value, sympy.Pow):
+        over, under = _polynomials(value.base)
+        power = int(_constant(value.exp))
+        rest = _Polynomial() if value.exp.is_integer and value.exp.is_number else _Polynomial(1, Counter({value: 1}))
+        over, under = over ** abs(power), under ** abs(power)
+        return (over * rest, under) if power >= 0 else (under * rest, over)
+    return _Polynomial(1, Counter() if value.is_Number else Counter({value: 1})), _Polynomial()
 
 
 def latex(value: Any) -> str:
