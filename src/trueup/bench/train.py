@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -14,8 +13,8 @@ from trueup.bench.machine import Limits, limits
 from trueup.bench.tiny_llama import save_tiny_llama
 from trueup.bench.train_laboratory import laboratory_rows
 from trueup.bench.train_memory import memory_row
-from trueup.core.errors import Unavailable
 from trueup.core.types import Json
+from trueup.train.real.profiles import require_packages
 
 if TYPE_CHECKING:
     from trueup.bench.train_race import Lap
@@ -38,8 +37,7 @@ def train(
 
     Raises Unavailable where the packages that train are missing.
     """
-    if any(find_spec(package) is None for package in ("torch", "trl", "peft", "datasets")):
-        raise Unavailable("bench train needs torch, trl, peft and datasets; pip install 'trueup[train]'")
+    require_packages("bench train")
     from trueup.bench.train_race import SHAPE, stratum
 
     bounds = limits(1)

@@ -15,7 +15,7 @@ from trueup.catalog import open_model
 from trueup.cli.order import split_trainer_sets
 from trueup.cli.pipeline import price_list
 from trueup.cli.screen import screen
-from trueup.core.asks import Flow, Solve
+from trueup.core.asks import Ask, Flow, Solve, relayed
 from trueup.core.cost import Cost
 from trueup.core.errors import BadInput
 from trueup.core.ledger import Ledger
@@ -79,16 +79,12 @@ async def _answered(question: str, clerk: Clerk, solver: ProgramSolver, settings
 
 def _watched(flow: Flow[Answer], runs: list[tuple[str, Solution]]) -> Flow[Answer]:
     """The flow; what it has the solver solve, and the replies, are kept."""
-    reply: Any = None
-    while True:
-        try:
-            ask = flow.send(reply)
-        except StopIteration as end:
-            said: Answer = end.value
-            return said
-        reply = yield ask
+
+    def keep(ask: Ask, reply: Any) -> None:
         if isinstance(ask, Solve):
             runs.append((ask.problem.prompt[-1].content, reply))
+
+    return relayed(flow, heard=keep)
 
 
 def print_formalised(found: Formalised) -> None:

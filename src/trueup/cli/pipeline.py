@@ -54,8 +54,7 @@ def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: P
     """Collect what the request asks for, from the ledger where it has it.
 
     A sealed gathering asks no model; it raises BadInput where the ledger lacks a sample that an unsealed one has not
-    asked for. With a tape every new
-    reply of the study's own model is recorded for `replay:`.
+    asked for. With a tape every new reply of the study's own model is recorded for `replay:`.
     """
     started = time.monotonic()
     prices = price_list(request.prices)

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +14,10 @@ import typer
 from trueup.catalog import names
 from trueup.cli.order import Order, split_trainer_sets
 from trueup.cli.screen import screen, table
-from trueup.core.errors import Unavailable, UnknownName
+from trueup.core.errors import UnknownName
 from trueup.core.settings import fit_settings, settings_of
 from trueup.train.card import TURNS, gain_of
+from trueup.train.real.profiles import require_packages
 
 Trainer = Annotated[str, typer.Argument(help="A trainer: `trueup list trainers` names all.", metavar="METHOD")]
 TaskPath = Annotated[str, typer.Option("--task", help="A folder with task.toml, a .toml file or a .jsonl file.")]
@@ -37,9 +37,6 @@ PriceFile = Annotated[Path | None, typer.Option("--prices", help="A dated price 
 Gguf = Annotated[str | None, typer.Option(help="Also write model.gguf for the embedded engine: f16 or q8_0.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the card as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-
-PACKAGES = ("torch", "trl", "peft", "datasets")
-"""What the extra `train` brings, as it is imported."""
 
 EPILOG = (
     "Examples: trueup train sft --task examples/mixed --stratum arithmetic --out out/tuned --set steps=50 | "
@@ -75,8 +72,7 @@ def train(
     A killed run goes on where it stopped. OUT gets the weights (adapter/ or model/, safetensors), card.md, card.json
     and ledger.sqlite; `trueup study TASK --model OUT` takes it as a model, `--with tuned=OUT` beside another.
     """
-    if any(find_spec(package) is None for package in PACKAGES):
-        raise Unavailable(f"training needs {', '.join(PACKAGES)}; pip install 'trueup[train]'")
+    require_packages("training")
     from trueup.cli.training import conduct
     from trueup.train.export import check_kind
 

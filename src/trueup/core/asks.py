@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from trueup.core.errors import AskFailed
 from trueup.core.types import Answer, Attempt, Grade, Problem, Prompt, Sampling, Solution
 
 T = TypeVar("T")
@@ -107,3 +108,28 @@ def solve(problem: Problem) -> Flow[Solution]:
     """Ask the stratum's solver."""
     solution: Solution = yield Solve(problem)
     return solution
+
+
+def relayed(
+    flow: Flow[T], change: Callable[[Ask], Ask] = lambda ask: ask, heard: Callable[[Ask, Any], None] = lambda *_: None
+) -> Flow[T]:
+    """A flow whose asks are passed on as `change` makes them; `heard` is told of each with its reply.
+
+    An ask that fails is thrown into the flow.
+    """
+    try:
+        ask = next(flow)
+        while True:
+            asked = change(ask)
+            try:
+                reply = yield asked
+            except AskFailed as failure:
+                ask = flow.throw(failure)
+            else:
+                heard(asked, reply)
+                ask = flow.send(reply)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    finally:
+        flow.close()

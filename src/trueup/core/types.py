@@ -26,6 +26,11 @@ def last_asked(prompt: Prompt) -> str:
     return next((message.content for message in reversed(prompt) if message.role == "user"), "")
 
 
+def begun_turn(prompt: Prompt) -> str:
+    """The beginning of the assistant's turn that a prompt ends with, empty where it has begun none."""
+    return prompt[-1].content if prompt and prompt[-1].role == "assistant" else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How a model is asked to sample; part of every ledger key.

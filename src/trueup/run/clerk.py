@@ -20,7 +20,7 @@ from trueup.core.cost import Prices, compute_cost
 from trueup.core.errors import AskFailed, BadInput, TrueupError, UnknownName
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, Rater, Solver, Verifier
-from trueup.core.types import Attempt, Grade, Problem, Solution
+from trueup.core.types import Attempt, Grade, Problem, Solution, begun_turn
 from trueup.run.keys import Turn, digest, prompt_text
 from trueup.run.limit import time_limit, within
 from trueup.run.sampler import Read, Sampler
@@ -190,8 +190,7 @@ def _reader(ask: Sample, tab: Tab) -> Read:
     """What reads answers out of attempts' texts, with the part of the turn that the prompt has begun before them."""
     if ask.kind == "judge":
         return lambda texts: [None] * len(texts)
-    is_begun = ask.reads_turn and ask.prompt and ask.prompt[-1].role == "assistant"
-    begun = ask.prompt[-1].content if is_begun else ""
+    begun = begun_turn(ask.prompt) if ask.reads_turn else ""
     return lambda texts: _read_all(tab.stratum.verifier, [begun + text for text in texts])
 
 

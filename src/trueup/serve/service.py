@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Any
 
-from trueup.core.asks import Check, Flow, Sample
+from trueup.core.asks import Ask, Check, Flow, Sample, relayed
 from trueup.core.cost import Cost
-from trueup.core.errors import AskFailed, BadInput
-from trueup.core.types import Answer, Attempt
+from trueup.core.errors import BadInput
+from trueup.core.types import Answer, Attempt, begun_turn
 from trueup.plan.policy import Policy
 from trueup.run import Clerk, Tab, answer
 from trueup.serve.desk import Desk, no_check
@@ -90,27 +91,17 @@ def watched(order: Order, flow: Flow[Answer], seen: list[Text]) -> Flow[Answer]:
     A check that would need the reference is never asked.
     """
     stratum = order.desk.stratum
-    try:
-        ask = next(flow)
-        while True:
-            if isinstance(ask, Check) and stratum.check is None:
-                raise BadInput(no_check(stratum, order.desk.arm))
-            if isinstance(ask, Sample):
-                ask = _within(ask, order.max_tokens)
-            try:
-                reply = yield ask
-            except AskFailed as failure:
-                ask = flow.throw(failure)
-                continue
-            if isinstance(ask, Sample):
-                begun = ask.prompt[-1].content if ask.prompt and ask.prompt[-1].role == "assistant" else ""
-                seen += [Text(begun, attempt) for attempt in reply]
-            ask = flow.send(reply)
-    except StopIteration as end:
-        given: Answer = end.value
-        return given
-    finally:
-        flow.close()
+
+    def allowed(ask: Ask) -> Ask:
+        if isinstance(ask, Check) and stratum.check is None:
+            raise BadInput(no_check(stratum, order.desk.arm))
+        return _within(ask, order.max_tokens) if isinstance(ask, Sample) else ask
+
+    def note(ask: Ask, reply: Any) -> None:
+        if isinstance(ask, Sample):
+            seen.extend(Text(begun_turn(ask.prompt), attempt) for attempt in reply)
+
+    return relayed(flow, allowed, note)
 
 
 def visible_tokens(given: Answer, seen: Sequence[Text]) -> int | None:

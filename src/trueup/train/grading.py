@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from trueup.core.errors import AskFailed
 from trueup.core.roles import Verifier
-from trueup.core.types import Item
+from trueup.core.types import Item, begun_turn
 from trueup.run.limit import time_limit
 
 SECONDS = 20.0
@@ -22,7 +22,7 @@ def is_right(verifier: Verifier, item: Item, text: str, *, seconds: float = SECO
     be trained on.
     """
     problem = item.problem
-    begun = problem.prompt[-1].content if problem.prompt and problem.prompt[-1].role == "assistant" else ""
+    begun = begun_turn(problem.prompt)
     try:
         with time_limit(seconds):
             answer = verifier.read(begun + text)

@@ -16,7 +16,7 @@ from trueup.core.errors import BadInput, Unavailable
 from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
 from trueup.models.huggingface.folder import base_of, read_shape
-from trueup.models.huggingface.network import ends_of, quiet, without_peft_news
+from trueup.models.huggingface.network import ends_of, quiet, unreadable, without_peft_news
 from trueup.models.huggingface.vocabulary import Vocabulary, read_template
 
 ALPHA = 2
@@ -112,7 +112,7 @@ def read(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
                 base.absolute(), dtype=dtype, use_safetensors=True, local_files_only=True
             )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
     if tokenizer.eos_token_id is None:
         raise BadInput(f"the tokenizer of {str(folder)!r} has no end of text; set its eos_token")
     return network, tokenizer
@@ -141,18 +141,13 @@ def _adapted(network: Any, folder: Path) -> Any:
         with without_peft_news():
             return _peft().PeftModel.from_pretrained(network, folder, is_trainable=True)
     except SafetensorError as error:
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
     except (RuntimeError, ValueError, KeyError) as error:
         told = " ".join(str(error).split())[:160]
         raise BadInput(
             f"the adapter {str(folder)!r} does not fit its base {str(base_of(folder))!r} ({told}); put back the one "
             "that it was trained on"
         ) from error
-
-
-def _unreadable(folder: Path, error: Exception) -> BadInput:
-    told = " ".join(str(error).split())[:200]
-    return BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again")
 
 
 def _peft() -> Any:

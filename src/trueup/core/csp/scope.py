@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
@@ -56,7 +56,8 @@ class Scope:
         self._has_letters |= domain.enum == LETTER
         if sizes:
             self.arrays[name] = tuple(sizes)
-            self._cells[name] = [Ref(cell(name, place)) for place in _places(sizes)]
+            places = product(*(range(1, size + 1) for size in sizes))
+            self._cells[name] = [Ref(cell(name, place)) for place in places]
         for full in [one.name for one in self._cells[name]] if sizes else [name]:
             if full in self.variables:
                 raise BadInput(f"{full!r} is declared twice; choose another name for one of them")
@@ -183,10 +184,6 @@ class Scope:
 
 def _numbered(labels: Sequence[str]) -> dict[str, int]:
     return {label: number for number, label in enumerate(labels)}
-
-
-def _places(sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    return product(*(range(1, size + 1) for size in sizes))
 
 
 def cell(name: str, place: Sequence[int]) -> str:

@@ -53,9 +53,10 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class Wide:
-    """A constraint on more than two variables: their places, names and least values."""
+    """A constraint on more than two variables: their places, names and least values; `steps` are those of a case."""
 
     expr: Expr
+    steps: int
     places: tuple[int, ...]
     names: tuple[str, ...]
     lows: tuple[int, ...]
@@ -64,7 +65,7 @@ class Wide:
         """The values of its variables that occur in a case that it allows; None where there are too many cases."""
         masks = [domains[place] for place in self.places]
         cases = prod(mask.bit_count() for mask in masks)
-        if cases > CASES or not effort.takes(cases * steps_of(self.expr)):
+        if cases > CASES or not effort.takes(cases * self.steps):
             return None
         found = [0] * len(masks)
         for case in product(*map(_places, masks)):
@@ -180,7 +181,8 @@ def _hunt(program: Program, decisions: int) -> Hunt:
                 ties += ties_of(Constraint(expr), program.variables, effort)
             elif names := _names(expr):
                 at = tuple(places[name] for name in names)
-                wide.append(Wide(expr, at, names, tuple(int(program.variables[place].low) for place in at)))
+                lows = tuple(int(program.variables[place].low) for place in at)
+                wide.append(Wide(expr, steps_of(expr), at, names, lows))
     hunt = Hunt(network([domain_of(variable) for variable in program.variables], ties), wide, decisions, effort)
     for one in wide:
         for place in one.places:

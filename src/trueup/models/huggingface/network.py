@@ -124,6 +124,12 @@ def require_packages() -> None:
             raise Unavailable(f"{package} is not installed; pip install 'trueup[hf]'")
 
 
+def unreadable(folder: Path, error: Exception) -> BadInput:
+    """What to say of a folder whose model or tokenizer cannot be loaded."""
+    told = " ".join(str(error).split())[:200]
+    return BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again")
+
+
 def context_of(config: Any) -> int:
     """The tokens of the longest text that a model of this configuration reads."""
     longest: int = getattr(config, "max_position_embeddings", None) or UNBOUNDED
@@ -156,8 +162,7 @@ def _load(folder: Path, device: Any, dtype: str) -> tuple[Any, Any]:
             )
             model = model if base is None else _merged(model, folder).to(kind)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again") from error
+        raise unreadable(folder, error) from error
     return model.to(device).eval().requires_grad_(False), tokenizer
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from trueup.core.errors import BadInput, TrueupError, Unavailable, UnknownName
 
 COMMAND = "trueup.cli"
+PACKAGES = ("torch", "trl", "peft", "datasets")
 FAILURE = "TRUEUP_FAILURE"
 """The environment's name for the file in which a launched process leaves the line of its error."""
 
@@ -201,11 +202,15 @@ def telling_launcher() -> Iterator[None]:
         raise
 
 
+def require_packages(who: str) -> None:
+    """Raise Unavailable unless all that trains real models is installed."""
+    if any(find_spec(package) is None for package in PACKAGES):
+        raise Unavailable(f"{who} needs {', '.join(PACKAGES[:-1])} and {PACKAGES[-1]}; pip install 'trueup[train]'")
+
+
 def require(profile: Profile) -> None:
     """Raise Unavailable unless the packages and the device of a profile are here."""
-    for package in ("torch", "trl", "peft", "datasets"):
-        if find_spec(package) is None:
-            raise Unavailable(f"{package} is not installed; pip install 'trueup[train]'")
+    require_packages("training")
     for package in ["deepspeed"] * (profile.sharding == "zero3") + ["vllm"] * profile.vllm:
         if find_spec(package) is None:
             raise Unavailable(
