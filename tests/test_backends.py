@@ -374,6 +374,33 @@ def test_z3_proves_a_best_value_that_its_optimiser_misnames():
     assert (reply["status"], reply["objective"]) == ("solved", 7.875)
 
 
+class LazyOptimiser:
+    """Names any solution as the best one."""
+
+    def __init__(self):
+        import z3
+
+        self.solver = z3.Solver()
+
+    def __getattr__(self, name):
+        return getattr(self.solver, name)
+
+    def maximize(self, goal):
+        import z3
+
+        return type("Bound", (), {"upper_values": lambda self: (z3.IntVal(0), z3.IntVal(10**6), z3.IntVal(0))})()
+
+    minimize = maximize
+
+
+@pytest.mark.skipif(not HAS_Z3, reason="z3-solver is not installed")
+@pytest.mark.parametrize(("top", "status"), [(6, "solved"), (10**6, "undecided")])
+def test_a_best_value_that_z3_misnames_is_held_to_a_better_one(top, status, monkeypatch):
+    monkeypatch.setattr("z3.Optimize", LazyOptimiser)
+    reply = solved(f"int a, b in 0..{top}\ncon a + b <= {top}\nmaximize a * 2 + b", backend="z3")
+    assert (reply["status"], reply.get("objective", 0)) == (status, 12 if top == 6 else 0)
+
+
 def test_a_large_best_value_is_exact():
     assert solved("int a in 0..999999999\nmaximize a * 4000000001")["objective"] == 999999999 * 4000000001
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
-from trueup.core.csp.lexer import tokens
+from trueup.core.csp.lexer import read_words
 from trueup.core.csp.limits import Limits
 from trueup.core.csp.parse import Draft, read_line
 from trueup.core.csp.read import FENCE, last_block
@@ -52,18 +52,18 @@ def labelled(program: str) -> str:
 def clue_of(line: str) -> str | None:
     """The clue that a line names, empty where it is a constraint that names none; None for any other line."""
     try:
-        found = tokens(line)
+        words = read_words(line)
     except BadInput:
         return None
-    if found[0].sort != "name" or found[0].text != "con":
+    if words.sorts[0] != "name" or words.texts[0] != "con":
         return None
-    return found[-2].text[1:].strip() if found[-2].sort == "clue" else ""
+    return words.texts[-2][1:].strip() if words.sorts[-2] == "clue" else ""
 
 
 def without_clue(line: str) -> str:
     """A readable line without the name of its clue."""
-    last = tokens(line)[-2]
-    return line[: last.column - 1].rstrip() if last.sort == "clue" else line.rstrip()
+    words = read_words(line)
+    return line[: words.column(-2) - 1].rstrip() if words.sorts[-2] == "clue" else line.rstrip()
 
 
 def mended(program: str, reply: str, names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ OR-Tools, HiGHS or Z3.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -28,6 +29,7 @@ def main(memory_megabytes: int, limit_seconds: float) -> None:
     os.dup2(2, 1)  # what a solver prints must not pass for a reply
     limit_bytes = _loaded_bytes() + (memory_megabytes << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    gc.freeze()  # the libraries live as long as the process; no collection has to walk them
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for line in sys.stdin:
         started = time.process_time()

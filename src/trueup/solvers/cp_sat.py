@@ -32,12 +32,19 @@ COMPARE: dict[str, Callable[[Linear, Linear], Any]] = {
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 
+class _Model(cp_model.CpModel):
+    """A model without the names of before PEP 8, whose making takes longer than many a puzzle."""
+
+    def _add_pre_pep8_methods(self) -> None:
+        pass
+
+
 class CpSat:
     """A model of the variables of a program, to which constraints are added."""
 
     def __init__(self, program: Program) -> None:
         """The variables alone."""
-        self.model = cp_model.CpModel()
+        self.model = _Model()
         self.variables = {variable.name: variable for variable in program.variables}
         self.vars = {variable.name: self._var(variable) for variable in program.variables}
         self._literals: dict[Expr, cp_model.IntVar] = {}

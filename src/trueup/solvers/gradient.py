@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from trueup.core.csp.operators import OPERATORS
-from trueup.core.csp.program import Const, Expr, Node, Ref
+from trueup.core.csp.program import Const, Expr, Ref, Table
 from trueup.core.errors import BadInput
 
 Slopes = dict[str, float]
@@ -17,22 +17,19 @@ def value_and_slopes(expr: Expr, values: Mapping[str, float]) -> tuple[float, Sl
 
     Raises BadInput for an operation that has no slope.
     """
-    match expr:
-        case Const(value, _):
-            return float(value), {}
-        case Ref(name):
-            return float(values[name]), {name: 1.0}
-        case Node(op, args):
-            parts = [value_and_slopes(arg, values) for arg in args]
-            numbers = [value for value, _ in parts]
-            outer = _outer(op, numbers)
-            slopes: Slopes = {}
-            for rate, (_, inner) in zip(outer, parts, strict=True):
-                for name, slope in inner.items():
-                    slopes[name] = slopes.get(name, 0.0) + rate * slope
-            return float(OPERATORS[op].apply(numbers)), slopes
-        case _:
-            raise BadInput("a table and fractions cannot go together; write its rows as comparisons of ints")
+    if isinstance(expr, Const):
+        return float(expr.value), {}
+    if isinstance(expr, Ref):
+        return float(values[expr.name]), {expr.name: 1.0}
+    if isinstance(expr, Table):
+        raise BadInput("a table and fractions cannot go together; write its rows as comparisons of ints")
+    parts = [value_and_slopes(arg, values) for arg in expr.args]
+    numbers = [value for value, _ in parts]
+    slopes: Slopes = {}
+    for rate, (_, inner) in zip(_outer(expr.op, numbers), parts, strict=True):
+        for name, slope in inner.items():
+            slopes[name] = slopes.get(name, 0.0) + rate * slope
+    return float(OPERATORS[expr.op].apply(numbers)), slopes
 
 
 def _outer(op: str, x: list[float]) -> list[float]:

@@ -21,6 +21,8 @@ from trueup.solvers.conflict import smallest_conflict
 from trueup.solvers.smt_terms import DIGITS, Terms
 
 MILLISECONDS = 1000
+TRIES = 20
+"""How often its optimiser may name a best value that is none, each time held to a better one."""
 REFUSED = frozenset({"sqrt", "sin", "cos", "exp", "log"})
 GAVE_UP = "z3 could not decide the program; choose another back-end"
 UNPROVED = "z3 could not tell whether the solution that it found is the only one; take any"
@@ -143,14 +145,19 @@ class Search:
         optimiser = self.z3.Optimize()
         optimiser.add(*self.solver.assertions())
         bound = (optimiser.maximize if is_greatest else optimiser.minimize)(goal)
-        if self.check(by=optimiser) != self.z3.sat:
-            return self.unknown(by=optimiser)
-        low, high = self._around(optimiser.model().eval(goal, model_completion=True))
-        better = self.holds(goal > high if is_greatest else goal < low)
-        if better == self.z3.unsat:
-            return {"status": "solved", "values": self.values(optimiser.model())}
-        if better == self.z3.sat and self._is_approached(goal, bound, 1 if is_greatest else -1):
-            return {"status": "undecided", "reason": UNREACHED}
+        for _ in range(TRIES):
+            if self.check(by=optimiser) != self.z3.sat:
+                return self.unknown(by=optimiser)
+            low, high = self._around(optimiser.model().eval(goal, model_completion=True))
+            better = goal > high if is_greatest else goal < low
+            found = self.holds(better)
+            if found == self.z3.unsat:
+                return {"status": "solved", "values": self.values(optimiser.model())}
+            if found != self.z3.sat:
+                break
+            if self._is_approached(goal, bound, 1 if is_greatest else -1):
+                return {"status": "undecided", "reason": UNREACHED}
+            optimiser.add(better)
         return {"status": "undecided", "reason": UNCONFIRMED} if self.clock.left else {"status": "timeout"}
 
     def _is_approached(self, goal: Any, bound: Any, sign: int) -> bool:

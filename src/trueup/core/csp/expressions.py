@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trueup.core.csp import build
-from trueup.core.csp.lexer import Token
-from trueup.core.csp.operators import OPERATORS
-from trueup.core.csp.program import Const, Expr, Node
-from trueup.core.csp.reader import Reader, placed, read_number
+from trueup.core.csp.operators import OPERATORS, Operator
+from trueup.core.csp.program import Const, Expr, Node, Ref
+from trueup.core.csp.reader import Reader, read_number
 from trueup.core.errors import BadInput
 
-SPELLINGS = {"=": "==", "->": "implies", "<->": "iff"}
+INFIXES = {name: operator for name, operator in OPERATORS.items() if operator.power and name != "not"}
+INFIXES |= {"=": OPERATORS["=="], "->": OPERATORS["implies"], "<->": OPERATORS["iff"]}
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 CALLS = frozenset(name for name, operator in OPERATORS.items() if not operator.power and name != "neg")
 NOT, NEG = OPERATORS["not"].power, 9
-ANYTHING = 0
+ANYTHING, ENDS = 0, (",", ")", "]")
 Places = tuple[int] | range
 """The places along one of an array's dimensions."""
 
@@ -23,18 +23,22 @@ Places = tuple[int] | range
 def read_expression(reader: Reader, power: int = ANYTHING) -> Expr:
     """The longest expression from here whose operations bind tighter than `power`."""
     reader.depth += 1
-    reader.hold("depth", reader.depth)
-    column = reader.here.column
-    left = _extended(reader, reader.marked(_operand(reader), column), power)
+    if reader.depth > reader.scope.limits.depth:
+        reader.hold("depth", reader.depth)
+    place = reader.place
+    left = _operand(reader)
+    if not isinstance(left, Const | Ref):
+        reader.marked(left, place)
+    left = _extended(reader, left, power)
     reader.depth -= 1
     return left
 
 
 def _extended(reader: Reader, left: Expr, power: int) -> Expr:
     """An expression with the operations behind it that bind tighter than `power`."""
-    while (op := _infix(reader)) and OPERATORS[op].power > power:
-        column = reader.here.column
-        left = reader.marked(_behind(reader, left, op), column)
+    while (infix := _infix(reader)) and infix.power > power:
+        place = reader.place
+        left = reader.marked(_behind(reader, left, infix), place)
     return left
 
 
@@ -49,14 +53,14 @@ def read_list(reader: Reader, end: str) -> list[Expr]:
     return found
 
 
-def _infix(reader: Reader) -> str | None:
-    token = reader.here
-    op = SPELLINGS.get(token.text, token.text)
-    return op if token.sort in ("mark", "name") and op in OPERATORS and OPERATORS[op].power and op != "not" else None
+def _infix(reader: Reader) -> Operator | None:
+    """The infix operation whose sign comes next."""
+    return INFIXES.get(reader.text) if reader.sort != "quoted" else None
 
 
-def _behind(reader: Reader, left: Expr, op: str) -> Expr:
+def _behind(reader: Reader, left: Expr, infix: Operator) -> Expr:
     """The operation that begins with `left`; runs of one operation and chains of comparisons become one."""
+    op = infix.name
     if op in COMPARISONS:
         return _comparison(reader, left)
     if op in ("and", "or"):
@@ -64,8 +68,7 @@ def _behind(reader: Reader, left: Expr, op: str) -> Expr:
     if op in ("+", "-"):
         return _sum(reader, left)
     reader.take()
-    power = OPERATORS[op].power
-    return Node(op, (left, read_expression(reader, power - 1 if op in ("^", "implies") else power)))
+    return Node(op, (left, read_expression(reader, infix.power - (op in ("^", "implies")))))
 
 
 def _run(reader: Reader, op: str) -> list[Expr]:
@@ -77,8 +80,8 @@ def _run(reader: Reader, op: str) -> list[Expr]:
 
 def _sum(reader: Reader, left: Expr) -> Expr:
     terms: list[tuple[str, Expr]] = []
-    while reader.here.sort == "mark" and reader.here.text in ("+", "-"):
-        sign = reader.take().text
+    while reader.sort == "mark" and reader.text in ("+", "-"):
+        sign = reader.take()
         terms.append((sign, read_expression(reader, OPERATORS[sign].power)))
     if len(terms) == 1:
         return Node(terms[0][0], (left, terms[0][1]))
@@ -87,17 +90,17 @@ def _sum(reader: Reader, left: Expr) -> Expr:
 
 def _comparison(reader: Reader, left: Expr) -> Expr:
     links: list[Expr] = []
-    while (op := _infix(reader)) in COMPARISONS:
-        column = reader.take().column
-        right = read_expression(reader, OPERATORS["=="].power)
-        links.append(reader.marked(Node(str(op), (left, right)), column))
+    while (infix := _infix(reader)) and infix.name in COMPARISONS:
+        place = reader.place
+        reader.take()
+        right = read_expression(reader, infix.power)
+        links.append(reader.marked(Node(infix.name, (left, right)), place))
         left = right
     return links[0] if len(links) == 1 else Node("and", tuple(links))
 
 
 def _operand(reader: Reader) -> Expr:
-    token = reader.here
-    if token.sort == "number":
+    if reader.sort == "number":
         return Const(read_number(reader))
     if reader.skip("("):
         inner = read_expression(reader)
@@ -107,44 +110,46 @@ def _operand(reader: Reader) -> Expr:
         return build.negated(read_expression(reader, NEG))
     if reader.skip("not"):
         return Node("not", (read_expression(reader, NOT),))
-    if token.sort in ("name", "quoted"):
+    if reader.is_named:
         return _named(reader)
     raise reader.error(f"a number, a name or a bracket is wanted here, not {reader.shown()}")
 
 
 def _named(reader: Reader) -> Expr:
-    token = reader.take()
+    place, is_quoted = reader.place, reader.sort == "quoted"
     try:
-        return _meant(reader, token)
+        return _meant(reader, reader.take(), is_quoted=is_quoted)
     except BadInput as error:
-        raise placed(error, token.column) from None
+        raise reader.placed(error, place) from None
 
 
-def _meant(reader: Reader, token: Token) -> Expr:
+def _meant(reader: Reader, name: str, *, is_quoted: bool) -> Expr:
     """What a name stands for, with what belongs to it."""
-    if token.sort == "name" and token.text in ("true", "false"):
-        return build.truth(token.text == "true")
-    if token.sort == "name" and reader.here.text == "(" and reader.here.sort == "mark":
-        return _call(reader, token)
+    if name in ("true", "false") and not is_quoted:
+        return build.truth(name == "true")
+    if reader.sort != "mark":
+        return reader.scope.expr(name)
+    if reader.text == "(" and not is_quoted:
+        return _call(reader, name)
     if reader.skip("["):
-        return _one(_cells(reader, token.text), token.text)
+        return _one(_cells(reader, name), name)
     if reader.skip("."):
-        return reader.scope.label(token.text, reader.take().text)
-    return reader.scope.expr(token.text)
+        return reader.scope.label(name, reader.take())
+    return reader.scope.expr(name)
 
 
-def _call(reader: Reader, token: Token) -> Expr:
+def _call(reader: Reader, name: str) -> Expr:
     reader.want("(")
-    if token.text == "spells":
-        lexicon = reader.take().text
+    if name == "spells":
+        lexicon = reader.take()
         reader.want(",")
         return build.spells(reader.scope, lexicon, read_list(reader, ")"))
-    if token.text == "table":
+    if name == "table":
         return _table(reader)
-    if token.text not in CALLS:
+    if name not in CALLS:
         offered = ", ".join(sorted(CALLS | {"spells", "table"}))
-        raise BadInput(f"there is no {token.text!r}; known: {offered}")
-    return Node(token.text, tuple(read_list(reader, ")")))
+        raise BadInput(f"there is no {name!r}; known: {offered}")
+    return Node(name, tuple(read_list(reader, ")")))
 
 
 def _table(reader: Reader) -> Expr:
@@ -161,29 +166,24 @@ def _several(reader: Reader) -> list[Expr]:
     """One argument: an expression, a list in brackets, or the cells of a slice."""
     if reader.skip("["):
         return read_list(reader, "]")
-    ahead = reader.tokens[reader.place + 1] if reader.here.sort != "end" else reader.here
-    if reader.here.sort in ("name", "quoted") and ahead.text == "[":
+    if reader.is_named and reader.ahead == "[":
         return _slice(reader)
-    if (
-        reader.here.sort in ("name", "quoted")
-        and reader.here.text in reader.scope.arrays
-        and ahead.text in (",", ")", "]")
-    ):
-        return [*reader.scope.all_cells(reader.take().text)]
+    if reader.is_named and reader.text in reader.scope.arrays and reader.ahead in ENDS:
+        return [*reader.scope.all_cells(reader.take())]
     return [read_expression(reader)]
 
 
 def _slice(reader: Reader) -> list[Expr]:
     """The cells of a slice that is a whole argument; where more follows, the expression that begins with the cell."""
-    token = reader.take()
+    place, name = reader.place, reader.take()
     reader.want("[")
     try:
-        cells = _cells(reader, token.text)
-        if reader.here.text in (",", ")", "]"):
+        cells = _cells(reader, name)
+        if reader.text in ENDS:
             return cells
-        first = reader.marked(_one(cells, token.text), token.column)
+        first = reader.marked(_one(cells, name), place)
     except BadInput as error:
-        raise placed(error, token.column) from None
+        raise reader.placed(error, place) from None
     return [_extended(reader, first, ANYTHING)]
 
 
@@ -213,7 +213,7 @@ def _cells(reader: Reader, name: str) -> list[Expr]:
 def _place(reader: Reader, name: str, axis: int) -> Places | Expr:
     if reader.skip("*"):
         return reader.scope.along(name, axis)
-    if reader.here.sort == "number" and reader.tokens[reader.place + 1].text in (",", "]"):
+    if reader.sort == "number" and reader.ahead in (",", "]"):
         return (int(read_number(reader)),)
     place = read_expression(reader)
     if not isinstance(place, Const):

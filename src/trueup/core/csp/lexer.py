@@ -1,4 +1,4 @@
-"""A line of the language as words and marks, each with its column.
+"""A line of the language as words and marks.
 
 A quote in a quoted name is written twice.
 """
@@ -6,45 +6,54 @@ A quote in a quoted name is written twice.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+import string
+from dataclasses import dataclass
 
 from trueup.core.errors import BadInput
 
 PATTERN = re.compile(
-    r"""[ \t\r]*(?:
-    (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
-    |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
-    |"(?P<quoted>(?:[^"\n]|"")*)"
-    |(?P<clue>\#.*)
-    |(?P<mark><->|->|\.\.|==|!=|<=|>=|[-+*/^<>=()\[\]{},:.])
-    )""",
+    r"""\d+(?:\.\d+)?(?:[eE][+-]?\d+)?
+    |[A-Za-z_][A-Za-z0-9_]*
+    |"(?:[^"\n]|"")*"
+    |\#.*
+    |<->|->|\.\.|==|!=|<=|>=|[-+*/^<>=()\[\]{},:.]
+    |[^ \t\r]""",
     re.VERBOSE | re.ASCII,
 )
-BLANKS = " \t\r"
+MARKS = frozenset({"<->", "->", "..", "==", "!=", "<=", ">=", *"-+*/^<>=()[]{},:."})
+SORTS = (
+    dict.fromkeys(string.digits, "number")
+    | dict.fromkeys([*string.ascii_letters, "_"], "name")
+    | {'"': "quoted", "#": "clue"}
+)
+"""What a word is by its first character; what is none of these is a mark."""
 
 
-class Token(NamedTuple):
-    """A word or mark; `sort` is number, name, quoted, clue, mark or end."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line's words and marks, and the sort of each: number, name, quoted, clue, mark, or end behind them."""
 
-    sort: str
-    text: str
-    column: int
+    written: str
+    texts: list[str]
+    sorts: list[str]
+
+    def column(self, place: int) -> int:
+        """Where a word begins, counted from 1; looked for only when an error has to say it."""
+        starts = [match.start() for match in PATTERN.finditer(self.written)]
+        return [*starts, len(self.written)][place] + 1
 
 
-def tokens(line: str) -> list[Token]:
-    """A line's tokens, an end behind them.
+def read_words(written: str) -> Line:
+    """A line's words, an end behind them.
 
     Raises BadInput for a character that the language has not.
     """
-    found, place = [], 0
-    for match in PATTERN.finditer(line):
-        if match.start() != place:
-            break
-        sort, place = match.lastgroup or "", match.end()
-        text = match[sort].replace('""', '"') if sort == "quoted" else match[sort]
-        found.append(Token(sort, text, match.start(sort) + (sort != "quoted")))
-    rest = line[place:].lstrip(BLANKS)
-    if rest:
-        raise BadInput(f"column {len(line) - len(rest) + 1}: {rest[0]!r} does not belong here")
-    found.append(Token("end", "", len(line) + 1))
-    return found
+    texts: list[str] = PATTERN.findall(written)
+    sorts = [SORTS.get(text[0], "mark") for text in texts]
+    line = Line(written, [*texts, ""], [*sorts, "end"])
+    for place, (text, sort) in enumerate(zip(texts, sorts, strict=True)):
+        if (sort == "mark" and text not in MARKS) or text == '"':
+            raise BadInput(f"column {line.column(place)}: {text!r} does not belong here")
+        if sort == "quoted":
+            line.texts[place] = text[1:-1].replace('""', '"')
+    return line

@@ -16,18 +16,27 @@ ever run or evaluated as a language of somebody else's, and everything is bounde
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from trueup.core.csp.expressions import read_expression
-from trueup.core.csp.lexer import Token, tokens
+from trueup.core.csp.lexer import read_words
 from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.program import FLOAT, INT, MAXIMIZE, MINIMIZE, Constraint, Expr, Objective, Program, Variable
-from trueup.core.csp.reader import Reader, placed, read_number
+from trueup.core.csp.reader import Reader, read_number
 from trueup.core.csp.scope import LETTER, Domain, Scope, bool_domain, range_domain, set_domain
 from trueup.core.csp.types import Meter, SenselessError, verify, verify_truth
 from trueup.core.errors import BadInput
 
 DIGITS = 9
 VAR = "var"
+
+
+class Declared(NamedTuple):
+    """A name that a line declares, where it stands in it, and the sizes of an array."""
+
+    place: int
+    name: str
+    sizes: list[int]
 
 
 class Draft:
@@ -67,25 +76,25 @@ def read_line(draft: Draft, line: str, number_: int = 0) -> None:
 
     Raises BadInput, with the column, for what the language does not allow or the limits exceed.
     """
-    reader = Reader(tokens(line), draft.scope)
-    if reader.here.sort in ("end", "clue"):
+    reader = Reader(read_words(line), draft.scope)
+    if reader.is_done:
         return
-    column, word = reader.here.column, reader.take().text
+    word = reader.take()
     statement = _STATEMENTS.get(word)
     try:
         if statement is None:
             raise BadInput(f"a line begins with {', '.join(_STATEMENTS)}, not {word!r}")
         statement(draft, reader, word, number_)
     except BadInput as error:
-        raise placed(error, column) from None
-    if reader.here.sort not in ("end", "clue"):
+        raise reader.placed(error, 0) from None
+    if not reader.is_done:
         raise reader.error(f"{reader.shown()} does not belong here")
 
 
 def _constraint(draft: Draft, reader: Reader, word: str, number_: int) -> None:
     reader.hold("constraints", len(draft.constraints) + 1)
     expr = _sensible(draft, reader, verify_truth)
-    clue = reader.take().text[1:].strip() if reader.here.sort == "clue" else ""
+    clue = reader.text[1:].strip() if reader.is_done else ""
     draft.constraints.append(Constraint(expr, clue, number_))
 
 
@@ -97,15 +106,14 @@ def _objective(draft: Draft, reader: Reader, word: str, number_: int) -> None:
 
 def _sensible(draft: Draft, reader: Reader, check: Callable[[Expr, Mapping[str, Variable], Meter], object]) -> Expr:
     """An expression that makes sense, within the limits."""
-    column = reader.here.column
+    place = reader.place
     expr = read_expression(reader)
     try:
         check(expr, draft.scope.variables, draft.meter)
     except SenselessError as error:
-        _, at = reader.columns.get(id(error.expr), (expr, column))
-        raise placed(error, at) from None
+        raise reader.placed(error, reader.place_of(error.expr, place)) from None
     except BadInput as error:
-        raise placed(error, column) from None
+        raise reader.placed(error, place) from None
     return expr
 
 
@@ -129,36 +137,36 @@ def _variables(draft: Draft, reader: Reader, domain: Domain | None, kind: str = 
     if domain is None:
         reader.want("in")
         domain = _domain(draft, reader, kind)
-    for token, sizes in named:
+    for one in named:
         try:
-            draft.scope.declare(token.text, sizes, domain)
+            draft.scope.declare(one.name, one.sizes, domain)
         except BadInput as error:
-            raise placed(error, token.column) from None
+            raise reader.placed(error, one.place) from None
 
 
-def _declared(reader: Reader) -> tuple[Token, list[int]]:
-    if reader.here.sort not in ("name", "quoted"):
+def _declared(reader: Reader) -> Declared:
+    if not reader.is_named:
         raise reader.error(f"a name is wanted here, not {reader.shown()}")
-    name, sizes = reader.take(), []
+    place, name, sizes = reader.place, reader.take(), list[int]()
     if reader.skip("["):
         sizes.append(_whole(reader))
         while reader.skip(","):
             sizes.append(_whole(reader))
         reader.want("]")
         if not all(sizes):
-            raise reader.error(f"array {name.text!r} has a size of 0; give at least 1")
-    return name, sizes
+            raise reader.error(f"array {name!r} has a size of 0; give at least 1")
+    return Declared(place, name, sizes)
 
 
 def _domain(draft: Draft, reader: Reader, kind: str) -> Domain:
     """The bounds of numbers, or for `var` an enumeration too."""
-    column = reader.here.column
+    place = reader.place
     try:
-        if kind == VAR and reader.here.sort in ("name", "quoted"):
-            return draft.scope.domain_of(reader.take().text)
+        if kind == VAR and reader.is_named:
+            return draft.scope.domain_of(reader.take())
         return _bounds(reader, INT if kind == VAR else kind, draft.scope.limits)
     except BadInput as error:
-        raise placed(error, column) from None
+        raise reader.placed(error, place) from None
 
 
 def _bounds(reader: Reader, kind: str, limits: Limits) -> Domain:
@@ -183,28 +191,28 @@ def _lexicon(draft: Draft, reader: Reader, word: str, number_: int) -> None:
 
 def _listed(reader: Reader, take: Callable[[str, Sequence[str]], None]) -> None:
     """A name and behind a colon its words, taken up."""
-    name = _declared(reader)[0]
+    declared = _declared(reader)
     reader.want(":")
     words = _words(reader)
     try:
-        take(name.text, words)
+        take(declared.name, words)
     except BadInput as error:
-        raise placed(error, name.column) from None
+        raise reader.placed(error, declared.place) from None
 
 
 def _words(reader: Reader) -> list[str]:
     found = []
     while True:
-        if reader.here.sort not in ("name", "quoted", "number"):
+        if not reader.is_named and reader.sort != "number":
             raise reader.error(f"a label is wanted here, not {reader.shown()}")
-        found.append(reader.take().text)
+        found.append(reader.take())
         if not reader.skip(","):
             return found
 
 
 def _signed(reader: Reader) -> int | float:
     sign = -1 if reader.skip("-") else 1
-    if reader.here.sort != "number":
+    if reader.sort != "number":
         raise reader.error(f"a number is wanted here, not {reader.shown()}")
     return sign * read_number(reader)
 

@@ -104,13 +104,9 @@ class Program:
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """What an expression is made of directly."""
-    match expr:
-        case Node(_, args):
-            return args
-        case Table(columns, _):
-            return columns
-        case _:
-            return ()
+    if isinstance(expr, Node):
+        return expr.args
+    return expr.columns if isinstance(expr, Table) else ()
 
 
 def nodes(expr: Expr) -> Iterator[Expr]:

@@ -40,6 +40,7 @@ class Scope:
     arrays: dict[str, tuple[int, ...]] = field(default_factory=dict)
     enums: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lexicons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _refs: dict[str, Ref] = field(default_factory=dict)
     _cells: dict[str, list[Ref]] = field(default_factory=dict)
     _numbers: dict[str, dict[str, int]] = field(default_factory=lambda: {LETTER: _numbered(LETTERS)})
     _owners: dict[str, list[str]] = field(default_factory=dict)
@@ -54,16 +55,19 @@ class Scope:
         self.limits.hold("variables", len(self.variables) + prod(sizes))
         labels = self._labels_of(domain.enum)
         self._has_letters |= domain.enum == LETTER
+        names = [name]
         if sizes:
             self.arrays[name] = tuple(sizes)
-            places = product(*(range(1, size + 1) for size in sizes))
-            self._cells[name] = [Ref(cell(name, place)) for place in places]
-        for full in [one.name for one in self._cells[name]] if sizes else [name]:
+            names = [cell(name, place) for place in product(*(range(1, size + 1) for size in sizes))]
+        for full in names:
             if full in self.variables:
                 raise BadInput(f"{full!r} is declared twice; choose another name for one of them")
+            self._refs[full] = Ref(full)
             self.variables[full] = Variable(
                 full, domain.kind, domain.low, domain.high, domain.values, domain.enum, labels
             )
+        if sizes:
+            self._cells[name] = [self._refs[full] for full in names]
 
     def enumerate(self, name: str, labels: Sequence[str]) -> None:
         """An enumeration, which is from now on a domain too."""
@@ -94,8 +98,8 @@ class Scope:
 
         Raises UnknownName for neither, BadInput for a label of several enumerations or an array without a place.
         """
-        if name in self.variables:
-            return Ref(name)
+        if name in self._refs:
+            return self._refs[name]
         if name in self.arrays:
             raise BadInput(
                 f"{name!r} is an array; say which cell, as in {name}[{','.join('1' * len(self.arrays[name]))}]"
@@ -127,7 +131,7 @@ class Scope:
             if outside is not None:
                 raise BadInput(f"{name!r} has places 1 to {size}, not {outside}")
         self._count(prod(map(len, places)))
-        return [Ref(cell(name, place)) for place in product(*places)]
+        return [self._refs[cell(name, place)] for place in product(*places)]
 
     def all_cells(self, name: str) -> list[Ref]:
         """Every cell of an array."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from trueup.core.csp.limits import LIMITS, Limits
 from trueup.core.csp.operators import NUMBER, OPERATORS, TRUTH
@@ -67,22 +67,17 @@ class Meter:
 
         Raises BadInput as soon as there is more than is allowed.
         """
-        self.nodes, level, tall = self.nodes + 1, [expr], 0
+        level, tall = [expr], 0
+        self.nodes += 1
         while level:
-            tall, below = tall + 1, list[Expr]()
-            for one in level:
-                if parts := children(one):
-                    below += parts
-                    self._count(one, len(parts))
-            level = below
-        self.limits.hold("height", tall)
-
-    def _count(self, one: Expr, parts: int) -> None:
-        self.nodes += parts
-        self.limits.hold("nodes", self.nodes)
-        if isinstance(one, Table):
-            self.table_cells += len(one.rows) * parts
+            tall += 1
+            self.table_cells += sum(len(one.rows) * len(one.columns) for one in level if isinstance(one, Table))
             self.limits.hold("table_cells", self.table_cells)
+            parts = [below for one in level if (below := children(one))]
+            self.nodes += sum(map(len, parts))
+            self.limits.hold("nodes", self.nodes)
+            level = list(chain.from_iterable(parts))
+        self.limits.hold("height", tall)
 
 
 def verified(program: Program, limits: Limits = LIMITS) -> Program:

@@ -28,18 +28,16 @@ def value_of(expr: Expr, values: Assignment) -> Number:
 
 
 def _defined(expr: Expr, values: Assignment) -> Number:
-    match expr:
-        case Const(value, _):
-            return value
-        case Ref(name):
-            return values[name]
-        case Table(columns, rows):
-            return int(tuple(_defined(column, values) for column in columns) in rows)
-        case Node(op, args):
-            value = OPERATORS[op].apply([_defined(arg, values) for arg in args])
-            if value != value:
-                raise _UndefinedError
-            return value
+    if isinstance(expr, Node):  # by `match` this takes more than twice as long
+        value = OPERATORS[expr.op].apply([_defined(arg, values) for arg in expr.args])
+        if value != value:
+            raise _UndefinedError
+        return value
+    if isinstance(expr, Ref):
+        return values[expr.name]
+    if isinstance(expr, Const):
+        return expr.value
+    return int(tuple(_defined(column, values) for column in expr.columns) in expr.rows)
 
 
 def holds(constraint: Constraint, values: Assignment) -> bool:
