@@ -46,6 +46,7 @@ def test_words_split_into_a_name_and_its_settings():
 
 
 def test_every_kind_offers_the_nearest_name():
+    assert str(UnknownName("name", "?", (f"v{i:04}" for i in range(10_000)))).endswith("v0078, v0079 and 9,920 more")
     with pytest.raises(UnknownName, match="did you mean 'adaptive_vote'"):
         arms.make_arm("adaptive_votes")
     with pytest.raises(UnknownName, match="did you mean 'step'"):

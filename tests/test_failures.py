@@ -381,6 +381,7 @@ def test_a_check_that_gives_no_grade_is_a_failure_on_record(tmp_path, grade, why
     assert [c.kind for c in read_charges(tmp_path / "l")] == ["sampled", "failed"]
     (graded,) = run(tmp_path, Stratum("toy", (), Giving(grade)), methods.once)
     assert graded.failure == outcome.failure
+    assert [c.kind for c in read_charges(tmp_path / "l")] == ["sampled", "failed", "failed"]
 
 
 class Falling:

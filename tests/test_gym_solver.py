@@ -77,6 +77,11 @@ def test_puzzles_of_every_layout_are_solved_in_the_form_that_is_asked_for():
         assert found.status == "solved" and (wanted is None or found.text == wanted), (question, found)
 
 
+def test_a_number_of_thousands_of_digits_leaves_the_puzzle_unread():
+    (found,) = solved(HOUSES.format(clue="The person who likes milk is Bob.").replace("are 3", f"are {'3' * 5000}"))
+    assert found.status == "unreadable"
+
+
 def test_any_colouring_or_key_that_fits_is_an_answer():
     colours, key = solved(*[question for question, wanted in CASES.items() if wanted is None])
     assert colours.text in ('{"0": 1, "1": 2}', '{"0": 2, "1": 1}')

@@ -19,6 +19,7 @@ from trueup.methods.prompt_features import features
 from trueup.methods.route import Router, read_router, route
 from trueup.methods.start import start
 from trueup.plan.logged import Logged, logged, pilot_cost
+from trueup.plan.measure import measure
 from trueup.plan.router import fit_chance, held_out_chances
 from trueup.plan.router_trial import operate, try_router
 
@@ -343,7 +344,8 @@ def test_logged_takes_dollars_and_leaves_oracles_out():
     found = logged(study)
     assert (found.names, found.unit) == (("once", "vote n=2"), "usd")
     assert found.right.tolist() == [[1.0, 0.0], [1.0, 0.0]]
-    assert found.cost.tolist() == [[1.0, 1.0], [3.0, 3.0]]
+    assert found.cost.tolist() == [[1.0, 1.0], [6.0, 6.0]]
+    assert found.cost.mean(axis=1).tolist() == [float(point.cost.usd) for point in measure(study)[:2]]
     with pytest.raises(BadInput, match="saw the reference"):
         logged(study, ["best_of_n n=2"])
     with pytest.raises(UnknownName, match="add it to the study"):

@@ -168,7 +168,7 @@ def test_a_verifier_that_breaks_is_a_failure_on_record_and_the_samples_are_kept(
     job = Job(Stratum("toy", (), Crashing()), toy_item(1), ONCE)
     outcome, _ = run(tmp_path, Toy(1.0), lambda clerk: run_job(job, clerk))
     assert outcome.failure == "verifier 'whole' could not check 'right': ZeroDivisionError: by zero"
-    assert [c.kind for c in read_charges(tmp_path / "l")] == ["sampled"]
+    assert [c.kind for c in read_charges(tmp_path / "l")] == ["sampled", "failed"]
 
 
 class Endless(Whole):

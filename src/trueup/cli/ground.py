@@ -14,13 +14,14 @@ from trueup.cli.order import Order
 from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured
 from trueup.core.stratum import Stratum
+from trueup.core.training import CARD
 from trueup.core.types import Json
 from trueup.models import SMOLLM2
 from trueup.models.huggingface import converted
 from trueup.models.huggingface.folder import base_of, find_folder
 from trueup.models.words import kind_of
 from trueup.plan import halves
-from trueup.plan.past import CARD, Past, marks, read_past, without
+from trueup.plan.past import Past, marks, read_past, without
 from trueup.train.ask import Engine
 from trueup.train.export import write_base
 from trueup.train.failures import in_one_line

@@ -25,10 +25,10 @@ from trueup.cli.pipeline import LEDGER_FILE, ledger_table, price_list
 from trueup.cli.request import split_models
 from trueup.core.errors import BadInput, TrueupError
 from trueup.core.ledger import Ledger
+from trueup.core.training import CARD
 from trueup.core.types import Json
 from trueup.core.versions import versions
 from trueup.models.huggingface.folder import find_folder
-from trueup.plan.past import CARD
 from trueup.train.ask import Asker
 from trueup.train.books import Books, training_usd
 from trueup.train.card import UNGUARDED, VERSION, history_of, notes_of, write_card

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LISTED = 80
+"""Of what there is, so many are named where nothing is near."""
+
 
 class TrueupError(Exception):
     """Anything the user can mend; the command line prints it and exits with 2."""
@@ -25,7 +28,8 @@ class UnknownName(BadInput):
         """Say what was typed, offer the nearest known name and where all are listed."""
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        offer = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names) or 'none'}"
+        listed = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED:,} more" if len(names) > LISTED else "")
+        offer = f"; did you mean {near[0]!r}?" if near else f"; known: {listed or 'none'}"
         super().__init__(f"unknown {kind} {name!r}{offer}{' ' + hint if hint else ''}")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trueup.core.cost import Cost, Prices, sample_cost
 from trueup.core.errors import BadInput, UnknownName
-from trueup.core.outcome import Measured
+from trueup.core.outcome import Measured, Outcome
 from trueup.core.roles import ModelCard
 from trueup.plan.estimate import Column
 from trueup.plan.sheet import broken_arms
@@ -48,7 +48,8 @@ class Logged:
 def logged(measured: Measured, names: Sequence[str] = ()) -> Logged:
     """The columns of these arms of a stratum, or of all that can be deployed for one request.
 
-    Costs are dollars where all are known and some are paid, else tokens, else seconds; a failed item counts as wrong.
+    Costs are dollars where all are known and some are paid, else tokens, else seconds. A failed item counts as wrong;
+    what it used is borne by those that did not fail, and it counts their mean, so that no method is cheap for failing.
     Raises UnknownName for an arm that was not measured, BadInput where an arm saw the reference or failed on every
     item, or none is left.
     """
@@ -70,8 +71,18 @@ def logged(measured: Measured, names: Sequence[str] = ()) -> Logged:
     table = [[outcomes[name, i] for i in range(len(place))] for name in kept]
     unit = next((u for u in UNITS if _is_told([o.cost for row in table for o in row], u)), UNITS[-1])
     right = np.array([[float(o.grade.is_right) for o in row] for row in table])
-    cost = np.array([[in_unit(o.cost, unit) for o in row] for row in table], dtype=float)
+    cost = np.array([_borne(row, unit) for row in table])
     return Logged(kept, right, cost, tuple(item.cluster for item in measured.stratum.items), unit)
+
+
+def _borne(row: Sequence[Outcome], unit: str) -> Grid:
+    """What a method cost on each item (I,), failed ones at the mean of the others; the mean is that of `measure`."""
+    cost_I = np.array([in_unit(outcome.cost, unit) for outcome in row], dtype=float)
+    failed_I = np.array([outcome.failure is not None for outcome in row])
+    if failed_I.any():
+        cost_I[~failed_I] += cost_I[failed_I].sum() / (~failed_I).sum()
+        cost_I[failed_I] = cost_I[~failed_I].mean()
+    return cost_I
 
 
 def pilot_cost(measured: Measured, attempts: int, card: ModelCard, prices: Prices, unit: str) -> Column:

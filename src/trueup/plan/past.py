@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from trueup.core.errors import BadInput
+from trueup.core.training import CARD, MADE
 from trueup.core.types import Item, Json, Prompt
 
-CARD = "card.json"
 BEGUN = "train.json"
 """What lies in the folder of a training from its beginning on."""
-MADE = ("adapter", "model")
-"""Where in its folder a training leaves what it made."""
 QUESTION = "{question}"
 """Where a stratum's template puts the question."""
 NO_RECIPE: Mapping[str, Json] = {}

@@ -116,8 +116,8 @@ class Clerk:
                 try:
                     grades = _grade_all(verifier, answers, problem, reference)
                 except AskFailed as error:
-                    if kind == "check":
-                        await self._failed(error, verifier.name, tab, time.perf_counter() - started)
+                    seconds = time.perf_counter() - started
+                    await self._failed(error, verifier.name, tab, seconds, is_paid=kind == "check")
                     raise
                 reply = json.dumps([[g.value, g.parsed, g.note] for g in grades])
                 charge = self._computed(key, kind, verifier.name, tab, time.perf_counter() - started, reply)
@@ -170,12 +170,13 @@ class Clerk:
         (answer,) = _read_all(tab.stratum.verifier, [text]) if status == "solved" else (None,)
         return Solution(status, text, answer, charge.decode_seconds, tuple(conflict), reason)
 
-    async def _failed(self, error: AskFailed, source: str, tab: Tab, seconds: float) -> None:
-        """What was spent on an ask before it broke is paid all the same, as often as it is tried."""
+    async def _failed(self, error: AskFailed, source: str, tab: Tab, seconds: float, *, is_paid: bool = True) -> None:
+        """What was spent on an ask before it broke is charged all the same, as often as it is tried."""
         key = digest("failed", source, str(error), str(time.time_ns()))
         charge = self._computed(key, "failed", source, tab, seconds, str(error))
         await self.ledger.commit([charge])
-        self._pay(charge, tab)
+        if is_paid:
+            self._pay(charge, tab)
 
     def _pay(self, charge: Charge, tab: Tab) -> None:
         if charge.key not in tab.paid:

@@ -1,11 +1,12 @@
 """Solves puzzles of reasoning-gym from their questions, without a language model.
 
-mini_sudoku, sudoku, n_queens, futoshiki, kakurasu, survo, graph_color, zebra_puzzles and cryptarithm; the answer is in
-the form that the question asks for, so that reasoning-gym's own scorer can grade it.
+mini_sudoku, sudoku, n_queens, futoshiki, kakurasu, survo, graph_color, zebra_puzzles, cryptarithm and knights_knaves;
+the answer is in the form that the question asks for, so that reasoning-gym's own scorer can grade it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from trueup.core.csp.write import write
@@ -31,6 +32,8 @@ def posed_sudoku(text: str) -> Posed | None:
     return Posed(write(program_of(grid)), answer)
 
 
+BEYOND = re.compile(r"\d{19}")
+"""A number that no puzzle has, and that would take long to read."""
 READERS: tuple[Callable[[str], Posed | None], ...] = (
     zebra, cryptarithm, queens, futoshiki, kakurasu, survo, colouring, knights, posed_sudoku,
 )  # fmt: skip
@@ -47,7 +50,8 @@ class GymSolver:
     async def solve(self, problem: Problem) -> Solution:
         """The solution of the question in the last message, in the form that it asks for."""
         question = last_asked(problem.prompt)
-        posed = next((found for read in READERS if (found := read(question)) is not None), None)
+        readers = () if BEYOND.search(question) else READERS
+        posed = next((found for read in readers if (found := read(question)) is not None), None)
         if posed is None:
             return Solution("unreadable", reason="the last message states no puzzle of reasoning-gym that is known")
         reply = await self._worker.run({"stated": posed.program, "unique": posed.unique})

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trueup.core.training import CARD
 from trueup.core.types import Json
-from trueup.plan.past import CARD, past_of
+from trueup.plan.past import past_of
 
 PAGE = "card.md"
 TURNS = ("first_turn", "second_turn")

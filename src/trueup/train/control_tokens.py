@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from trueup.core.errors import BadInput
+from trueup.core.training import CARD, MADE
 from trueup.core.types import Prompt
 from trueup.models.huggingface.vocabulary import Vocabulary
-from trueup.plan.past import CARD, MADE
 
 ENDING = 4
 """So many tokens at a prompt's end may not hold a mode's: a line break or two may stand behind it."""

@@ -15,14 +15,11 @@ from typing import Any
 
 from trueup.core.cache import cache_folder, sha256
 from trueup.core.errors import BadInput, Unavailable
+from trueup.core.training import CARD, MADE
 from trueup.models.weights import stamp
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-TRAINED = ("adapter", "model")
-"""Where in its folder a training leaves what it made."""
 ADAPTER_CONFIG = "adapter_config.json"
-CARD = "card.json"
-"""Above what a training made: it tells the digest of what was trained."""
 SHOWN = 8
 """Hex digits of a digest in a message."""
 LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
@@ -50,7 +47,7 @@ def find_folder(name: str) -> Path:
             raise BadInput(f"there is no folder {name!r}; name a model's folder, or OWNER/NAME on the hub")
         folder = _snapshot(name)
     if not has_weights(folder):
-        folder = next((made for part in TRAINED if has_weights(made := folder / part)), folder)
+        folder = next((made for part in MADE if has_weights(made := folder / part)), folder)
     base = base_of(folder)
     if base is not None:
         _require_own(folder, base)
