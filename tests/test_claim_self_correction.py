@@ -14,7 +14,7 @@ from trueup.claims.self_correction import put_to_test as run
 from trueup.claims.self_correction_arms import ARMS, DRAWN, EVERY, REINFORCED, Course, Regime, off_line, trained_turn
 from trueup.claims.self_correction_base import split
 from trueup.claims.self_correction_found import Found, collapsed, compare
-from trueup.claims.self_correction_map import map_notes, random_note
+from trueup.claims.self_correction_map import map_notes, map_rows, random_note
 from trueup.claims.self_correction_parts import Base, Parts
 from trueup.claims.self_correction_rows import notes_of
 from trueup.claims.self_correction_seen import Seen, Taught, distances, flat
@@ -179,10 +179,23 @@ def test_the_map_says_where_score_leads_and_what_an_anchor_does():
     cells = {free: seen(0.5, (0.0, 0.9)), held: seen(0.45, (0.0, 0.6))}
     cells |= {replace(cell, name="iterated SFT+"): seen(0.4, (0.0, 0.75)) for cell in (free, held)}
     leads, anchor = map_notes(cells, SIZES["cpu"], 7)
-    assert "seed 7 alone, each arm's first 450 updates" in leads
+    assert "seed 7, each arm's first 450 updates" in leads
     assert "copies 90%, fresh problems +15.0%" in leads and "fresh problems, anchored -15.0%" in leads
     assert leads.endswith("It leads in 1, trails in 1 of 2 (0 cannot be told)")
     assert "SCoRe 50.0% and 90.0% to 45.0% and 60.0%" in anchor
+
+
+def test_rows_of_the_map_are_over_its_seeds():
+    cell = Regime("SCoRe", 0.9, few=True)
+    rows = map_rows(
+        [{"blind": seen(0.1, (0.0, 0.1))}, {"blind": seen(0.3, (0.0, 0.3))}],
+        [{0.9: seen(0.4, (0.0, 0.4))}] * 2,
+        [{cell: seen(0.5, (0.0, 0.6))}, {cell: seen(0.7, (0.0, 1.0))}],
+        0,
+    )
+    assert [row["name"] for row in rows] == ["blind", "map: base, copies 90%", "map: SCoRe, copies 90%, few problems"]
+    one = len(seen(0.5, (0.0, 0.5)).first_M)
+    assert [(row["n"], row["accuracy_t2"]) for row in rows] == [(2 * one, v) for v in (0.2, 0.4, 0.8)]
 
 
 def test_distances_are_levenshteins():

@@ -8,8 +8,9 @@ source of the targets and whether first attempts are anchored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from trueup.claims.pieces import Pieces
 from trueup.claims.self_correction_arms import ARMS, DRAWN, Regime
@@ -24,13 +25,14 @@ from trueup.claims.self_correction_found import (
     Found,
     compare,
 )  # fmt: skip
-from trueup.claims.self_correction_map import map_notes, one_seed_rows, random_note
+from trueup.claims.self_correction_map import map_notes, map_rows, random_note
 from trueup.claims.self_correction_parts import Parts
 from trueup.claims.self_correction_rows import arms_of, notes_of
 from trueup.claims.self_correction_seen import FLAT, Seen
 from trueup.claims.start import Start, laboratory, ready
 from trueup.claims.verdict import INCONCLUSIVE, REFUTED, REPRODUCED, Verdict, size_of
 
+K = TypeVar("K")
 NAME = "self-correction"
 SEEDS = 3
 TUNING = "first updates and learning rate, one for all arms, were chosen by SCoRe's Acc@t2 on seed 100, not among these"
@@ -52,7 +54,7 @@ CRITERION = (
 SIZES = {
     "smoke": Size(
         base=3, digits=2, width=16, items=30, pilot=10, goal=0.05, skill_steps=6, habit_steps=4, updates=6, rows=16,
-        copies=(0.9, 0.5), few=16, stretches=2,
+        copies=(0.9, 0.5), few=16, stretches=2, mapped=2,
     ),
     "cpu": Size(
         base=5, digits=3, width=48, items=2000, pilot=1000, goal=0.4, skill_steps=400, habit_steps=100, updates=450,
@@ -63,7 +65,7 @@ SIZES = {
     # 100's at this one has 47 %.
     "gpu": Size(
         base=5, digits=3, width=0, items=2000, pilot=1000, goal=0.4, skill_steps=100, habit_steps=50, updates=48,
-        rows=512, copies=(0.9,), few=512, stretches=1, lr=5e-5, first_steps=20, round_steps=5, pace=0.05,
+        rows=512, copies=(0.9,), few=512, stretches=1, mapped=1, lr=5e-5, first_steps=20, round_steps=5, pace=0.05,
         start=Start("smollm2", "cuda"),
     ),
 }  # fmt: skip
@@ -83,16 +85,18 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     bases = pieces.over(of, lambda parts: parts.base(habit))
     seen = pieces.over(of, lambda parts: {name: parts.settled(Regime(name, habit)) for name in ARMS})
     found = [compare(base, arms, seed, cap=size.cap) for seed, base, arms in zip(seeds, bases, seen, strict=True)]
-    settled = pieces.over(list(DRAWN), lambda name: of[0].settled(Regime(name, habit)))
-    drawn = dict(zip(DRAWN, settled, strict=True))
-    cells = _map(of[0])
+    wide = of[: size.mapped]
+    drawn = _with_each(wide, list(DRAWN), lambda parts, name: parts.settled(Regime(name, habit)))
+    cells = _with_each(wide, _regimes(size), Parts.begun)
     notes = [note for seed, base, arms, each in zip(seeds, bases, seen, found, strict=True)
              for note in notes_of(seed, base, arms, each)]  # fmt: skip
-    notes += [random_note(drawn, bases[0], seeds[0]), *map_notes(cells, size, seeds[0])]
+    notes += [random_note(arms, base, seed) for seed, base, arms in zip(seeds, bases, drawn, strict=False)]
+    notes += [note for seed, map_ in zip(seeds, cells, strict=False) for note in map_notes(map_, size, seed)]
     notes += [*size.start.notes(), UNTUNED] if size.start.weights else [TUNING]
     rows = arms_of(bases, seen, found, seeds[0])
-    others = {name: arm for name, arm in drawn.items() if name not in ARMS}
-    rows += one_seed_rows(others, {copies: of[0].base(copies) for copies in size.copies}, cells, seeds[0])
+    others = [{name: arm for name, arm in arms.items() if name not in ARMS} for arms in drawn]
+    habits = [{copies: parts.base(copies).seen for copies in size.copies} for parts in wide]
+    rows += map_rows(others, habits, cells, seeds[0])
     return Verdict(NAME, scale, decide(found), CRITERION, size.items, tuple(seeds), rows, notes)
 
 
@@ -105,13 +109,18 @@ def decide(found: Sequence[Found]) -> str:
     return REPRODUCED if all(seed.holds for seed in found) else INCONCLUSIVE
 
 
-def _map(parts: Parts) -> Mapping[Regime, Seen]:
-    """One seed's arms after their first updates: some in every regime, all of them anchored and not in the main one."""
-    regimes = [
+def _regimes(size: Size) -> list[Regime]:
+    """The map's cells: some arms in every regime, all of them anchored and not in the main one."""
+    return [
         Regime(name, copies, few, anchored)
-        for copies in parts.size.copies
+        for copies in size.copies
         for few in (False, True)
         for anchored in (False, True)
-        for name in (ARMS if copies == parts.size.copies[0] and not few else MAPPED)
+        for name in (ARMS if copies == size.copies[0] and not few else MAPPED)
     ]
-    return dict(zip(regimes, parts.pieces.over(regimes, parts.begun), strict=True))
+
+
+def _with_each(of: Sequence[Parts], keys: Sequence[K], one: Callable[[Parts, K], Seen]) -> list[dict[K, Seen]]:
+    """With each seed what comes of each key; the pairs are shared out among the processes at this claim."""
+    done = iter(of[0].pieces.over([(parts, key) for parts in of for key in keys], lambda pair: one(*pair)))
+    return [{key: next(done) for key in keys} for _ in of]

@@ -41,7 +41,8 @@ class Size:
     `goal`, then `skill_steps` and `habit_steps`; `pace` scales its learning rates, `width` is that of models from
     scratch. Every arm: `updates` on `rows` episodes at one learning rate, and then up to so many `stretches` of a third
     of them, until it is flat. `copies` are the shares of copies in the habit, the first that of the main comparison;
-    `few` is the size of the finite set of training problems.
+    `few` is the size of the finite set of training problems. The first `mapped` seeds go through every regime, and
+    learn from every reward that knows nothing.
     """
 
     base: int
@@ -57,6 +58,7 @@ class Size:
     copies: tuple[float, ...]
     few: int
     stretches: int
+    mapped: int = 3
     lr: float = 1e-3
     first_steps: int = 100
     round_steps: int = 10

@@ -1,8 +1,8 @@
-"""The map of self-correction: one seed, every regime, and the arms whose reward knows nothing."""
+"""The map of self-correction: every regime, and the arms whose reward knows nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from trueup.claims.self_correction_arms import Regime
 from trueup.claims.self_correction_base import Size
@@ -17,14 +17,18 @@ RIVAL = "iterated SFT+"
 """The arm that SCoRe is set against in every regime: it learns from the same own attempts, by imitation."""
 
 
-def one_seed_rows(
-    drawn: Mapping[str, Seen], bases: Mapping[float, Base], cells: Mapping[Regime, Seen], seed: int
+def map_rows(
+    drawn: Sequence[Mapping[str, Seen]],
+    bases: Sequence[Mapping[float, Seen]],
+    cells: Sequence[Mapping[Regime, Seen]],
+    seed: int,
 ) -> list[dict[str, Json]]:
-    """A row per arm with a random reward, per base, per cell."""
-    draws = Resampler.of([str(i) for i in range(len(next(iter(cells.values())).first_M))], seed=seed, name="map")
-    rows = [row_of(name, draws, [arm]) for name, arm in drawn.items()]
-    rows += [row_of(f"map: base, copies {copies:.0%}", draws, [base.seen]) for copies, base in bases.items()]
-    return rows + [row_of(f"map: {cell.name}, {cell.where}", draws, [seen]) for cell, seen in cells.items()]
+    """A row per arm with a random reward, per base, per cell, over the seeds; an item's seeds are one cluster."""
+    items = len(next(iter(cells[0].values())).first_M)
+    draws = Resampler.of([str(i) for i in range(items)] * len(cells), seed=seed, name="map")
+    rows = [row_of(name, draws, [of[name] for of in drawn]) for name in drawn[0]]
+    rows += [row_of(f"map: base, copies {copies:.0%}", draws, [of[copies] for of in bases]) for copies in bases[0]]
+    return rows + [row_of(f"map: {cell.name}, {cell.where}", draws, [of[cell] for of in cells]) for cell in cells[0]]
 
 
 def random_note(drawn: Mapping[str, Seen], base: Base, seed: int) -> str:
@@ -38,7 +42,7 @@ def random_note(drawn: Mapping[str, Seen], base: Base, seed: int) -> str:
 
 def map_notes(cells: Mapping[Regime, Seen], size: Size, seed: int) -> list[str]:
     """Where reinforcement ends with more right second attempts than imitation does, and what an anchor does."""
-    about = f"map, seed {seed} alone, each arm's first {size.updates} updates"
+    about = f"map, seed {seed}, each arm's first {size.updates} updates"
     against = {
         cell.where: paired(seen.second_M, cells[_of(cell, RIVAL)].second_M)
         for cell, seen in cells.items()
