@@ -7,6 +7,7 @@ import json
 import pytest
 
 from trueup.core.csp import Const, Limits, Node, Ref, Table, parse, read_program
+from trueup.core.csp.parse import Draft, read_line
 from trueup.core.csp.values import broken, interval_of, value_of
 from trueup.core.csp.wire import from_json, to_json
 from trueup.core.errors import BadInput
@@ -287,3 +288,12 @@ def test_what_is_broken_is_told_by_its_clue():
     assert list(broken(program, {"a": 4, "b": 5})) == [
         "a = 4 is outside its domain", "b = 5 is outside its domain", "last",
     ]  # fmt: skip
+
+
+def test_a_declaration_that_is_refused_leaves_nothing_behind():
+    draft = Draft(Limits())
+    read_line(draft, 'int "g[2]" in 0..1')
+    for line in ("int g[3] in 0..1", "con g[3] == 1", "con sum(g) == 1"):
+        with pytest.raises(BadInput):
+            read_line(draft, line)
+    assert [variable.name for variable in draft.program().variables] == ["g[2]"]

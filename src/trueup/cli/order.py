@@ -12,9 +12,9 @@ from trueup.cli.pipeline import LEDGER_FILE
 from trueup.cli.request import split_models
 from trueup.core.errors import BadInput
 from trueup.core.ledger import Ledger
+from trueup.core.training import BEGUN
 from trueup.core.types import Json
 
-FILE = "train.json"
 DO_NOT_MATTER = ("threads", "prices")
 """What may differ when a training goes on: `threads` are those it was begun with."""
 BASE = "base"
@@ -58,7 +58,7 @@ class Order:
         Another's folder is taken over where nothing was done in it. Raises BadInput where it holds another training, or
         cannot be written, LedgerError where another training is at work in it.
         """
-        path = folder / FILE
+        path = folder / BEGUN
         table = json.loads(json.dumps(asdict(self)))
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -19,13 +19,12 @@ from trueup.arms import make_arm
 from trueup.catalog import names, open_model
 from trueup.cli.ground import Ground, stand_on
 from trueup.cli.headway import Headway
-from trueup.cli.order import FILE as ORDER
 from trueup.cli.order import Order
 from trueup.cli.pipeline import LEDGER_FILE, ledger_table, price_list
 from trueup.cli.request import split_models
 from trueup.core.errors import BadInput, TrueupError
 from trueup.core.ledger import Ledger
-from trueup.core.training import CARD
+from trueup.core.training import BEGUN, CARD
 from trueup.core.types import Json
 from trueup.core.versions import versions
 from trueup.models.huggingface.folder import find_folder
@@ -61,13 +60,13 @@ def conduct(
 
 
 def _conduct(order: Order, out: Path, arguments: Sequence[str], *, quiet: bool) -> None:
-    if (out / ORDER).exists():
+    if (out / BEGUN).exists():
         order = order.keep(out)
     if not (out / CARD).exists():
         ground = stand_on(order, out)
         ground = replace(ground, order=order.keep(out))
         with in_one_line(out, lambda: "what was done is kept"):
-            kept = keep_origin(out / ORDER, ground.origin, task=order.task, model=order.model)
+            kept = keep_origin(out / BEGUN, ground.origin, task=order.task, model=order.model)
             _proceed(replace(ground, origin=kept), arguments, quiet=quiet)
 
 

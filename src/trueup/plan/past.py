@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from trueup.core.errors import BadInput
-from trueup.core.training import CARD, MADE
+from trueup.core.training import BEGUN, CARD, MADE
 from trueup.core.types import Item, Json, Prompt
 
-BEGUN = "train.json"
-"""What lies in the folder of a training from its beginning on."""
 QUESTION = "{question}"
 """Where a stratum's template puts the question."""
 NO_RECIPE: Mapping[str, Json] = {}

@@ -18,6 +18,9 @@ from trueup.solvers.gym_words import cryptarithm, zebra
 from trueup.solvers.sudoku import cell_name, program_of
 from trueup.solvers.worker import Worker, open_worker, solver_version
 
+BEYOND = re.compile(r"\d{19}")
+"""A number that no puzzle has, and that would take long to read."""
+
 
 def posed_sudoku(text: str) -> Posed | None:
     """A sudoku of any size that is printed as rows."""
@@ -32,8 +35,6 @@ def posed_sudoku(text: str) -> Posed | None:
     return Posed(write(program_of(grid)), answer)
 
 
-BEYOND = re.compile(r"\d{19}")
-"""A number that no puzzle has, and that would take long to read."""
 READERS: tuple[Callable[[str], Posed | None], ...] = (
     zebra, cryptarithm, queens, futoshiki, kakurasu, survo, colouring, knights, posed_sudoku,
 )  # fmt: skip

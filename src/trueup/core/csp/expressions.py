@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from trueup.core.csp import build
 from trueup.core.csp.operators import OPERATORS, Operator
-from trueup.core.csp.program import Const, Expr, Node, Ref
+from trueup.core.csp.program import Const, Expr, Node
 from trueup.core.csp.reader import Reader, read_number
 from trueup.core.errors import BadInput
 
@@ -23,13 +23,9 @@ Places = tuple[int] | range
 def read_expression(reader: Reader, power: int = ANYTHING) -> Expr:
     """The longest expression from here whose operations bind tighter than `power`."""
     reader.depth += 1
-    if reader.depth > reader.scope.limits.depth:
-        reader.hold("depth", reader.depth)
+    reader.hold("depth", reader.depth)
     place = reader.place
-    left = _operand(reader)
-    if not isinstance(left, Const | Ref):
-        reader.marked(left, place)
-    left = _extended(reader, left, power)
+    left = _extended(reader, reader.marked(_operand(reader), place), power)
     reader.depth -= 1
     return left
 

@@ -20,13 +20,15 @@ PATTERN = re.compile(
     |[^ \t\r]""",
     re.VERBOSE | re.ASCII,
 )
-MARKS = frozenset({"<->", "->", "..", "==", "!=", "<=", ">=", *"-+*/^<>=()[]{},:."})
-SORTS = (
+ODD = "odd"
+"""The sort of a character that the language has not; a quote alone is one."""
+WHOLE = dict.fromkeys(["<->", "->", "..", "==", "!=", "<=", ">=", *"-+*/^<>=()[]{},:."], "mark") | {'"': ODD}
+FIRST = (
     dict.fromkeys(string.digits, "number")
     | dict.fromkeys([*string.ascii_letters, "_"], "name")
     | {'"': "quoted", "#": "clue"}
 )
-"""What a word is by its first character; what is none of these is a mark."""
+"""What a word is by its first character, where it is nothing as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,13 @@ def read_words(written: str) -> Line:
 
     Raises BadInput for a character that the language has not.
     """
-    texts: list[str] = PATTERN.findall(written)
-    sorts = [SORTS.get(text[0], "mark") for text in texts]
+    words: list[str] = PATTERN.findall(written)
+    sorts = [WHOLE.get(word) or FIRST.get(word[0], ODD) for word in words]
+    texts = [
+        word[1:-1].replace('""', '"') if sort == "quoted" else word for word, sort in zip(words, sorts, strict=True)
+    ]
     line = Line(written, [*texts, ""], [*sorts, "end"])
-    for place, (text, sort) in enumerate(zip(texts, sorts, strict=True)):
-        if (sort == "mark" and text not in MARKS) or text == '"':
-            raise BadInput(f"column {line.column(place)}: {text!r} does not belong here")
-        if sort == "quoted":
-            line.texts[place] = text[1:-1].replace('""', '"')
+    if ODD in sorts:
+        place = sorts.index(ODD)
+        raise BadInput(f"column {line.column(place)}: {words[place]!r} does not belong here")
     return line

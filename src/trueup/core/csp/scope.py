@@ -50,24 +50,22 @@ class Scope:
     """How many cells of arrays expressions have named so far."""
 
     def declare(self, name: str, sizes: Sequence[int], domain: Domain) -> None:
-        """A variable, or with sizes an array of them."""
+        """A variable, or with sizes an array of them; nothing of it where a name of them is taken."""
         self._claim(name)
         self.limits.hold("variables", len(self.variables) + prod(sizes))
         labels = self._labels_of(domain.enum)
         self._has_letters |= domain.enum == LETTER
-        names = [name]
-        if sizes:
-            self.arrays[name] = tuple(sizes)
-            names = [cell(name, place) for place in product(*(range(1, size + 1) for size in sizes))]
-        for full in names:
-            if full in self.variables:
-                raise BadInput(f"{full!r} is declared twice; choose another name for one of them")
-            self._refs[full] = Ref(full)
-            self.variables[full] = Variable(
-                full, domain.kind, domain.low, domain.high, domain.values, domain.enum, labels
+        places = product(*(range(1, size + 1) for size in sizes))
+        refs = [Ref(cell(name, place)) for place in places] if sizes else [Ref(name)]
+        if twice := next((ref.name for ref in refs if ref.name in self.variables), None):
+            raise BadInput(f"{twice!r} is declared twice; choose another name for one of them")
+        for ref in refs:
+            self._refs[ref.name] = ref
+            self.variables[ref.name] = Variable(
+                ref.name, domain.kind, domain.low, domain.high, domain.values, domain.enum, labels
             )
         if sizes:
-            self._cells[name] = [self._refs[full] for full in names]
+            self.arrays[name], self._cells[name] = tuple(sizes), refs
 
     def enumerate(self, name: str, labels: Sequence[str]) -> None:
         """An enumeration, which is from now on a domain too."""
