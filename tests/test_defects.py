@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +24,7 @@ from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Answer, Message, Problem, Sampling
 from trueup.methods import vote
 from trueup.models import OpenAI
+from trueup.models.completion import first_seed
 from trueup.serve import Desk
 from trueup.verifiers import exact, math, number
 
@@ -97,16 +98,20 @@ def test_3_a_judges_tokens_are_in_the_same_total(tmp_path: Path) -> None:
     assert {row.kind for row in charges(tmp_path)} == {"sampled", "judge"}
 
 
+def is_late(request: Mapping[str, Any]) -> bool:
+    """Whether a request is for one of the last eight of sixteen attempts: their seeds follow each other."""
+    prompt = [Message(message["role"], message["content"]) for message in request["messages"]]
+    return bool(request["seed"] >= first_seed(tuple(prompt), 0) + 8)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_4_calls_cancelled_on_the_way_are_billed(tmp_path: Path, stream: bool) -> None:
-    scenario = Scenario(prefill_seconds=0.3, token_seconds=0.01)
-    texts = ["so " * 8 * place + "#### 42" for place in range(1, 17)]
-    with served(tmp_path, race, scenario, texts=texts, stream=stream) as (url, truth):
-        assert post(url, body()).status_code == 200
+    with served(tmp_path, race, Scenario(is_endless=is_late), texts=["so #### 42"] * 16, stream=stream) as (url, truth):
+        assert post(url, body(seed=0)).status_code == 200
         calls = truth.of("")
     rows = charges(tmp_path)
     late = [row for row in rows if row.kind == "cancelled"]
-    assert late and len(rows) == len(calls) and sum(row.prompt_tokens or 0 for row in rows) == used(calls)[0]
+    assert late and len(rows) == len(calls) == 16 and sum(row.prompt_tokens or 0 for row in rows) == used(calls)[0]
     assert all(row.is_estimated for row in late)
     if stream:
         assert sum(row.completion_tokens or 0 for row in rows) == used(calls)[1]

@@ -158,7 +158,8 @@ async def _whole(call: Served, choices: Sequence[Recorded], scenario: Scenario, 
             call.end = "cancelled"
             return
         call.completion_tokens += sum(step < size for size in sizes)
-    call.end = "whole"
+    if await _ended(call, scenario, line) == "cancelled":
+        return
     told = [
         {"index": place, "message": {"role": "assistant", "content": choice.text}, "finish_reason": choice.finish}
         for place, choice in enumerate(choices)
@@ -189,12 +190,23 @@ async def _streamed(call: Served, choice: Recorded, scenario: Scenario, line: Li
             return
         call.completion_tokens += 1
         send([_delta({"content": piece})], with_usage=told_so_far)
+    if await _ended(call, scenario, line) == "cancelled":
+        return
     send([_delta({}, choice.finish)], with_usage=told_so_far)
     if told_at_end:
         send([], with_usage=True)
     line.send_event("[DONE]")
     line.end_events()
-    call.end = "whole"
+
+
+async def _ended(call: Served, scenario: Scenario, line: Line) -> str:
+    """How a call ends whose text is written."""
+    if scenario.is_endless(call.body):
+        await line.left()
+        call.end = "cancelled"
+    else:
+        call.end = "whole"
+    return call.end
 
 
 def _frame(call: Served, kind: str) -> dict[str, Json]:

@@ -15,6 +15,8 @@ from socket import IPPROTO_TCP, TCP_NODELAY, create_server
 from trueup.core.types import Json
 
 HEAD_BYTES = 1 << 16
+LEFT_SECONDS = 0.001
+"""How often it is looked whether a client has hung up, where nothing else is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class Line:
     def has_left(self) -> bool:
         """Whether the client has hung up, be it by half; known as soon as the system knows."""
         return self._reader.at_eof() or self._writer.is_closing()
+
+    async def left(self) -> None:
+        """Return once the client has hung up."""
+        while not self.has_left:
+            await asyncio.sleep(LEFT_SECONDS)
 
     async def request(self) -> Request | None:
         """The next request; None where the client has none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -26,7 +26,8 @@ class Scenario:
 
     `n` says what becomes of a request for several choices: `takes`, `rejects` with status 400, or `ignores`.
     One of every `refuses_every` calls of a family of runs is a 429 with Retry-After; with 0 none is. `late_tokens` are
-    written, and billed, after a client has left: an engine notices that between two steps at the soonest.
+    written, and billed, after a client has left: an engine notices that between two steps at the soonest. A request
+    that `is_endless` holds of gets its text but no end of it: the call goes on until the client leaves.
     """
 
     cut_share: float = 0.0
@@ -36,6 +37,7 @@ class Scenario:
     prefill_seconds: float = 0.0
     token_seconds: float = 0.0
     late_tokens: int = 0
+    is_endless: Callable[[Mapping[str, Any]], bool] = lambda body: False
 
 
 @dataclass(frozen=True, slots=True)
