@@ -57,7 +57,7 @@ def test_every_kind_offers_the_nearest_name():
 
 def test_usual_arms_are_those_that_apply():
     bare = Stratum("s", (item(),), Whole())
-    assert [arm.method for arm in arms.arms_of(bare, 8)] == ["once", "vote", "vote", *ADAPTIVE, "revise"]
+    assert [arm.method for arm in arms.arms_of(bare, 8)] == ["once", "greedy", "vote", "vote", *ADAPTIVE, "revise"]
     with pytest.raises(BadInput, match="none of the methods solve"):
         arms.arms_of(bare, 8, ["solve"])
     with pytest.raises(BadInput, match="it has no solver"):
@@ -121,7 +121,7 @@ def test_every_name_says_what_it_does_and_sets_by_keyword():
         assert made.read("") is None, f"{name} reads an answer out of nothing"
 
 
-UNCITED = {"once", "decode_with_lexicon"}
+UNCITED = {"once", "greedy", "decode_with_lexicon"}
 """Of no paper, and of papers that are not on arXiv."""
 
 

@@ -144,14 +144,31 @@ def test_log_probabilities_are_free_of_tokens():
     "ask",
     [
         lambda problem: sample((Message("user", "other words"),), 1),
+        lambda problem: sample(problem.prompt, 1, sampling=Sampling(temperature=0.5)),
         lambda problem: sample(problem.prompt, 1, sampling=Sampling(temperature=0.0)),
         lambda problem: sample(problem.prompt, 1, model="other"),
         lambda problem: sample(problem.prompt, 3),
     ],
 )
 def test_an_ask_that_nothing_is_on_record_for_is_refused(ask):
-    with pytest.raises(BadInput, match=r"replayed|fewer"):
+    with pytest.raises(BadInput, match=r"replayed|fewer|temperature 0"):
         spend(Arm("odd", {}, ask), "ours", [case("a", "b")])
+
+
+def test_a_greedy_answer_is_replayed_and_the_default_method_is_held_against_it():
+    sure = Attempt(0, "sure: the answer is a", "stop", Usage(100, 7), "a")
+    plain = case(*"babbbbbb" * 5)
+    told = replace(plain, greedy=sure, is_greedy_right=True)
+    paid = spend(make_arm("greedy"), "ours", [told])
+    assert (paid.right[0], paid.calls[0], paid.prompt_tokens[0], paid.completion_tokens[0]) == (1, 1, 100, 7)
+    cases = tuple(replace(told, cluster=f"p{place}") for place in range(9))
+    peer = Spent.of("peer vote 40", "fixed", [(0.0, 1, 100, 400)] * 9)
+    one = field(Recording("r", "m", "", cases), [])
+    summary, rows = judge(replace(one, systems=[*one.systems, peer]))
+    assert summary["over_greedy"] == -1.0
+    assert next(row["accuracy"] for row in rows if row["system"] == "trueup greedy") == 1.0
+    _, rows = judge(field(Recording("r", "m", "", (plain,)), []))
+    assert "temperature 0" in next(row["skipped"] for row in rows if row["system"] == "trueup greedy")
 
 
 def test_the_lead_of_a_curve_is_read_between_its_points():
@@ -388,6 +405,7 @@ def test_a_recording_is_read_back(tmp_path):
     for one in recording.cases:
         assert len(one.attempts) == 6
         assert one.right == tuple(attempt.text == "right" for attempt in one.attempts)
+        assert one.greedy is not None and one.is_greedy_right == (one.greedy.text == "right")
         assert {attempt.usage.completion_tokens for attempt in one.attempts} == {one.prompt_tokens} == {8}
     first = kept.read_bytes()
     asyncio.run(recorder.record(Toy(0.5), str(tmp_path / "t.jsonl"), kept, ledger=tmp_path / "l.sqlite", samples=6))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+from dataclasses import replace
 from math import comb
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def test_once_asks_for_one_attempt_and_returns_it():
     asks, answer = finish(methods.once(problem()), [attempts("4")])
     assert asks == [Sample(problem().prompt, 1)]
     assert (answer.text, answer.value) == ("<4>", "4")
+
+
+def test_greedy_asks_for_one_attempt_at_temperature_0_whatever_the_task_has():
+    asks, answer = finish(methods.greedy(problem()), [attempts("4")])
+    assert problem().sampling.temperature > 0
+    assert asks == [Sample(problem().prompt, 1, sampling=replace(problem().sampling, temperature=0.0))]
+    assert (answer.value, answer.note) == ("4", "at temperature 0")
 
 
 def test_vote_returns_the_most_frequent_answer():

@@ -34,6 +34,7 @@ BATCH, ASKED = "problems", "model"
 """The first parameter of a method that takes a batch; the setting that has a method ask another model."""
 ACTS_ONCE: Mapping[str, Mapping[str, Json]] = {
     "once": {},
+    "greedy": {},
     "solve": {},
     "run_stored": {},
     "constrained": {"n": 1},
@@ -129,6 +130,7 @@ def _usual(stratum: Stratum, samples: int) -> Iterator[str]:
         return
     few = max(2, samples // 4)
     yield "once"
+    yield "greedy"
     yield f"vote n={few}"
     yield f"vote n={samples}"
     yield f"adaptive_vote n={samples}"

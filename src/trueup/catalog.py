@@ -25,6 +25,7 @@ Maker = Callable[..., Any]
 
 METHODS: dict[str, Maker] = {
     "once": methods.once,
+    "greedy": methods.greedy,
     "vote": methods.vote,
     "adaptive_vote": methods.adaptive_vote,
     "lookahead_vote": methods.lookahead_vote,

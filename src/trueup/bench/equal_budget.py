@@ -61,6 +61,8 @@ SMALL_VOTES = (2, 3, 4, 6, 8)
 PRICES = (0.003, 0.001, 0.0005, 0.00015, 0.0001)
 VOTES = (2, 3, 4, 6, 8, 12, 16, 24, 32, SAMPLES)
 OURS = "ours"
+GREEDY = "greedy"
+"""The attempt at temperature 0, which no vote of samples may be shown without."""
 POOLED, UNSEEN = "all tasks", "all tasks, items that no rule was chosen on"
 LOOKED_AT = 80
 """So many of each task had been looked at, or might have been, while the default method was made."""
@@ -192,6 +194,7 @@ def _others(recording: Recording) -> tuple[list[Spent], dict[str, str]]:
 def _other_arms(depth: int) -> Iterator[list[str]]:
     """The arms of each method, by their budgets from the smallest."""
     yield ["once"]
+    yield [GREEDY]
     for name, maker in names("methods").items():
         known = settings_of(maker)
         if name == METHOD:
@@ -218,6 +221,8 @@ def _verdicts(field: Field, rivals: Sequence[Spent], leads: dict[str, Band], dra
         if rival is not None:
             told |= {f"best_{family}": rival.system, **_figures(f"ratio_{family}", rival.ratio)}
             told |= _reachable(family, rival, ours, bounds)
+    for plain in (one for one in field.beside if one.system == f"trueup {GREEDY}"):
+        told |= _figures("over_greedy", difference(ours, plain, draws))
     calls["curve"] = _curve_call(list(leads.values()))
     above = [{"system": name, **_figures("lead", band)} for name, band in leads.items() if band.value < 0]
     verdict = next((call for call in (MISSED, OPEN) if call in calls.values()), MET)

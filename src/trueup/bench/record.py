@@ -21,6 +21,7 @@ from trueup.core.errors import BadInput, TrueupError
 from trueup.core.ledger import Ledger
 from trueup.core.outcome import Pool
 from trueup.core.roles import Model
+from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Json
 from trueup.models import SMOLLM2, LlamaCpp
 from trueup.run import Clerk, Job, run_job
@@ -34,7 +35,7 @@ DECIMALS = 6
 async def record(
     model: Model, task: str, path: Path, *, ledger: Path = LEDGER, samples: int = SAMPLES, limit: int | None = None
 ) -> None:
-    """Sample a model so often on every item of a task, and keep that in a file; the model is closed."""
+    """Sample a model so often on every item of a task, and once at temperature 0, into a file; the model is closed."""
     opened = open_task(task, limit=limit, seed=None, sets={})
     for folder in (path.parent, ledger.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,10 +44,11 @@ async def record(
         clerk = Clerk(model, book, Prices("recorded", Decimal(0)))
         try:
             for stratum in opened.strata:
-                pools = [await run_job(Job(stratum, _telling(item), samples), clerk) for item in stratum.items]
-                rows = [_row(pool) for pool in pools if isinstance(pool, Pool)]
-                pattern = NUMBER if stratum.verifier.name.startswith("number") else WORD
                 warmth = stratum.items[0].problem.sampling.temperature
+                pools = [await _pool(stratum, item, warmth, samples, clerk) for item in stratum.items]
+                sure = [await _pool(stratum, item, 0.0, 1, clerk) for item in stratum.items]
+                rows = [_row(pool, greedy) for pool, greedy in zip(pools, sure, strict=True)]
+                pattern = NUMBER if stratum.verifier.name.startswith("number") else WORD
                 strata.append({"name": stratum.name, "pattern": pattern, "temperature": warmth, "items": rows})
         finally:
             await model.close()
@@ -55,25 +57,33 @@ async def record(
     path.write_bytes(gzip.compress(json.dumps(kept, separators=(",", ":")).encode(), mtime=0))
 
 
-def _telling(item: Item) -> Item:
-    """The item, sampled so that the engine tells how likely a text is."""
+async def _pool(stratum: Stratum, item: Item, temperature: float, samples: int, clerk: Clerk) -> Pool:
+    """So many attempts at an item, of which the engine tells how likely they are."""
     problem = item.problem
-    return replace(item, problem=replace(problem, sampling=replace(problem.sampling, logprobs=True)))
-
-
-def _row(pool: Pool) -> dict[str, Json]:
+    told = replace(problem.sampling, temperature=temperature, logprobs=True)
+    pool = await run_job(Job(stratum, replace(item, problem=replace(problem, sampling=told)), samples), clerk)
+    assert isinstance(pool, Pool)
     if pool.failure is not None:
-        raise BadInput(f"item {pool.item.problem.id!r} could not be sampled: {pool.failure}; run it again")
+        raise BadInput(f"item {problem.id!r} could not be sampled: {pool.failure}; run it again")
+    return pool
+
+
+def _row(pool: Pool, greedy: Pool) -> dict[str, Json]:
     return {
         "id": pool.item.problem.id,
         "cluster": pool.item.cluster,
         "prompt": [[message.role, message.content] for message in pool.item.problem.prompt],
         "prompt_tokens": pool.attempts[0].usage.prompt_tokens,
-        "attempts": [
-            [a.text, a.answer, a.usage.completion_tokens, int(grade.is_right), a.finish, _rounded(a.logprob)]
-            for a, grade in zip(pool.attempts, pool.grades, strict=True)
-        ],
+        "attempts": _cells(pool),
+        "greedy": _cells(greedy)[0],
     }
+
+
+def _cells(pool: Pool) -> list[list[Json]]:
+    return [
+        [a.text, a.answer, a.usage.completion_tokens, int(grade.is_right), a.finish, _rounded(a.logprob)]
+        for a, grade in zip(pool.attempts, pool.grades, strict=True)
+    ]
 
 
 def _rounded(logprob: float | None) -> float | None:

@@ -1,8 +1,9 @@
 """Attempts that were recorded once, for every method to be replayed on.
 
 A file is gzipped JSON, as `trueup.bench.record` makes it: per stratum the pattern of an answer and the temperature, and
-per item its prompt and the texts, answers, lengths in tokens, grades, ends and mean log-probabilities of its attempts.
-One of version 2 has no log-probabilities: it is read as of an engine that tells none.
+per item its prompt and the texts, answers, lengths in tokens, grades, ends and mean log-probabilities of its attempts,
+and of one at temperature 0. One of version 3 has no such attempt, one of version 2 no log-probabilities either: it is
+read as of an engine that tells none.
 """
 
 from __future__ import annotations
@@ -17,19 +18,24 @@ from trueup.core.errors import BadInput
 from trueup.core.types import Attempt, Json, Message, Problem, Sampling, Usage
 
 SAMPLES = 40
-VERSION = 3
-READABLE = (2, VERSION)
+VERSION = 4
+READABLE = (2, 3, VERSION)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A problem with its attempts in the order in which they are drawn, and which of them are right."""
+    """A problem with its attempts in the order in which they are drawn, and which of them are right.
+
+    `greedy` is the attempt at temperature 0, None where none is on record.
+    """
 
     problem: Problem
     attempts: tuple[Attempt, ...]
     right: tuple[bool, ...]
     prompt_tokens: int
     cluster: str
+    greedy: Attempt | None = None
+    is_greedy_right: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +86,18 @@ def read_recordings(path: Path) -> list[Recording]:
 def _case(stratum: Json, row: Json) -> Case:
     sampling = Sampling(temperature=stratum.get("temperature", Sampling().temperature))
     problem = Problem(row["id"], stratum["name"], tuple(Message(*turn) for turn in row["prompt"]), sampling)
-    attempts = tuple(
-        Attempt(number, text, finish, Usage(row["prompt_tokens"], tokens), answer, *logprob)
-        for number, (text, answer, tokens, _, finish, *logprob) in enumerate(row["attempts"])
-    )
-    right = tuple(bool(attempt[3]) for attempt in row["attempts"])
-    return Case(problem, attempts, right, row["prompt_tokens"], row["cluster"])
+    prompt_tokens, cells = row["prompt_tokens"], row["attempts"]
+    attempts = tuple(_attempt(number, prompt_tokens, *cell) for number, cell in enumerate(cells))
+    right = tuple(bool(cell[3]) for cell in cells)
+    greedy = row.get("greedy")
+    sure = () if greedy is None else (_attempt(0, prompt_tokens, *greedy), bool(greedy[3]))
+    return Case(problem, attempts, right, prompt_tokens, row["cluster"], *sure)
+
+
+def _attempt(
+    number: int, prompt_tokens: int, text: str, answer: str | None, tokens: int, _: int, finish: str, *logprob: float
+) -> Attempt:
+    return Attempt(number, text, finish, Usage(prompt_tokens, tokens), answer, *logprob)
 
 
 def _shuffled(case: Case, order: int, seed: int) -> Case:

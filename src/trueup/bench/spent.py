@@ -73,7 +73,8 @@ class _Bill:
             return tuple(Grade(float(self.case.right[attempt.index])) for attempt in ask.attempts)
         if not isinstance(ask, Sample) or not self._is_plain(ask):
             raise BadInput("only methods that ask for nothing but attempts at the problem can be replayed")
-        attempts = self.case.attempts[ask.start : ask.start + ask.n]
+        recorded = self._greedy() if _is_greedy(ask) else self.case.attempts
+        attempts = recorded[ask.start : ask.start + ask.n]
         if len(attempts) < ask.n:
             raise BadInput(f"the method asks for {ask.start + ask.n} attempts, the recording holds fewer; lower its n")
         if ask.until is not None:
@@ -85,8 +86,14 @@ class _Bill:
 
     def _is_plain(self, ask: Sample) -> bool:
         own = self.case.problem
-        told = ask.sampling in (None, own.sampling, replace(own.sampling, logprobs=True))
+        asked = replace(ask.sampling or own.sampling, logprobs=own.sampling.logprobs)
+        told = asked in (own.sampling, replace(own.sampling, temperature=0.0))
         return told and (ask.prompt, ask.kind, ask.model) == (own.prompt, "sampled", "")
+
+    def _greedy(self) -> tuple[Attempt, ...]:
+        if self.case.greedy is None:
+            raise BadInput("it asks for an attempt at temperature 0, and none is on record")
+        return (self.case.greedy,)
 
     def _race(self, attempts: Sequence[Attempt], until: Until) -> tuple[Attempt, ...]:
         sizes = range(1, len(attempts) + 1)
@@ -100,6 +107,8 @@ class _Bill:
     def row(self, answer: Answer) -> tuple[float, ...]:
         """Whether the answer is right, and what it took."""
         rights = {a.text: right for a, right in zip(self.case.attempts, self.case.right, strict=True)}
+        if self.case.greedy is not None:
+            rights[self.case.greedy.text] = self.case.is_greedy_right
         return float(rights.get(answer.text, False)), self.calls, self.prompt, self.completion
 
 
@@ -145,6 +154,10 @@ def _together(start: Callable[..., BatchFlow], bills: Sequence[_Bill]) -> list[A
     except StopIteration as end:
         answers: list[Answer] = end.value
         return answers
+
+
+def _is_greedy(ask: Sample) -> bool:
+    return ask.sampling is not None and ask.sampling.temperature == 0.0
 
 
 def _length(attempt: Attempt) -> int:

@@ -18,6 +18,7 @@ from trueup.methods.decode_with_lexicon import decode_with_lexicon
 from trueup.methods.early_stop_vote import early_stop_vote
 from trueup.methods.formalise_and_solve import formalise_and_solve
 from trueup.methods.generative_verify import generative_verify
+from trueup.methods.greedy import greedy
 from trueup.methods.greedy_allocate import greedy_allocate
 from trueup.methods.judge_best import judge_best
 from trueup.methods.judge_pairwise import judge_pairwise
@@ -61,6 +62,7 @@ __all__ = [
     "early_stop_vote",
     "formalise_and_solve",
     "generative_verify",
+    "greedy",
     "greedy_allocate",
     "judge_best",
     "judge_pairwise",

@@ -15,7 +15,8 @@ from trueup.plan.sheet import Sheet, mean
 
 SOLVER = ("solve", "formalise_and_solve", "decode_with_lexicon", "run_stored")
 CONSTRAINED = ("constrained",)
-PLAIN = ("once", *SOLVER, *CONSTRAINED)
+GREEDY = "greedy"
+PLAIN = ("once", GREEDY, *SOLVER, *CONSTRAINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,13 @@ class Reach:
     """The ways that the tests compare.
 
     `selector` is the deployable way of making one answer of many attempts that did best: a measured arm, or
-    the plain vote over the pool; of equals the last arm. `solver` and `constrained` may be missing, and with
+    the plain vote over the pool; of equals the last arm. `greedy`, `solver` and `constrained` may be missing, and with
     the latter its `gain` over free decoding. `others` is 1 where any other deployable arm is right, `oracle`
     where an arm that saw the reference is.
     """
 
     selector: Way
+    greedy: Way | None
     solver: Way | None
     constrained: Way | None
     gain: Gain | None
@@ -64,6 +66,7 @@ def reach(sheet: Sheet) -> Reach:
     constrained = _best(sheet, sheet.deployable(CONSTRAINED))
     return Reach(
         selector=_selector(sheet),
+        greedy=_best(sheet, sheet.deployable((GREEDY,))),
         solver=_best(sheet, sheet.deployable(SOLVER)),
         constrained=constrained,
         gain=_gain(sheet),
