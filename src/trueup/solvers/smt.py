@@ -103,7 +103,7 @@ class Search:
         reason = (self.solver if by is None else by).reason_unknown()
         if not self.clock.left or reason in ("timeout", "canceled"):
             return {"status": "timeout"}
-        return {"status": "undecided", "reason": f"{said} (its reason: {reason})"}
+        return {"status": "undecided", "reason": f"{said} (its reason: {reason})" if reason else said}
 
     def conflict(self) -> list[str]:
         """The names of constraints that contradict each other, none of which can be left out."""
