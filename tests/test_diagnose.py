@@ -99,6 +99,15 @@ def test_selection_and_extraction_split_the_gap_between_one_attempt_and_many():
     assert found.cause == "selection"
 
 
+def test_what_one_greedy_answer_gains_is_told_beside_what_a_vote_wins():
+    """pass@1 is .3125 where answers come and go, and 1 on two of 24 items."""
+    found = verdict(COMES_AND_GOES, {"greedy": "r" * 12 + "w" * 10 + "rr"})
+    gained = 14 / 24 - (20 * 6 / 16 + 2) / 24
+    assert found.cause == "extraction" and row(found, "extraction") == row(verdict(COMES_AND_GOES), "extraction")
+    assert f" One greedy answer gains {100 * gained:.0f} points (95 % interval " in found.summary
+    assert "greedy" not in CASES["extraction"].summary
+
+
 def test_what_sampling_can_still_win_is_weighed_as_one_against_capability():
     # Losses: selection 7/24, extraction .14, capability 8/24, the largest alone but not against both.
     pools = ["rrrrrr" + WRONG[:10]] * 36 + ["rrrrr" + "a" * 11] * 28 + [WRONG] * 32

@@ -32,7 +32,7 @@ from trueup.plan import Wish, choose, measure
 from trueup.plan.logged import logged
 from trueup.report import render
 from trueup.run import Clerk, Job, run_job
-from trueup.run.limit import Patience, time_limit
+from trueup.run.limit import time_limit, within
 
 # Settings are numbers
 
@@ -221,7 +221,7 @@ def test_while_a_rater_waits_the_others_go_on_and_its_alarm_is_off():
             await asyncio.sleep(0.3)
             return "own"
 
-        return await asyncio.gather(Patience(5.0).within(slow()), busy())
+        return await asyncio.gather(within(5.0, slow()), busy())
 
     assert asyncio.run(go()) == ["own", "others"]
 
@@ -239,7 +239,7 @@ def test_an_alarm_is_set_only_while_the_limited_code_runs():
 
         hogging = asyncio.create_task(hog())
         with pytest.raises(TimeoutError, match=r"took longer than 0\.1 s"):
-            await Patience(0.1).within(slow())
+            await within(0.1, slow())
         await hogging
 
     asyncio.run(go())
@@ -255,7 +255,7 @@ def test_a_cancelled_rating_is_cancelled():
             finally:
                 seen.append("closed")
 
-        task = asyncio.create_task(Patience(30.0).within(slow()))
+        task = asyncio.create_task(within(30.0, slow()))
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -423,23 +423,6 @@ def test_a_solver_that_breaks_or_hangs_is_a_failure_on_record(tmp_path, monkeypa
     (outcome,) = run(tmp_path, Stratum("toy", (), Whole(), solver=solver), methods.solve)
     assert "solver 'falling:1' could not solve" in outcome.failure and told in outcome.failure
     assert [(c.kind, c.source) for c in read_charges(tmp_path / "l")] == [("failed", "falling:1")]
-
-
-def test_who_waits_in_a_queue_that_moves_is_not_cut_off():
-    async def go():
-        patience, turn = Patience(0.4), asyncio.Lock()
-
-        async def served(seconds):
-            async with turn:
-                await asyncio.sleep(seconds)
-                return seconds
-
-        waits = [0.2, 0.2, 0.2, 0.2, 30.0, 0.2]
-        return await asyncio.gather(*(patience.within(served(s)) for s in waits), return_exceptions=True)
-
-    *done, hung, behind = asyncio.run(go())
-    assert done == [0.2] * 4
-    assert isinstance(hung, TimeoutError) and isinstance(behind, TimeoutError)
 
 
 # No failure ends as a plan

@@ -208,6 +208,9 @@ def _other_arms(depth: int) -> Iterator[list[str]]:
 def _verdicts(field: Field, rivals: Sequence[Spent], leads: dict[str, Band], draws: Resampler) -> dict[str, Json]:
     ours, bounds = field.curve[-1], [system for system in field.systems if system.family == BOUND]
     told: dict[str, Json] = {"system": ours.system, "family": "summary"}
+    greedy = next((one for one in field.beside if one.system == f"trueup {GREEDY}"), None)
+    if greedy is not None:
+        told |= _figures("over_greedy", difference(ours, greedy, draws))
     whole = [r for r in rivals if r.family == FIXED and r.system.endswith(f" {SAMPLES}")]
     if not whole:
         return told | {"verdict": OPEN, "why": "no peer was run"}
@@ -221,8 +224,6 @@ def _verdicts(field: Field, rivals: Sequence[Spent], leads: dict[str, Band], dra
         if rival is not None:
             told |= {f"best_{family}": rival.system, **_figures(f"ratio_{family}", rival.ratio)}
             told |= _reachable(family, rival, ours, bounds)
-    for plain in (one for one in field.beside if one.system == f"trueup {GREEDY}"):
-        told |= _figures("over_greedy", difference(ours, plain, draws))
     calls["curve"] = _curve_call(list(leads.values()))
     above = [{"system": name, **_figures("lead", band)} for name, band in leads.items() if band.value < 0]
     verdict = next((call for call in (MISSED, OPEN) if call in calls.values()), MET)

@@ -70,10 +70,10 @@ class _Bill:
         """
         if isinstance(ask, Check):
             self.is_verified = True
-            return tuple(Grade(float(self.case.right[attempt.index])) for attempt in ask.attempts)
+            return tuple(Grade(float(self._is_right(attempt))) for attempt in ask.attempts)
         if not isinstance(ask, Sample) or not self._is_plain(ask):
             raise BadInput("only methods that ask for nothing but attempts at the problem can be replayed")
-        recorded = self._greedy() if _is_greedy(ask) else self.case.attempts
+        recorded = self._greedy() if self._is_greedy(ask) else self.case.attempts
         attempts = recorded[ask.start : ask.start + ask.n]
         if len(attempts) < ask.n:
             raise BadInput(f"the method asks for {ask.start + ask.n} attempts, the recording holds fewer; lower its n")
@@ -89,6 +89,12 @@ class _Bill:
         asked = replace(ask.sampling or own.sampling, logprobs=own.sampling.logprobs)
         told = asked in (own.sampling, replace(own.sampling, temperature=0.0))
         return told and (ask.prompt, ask.kind, ask.model) == (own.prompt, "sampled", "")
+
+    def _is_greedy(self, ask: Sample) -> bool:
+        return ask.sampling is not None and ask.sampling.temperature != self.case.problem.sampling.temperature
+
+    def _is_right(self, attempt: Attempt) -> bool:
+        return self.case.is_greedy_right if attempt is self.case.greedy else self.case.right[attempt.index]
 
     def _greedy(self) -> tuple[Attempt, ...]:
         if self.case.greedy is None:
@@ -154,10 +160,6 @@ def _together(start: Callable[..., BatchFlow], bills: Sequence[_Bill]) -> list[A
     except StopIteration as end:
         answers: list[Answer] = end.value
         return answers
-
-
-def _is_greedy(ask: Sample) -> bool:
-    return ask.sampling is not None and ask.sampling.temperature == 0.0
 
 
 def _length(attempt: Attempt) -> int:

@@ -104,7 +104,10 @@ class Rater(Protocol):
 
 
 class Solver(Protocol):
-    """Something that solves a problem from its statement alone."""
+    """Something that solves a problem from its statement alone.
+
+    One with a true `has_limit` sees to a limit of time by itself; any other has half an hour from an ask on.
+    """
 
     @property
     def fingerprint(self) -> str: ...

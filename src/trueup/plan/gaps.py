@@ -85,13 +85,13 @@ def describe_selection(case: Case, row: Evidence) -> str:
 
 
 def describe_extraction(case: Case, row: Evidence) -> str:
-    """The finding in a sentence, and what an answer without chance gets of the gain."""
+    """The finding in a sentence, and what one answer without chance gains."""
     greedy = case.reach.greedy
     return (
         f"Right answers come, but not at once: one attempt gets {percent(mean(case.sheet.pass_at_1) or 0.0)}, "
         f"{case.reach.selector.label} {percent(case.reach.selector.accuracy)}, a gain of {points(row.value or 0.0)} "
         f"({between(row.ci95 or DIFFERENCE)}); a perfect choice among {case.samples} would win {points(_spread(case))}."
-        + ("" if greedy is None else f" One greedy answer gets {percent(greedy.accuracy)}.")
+        + ("" if greedy is None else f" One greedy answer gains {points(greedy.value)} ({between(greedy.ci95)}).")
     )
 
 

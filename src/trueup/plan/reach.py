@@ -46,13 +46,13 @@ class Reach:
     """The ways that the tests compare.
 
     `selector` is the deployable way of making one answer of many attempts that did best: a measured arm, or
-    the plain vote over the pool; of equals the last arm. `greedy`, `solver` and `constrained` may be missing, and with
-    the latter its `gain` over free decoding. `others` is 1 where any other deployable arm is right, `oracle`
-    where an arm that saw the reference is.
+    the plain vote over the pool; of equals the last arm. `greedy`, over one attempt, `solver` and `constrained` may be
+    missing, and with the latter its `gain` over free decoding. `others` is 1 where any other deployable arm is
+    right, `oracle` where an arm that saw the reference is.
     """
 
     selector: Way
-    greedy: Way | None
+    greedy: Gain | None
     solver: Way | None
     constrained: Way | None
     gain: Gain | None
@@ -66,7 +66,7 @@ def reach(sheet: Sheet) -> Reach:
     constrained = _best(sheet, sheet.deployable(CONSTRAINED))
     return Reach(
         selector=_selector(sheet),
-        greedy=_best(sheet, sheet.deployable((GREEDY,))),
+        greedy=_over(sheet, GREEDY, sheet.pass_at_1) if GREEDY in sheet.arms else None,
         solver=_best(sheet, sheet.deployable(SOLVER)),
         constrained=constrained,
         gain=_gain(sheet),
@@ -112,10 +112,13 @@ def _gain(sheet: Sheet) -> Gain | None:
         return None
     label = min(labels, key=lambda name: _samples(sheet, name))
     n = _samples(sheet, label)
-    free = sheet.pass_at_1 if n == 1 else np.array([vote_rate(pool, n) for pool in sheet.pools])
-    difference = sheet.arms[label] - free
-    value = mean(difference)
-    return None if value is None else Gain(label, value, sheet.draws.difference(sheet.arms[label], free))
+    return _over(sheet, label, sheet.pass_at_1 if n == 1 else np.array([vote_rate(pool, n) for pool in sheet.pools]))
+
+
+def _over(sheet: Sheet, label: str, other: Column) -> Gain | None:
+    """An arm against another way, on the same items."""
+    value = mean(sheet.arms[label] - other)
+    return None if value is None else Gain(label, value, sheet.draws.difference(sheet.arms[label], other))
 
 
 def _samples(sheet: Sheet, label: str) -> int:

@@ -22,7 +22,7 @@ from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, Rater, Solver, Verifier
 from trueup.core.types import Attempt, Grade, Problem, Solution, begun_turn
 from trueup.run.keys import Turn, digest, prompt_text
-from trueup.run.limit import Patience, time_limit
+from trueup.run.limit import time_limit, within
 from trueup.run.sampler import Read, Sampler
 from trueup.run.tab import Tab
 
@@ -33,7 +33,7 @@ VERIFIER_SECONDS = 20.0
 RATER_SECONDS = 600.0
 """For all texts of an ask; the first one waits for a reward model to be loaded."""
 SOLVER_SECONDS = 1800.0
-"""In which a solver has to be done with any one problem that it was given; ours have limits of their own."""
+"""From an ask to the solution, for a solver that does not see to its own limit; what else it is asked counts."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,6 @@ class Clerk:
     models: Mapping[str, Model] = field(default_factory=dict)
     _busy: dict[bytes, asyncio.Event] = field(default_factory=dict)
     _rating: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _solving: dict[str, Patience] = field(default_factory=dict)
     _sampler: Sampler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,8 +160,7 @@ class Clerk:
             if charge is None:
                 started = time.perf_counter()
                 try:
-                    patience = self._solving.setdefault(solver.fingerprint, Patience(SOLVER_SECONDS))
-                    solution = await _solution(solver, ask.problem, patience)
+                    solution = await _solution(solver, ask.problem)
                 except AskFailed as error:
                     await self._failed(error, solver.fingerprint, tab, time.perf_counter() - started)
                     raise
@@ -235,9 +233,12 @@ def _in_time(verifier: Verifier, verb: str, work: Callable[[S], T], subjects: Se
     return done
 
 
-async def _solution(solver: Solver, problem: Problem, patience: Patience) -> Solution:
+async def _solution(solver: Solver, problem: Problem) -> Solution:
     with _blamed(f"solver {solver.fingerprint[:SHOWN]!r}", "solve", problem.id):
-        solution = await patience.within(solver.solve(problem))
+        work = solver.solve(problem)
+        if not getattr(solver, "has_limit", False):
+            work = within(SOLVER_SECONDS, work)
+        solution = await work
         if not isinstance(solution, Solution):
             raise TypeError(f"it gave {solution!r}, not a Solution")
         return solution
@@ -245,9 +246,7 @@ async def _solution(solver: Solver, problem: Problem, patience: Patience) -> Sol
 
 async def _ratings(rater: Rater, ask: Rate) -> list[float]:
     with _blamed(f"rater {rater.fingerprint[:SHOWN]!r}", "rate", (*ask.texts, "")[0]):
-        ratings = [
-            _share(rating) for rating in await Patience(RATER_SECONDS).within(rater.rate(ask.problem, ask.texts))
-        ]
+        ratings = [_share(rating) for rating in await within(RATER_SECONDS, rater.rate(ask.problem, ask.texts))]
         if len(ratings) != len(ask.texts):
             raise ValueError(f"it gave {len(ratings)} ratings for {len(ask.texts)} texts")
         return ratings

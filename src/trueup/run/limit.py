@@ -61,40 +61,19 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise TimeoutError(f"took longer than {seconds:g} s")
 
 
-class Patience:
-    """A limit of time on one who serves many in turn.
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns; TimeoutError where it takes longer, whether it waits or keeps the loop to itself.
 
-    Who waits in its queue has all of the time again when one is served, and none left where the one before takes it.
+    The latter is noticed in the main thread only (`time_limit`). A thread that it started and waited for is left alone.
     """
-
-    def __init__(self, seconds: float) -> None:
-        """Wait so long for whoever is next."""
-        self._seconds = seconds
-        self._waiting: set[asyncio.Timeout] = set()
-
-    async def within(self, work: Coroutine[Any, Any, T]) -> T:
-        """What a coroutine returns; TimeoutError where it takes longer, whether it waits or keeps the loop to itself.
-
-        The latter is noticed in the main thread only (`time_limit`). A thread that it started and waited for is left
-        alone.
-        """
-        limit = asyncio.timeout(self._seconds)
-        try:
-            async with limit:
-                self._waiting.add(limit)
-                result = await _Steps(self._seconds, work)
-                self._renew()
-            return result
-        except TimeoutError as error:
-            raise error if error.args else TimeoutError(f"took longer than {self._seconds:g} s") from None
-        finally:
-            self._waiting.discard(limit)
-
-    def _renew(self) -> None:
-        end = asyncio.get_running_loop().time() + self._seconds
-        for limit in self._waiting:
-            if not limit.expired():
-                limit.reschedule(end)
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await _Steps(seconds, work)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise TimeoutError(f"took longer than {seconds:g} s") from None
 
 
 @dataclass(frozen=True, slots=True)

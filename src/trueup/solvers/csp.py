@@ -14,6 +14,8 @@ from trueup.solvers.worker import Worker, open_worker, solver_version
 class StatedSolver:
     """Implements Solver; made by `csp`."""
 
+    has_limit = True
+
     def __init__(self, worker: Worker) -> None:
         """Solve in this worker."""
         self._worker = worker

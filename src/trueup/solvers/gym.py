@@ -43,6 +43,8 @@ READERS: tuple[Callable[[str], Posed | None], ...] = (
 class GymSolver:
     """Implements Solver; made by `gym`."""
 
+    has_limit = True
+
     def __init__(self, worker: Worker) -> None:
         """Solve in this worker."""
         self._worker = worker

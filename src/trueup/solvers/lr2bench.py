@@ -14,6 +14,8 @@ from trueup.solvers.worker import Worker, open_worker, solver_version
 class PuzzleSolver:
     """Implements Solver; made by `lr2bench`."""
 
+    has_limit = True
+
     def __init__(self, worker: Worker, decodings: int) -> None:
         """Solve in this worker."""
         self._worker, self._decodings = worker, decodings

@@ -15,6 +15,8 @@ from trueup.solvers.worker import Worker, open_worker, solver_version
 class NumericalSolver:
     """Implements Solver; made by `numerical`."""
 
+    has_limit = True
+
     def __init__(self, worker: Worker) -> None:
         """Solve in this worker."""
         self._worker = worker

@@ -18,6 +18,8 @@ from trueup.solvers.worker import Worker, open_worker, solver_version
 class ProgramSolver:
     """Implements Solver; made by `program`."""
 
+    has_limit = True
+
     def __init__(self, worker: Worker, backend: str) -> None:
         """Solve in this worker, with this back-end."""
         self._worker, self._backend = worker, backend

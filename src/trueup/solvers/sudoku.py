@@ -17,6 +17,8 @@ from trueup.solvers.worker import Worker, open_worker, solver_version
 class Sudoku:
     """Implements Solver; made by `sudoku`."""
 
+    has_limit = True
+
     def __init__(self, worker: Worker) -> None:
         """Solve in this worker."""
         self._worker = worker

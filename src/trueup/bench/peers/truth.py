@@ -158,7 +158,7 @@ async def _whole(call: Served, choices: Sequence[Recorded], scenario: Scenario, 
             call.end = "cancelled"
             return
         call.completion_tokens += sum(step < size for size in sizes)
-    if await _ended(call, scenario, line) == "cancelled":
+    if await _is_left(call, scenario, line):
         return
     told = [
         {"index": place, "message": {"role": "assistant", "content": choice.text}, "finish_reason": choice.finish}
@@ -190,7 +190,7 @@ async def _streamed(call: Served, choice: Recorded, scenario: Scenario, line: Li
             return
         call.completion_tokens += 1
         send([_delta({"content": piece})], with_usage=told_so_far)
-    if await _ended(call, scenario, line) == "cancelled":
+    if await _is_left(call, scenario, line):
         return
     send([_delta({}, choice.finish)], with_usage=told_so_far)
     if told_at_end:
@@ -199,14 +199,13 @@ async def _streamed(call: Served, choice: Recorded, scenario: Scenario, line: Li
     line.end_events()
 
 
-async def _ended(call: Served, scenario: Scenario, line: Line) -> str:
-    """How a call ends whose text is written."""
-    if scenario.is_endless(call.body):
+async def _is_left(call: Served, scenario: Scenario, line: Line) -> bool:
+    """Whether a call whose text is written ends by its client's going; else it is whole."""
+    is_endless = scenario.is_endless(call.body)
+    if is_endless:
         await line.left()
-        call.end = "cancelled"
-    else:
-        call.end = "whole"
-    return call.end
+    call.end = "cancelled" if is_endless else "whole"
+    return is_endless
 
 
 def _frame(call: Served, kind: str) -> dict[str, Json]:
