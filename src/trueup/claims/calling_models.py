@@ -61,9 +61,9 @@ class Size:
     items: int
     rows: int = 64
     lr: float = 4e-3
-    sft_rates: Sequence[float] = (2e-3, 4e-3)
-    second_sft_rates: Sequence[float] = (2.5e-4, 1e-3, 4e-3)
-    dpo_rates: Sequence[float] = (1e-6, 1e-5, 1e-4)
+    sft_rates: Sequence[float] = (4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2)
+    second_sft_rates: Sequence[float] = (1e-3, 4e-3, 1.6e-2, 3.2e-2, 6.4e-2)
+    dpo_rates: Sequence[float] = (1e-7, 1e-6, 1e-5, 1e-4)
     beta: float = 0.1
     start: Start = SCRATCH
 
