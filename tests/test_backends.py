@@ -16,7 +16,7 @@ from trueup.core.csp.program import nodes
 from trueup.core.csp.values import broken, holds, value_of
 from trueup.core.csp.wire import to_json
 from trueup.core.types import Message, Problem
-from trueup.solvers import program
+from trueup.solvers import program, smt
 from trueup.solvers.conflict import smallest_conflict
 from trueup.solvers.decide import decide
 from trueup.solvers.gradient import value_and_slopes
@@ -399,6 +399,16 @@ def test_a_best_value_that_z3_misnames_is_held_to_a_better_one(top, status, monk
     monkeypatch.setattr("z3.Optimize", LazyOptimiser)
     reply = solved(f"int a, b in 0..{top}\ncon a + b <= {top}\nmaximize a * 2 + b", backend="z3")
     assert (reply["status"], reply.get("objective", 0)) == (status, 12 if top == 6 else 0)
+
+
+@pytest.mark.skipif(not HAS_Z3, reason="z3-solver is not installed")
+@pytest.mark.parametrize(("why", "told"), [("incomplete", " (its reason: incomplete)"), ("", "")])
+def test_what_z3_gives_as_its_reason_is_told_where_it_gives_one(why, told):
+    import z3
+
+    search = smt.Search(z3, parse("int a in 0..1"), 10.0)
+    says = type("Says", (), {"reason_unknown": lambda self: why})()
+    assert search.unknown(by=says) == {"status": "undecided", "reason": smt.GAVE_UP + told}
 
 
 def test_a_large_best_value_is_exact():
