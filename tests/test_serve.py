@@ -32,7 +32,7 @@ from trueup.core.ledger import Ledger, verify
 from trueup.core.roles import Model, ModelCard, Sampled, Waste
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Answer, Attempt, Grade, Json, Message, Problem, Prompt, Sampling, Solution, Usage
-from trueup.methods import best_of_n, constrained, formalise_and_solve, once, solve, vote
+from trueup.methods import best_of_n, constrained, formalise_and_solve, greedy, once, solve, vote
 from trueup.models.openai import OpenAI
 from trueup.plan.policy import Policy, PolicyStratum
 from trueup.run import Clerk
@@ -117,6 +117,7 @@ def build(question: str) -> Prompt:
 def desk(name: str, method: str = "once", *, has_check: bool = False, has_solver: bool = False, n: int = 4) -> Desk:
     starts: dict[str, Callable[[Problem], Flow[Answer]]] = {
         "once": once,
+        "greedy": greedy,
         "vote": lambda problem: vote(problem, n=n),
         "best_of_n": lambda problem: best_of_n(problem, n=n),
         "constrained": constrained,
@@ -305,6 +306,14 @@ def test_client_settings_replace_the_recipes(tmp_path: Path) -> None:
         Sampling(temperature=0, top_p=0.5, max_tokens=9, stop=("\n",), seed=-7),
         Sampling(temperature=0.7, max_tokens=8, stop=("a", "b"), seed=101),
     ]
+
+
+def test_greedy_is_so_whatever_temperature_the_client_wants_and_says_so(tmp_path: Path) -> None:
+    toy = Toy()
+    with serving(tmp_path, toy, desk("sums", "greedy")) as url:
+        response = post(url, body(temperature=0.9, top_p=0.5, seed=3))
+    assert [settings for _, settings in toy.asked] == [Sampling(temperature=0, top_p=0.5, max_tokens=50, seed=3)]
+    assert response.headers["x-trueup-note"] == "at temperature 0"
 
 
 def test_given_seed_is_answered_from_the_ledger_and_no_seed_afresh(tmp_path: Path) -> None:
