@@ -251,7 +251,8 @@ def test_with_a_solver_it_is_asked_where_nothing_could_be_read():
 )
 def test_an_arm_that_may_act_twice_is_refused_in_one_line(words):
     told = (
-        "stratum 's' has side effects, and '.*' may act more than once; take one of: once, greedy, .*side_effects=true"
+        "stratum 's' has side effects, and '.*' may act more than once; "
+        "take one of: once, greedy, solve, .*side_effects=true"
     )
     for where, chosen in ((stratum(), ["once", words]), (stratum(recipe={"methods": [words]}), [])):
         with pytest.raises(BadInput, match=told) as refused:
