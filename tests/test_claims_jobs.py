@@ -7,12 +7,15 @@ import json
 import multiprocessing
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from terminal import in_folder
 
 from trueup.claims import Pieces
+from trueup.cli.jobs import module_of, pieces_of
+from trueup.core.errors import BadInput
 
 KEYS = ("a", "b", "c")
 
@@ -93,3 +96,12 @@ def test_two_processes_come_to_the_verdict_of_one(tmp_path, capsys):
         in_folder(tmp_path, *words, "--jobs", jobs)
         told[jobs] = json.loads(capsys.readouterr().out)
     assert {**told["1"], "seconds": 0, "cpu_seconds": 0} == {**told["2"], "seconds": 0, "cpu_seconds": 0}
+
+
+def test_parts_of_another_size_are_not_taken_up(tmp_path, monkeypatch):
+    pieces_of("retraction", "smoke", 0, tmp_path)
+    pieces_of("retraction", "smoke", 0, tmp_path)
+    sizes = module_of("retraction").SIZES
+    monkeypatch.setitem(sizes, "smoke", replace(sizes["smoke"], items=13))
+    with pytest.raises(BadInput, match="holds parts of another run; remove it or choose another --out"):
+        pieces_of("retraction", "smoke", 0, tmp_path)

@@ -77,6 +77,7 @@ def notes_of(seed: int, arms: Mapping[str, Seen], form_share: float) -> list[str
     form, content = (
         f"{share(longer).mean() - share(preferred).mean():+.1%}" for share in (form_faults, content_faults)
     )
+    pairs = sum((arms[DPO].negatives or {}).values())
     part = "no gain" if form_share != form_share else f"form is {form_share:.0%} of the gain"
     return [
         f"seed {seed}, faults: {'; '.join(_faults(name, free[name]) for name in (BASE, SFT, LONG, DPO, TEACHER))}",
@@ -86,6 +87,7 @@ def notes_of(seed: int, arms: Mapping[str, Seen], form_share: float) -> list[str
         f"seed {seed}, grammar: base constrained minus SFT->DPO {against(held[BASE], preferred == 0)}; SFT constrained "
         f"minus SFT->DPO {against(held[SFT], preferred == 0)}; constrained both, SFT->DPO minus SFT of 2x tokens "
         f"{against(held[DPO], held[LONG])}",
+        f"seed {seed}: the teacher's samples gave {pairs:,} pairs to learn from",
         f"seed {seed}, controls: {'; '.join(ahead(*pair) for pair in CONTROLS)}",
         f"seed {seed}, log p of the chosen (rejected) kept aside: {'; '.join(_path(x, arms[x]) for x in PATHS)}",
         f"seed {seed}, success on requests kept aside by learning rate: {'; '.join(_tried(x, arms[x]) for x in TRIED)}",

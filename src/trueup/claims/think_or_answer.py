@@ -77,8 +77,8 @@ SIZES = {
         most=5, width=64, warm=(0.2, 0.4, 0.4, 0.0, 0.0), warm_steps=680, updates=250, items=2000, labelled=2000,
         arms=ARMS,
     ),
-    # Reckoned from the warm-up and three arms of each seed on an H200, six other processes beside them: 7 minutes alone
-    # with --jobs 5. Three quarters of an arm's time is sampling, which waits for small kernels.
+    # Seen on an H200 with --jobs 5 beside three processes of another claim: 8 minutes. Three quarters of an arm's time
+    # is sampling, which waits for small kernels.
     "gpu": Size(
         most=5, width=0, warm=(0.2, 0.4, 0.4, 0.0, 0.0), warm_steps=200, updates=32, items=2000, labelled=2000,
         arms=ARMS, warm_lr=3e-4, lr=5e-5, rows=384, start=Start("smollm2", "cuda"),

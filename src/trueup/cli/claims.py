@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from trueup.claims import CLAIMS, SCALES, Verdict
 from trueup.claims.published import beside
-from trueup.cli.jobs import helped, pieces_of
+from trueup.cli.jobs import helped, module_of, pieces_of
 from trueup.cli.screen import aside, screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
@@ -96,8 +95,8 @@ def show_claims(folder: Folder = RESULTS, as_json: AsJson = False) -> None:
 
 def _verdict(row: Mapping[str, Json]) -> str:
     """The verdict; one by a criterion that the code no longer has is marked."""
-    claim = CLAIMS.get(str(row["claim"]))
-    is_of_now = claim is None or row["criterion"] == sys.modules[claim.__module__].CRITERION
+    claim = str(row["claim"])
+    is_of_now = claim not in CLAIMS or row["criterion"] == module_of(claim).CRITERION
     return f"{row['verdict']}{'' if is_of_now else ', by an earlier criterion'}"
 
 

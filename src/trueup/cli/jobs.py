@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from trueup.claims import CLAIMS, Pieces
 from trueup.claims.pieces import Watch
@@ -17,8 +19,14 @@ from trueup.core.errors import TrueupError
 def pieces_of(
     claim: str, scale: str, seed: int, out: Path, watch: Watch = lambda *_: None, *, turn: int = 0, jobs: int = 1
 ) -> Pieces:
-    """The parts of a claim, as process `turn` of so many takes them up."""
-    return Pieces(out / claim / f"{scale}-{seed}", [claim, scale, seed], watch, turn=turn, jobs=jobs)
+    """The parts of a claim at a size, as process `turn` of so many takes them up."""
+    about = [claim, scale, seed, repr(module_of(claim).SIZES.get(scale))]
+    return Pieces(out / claim / f"{scale}-{seed}", about, watch, turn=turn, jobs=jobs)
+
+
+def module_of(claim: str) -> ModuleType:
+    """Where a claim is written, its CRITERION and its SIZES beside it."""
+    return sys.modules[CLAIMS[claim].__module__]
 
 
 @contextmanager
