@@ -23,8 +23,8 @@ from trueup.bench.peers.puzzle_peers import PUZZLE_PEERS, PeerSolution, PuzzlePe
 from trueup.core.csp import Program, parse
 from trueup.core.errors import BadInput
 from trueup.core.puzzles.families import Values
+from trueup.core.roles import Solver
 from trueup.core.types import Json, Message, Problem
-from trueup.solvers.csp import StatedSolver
 from trueup.solvers.csp import csp as solver_of
 from trueup.tasks.csp import prompt, puzzles
 from trueup.verifiers import constraint
@@ -102,7 +102,7 @@ async def _own(case: Case) -> tuple[dict[str, Json], Sequence[float]]:
     return {"family": f"csp:{case.words}", **figures(exact, decided, seconds), **beside(seconds, alone)}, seconds
 
 
-async def _timed(solver: StatedSolver, case: Case, place: int) -> tuple[bool, bool, float]:
+async def _timed(solver: Solver, case: Case, place: int) -> tuple[bool, bool, float]:
     """Whether an answer is right, whether there is one, and its seconds from ask to answer."""
     started = time.perf_counter()
     solution = await solver.solve(case.problems[place])

@@ -16,9 +16,9 @@ import numpy as np
 from trueup.bench.bare import LIMIT_SECONDS, MILLI, bare_continuous, beside, figures
 from trueup.core.csp import parse
 from trueup.core.numerical import stated
+from trueup.core.roles import Solver
 from trueup.core.types import Item, Json, last_asked
 from trueup.solvers import numerical as solver_of
-from trueup.solvers.numerical import NumericalSolver
 from trueup.tasks import power_flow, quadratic
 from trueup.verifiers import numerical as verifier_of
 
@@ -56,7 +56,7 @@ async def _all(family: str, items: tuple[Item, ...]) -> list[tuple[bool, bool, f
         await solver.close()
 
 
-async def _one(solver: NumericalSolver, family: str, item: Item) -> tuple[bool, bool, float, float, float]:
+async def _one(solver: Solver, family: str, item: Item) -> tuple[bool, bool, float, float, float]:
     """Whether an answer is right, whether there is one, its seconds, and those of the back-end and of the reference."""
     started = time.perf_counter()
     solution = await solver.solve(item.problem)

@@ -83,7 +83,7 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     laboratory()
     habit, of = size.copies[0], [Parts(size, seed, pieces) for seed in seeds]
     bases = pieces.over(of, lambda parts: parts.base(habit))
-    seen = pieces.over(of, lambda parts: {name: parts.settled(Regime(name, habit)) for name in ARMS})
+    seen = _with_each(of, list(ARMS), lambda parts, name: parts.settled(Regime(name, habit)))
     found = [compare(base, arms, seed, cap=size.cap) for seed, base, arms in zip(seeds, bases, seen, strict=True)]
     wide = of[: size.mapped]
     drawn = _with_each(wide, list(DRAWN), lambda parts, name: parts.settled(Regime(name, habit)))

@@ -7,33 +7,20 @@ from __future__ import annotations
 
 from trueup.core.puzzles.families import FAMILIES, stated
 from trueup.core.types import Problem, Solution, last_asked
+from trueup.solvers.bounded import Bounded
 from trueup.solvers.stated import solve_stated
-from trueup.solvers.worker import Worker, open_worker, solver_version
+from trueup.solvers.worker import Worker, open_worker
 
 
-class StatedSolver:
-    """Implements Solver; made by `csp`."""
-
-    has_limit = True
-
-    def __init__(self, worker: Worker) -> None:
-        """Solve in this worker."""
-        self._worker = worker
-        self.fingerprint = f"csp:{solver_version()}"
-
-    async def solve(self, problem: Problem) -> Solution:
-        """The one solution, or one of the best where there is something to optimise, as the statement asks for it."""
-        found = stated(last_asked(problem.prompt))
-        if found is None:
-            return Solution("unreadable", reason="the last message states no puzzle of a family of csp")
-        family, puzzle = found
-        return await solve_stated(self._worker, puzzle, FAMILIES[family].said)
-
-    async def close(self) -> None:
-        """Kill the worker's process."""
-        await self._worker.close()
+async def _solve(worker: Worker, problem: Problem) -> Solution:
+    """The one solution, or one of the best where there is something to optimise, as the statement asks for it."""
+    found = stated(last_asked(problem.prompt))
+    if found is None:
+        return Solution("unreadable", reason="the last message states no puzzle of a family of csp")
+    family, puzzle = found
+    return await solve_stated(worker, puzzle, FAMILIES[family].said)
 
 
-def csp(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> StatedSolver:
+def csp(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> Bounded:
     """Solve the puzzles that `csp:FAMILY` makes, each within a limit of wall-clock time and of address space."""
-    return StatedSolver(open_worker(limit_seconds, memory_megabytes))
+    return Bounded("csp", open_worker(limit_seconds, memory_megabytes), _solve)

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from trueup.core.csp.write import write
 from trueup.core.grid import stated_grid
 from trueup.core.types import Problem, Solution, last_asked
+from trueup.solvers.bounded import Bounded, solution_of
 from trueup.solvers.gym_grids import Posed, Values, colouring, futoshiki, kakurasu, queens, survo
 from trueup.solvers.gym_knights import knights
 from trueup.solvers.gym_words import cryptarithm, zebra
 from trueup.solvers.sudoku import cell_name, program_of
-from trueup.solvers.worker import Worker, open_worker, solver_version
+from trueup.solvers.worker import Worker, open_worker
 
 BEYOND = re.compile(r"\d{19}")
 """A number that no puzzle has, and that would take long to read."""
@@ -40,35 +41,20 @@ READERS: tuple[Callable[[str], Posed | None], ...] = (
 )  # fmt: skip
 
 
-class GymSolver:
-    """Implements Solver; made by `gym`."""
-
-    has_limit = True
-
-    def __init__(self, worker: Worker) -> None:
-        """Solve in this worker."""
-        self._worker = worker
-        self.fingerprint = f"gym:{solver_version()}"
-
-    async def solve(self, problem: Problem) -> Solution:
-        """The solution of the question in the last message, in the form that it asks for."""
-        question = last_asked(problem.prompt)
-        readers = () if BEYOND.search(question) else READERS
-        posed = next((found for read in readers if (found := read(question)) is not None), None)
-        if posed is None:
-            return Solution("unreadable", reason="the last message states no puzzle of reasoning-gym that is known")
-        reply = await self._worker.run({"stated": posed.program, "unique": posed.unique})
-        conflict, reason = tuple(reply.get("conflict", ())), reply.get("reason", "")
-        if reply["status"] != "solved":
-            return Solution(reply["status"], seconds=reply["seconds"], conflict=conflict, reason=reason)
-        text = posed.answer(reply["values"])
-        return Solution("solved", text, text, reply["seconds"])
-
-    async def close(self) -> None:
-        """Kill the worker's process."""
-        await self._worker.close()
+async def _solve(worker: Worker, problem: Problem) -> Solution:
+    """The solution of the question in the last message, in the form that it asks for."""
+    question = last_asked(problem.prompt)
+    readers = () if BEYOND.search(question) else READERS
+    posed = next((found for read in readers if (found := read(question)) is not None), None)
+    if posed is None:
+        return Solution("unreadable", reason="the last message states no puzzle of reasoning-gym that is known")
+    reply = await worker.run({"stated": posed.program, "unique": posed.unique})
+    if reply["status"] != "solved":
+        return solution_of(reply)
+    text = posed.answer(reply["values"])
+    return solution_of(reply, text, text)
 
 
-def gym(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> GymSolver:
+def gym(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> Bounded:
     """Solve puzzles that `gym:DATASET` asks, each within a limit of wall-clock time and of address space."""
-    return GymSolver(open_worker(limit_seconds, memory_megabytes))
+    return Bounded("gym", open_worker(limit_seconds, memory_megabytes), _solve)

@@ -8,32 +8,11 @@ from __future__ import annotations
 
 from trueup.core.errors import BadInput
 from trueup.core.types import Problem, Solution, last_asked
-from trueup.solvers.worker import Worker, open_worker, solver_version
+from trueup.solvers.bounded import Bounded, solution_of
+from trueup.solvers.worker import Worker, open_worker
 
 
-class PuzzleSolver:
-    """Implements Solver; made by `lr2bench`."""
-
-    has_limit = True
-
-    def __init__(self, worker: Worker, decodings: int) -> None:
-        """Solve in this worker."""
-        self._worker, self._decodings = worker, decodings
-        several = f"{decodings} decodings:" if decodings > 1 else ""
-        self.fingerprint = f"lr2bench:{several}{solver_version()}"
-
-    async def solve(self, problem: Problem) -> Solution:
-        """The answer between the benchmark's tags, or why there is none."""
-        reply = await self._worker.run({"puzzle": last_asked(problem.prompt), "decodings": self._decodings})
-        text, conflict = reply["text"], tuple(reply.get("conflict", ()))
-        return Solution(reply["status"], text, text or None, reply["seconds"], conflict, reply.get("reason", ""))
-
-    async def close(self) -> None:
-        """Kill the worker's process."""
-        await self._worker.close()
-
-
-def lr2bench(*, limit_seconds: float = 60.0, memory_megabytes: int = 4096, decodings: int = 1) -> PuzzleSolver:
+def lr2bench(*, limit_seconds: float = 60.0, memory_megabytes: int = 4096, decodings: int = 1) -> Bounded:
     """Solve sudoku, logic puzzles, drop quotes and cryptograms as LR²Bench prints them.
 
     With `decodings` above 1 up to so many answers to a drop quote or a cryptogram come in one text, each behind its
@@ -41,4 +20,10 @@ def lr2bench(*, limit_seconds: float = 60.0, memory_megabytes: int = 4096, decod
     """
     if decodings < 1:
         raise BadInput(f"lr2bench decodings is {decodings}; give at least 1")
-    return PuzzleSolver(open_worker(limit_seconds, memory_megabytes), decodings)
+
+    async def solve(worker: Worker, problem: Problem) -> Solution:
+        reply = await worker.run({"puzzle": last_asked(problem.prompt), "decodings": decodings})
+        return solution_of(reply, reply["text"], reply["text"] or None)
+
+    name = f"lr2bench:{decodings} decodings" if decodings > 1 else "lr2bench"
+    return Bounded(name, open_worker(limit_seconds, memory_megabytes), solve)

@@ -8,32 +8,19 @@ from __future__ import annotations
 
 from trueup.core.numerical import canonical_numbers, stated
 from trueup.core.types import Problem, Solution, last_asked
+from trueup.solvers.bounded import Bounded
 from trueup.solvers.stated import solve_stated
-from trueup.solvers.worker import Worker, open_worker, solver_version
+from trueup.solvers.worker import Worker, open_worker
 
 
-class NumericalSolver:
-    """Implements Solver; made by `numerical`."""
-
-    has_limit = True
-
-    def __init__(self, worker: Worker) -> None:
-        """Solve in this worker."""
-        self._worker = worker
-        self.fingerprint = f"numerical:{solver_version()}"
-
-    async def solve(self, problem: Problem) -> Solution:
-        """Numbers that satisfy the equations within their bounds, as the statement asks for them."""
-        question = stated(last_asked(problem.prompt))
-        if question is None:
-            return Solution("unreadable", reason="the last message states no power flow and no quadratic program")
-        return await solve_stated(self._worker, question, canonical_numbers, unique=False)
-
-    async def close(self) -> None:
-        """Kill the worker's process."""
-        await self._worker.close()
+async def _solve(worker: Worker, problem: Problem) -> Solution:
+    """Numbers that satisfy the equations within their bounds, as the statement asks for them."""
+    question = stated(last_asked(problem.prompt))
+    if question is None:
+        return Solution("unreadable", reason="the last message states no power flow and no quadratic program")
+    return await solve_stated(worker, question, canonical_numbers, unique=False)
 
 
-def numerical(*, limit_seconds: float = 30.0, memory_megabytes: int = 1024) -> NumericalSolver:
+def numerical(*, limit_seconds: float = 30.0, memory_megabytes: int = 1024) -> Bounded:
     """Solve what `power_flow:BUSES` and `quadratic:SIZE` make, each within a limit of wall-clock time and of memory."""
-    return NumericalSolver(open_worker(limit_seconds, memory_megabytes))
+    return Bounded("numerical", open_worker(limit_seconds, memory_megabytes), _solve)

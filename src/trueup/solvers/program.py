@@ -12,6 +12,7 @@ from trueup.core.csp.wire import to_json
 from trueup.core.errors import BadInput
 from trueup.core.types import Problem, Solution, last_asked
 from trueup.solvers.backends import AUTO, BACKENDS
+from trueup.solvers.bounded import solution_of
 from trueup.solvers.worker import Worker, open_worker, solver_version
 
 
@@ -29,8 +30,7 @@ class ProgramSolver:
         """The one solution of the stated program; else whether there are others, or which clues are in conflict."""
         reply = await self._worker.run({"stated": last_asked(problem.prompt), "backend": self._backend})
         text = reply["text"] if reply["status"] == "solved" else ""
-        conflict = tuple(reply.get("conflict", ()))
-        return Solution(reply["status"], text, text or None, reply["seconds"], conflict, reply.get("reason", ""))
+        return solution_of(reply, text, text or None)
 
     async def decide(self, program: Program, *, unique: bool = True) -> dict[str, Any]:
         """All that the back-end says of a program: `status`, `values`, `other`, `conflict`, `objective`, `seconds`."""

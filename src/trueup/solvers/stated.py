@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from trueup.core.types import Solution
+from trueup.solvers.bounded import solution_of
 from trueup.solvers.worker import Worker
 
 
@@ -22,8 +23,7 @@ async def solve_stated(
 ) -> Solution:
     """The solution in the words of the question; `said` reads its canonical form, without `unique` any one will do."""
     reply = await worker.run({"stated": question.constraints(), "unique": unique})
-    conflict, reason = tuple(reply.get("conflict", ())), reply.get("reason", "")
     if reply["status"] != "solved":
-        return Solution(reply["status"], seconds=reply["seconds"], conflict=conflict, reason=reason)
+        return solution_of(reply)
     text = question.answer(reply["values"])
-    return Solution("solved", text, said(text), reply["seconds"])
+    return solution_of(reply, text, said(text))

@@ -11,40 +11,27 @@ from trueup.core.csp.program import INT, Constraint, Node, Program, Ref, Variabl
 from trueup.core.csp.wire import to_json
 from trueup.core.grid import Grid, stated_grid, units_of
 from trueup.core.types import Problem, Solution, last_asked
-from trueup.solvers.worker import Worker, open_worker, solver_version
+from trueup.solvers.bounded import Bounded, solution_of
+from trueup.solvers.worker import Worker, open_worker
 
 
-class Sudoku:
-    """Implements Solver; made by `sudoku`."""
-
-    has_limit = True
-
-    def __init__(self, worker: Worker) -> None:
-        """Solve in this worker."""
-        self._worker = worker
-        self.fingerprint = f"sudoku:{solver_version()}"
-
-    async def solve(self, problem: Problem) -> Solution:
-        """The one completion of the last grid in the last user message, or the reason why there is none."""
-        grid = stated_grid(last_asked(problem.prompt))
-        if grid is None:
-            return Solution("unreadable", reason="the last message prints no grid; write its rows as `1 _ 3 4`")
-        reply = await self._worker.run({"program": to_json(program_of(grid))})
-        if reply["status"] != "solved":
-            return Solution(reply["status"], seconds=reply["seconds"])
-        size = len(grid)
-        rows = (" ".join(str(reply["values"][cell_name(r, c)]) for c in range(size)) for r in range(size))
-        text = "\n".join(rows)
-        return Solution("solved", text, text, reply["seconds"])
-
-    async def close(self) -> None:
-        """Kill the worker's process."""
-        await self._worker.close()
+async def _solve(worker: Worker, problem: Problem) -> Solution:
+    """The one completion of the last grid in the last user message, or the reason why there is none."""
+    grid = stated_grid(last_asked(problem.prompt))
+    if grid is None:
+        return Solution("unreadable", reason="the last message prints no grid; write its rows as `1 _ 3 4`")
+    reply = await worker.run({"program": to_json(program_of(grid))})
+    if reply["status"] != "solved":
+        return solution_of(reply)
+    size = len(grid)
+    rows = (" ".join(str(reply["values"][cell_name(r, c)]) for c in range(size)) for r in range(size))
+    text = "\n".join(rows)
+    return solution_of(reply, text, text)
 
 
-def sudoku(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> Sudoku:
+def sudoku(*, limit_seconds: float = 10.0, memory_megabytes: int = 1024) -> Bounded:
     """Solve grids of 4, 6, 9 or 16 rows, each within a limit of wall-clock time and of address space."""
-    return Sudoku(open_worker(limit_seconds, memory_megabytes))
+    return Bounded("sudoku", open_worker(limit_seconds, memory_megabytes), _solve)
 
 
 def program_of(grid: Grid) -> Program:
