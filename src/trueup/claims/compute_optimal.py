@@ -42,8 +42,8 @@ CRITERION = (
 SIZES = {
     "smoke": Size(
         LabSize(
-            modulus=7, most=6, width=64, direct=(), worked=(Stage(6, 600),), items=200, attempts=16, verifier_items=300,
-            verifier_samples=4, verifier_steps=250, lr=4e-3,
+            modulus=7, most=6, width=64, direct=(), worked=(Stage(6, 150),), items=90, attempts=16, verifier_items=120,
+            verifier_samples=4, verifier_steps=60, lr=4e-3,
         ),
         beams=(4, 16), width=4, rollouts=4, pilot=2, truth=16, temperature=2.25,
     ),

@@ -39,7 +39,7 @@ CRITERION = (
 )
 SIZES = {
     "smoke": Size(
-        most=1, small=24, large=32, web_steps=200, teacher_steps=150, requests=400, attempts=4, steps=60, items=300,
+        most=1, small=24, large=32, web_steps=100, teacher_steps=100, requests=160, attempts=4, steps=20, items=120,
         sft_rates=(4e-3,), second_sft_rates=(1e-3, 4e-3), dpo_rates=(1e-5, 1e-4),
     ),
     "cpu": Size(

@@ -41,8 +41,8 @@ CRITERION = (
 )
 SIZES = {
     "smoke": Size(
-        modulus=5, most=3, width=48, direct=(Stage(1, 200), Stage(2, 300), Stage(3, 200)), worked=(Stage(3, 800),),
-        items=300, attempts=32, verifier_items=256, verifier_samples=4, verifier_steps=100,
+        modulus=5, most=3, width=48, direct=(Stage(1, 60), Stage(2, 80), Stage(3, 40)), worked=(Stage(3, 200),),
+        items=120, attempts=16, verifier_items=96, verifier_samples=4, verifier_steps=30,
     ),
     "cpu": Size(
         modulus=7, most=4, width=64, direct=(Stage(1, 300), Stage(2, 500), Stage(4, 800)), worked=(Stage(4, 2000),),

@@ -37,7 +37,7 @@ CRITERION = (
 )
 SIZES = {
     "smoke": Size(
-        modulus=5, most=2, facts=150, small=24, large=48, pace=Pace(250, 100), tuning_steps=60, held=300, items=300,
+        modulus=5, most=2, facts=80, small=24, large=48, pace=Pace(100, 50), tuning_steps=40, held=100, items=120,
         alphas=(0.0, 0.25, 0.5, 0.75, 1.0, 1.5), stop_ratio=1.7,
     ),
     "cpu": Size(

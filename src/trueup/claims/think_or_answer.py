@@ -70,7 +70,7 @@ ARMS = {
 }
 SIZES = {
     "smoke": Size(
-        most=3, width=32, warm=(0.5, 0.5, 0.0), warm_steps=60, updates=6, items=120, labelled=120,
+        most=3, width=32, warm=(0.5, 0.5, 0.0), warm_steps=30, updates=4, items=60, labelled=60,
         arms=ARMS,
     ),
     "cpu": Size(
