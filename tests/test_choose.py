@@ -165,6 +165,33 @@ def test_the_plan_costs_its_choices_by_their_shares():
     assert other["plan"]["cost_per_request"] == pytest.approx(0.75 * 0.001 + 0.25 * 0.007)
 
 
+def test_the_training_of_the_studys_own_model_is_in_the_plan_once():
+    """$2 over 1,000 requests is $0.002 a request, however many strata ask the model."""
+    wish = Wish(target=0.7, volume=1000, trained={"": Decimal(2)})
+    whole = study(graded(), wish=wish)["plan"]
+    assert whole["choices"]["s"]["label"] == "vote n=4" and whole["choices"]["s"]["training_usd"] == 2
+    assert whole["cost_per_request"] == pytest.approx(0.003 + 0.002)
+    untrained = {pair for pair in rows(Wish(target=0.7, volume=1000)) if pair[0] != "training"}
+    assert {(row["a"], row["b"]) for row in whole["breakeven"]} == untrained
+    both = study(graded(name="easy"), graded(name="hard"), wish=wish)["plan"]
+    assert both["cost_per_request"] == pytest.approx(0.003 + 0.002)
+    assert study(graded(), wish=replace(wish, trained={"": None}))["plan"]["cost_per_request"] is None
+
+
+def test_a_trained_model_is_set_against_the_solver_that_asks_none():
+    """The solver costs $0.008, one attempt of the model, trained for $14, $0.001: 14 / .007 = 2,000 requests."""
+    found = graded({"once": "r" * 10, "solve": "r" * 10}, usd={"once": "0.001", "solve": "0.008"}, oracles=())
+    asks_none = tuple(
+        replace(one, cost=replace(one.cost, calls=0)) if one.arm == "solve" else one for one in found.outcomes
+    )
+    plan = study(replace(found, outcomes=asks_none), wish=Wish(volume=4000, trained={"": Decimal(14)}))["plan"]
+    (row,) = plan["breakeven"]
+    assert (row["a"], row["b"], row["fixed_usd"]) == ("training", "solve", 14)
+    assert row["volume"] == pytest.approx(2000)
+    fewer = study(replace(found, outcomes=asks_none), wish=Wish(volume=1000, trained={"": Decimal(14)}))["plan"]
+    assert [one["choices"]["s"]["label"] for one in (plan, fewer)] == ["once", "solve"]
+
+
 def test_extraction_turns_into_training_past_the_crossing():
     pools = ["rrrr" + "abcd"] * 22 + ["abcdefgh"] * 2
     arms = {"once": "rrrrrrrrrr" + "w" * 14, "vote n=8": "r" * 22 + "ww"}

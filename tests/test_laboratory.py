@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from dataclasses import replace
 
@@ -306,6 +307,21 @@ def test_a_killed_and_resumed_run_ends_as_an_uninterrupted_one(tmp_path):
     assert same(whole, resumed) and not list(tmp_path.glob("*.draft"))
     assert replace(again, seconds=0.0) == replace(spent, seconds=0.0)
     assert train(resumed, source_of(CHAIN, [1]), QUICK, checkpoint=path) == again
+
+
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_training_and_leaves_the_last_checkpoint(tmp_path, factor):
+    model, path, count = tiny(), tmp_path / "a.pt", itertools.count(1)
+
+    def loss_of(rng):
+        value = model(torch.ones(2, 3, dtype=torch.long)).square().mean()
+        return Loss(value * (factor if next(count) == 5 else 1.0), 6)
+
+    with pytest.raises(BadInput, match=r"loss of step 5 is (nan|inf); set a lower lr .*the last checkpoint stays"):
+        fit(model, loss_of, replace(QUICK, steps=8), checkpoint=path, every_steps=2)
+    kept = torch.load(path, weights_only=True)
+    assert kept["spent"]["steps"] == 4 and all(weight.isfinite().all() for weight in kept["weights"].values())
+    assert all(weight.isfinite().all() for weight in model.parameters())
 
 
 def test_a_checkpoint_of_another_recipe_or_a_broken_one_is_refused(tmp_path):

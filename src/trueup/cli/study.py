@@ -188,7 +188,7 @@ def judge(request: Request, findings: Findings) -> dict[str, Any]:
         seed=findings.task["seed"],
         training_usd=dollars("--training-usd", request.training_usd),
         error_usd=dollars("--error-usd", request.error_usd),
-        trained={name: past.usd for name, past in findings.pasts.items() if name},
+        trained={name: past.usd for name, past in findings.pasts.items()},
     )
     result = assess(
         findings.measured, findings.card, findings.prices, wish,

@@ -13,7 +13,7 @@ from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured
 from trueup.core.roles import ModelCard
 from trueup.core.types import Json
-from trueup.plan.breakeven import MODEL, Breakeven, breakeven, trained
+from trueup.plan.breakeven import Breakeven, asked, breakeven, trained
 from trueup.plan.certify import Certificate, certify, halves
 from trueup.plan.choose import Choice, choose
 from trueup.plan.diagnose import Diagnosis, diagnose
@@ -127,7 +127,7 @@ def _weigh_training(found: Finding, setting: Setting) -> Diagnosis:
 
 def _with_training(point: Point, wish: Wish, requests: float) -> Point:
     """The point of a model that had to be trained, with this request's share of what that cost."""
-    fixed = wish.fixed_usd(point.settings.get(MODEL))
+    fixed = wish.fixed_usd(asked(point))
     if fixed == 0:
         return point
     known = point.cost.usd is not None and fixed is not None
@@ -168,11 +168,7 @@ def _unsampled(measured: Measured) -> dict[str, Any]:
 
 def _plan(findings: Sequence[Finding], setting: Setting) -> dict[str, Any]:
     wish = setting.wish
-    shares = {found.measured.stratum.name: setting.shares[found.measured.stratum.name] for found in findings}
-    whole = [_with_training(f.chosen, wish, wish.volume * shares[f.measured.stratum.name]) for f in findings]
-    each = [(share, point.cost.usd) for share, point in zip(shares.values(), whole, strict=True)]
-    known = [share * usd for share, usd in each if usd is not None]
-    per_request = sum(known) if len(known) == len(each) else None
+    per_request = _per_request(findings, setting)
     return {
         "target": wish.target,
         "volume": wish.volume,
@@ -188,13 +184,23 @@ def _plan(findings: Sequence[Finding], setting: Setting) -> dict[str, Any]:
     }
 
 
+def _per_request(findings: Sequence[Finding], setting: Setting) -> float | None:
+    """A request's mean cost, its share of every training among the choices included; None where any is unknown."""
+    wish = setting.wish
+    each = [(setting.shares[found.measured.stratum.name], found.chosen.cost.usd) for found in findings]
+    fixed = [wish.fixed_usd(model) for model in {asked(found.chosen) for found in findings}]
+    known = [share * usd for share, usd in each if usd is not None]
+    trainings = [float(usd) / wish.volume for usd in fixed if usd is not None]
+    return sum(known) + sum(trainings) if len(known) == len(each) and len(trainings) == len(fixed) else None
+
+
 def _choice(found: Finding, wish: Wish) -> dict[str, Any]:
     """The choice was made on half of the items; accuracy and cost are those of all of them.
 
     `usd` is a request's own; `training_usd` what it took beforehand to train the model that it asks.
     """
     chosen = found.chosen
-    fixed = wish.fixed_usd(chosen.settings.get(MODEL))
+    fixed = wish.fixed_usd(asked(chosen))
     meets = chosen.accuracy >= wish.target
     over_all = "" if meets == found.choice.reaches else f" Over all {chosen.n} items it is {percent(chosen.accuracy)}."
     is_interim = found.diagnosis.lever in UNMEASURED_LEVERS and not meets

@@ -69,7 +69,7 @@ def trained(arms: Sequence[Point], attempt_usd: float | None, wish: Wish) -> Tra
     tuned = [point for point in arms if is_trained(point, wish)]
     if tuned:
         best = max(tuned, key=lambda point: point.accuracy)
-        fixed = wish.fixed_usd(best.settings[MODEL])
+        fixed = wish.fixed_usd(asked(best))
         return Trained(
             best.cost.usd, f"as `{best.label}` was measured to", best.accuracy, None if fixed is None else float(fixed)
         )
@@ -82,20 +82,30 @@ def trained(arms: Sequence[Point], attempt_usd: float | None, wish: Wish) -> Tra
     return Trained(attempt_usd, "as one attempt does now", wish.trained_accuracy, fixed_usd)
 
 
+def asked(point: Point) -> str | None:
+    """The model that an arm asks, "" for the study's own; None for a solver's arm, which asks none."""
+    return str(point.settings.get(MODEL, "")) if point.cost.calls else None
+
+
 def is_trained(point: Point, wish: Wish) -> bool:
     """Whether an arm asks a model that was trained for it."""
-    return point.settings.get(MODEL) in wish.trained
+    return asked(point) in wish.trained
 
 
 def breakeven(
     sheet: Sheet, arms: Sequence[Point], chosen: str, after: Trained, wish: Wish, *, stratum: str, share: float
 ) -> list[Breakeven]:
-    """Training against every arm of the frontier and the chosen one, then each pair of the frontier."""
-    arms = [point for point in arms if not is_trained(point, wish)]
-    best = frontier(arms)
-    against = best + [point for point in arms if point.label == chosen and point not in best]
+    """Training against every arm of the frontier and the chosen one, then each pair of the frontier.
+
+    A frontier has no arm of a trained model, but one of its own where the study's own model was trained.
+    """
+    untrained = [point for point in arms if not is_trained(point, wish)]
+    best = frontier(untrained)
+    against = best + [point for point in untrained if point.label == chosen and point not in best]
     rows = [_training(stratum, point, after, wish, wish.volume * share) for point in against]
-    return rows + [_pair(sheet, stratum, cheap, dear, wish) for cheap, dear in combinations(best, 2)]
+    own = frontier([point for point in arms if "" in wish.trained and asked(point) == ""])
+    pairs = [*combinations(best, 2), *combinations(own, 2)]
+    return rows + [_pair(sheet, stratum, cheap, dear, wish) for cheap, dear in pairs]
 
 
 def _training(stratum: str, arm: Point, after: Trained, wish: Wish, requests: float) -> Breakeven:

@@ -16,8 +16,8 @@ class Wish:
     `training_usd` is all of training's fixed cost, people included. Afterwards a request is taken to cost
     `trained_usd` (None: what one attempt costs) and to be right with `trained_accuracy` (None: as often as
     what it is compared with). `error_usd` is what one wrong answer costs. `shares` of the requests by
-    stratum; None is equal shares. `trained` are further models that were trained already, with what it cost: their arms
-    are measured, and nothing needs to be assumed of them.
+    stratum; None is equal shares. `trained` are models that were trained already, with what it cost (the study's own is
+    called ""): their arms are measured, and nothing needs to be assumed of them.
     """
 
     target: float = 0.9
@@ -42,11 +42,11 @@ class Wish:
         accuracy = self.trained_accuracy
         _demand(accuracy is None or 0 <= accuracy <= 1, "trained_accuracy", accuracy, "an accuracy from 0 to 1")
 
-    def fixed_usd(self, model: object) -> Decimal | None:
+    def fixed_usd(self, model: str | None) -> Decimal | None:
         """What it cost to train the model that an arm asks, by the user or else by its ledger; 0 for no such model."""
-        if model not in self.trained:
+        if model is None or model not in self.trained:
             return Decimal(0)
-        return self.training_usd if self.training_usd is not None else self.trained[str(model)]
+        return self.training_usd if self.training_usd is not None else self.trained[model]
 
     def shares_of(self, strata: Sequence[str]) -> dict[str, float]:
         """The share of requests of each stratum; they sum to 1.

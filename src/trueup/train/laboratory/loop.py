@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from trueup.core.errors import BadInput
+from trueup.train.failures import require_finite
 from trueup.train.laboratory.checkpoint import load_state, save_state
 
 RECENT = 0.98
@@ -95,7 +96,8 @@ def fit(
 ) -> Spent:
     """Train a model in place, and say what that cost.
 
-    With a checkpoint it is written every so many steps and at the end, and a run begins where it left off.
+    With a checkpoint it is written every so many steps and at the end, and a run begins where it left off. Raises
+    BadInput at the first step whose loss or gradient is no number; the last checkpoint stays.
     """
     weights = _choose(model, trained)
     optimizer = torch.optim.AdamW(weights, recipe.lr, (0.9, 0.98), weight_decay=recipe.weight_decay, fused=True)
@@ -105,8 +107,8 @@ def fit(
     started, before = time.perf_counter(), spent
     while spent.steps < recipe.steps:
         loss = loss_of(np.random.default_rng((recipe.seed, spent.steps)))
-        _update(weights, optimizer, loss.value, recipe.rate(spent.steps), recipe.clip)
-        mean = _running(spent.loss, float(loss.value.detach()))
+        value = _update(weights, optimizer, loss.value, recipe.rate(spent.steps), recipe.clip, spent.steps + 1)
+        mean = _running(spent.loss, value)
         flops = flops_per_token * loss.tokens + loss.extra_flops
         seconds = before.seconds + time.perf_counter() - started
         spent = Spent(spent.steps + 1, spent.tokens + loss.tokens, spent.flops + flops, seconds, mean)
@@ -131,14 +133,17 @@ def _choose(model: nn.Module, trained: Choice | None) -> list[nn.Parameter]:
 
 
 def _update(
-    weights: list[nn.Parameter], optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, clip: float
-) -> None:
+    weights: list[nn.Parameter], optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, clip: float, step: int
+) -> float:
+    """Make a step and return its loss; one that is no number moves no weight."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(weights, clip)
+    figures = {"loss": float(loss.detach()), "grad_norm": float(nn.utils.clip_grad_norm_(weights, clip))}
+    require_finite(step, figures, lambda: "the last checkpoint stays")
     optimizer.step()
+    return figures["loss"]
 
 
 def _running(mean: float, value: float) -> float:
