@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from terminal import in_folder
 
-from trueup.claims import Pieces
-from trueup.cli.jobs import module_of, pieces_of
+from trueup.claims import Pieces, Verdict
+from trueup.cli.jobs import module_of, pieces_of, size_by
 from trueup.core.errors import BadInput
 
 KEYS = ("a", "b", "c")
@@ -95,7 +95,10 @@ def test_two_processes_come_to_the_verdict_of_one(tmp_path, capsys):
         words = ("claims", "run", "retraction", "--scale", "smoke", "--quiet", "--json", "--out", f"parts{jobs}")
         in_folder(tmp_path, *words, "--jobs", jobs)
         told[jobs] = json.loads(capsys.readouterr().out)
-    assert {**told["1"], "seconds": 0, "cpu_seconds": 0} == {**told["2"], "seconds": 0, "cpu_seconds": 0}
+    assert [one["jobs"] for one in told.values()] == [1, 2]
+    assert told["2"]["command"] == f"{told['1']['command']} --jobs 2"
+    apart = dict.fromkeys(("seconds", "cpu_seconds", "jobs", "command"))
+    assert {**told["1"], **apart} == {**told["2"], **apart}
 
 
 def test_parts_of_another_size_are_not_taken_up(tmp_path, monkeypatch):
@@ -105,3 +108,22 @@ def test_parts_of_another_size_are_not_taken_up(tmp_path, monkeypatch):
     monkeypatch.setitem(sizes, "smoke", replace(sizes["smoke"], items=13))
     with pytest.raises(BadInput, match="holds parts of another run; remove it or choose another --out"):
         pieces_of("retraction", "smoke", 0, tmp_path)
+
+
+def test_a_kept_verdict_says_that_its_criterion_or_its_size_is_no_longer_the_codes(tmp_path, capsys):
+    written, folder = module_of("retraction"), tmp_path / "kept" / "retraction"
+    folder.mkdir(parents=True)
+    kept = Verdict("retraction", "smoke", "inconclusive", written.CRITERION, 1, (0,), [], seconds=90.0, jobs=3)
+    told = []
+    for one in (
+        replace(kept, size=size_by("retraction", "smoke")),
+        replace(kept, size="Size(maps=1)"),
+        replace(kept, criterion="another"),
+        kept,
+    ):
+        (folder / "smoke.json").write_text(one.text())
+        in_folder(tmp_path, "claims", "show", "kept")
+        told.append(" ".join(capsys.readouterr().out.split()))
+    assert ["at an earlier size" in text for text in told] == [False, True, False, False]
+    assert ["by an earlier criterion" in text for text in told] == [False, False, True, False]
+    assert all("1.5 min of 3 processes" in text for text in told)

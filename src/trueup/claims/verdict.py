@@ -25,7 +25,7 @@ class Verdict:
     """`verdict` is reproduced, refuted or inconclusive by `criterion`; `arms` hold the figures, each with its n.
 
     `seconds` and `cpu_seconds` are what it took in all sittings, None where nobody looked; with `untimed_parts`, whose
-    time is not known, that and more.
+    time is not known, that and more. `size` is how large the laboratory was, `jobs` how many processes shared the work.
     """
 
     claim: str
@@ -42,10 +42,13 @@ class Verdict:
     seconds: float | None = None
     cpu_seconds: float | None = None
     untimed_parts: int = 0
+    size: str = ""
+    jobs: int = 1
 
     def text(self) -> str:
         """This verdict as JSON, with what the papers report."""
-        command = f"trueup claims run {self.claim} --scale {self.scale}"
+        shared = f" --jobs {self.jobs}" if self.jobs > 1 else ""
+        command = f"trueup claims run {self.claim} --scale {self.scale}{shared}"
         table = {**asdict(self), "published": beside(self.claim, self.arms), "command": command}
         return json.dumps(table, indent=1) + "\n"
 

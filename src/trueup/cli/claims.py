@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 
 from trueup.claims import CLAIMS, SCALES, Verdict
 from trueup.claims.published import beside
-from trueup.cli.jobs import helped, module_of, pieces_of
+from trueup.cli.jobs import helped, module_of, pieces_of, size_by
 from trueup.cli.screen import aside, screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
@@ -68,7 +69,7 @@ def run_claim(
         raise UnknownName("scale", scale, SCALES)
     pieces = pieces_of(name, scale, seed, out, (lambda *_: None) if quiet else _say, jobs=jobs)
     with helped(name, scale, seed, out, jobs):
-        verdict = CLAIMS[name](scale, seed, pieces).timed(pieces)
+        verdict = replace(CLAIMS[name](scale, seed, pieces).timed(pieces), size=size_by(name, scale), jobs=jobs)
     if save is not None:
         verdict.save(save)
     print(verdict.text(), end="") if as_json else _print(verdict)
@@ -86,7 +87,8 @@ def show_claims(folder: Folder = RESULTS, as_json: AsJson = False) -> None:
         return
     rows = table(("claim", "scale", "verdict", "date"), ("n", "took", "of CPUs"))
     for row in kept:
-        took = (_took(row.get(key), row.get("untimed_parts", 0)) for key in ("seconds", "cpu_seconds"))
+        known = row.get("untimed_parts", 0), row.get("jobs", 1)
+        took = (_took(row.get(key), *known) for key in ("seconds", "cpu_seconds"))
         rows.add_row(row["claim"], row["scale"], _verdict(row), row["date"], f"{row['n']:,}", *took)
     screen().print(rows)
     for row in kept:
@@ -94,17 +96,19 @@ def show_claims(folder: Folder = RESULTS, as_json: AsJson = False) -> None:
 
 
 def _verdict(row: Mapping[str, Json]) -> str:
-    """The verdict; one by a criterion that the code no longer has is marked."""
-    claim = str(row["claim"])
-    is_of_now = claim not in CLAIMS or row["criterion"] == module_of(claim).CRITERION
-    return f"{row['verdict']}{'' if is_of_now else ', by an earlier criterion'}"
+    """The verdict; one by a criterion or at a size that the code no longer has is marked."""
+    claim, scale = str(row["claim"]), str(row["scale"])
+    if claim in CLAIMS and row["criterion"] != module_of(claim).CRITERION:
+        return f"{row['verdict']}, by an earlier criterion"
+    is_of_now = claim not in CLAIMS or row.get("size", "") in ("", size_by(claim, scale))
+    return f"{row['verdict']}{'' if is_of_now else ', at an earlier size'}"
 
 
-def _took(seconds: float | None, untimed_parts: int) -> str:
-    """A time, as far as it is known; older verdicts say nothing of it."""
+def _took(seconds: float | None, untimed_parts: int, jobs: int) -> str:
+    """A time of all processes together, as far as it is known; older verdicts say nothing of it."""
     if seconds is None:
         return "unknown"
-    return f"{'at least ' if untimed_parts else ''}{duration(seconds)}"
+    return f"{'at least ' if untimed_parts else ''}{duration(seconds)}{f' of {jobs} processes' if jobs > 1 else ''}"
 
 
 def _say(name: str, seconds: float) -> None:
@@ -123,7 +127,8 @@ def _print(verdict: Verdict) -> None:
     for note in verdict.notes:
         screen().print(f"  {note}", soft_wrap=True)
     screen().print(f"criterion: {verdict.criterion}", soft_wrap=True)
-    took, of_cpus = (_took(spent, verdict.untimed_parts) for spent in (verdict.seconds, verdict.cpu_seconds))
+    known = verdict.untimed_parts, verdict.jobs
+    took, of_cpus = (_took(spent, *known) for spent in (verdict.seconds, verdict.cpu_seconds))
     screen().print(f"took: {took}, {of_cpus} of CPUs")
     screen().print(f"verdict: [bold]{verdict.verdict}[/]")
 

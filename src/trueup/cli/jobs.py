@@ -20,8 +20,13 @@ def pieces_of(
     claim: str, scale: str, seed: int, out: Path, watch: Watch = lambda *_: None, *, turn: int = 0, jobs: int = 1
 ) -> Pieces:
     """The parts of a claim at a size, as process `turn` of so many takes them up."""
-    about = [claim, scale, seed, repr(module_of(claim).SIZES.get(scale))]
+    about = [claim, scale, seed, size_by(claim, scale)]
     return Pieces(out / claim / f"{scale}-{seed}", about, watch, turn=turn, jobs=jobs)
+
+
+def size_by(claim: str, scale: str) -> str:
+    """How large a claim is at a scale, in words."""
+    return repr(module_of(claim).SIZES.get(scale))
 
 
 def module_of(claim: str) -> ModuleType:
