@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 from math import comb, exp, log
 
 import pytest
+from terminal import trueup
 from toys import attempts, item, problem
 
 from trueup import methods
+from trueup.arms import make_arm
 from trueup.bench.toy import Whole
 from trueup.cli import main
+from trueup.cli.half import open_half
 from trueup.core.asks import sample
 from trueup.core.cost import Cost
 from trueup.core.errors import BadInput
@@ -194,7 +197,7 @@ def test_shares_outside_their_range_are_named(margin, delta, named):
 
 
 def test_the_command_reads_a_studys_samples_and_asks_nothing(tmp_path, monkeypatch, capsys):
-    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(70)]
+    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(140)]
     (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.chdir(tmp_path)
 
@@ -207,4 +210,54 @@ def test_the_command_reads_a_studys_samples_and_asks_nothing(tmp_path, monkeypat
     found = json.loads(run("calibrate", "o", "--margin", "0.05", "--json"))["w"]
     assert found["chosen"] == "adaptive_vote n=8 confidence=0.6"
     assert found["whole"]["attempts"] == 8
+    assert found["n"] == 70, "the other half certifies"
     assert "turns at most 5.0% of requests from right to wrong" in run("calibrate", "o", "--margin", "0.05")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A study of thirty problems in the folder o, and the half of them that a plan is chosen on."""
+    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(30)]
+    (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.chdir(tmp_path)
+    trueup(
+        monkeypatch,
+        "sample",
+        "w.jsonl",
+        "--model",
+        "toy:0.7",
+        "--out",
+        "o",
+        "--samples",
+        "8",
+        "--methods",
+        "once",
+        "-q",
+    )
+    return tmp_path / "o"
+
+
+def test_the_half_that_certifies_has_no_say_in_a_threshold(folder, monkeypatch, capsys):
+    capsys.readouterr()
+    trueup(monkeypatch, "calibrate", "o", "--values", "0.9,0.6", "--margin", "0.3", "--json")
+    found = json.loads(capsys.readouterr().out)["w"]
+    half, whole = open_half(folder, None), make_arm("vote n=8")
+    arms = [make_arm(f"adaptive_vote n=8 confidence={step}") for step in (0.9, 0.6)]
+    alone = calibrate(half.measured, whole, arms, margin=0.3, delta=0.05, seed=half.seed)
+    assert found == json.loads(json.dumps(asdict(alone)))
+    assert found["n"] == 15
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--method", "blend_asc", "--setting", "budget", "--values", "8,4"), "'blend_asc' spends one budget"),
+        (("--method", "greedy_allocate", "--setting", "budget", "--values", "8"), "such as adaptive_vote"),
+        (("--method", ""), "--method is empty"),
+    ],
+)  # fmt: skip
+def test_a_method_without_a_threshold_of_its_own_is_one_line(folder, monkeypatch, capsys, words, told):
+    capsys.readouterr()
+    trueup(monkeypatch, "calibrate", "o", *words, code=2)
+    line = capsys.readouterr().err
+    assert told in line and line.count("\n") == 1

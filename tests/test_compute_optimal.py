@@ -8,13 +8,15 @@ from itertools import product
 
 import numpy as np
 import pytest
+from terminal import trueup
 from toys import attempts, finish, problem
 
 from trueup.core.asks import Check, Sample
 from trueup.core.errors import AskFailed, BadInput, UnknownName
+from trueup.core.ledger import read_charges
 from trueup.core.types import Grade
 from trueup.methods.adaptive_vote import beta_lead
-from trueup.methods.compute_optimal import agreement, compute_optimal
+from trueup.methods.compute_optimal import agreement, compute_optimal, read_bins
 from trueup.methods.greedy_allocate import greedy_allocate, vote_gain
 from trueup.plan.allocate import allocate, coverage_curve, vote_curve
 from trueup.plan.bins import bin_edges, bin_of, halves_of
@@ -189,7 +191,16 @@ def test_agreement_counts_what_could_not_be_read_against_it():
     assert agreement(attempts(None, None)) == 0.0
 
 
-@pytest.mark.parametrize("changes", [{"edges": [0.6, 0.7]}, {"pilot": 0}, {"pilot": 10**12}, {"signal": "mood"}])
+def test_a_table_can_name_another_model(tmp_path):
+    flow = compute_optimal(problem(), table=table(tmp_path, methods=["vote n=6", "vote n=2 model=strong"]))
+    asks, _ = finish(flow, [attempts("4", "4", "4", "5"), attempts("4", "4")])
+    assert asks[1] == Sample(problem().prompt, 2, model="strong")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"edges": [0.6, 0.7]}, {"edges": [float("nan")]}, {"pilot": 0}, {"pilot": 10**12}, {"signal": "mood"}],
+)
 def test_a_table_that_does_not_fit_together_is_refused(tmp_path, changes):
     with pytest.raises(BadInput, match="does not fit together"):
         next(compute_optimal(problem(), table=table(tmp_path, **changes)))
@@ -205,6 +216,81 @@ def test_a_table_names_only_methods_that_there_are(tmp_path):
 def test_no_table_says_how_to_get_one():
     with pytest.raises(BadInput, match="trueup route bins DIR"):
         next(compute_optimal(problem()))
+
+
+# A table by ratings
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """The command line in a folder of its own, with a task of forty problems that has a rater and one that has none."""
+    monkeypatch.chdir(tmp_path)
+    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(40)]
+    (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    stratum = '[task]\nname = "t"\n[[stratum]]\nname = "w"\nsource = "jsonl:w.jsonl"\nverifier = "exact"\n'
+    (tmp_path / "bare.toml").write_text(stratum)
+    (tmp_path / "rated.toml").write_text(stratum + 'rater = "head"\n')
+
+    def go(*words, code=0):
+        trueup(monkeypatch, *words, code=code)
+        return capsys.readouterr()
+
+    return go
+
+
+def study_of(run, task, *methods):
+    """A study of a weak toy in the folder o."""
+    run("study", task, "--model", "toy:0.4", "--samples", "6", "--out", "o", "--methods", ",".join(methods), "-q")
+    return run
+
+
+def test_a_table_by_ratings_tells_what_the_method_hears(run, tmp_path):
+    """Its edge is the mean rating of a pilot, and a study that acts on it pays for no further rating."""
+    arms = ["weighted_best_of_n n=4", "weighted_best_of_n n=6"]
+    study_of(run, "rated.toml", *arms)
+    found = json.loads(run("route", "bins", "o", "--pilot", "4", "--signal", "rating", "--bins", "2", "--json").out)[
+        "w"
+    ]
+    assert found["table"]["signal"] == "rating"
+    assert read_bins(found["file"]).signal == "rating"
+    means = [sum(json.loads(charge.reply)) / 4 for charge in rated(tmp_path) if len(json.loads(charge.reply)) == 4]
+    (edge,) = found["table"]["edges"]
+    assert len(means) == 40 and edge in means
+    before = len(rated(tmp_path))
+    study_of(run, "rated.toml", *arms, f"compute_optimal table={found['file']}")
+    assert len(rated(tmp_path)) == before
+
+
+def test_the_ratings_of_more_attempts_tell_those_of_the_pilot_at_their_part_of_the_price(run, tmp_path):
+    study_of(run, "rated.toml", "weighted_best_of_n n=6")
+    tables = [
+        json.loads(run("route", "bins", "o", "--pilot", str(size), "--signal", "rating", "--json").out)["w"]["table"]
+        for size in (3, 6)
+    ]
+    assert len(rated(tmp_path)) == 40, "nothing is rated for a table"
+    assert 0 < tables[0]["budget"] < tables[1]["budget"], "a budget is the method's cost and the pilot's"
+
+
+def test_ratings_that_the_study_has_not_paid_for_are_not_made_up(run):
+    study_of(run, "rated.toml", "once", "weighted_best_of_n n=3")
+    told = run("route", "bins", "o", "--pilot", "4", "--signal", "rating", code=2).err
+    assert "no ratings of the first 4 attempts at 'w" in told and told.count("\n") == 1
+    assert "`weighted_best_of_n n=4` among its --methods" in told
+
+
+def test_a_stratum_without_a_rater_has_no_ratings_and_there_is_no_third_signal(run):
+    study_of(run, "bare.toml", "once", "vote n=4")
+    told = run("route", "bins", "o", "--signal", "rating", code=2).err
+    assert "stratum 'w' has no rater for --signal rating; take --signal agreement" in told and told.count("\n") == 1
+    assert (
+        "unknown signal 'ratings'; did you mean 'rating'?"
+        in run("route", "bins", "o", "--signal", "ratings", code=2).err
+    )
+
+
+def rated(folder):
+    """The ledger's charges for ratings."""
+    return [charge for charge in read_charges(folder / "o" / "ledger.sqlite") if charge.kind == "rated"]
 
 
 # Allocation

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from mock_endpoint import MockEndpoint, error
+from mock_endpoint import MockEndpoint, error, loopback
 from test_serve import ask, assert_error_shape, body, build, chained, post, serving
 
 from trueup.bench.ledger_truth import judged_best, race
@@ -21,8 +21,8 @@ from trueup.core.charge import Charge
 from trueup.core.ledger import read_charges, verify
 from trueup.core.roles import Verifier
 from trueup.core.stratum import Arm, Stratum
-from trueup.core.types import Answer, Message, Problem, Sampling
-from trueup.methods import vote
+from trueup.core.types import Answer, Grade, Json, Message, Problem, Sampling
+from trueup.methods import beam_search, particle_filter, reset_and_discard, tree_search, vote
 from trueup.models import OpenAI
 from trueup.models.completion import first_seed
 from trueup.serve import Desk
@@ -190,6 +190,68 @@ def test_11_status_codes_are_kept_and_one_bad_sample_is_not_the_end(tmp_path: Pa
     assert response.status_code == 200 and response.headers["x-trueup-samples"] == "7"
     kinds = [row.kind for row in charges(tmp_path / "500")]
     assert (kinds.count("sampled"), kinds.count("failed"), kinds.count("retried")) == (7, 1, 1)
+
+
+class Steady:
+    """A rater that likes everything alike."""
+
+    fingerprint = "steady"
+
+    async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
+        return [0.5] * len(texts)
+
+    async def close(self) -> None:
+        pass
+
+
+class Seven:
+    """A check that passes 7."""
+
+    name, needs_reference = "seven", False
+
+    def read(self, text: str) -> str | None:
+        return number().read(text)
+
+    def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
+        return Grade(float(answer == "7"))
+
+
+@pytest.mark.parametrize("lost", [[1], [2], [1, 2], range(1, 99)], ids=str)
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda problem: beam_search(problem, n=4, width=2),
+        lambda problem: particle_filter(problem, n=2),
+        lambda problem: tree_search(problem, n=6, width=2),
+    ],
+    ids=["beam_search", "particle_filter", "tree_search"],
+)
+def test_11_a_search_goes_on_from_a_bad_sample_and_answers_from_what_it_has(
+    tmp_path: Path, start: Start, lost: Sequence[int]
+) -> None:
+    def say(request: dict[str, Any]) -> str:
+        return "" if request["messages"][-1]["role"] == "assistant" else "so #### 4"
+
+    lame = MockEndpoint(refuse=lambda place, told: error(500, "broken") if place in lost else None, reply=say)
+    desk = Desk(Stratum("sums", (), number(), rater=Steady()), Arm("m", {}, start), build, Sampling(max_tokens=64))
+    with loopback(lame.app) as upstream, serving(tmp_path, OpenAI(upstream, "far", retries=0), desk) as url:
+        response = post(url, body())
+    assert response.status_code == 200
+    assert response.json()["choices"][0]["message"]["content"].strip() == "so #### 4"
+    assert any(call.status == 500 for call in lame.calls)
+
+
+def test_11_a_try_that_fails_is_not_the_last(tmp_path: Path) -> None:
+    def say(request: dict[str, Any]) -> str:
+        return f"#### {4 + len(lame.calls)}"
+
+    lame = MockEndpoint(refuse=lambda place, told: error(500, "broken") if place == 1 else None, reply=say)
+    arm = Arm("m", {}, lambda problem: reset_and_discard(problem, n=8))
+    desk = Desk(Stratum("sums", (), number(), Seven()), arm, build, Sampling(max_tokens=64))
+    with loopback(lame.app) as upstream, serving(tmp_path, OpenAI(upstream, "far", retries=0), desk) as url:
+        response = post(url, body())
+    assert response.status_code == 200 and response.json()["choices"][0]["message"]["content"] == "#### 7"
+    assert [call.status for call in lame.calls] == [200, 500, 200, 200]
 
 
 def test_12_the_clients_parameters_reach_the_endpoint_or_are_refused(tmp_path: Path) -> None:

@@ -207,6 +207,7 @@ def test_what_the_judge_did_not_answer_is_left_out_and_counted(study):
         (("--model", "toy:1"), "none of 40 texts is a verdict; give a judge more tokens="),
         (("--method", "judge_bets"), "unknown method 'judge_bets'; did you mean 'judge_best'?"),
         (("--method", "vote"), "unknown judge 'vote'"),
+        (("--method", "judge_best tokens=0"), "judge_best tokens is 0; give at least 1 token per text"),
         (("--method", "judge_best q0=0.8"), "sets q0, which is measured here; leave it out"),
         (("--method", "judge_best model=j"), "sets model, which would have others attempt the problems"),
         (("--method", "judge_best judge_model=strong"), "unknown model 'strong'"),

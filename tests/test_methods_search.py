@@ -207,6 +207,14 @@ def test_settings_that_cannot_be_are_refused(flow):
         next(flow)
 
 
+@pytest.mark.parametrize("threshold", [-0.1, 1.1])
+def test_a_threshold_that_no_rating_can_tell_is_refused(threshold):
+    with pytest.raises(BadInput, match=rf"retract threshold is {threshold}; it takes 0 .* to 1, as ratings do"):
+        next(retract(ratable(), threshold=threshold))
+    for end in (0.0, 1.0):
+        assert isinstance(next(retract(ratable(), threshold=end)), Sample)
+
+
 def test_schema_and_grammar_do_not_bind_steps():
     held = replace(ratable(), sampling=replace(problem().sampling, schema="{}"))
     steps = begin("x", held, "\n", 0)

@@ -163,6 +163,14 @@ def test_the_last_word_is_the_verdict(text, words, word):
     assert last_word(said(text)[0], words) == word
 
 
+@pytest.mark.parametrize("method", [judge_best, judge_pairwise, generative_verify])
+def test_a_judge_has_at_least_a_token_and_a_text(method):
+    with pytest.raises(BadInput, match=f"{method.__name__} tokens is 0; give at least 1 token per text"):
+        next(method(problem(), tokens=0))
+    with pytest.raises(BadInput, match=f"{method.__name__} k is 0; give at least 1 text"):
+        next(method(problem(), k=0))
+
+
 @pytest.mark.parametrize(("q0", "q1"), [(0.5, 0.5), (0.2, 0.3), (1.1, 0.9)])
 def test_a_judge_no_better_than_chance_is_refused(q0, q1):
     for method in (judge_best, judge_pairwise):

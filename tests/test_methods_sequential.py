@@ -77,6 +77,12 @@ def test_plan_then_solve_solves_once_by_each_plan_and_votes():
     assert (answer.text, answer.value) == ("<5>", "5")
 
 
+def test_a_stop_string_ends_solutions_and_no_plan():
+    ending = replace(problem("2?"), sampling=Sampling(stop=("\n",)))
+    asks, _ = finish(plan_then_solve(ending, n=1), [said("add\nthen halve"), said("<5>", "5")])
+    assert [(ask.sampling or ending.sampling).stop for ask in asks] == [(), ("\n",)]
+
+
 def test_plans_in_the_same_words_still_bring_independent_solutions_and_lost_plans_are_not_missed():
     plans = (*said("add", index=1), *said("add", index=3))
     asks, answer = finish(plan_then_solve(problem(), n=4), [plans, attempts("5"), attempts("5")])
@@ -106,6 +112,13 @@ def test_chain_of_verification_answers_its_questions_without_the_draft():
     found = FINDINGS.format(pairs="Is 2+2 four?\nYes.\n\nIs it even?\nNo.") + CONCLUDE
     assert asks[4] == Sample((user, draft, Message("user", found)))
     assert (answer.text, answer.value) == ("It is 5.", "5")
+
+
+def test_a_stop_string_ends_draft_and_final_and_nothing_that_is_asked_between():
+    ending = replace(problem("2?"), sampling=Sampling(stop=("\n",)))
+    replies = [said("<4>", "4"), said("Is it?\nWhy?"), said("Yes."), said("So."), said("<4>", "4")]
+    asks, _ = finish(chain_of_verification(ending), replies)
+    assert [(ask.sampling or ending.sampling).stop for ask in asks] == [("\n",), (), (), (), ("\n",)]
 
 
 def test_chain_of_verification_keeps_the_draft_where_the_final_cannot_be_read():

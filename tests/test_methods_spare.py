@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from toys import attempts, problem
 
 from trueup import methods
-from trueup.core.asks import Check
+from trueup.core.asks import Check, Sample
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.types import Attempt, Grade, Usage
 from trueup.methods.elsewhere import elsewhere
@@ -130,3 +132,74 @@ def test_what_was_proposed_or_drafted_stands_where_the_last_word_fails():
 def test_a_failure_elsewhere_reaches_the_method():
     flow = elsewhere(methods.early_stop_vote(problem(), n=4, window=2), "strong")
     assert told(flow, attempts("a", "b"), GONE)[1].value in ("a", "b")
+
+
+SEARCHES = [methods.beam_search, methods.particle_filter, methods.tree_search]
+
+
+def rated(**settings):
+    """A problem with a rater, whose turns end at a blank line."""
+    return replace(problem(**settings), ratable=True)
+
+
+def steps(*texts, start=0, finish="stop"):
+    """Steps that say an answer each."""
+    return tuple(Attempt(start + i, text, finish, Usage(5, 1), text.strip() or None) for i, text in enumerate(texts))
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_search_with_nothing_to_read_in_hand_fails(search):
+    with pytest.raises(AskFailed):
+        told(search(rated(), n=4), GONE)
+    flow = search(rated(), n=1, width=1) if search is not methods.particle_filter else search(rated(), n=1)
+    unread = (Attempt(0, "let me see", "stop", Usage(5, 1)),)
+    with pytest.raises(AskFailed):
+        told(flow, unread, (0.5,), GONE)
+
+
+def test_a_beam_that_fails_is_given_up_and_the_others_go_on():
+    flow = methods.beam_search(rated(), n=4, width=2)
+    _, answer = told(flow, steps(*"abcd"), (0.9, 0.8, 0.1, 0.1), GONE, steps("x", "y", finish="eos"), (0.4, 0.6))
+    assert (answer.text, answer.note) == ("b\ny", "weight 0.6 of 1, 1 of 2 votes; 2 of 2 turns over")
+    _, answer = told(methods.beam_search(rated(), n=2, width=2), steps(*"ab"), (0.2, 0.3), GONE)
+    assert (answer.text, answer.note) == ("b", "weight 0.3 of 0.5, 1 of 2 votes; 0 of 2 turns over")
+    flow = methods.beam_search(rated(), n=2, width=1, subtrees=2)
+    _, answer = told(flow, steps(*"ab"), (0.2, 0.3), GONE, steps("y", finish="eos"), (0.4,))
+    assert answer.text == "b\ny"
+
+
+def test_what_cannot_be_seen_further_is_left_out_and_what_cannot_be_rated_is_what_was_before():
+    flow = methods.beam_search(rated(), n=2, width=2, lookahead=1, depth=1)
+    _, answer = told(flow, steps("a", "b"), GONE, steps("x", finish="eos"), (0.7,))
+    assert (answer.text, answer.note) == ("b\nx", "weight 0.7 of 0.7, 1 of 1 votes; 1 of 1 turns over")
+    flow = methods.particle_filter(rated(), n=2)
+    assert told(flow, steps(*"aa"), (0.5,), steps(*"xy"), GONE)[1].text == "a"
+
+
+def test_particles_that_fail_are_lost_and_their_places_drawn_among_the_others():
+    flow = methods.particle_filter(rated(), n=2)
+    replies = [steps(*"ab"), (0.5, 0.5), GONE, steps("x"), (0.5,), steps("v", "w", finish="eos"), (0.5, 0.9)]
+    asks, answer = told(flow, *replies)
+    assert [ask.n for ask in asks if isinstance(ask, Sample)] == [2, 1, 1, 2] and answer.text == "b\nx\nw"
+    flow = methods.particle_filter(rated(), n=2)
+    assert told(flow, steps(*"ab"), (0.5, 0.5), GONE, GONE)[1].text in ("a", "b")
+
+
+def test_a_step_of_the_tree_that_fails_is_one_of_the_n():
+    flow = methods.tree_search(rated(), n=3, width=3)
+    asks, answer = told(flow, steps("a"), (0.2,), GONE, steps("b", start=2, finish="eos"), (0.5,))
+    assert [ask.start for ask in asks if isinstance(ask, Sample)] == [0, 1, 2] and answer.text == "b"
+    flow = methods.tree_search(rated(), n=2, width=2)
+    _, answer = told(flow, steps("a"), (0.2,), steps("b", start=1), (0.5,), GONE)
+    assert (answer.text, answer.note) == ("b", "weight 0.5 of 0.7, 1 of 2 votes; 0 of 2 turns over")
+
+
+def test_a_try_that_fails_behind_another_is_one_of_the_n():
+    flow = methods.reset_and_discard(problem(checkable=True), n=3)
+    asks, answer = told(flow, attempts("a"), (WRONG,), GONE, attempts("b"), (RIGHT,))
+    assert [ask.start for ask in asks if isinstance(ask, Sample)] == [0, 1, 2]
+    assert (answer.value, answer.note) == ("b", "passed at try 3")
+    _, answer = told(methods.reset_and_discard(problem(checkable=True), n=2), attempts("a"), (WRONG,), GONE)
+    assert (answer.value, answer.note) == (None, "none of 2 tries passed, 1 failed; 2 are allowed, 2 pay")
+    with pytest.raises(AskFailed):
+        told(methods.reset_and_discard(problem(checkable=True), n=2), GONE)

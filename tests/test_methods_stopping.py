@@ -23,6 +23,7 @@ from trueup.methods.bayes_vote import bayes_vote
 from trueup.methods.blend_asc import beta_at_half, blend_asc, least_sure
 from trueup.methods.frequencies import mode_probability, read_library, usual_library
 from trueup.methods.lookahead_vote import gain_of_block, gain_per_sample, lookahead_vote
+from trueup.methods.probability_vote import probability_vote
 from trueup.methods.rightness import CALIBRATED, leader_frequency, read_table, right
 from trueup.methods.stopping import Votes, expected_overhead, measured_overhead
 from trueup.plan.frequencies import frequencies, save_frequencies
@@ -227,6 +228,15 @@ def test_an_answer_that_is_too_seldom_right_is_withheld():
     withheld = finish(lookahead_vote(problem(), n=8, price=0.0, step=4, abstain_below=0.5), replies)[1]
     assert (kept.value, withheld.value) == ("a", None)
     assert withheld.note == "3 of 8 votes; right with 30% only"
+
+
+@pytest.mark.parametrize("least", [-0.1, 1.5])
+@pytest.mark.parametrize("method", [lookahead_vote, probability_vote])
+def test_a_chance_to_abstain_below_is_from_0_to_1(method, least):
+    with pytest.raises(BadInput, match=rf"{method.__name__} abstain_below is {least}; it takes 0 .* to 1"):
+        next(method(problem(), abstain_below=least))
+    for end in (0.0, 1.0):
+        assert isinstance(next(method(problem(), abstain_below=end)), Sample)
 
 
 def test_a_table_of_a_calibrated_model_changes_nothing_and_a_flat_one_ends_sampling(tmp_path):

@@ -204,6 +204,12 @@ def test_without_logprobs_the_model_is_asked_how_sure_it_is_in_free_text():
     assert answer.value == "b"
 
 
+def test_a_stop_string_of_the_answers_does_not_end_what_is_said_of_confidence():
+    ending = replace(problem("2?"), sampling=Sampling(stop=("\n",)))
+    asks, _ = finish(confidence_vote(ending, n=1), [attempts("a"), attempts("20")])
+    assert [ask.sampling.stop for ask in asks] == [("\n",), ()]
+
+
 def test_one_attempt_without_logprob_has_all_of_them_asked():
     mixed = (*sure(("a", 0.9)), *attempts("a", "b")[1:])
     asks, _ = finish(confidence_vote(problem(), n=2), [mixed, attempts("50"), attempts("50")])
@@ -234,6 +240,23 @@ def test_confidence_vote_of_unparsable_attempts_abstains_and_asks_nothing_more()
 
 def test_confidences_are_read_between_nought_and_a_hundred():
     assert [read_confidence(t) for t in ("85/100", "1000, no: 7.5 %", "none", "100")] == [0.85, 0.075, None, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence"),
+    [
+        ("<think>There are 2 steps, 3 checks.</think>\n95", 0.95),
+        ("The answer 4 is right: 95", 0.95),
+        ("On a scale of 0 to 100 I say 90", 0.9),
+        ("90 on a scale from 0 (surely wrong) to 100 (surely right)", 0.9),
+        ("I am 85 out of 100 sure", 0.85),
+        ("95\n\nThere are 2 steps, both easy.", 0.95),
+        ("**70%**", 0.7),
+        ("<think>There are 2 steps", None),
+    ],
+)
+def test_a_confidence_is_said_last_or_on_a_line_of_its_own_behind_the_thinking(text, confidence):
+    assert read_confidence(text) == confidence
 
 
 def test_softmax_by_hand():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ pytest.importorskip("transformers", reason="the hf engine: pip install 'trueup[h
 
 import torch
 from tiny import CHAT, byte_tokenizer, save_tiny
+from transformers import LlamaForCausalLM
 
 from trueup.models.huggingface import HuggingFace
 from trueup.models.proxy import ProxyTuned, proxy, steered
@@ -223,6 +225,39 @@ def test_a_pass_of_each_model_is_charged(home: Path) -> None:
 def test_a_grammar_holds_after_the_arithmetic(home: Path) -> None:
     reply, _ = ask(mixed(home, "big", "expert", "plain", 3), Sampling(temperature=1, grammar="start: /[ab]{4}/"))
     assert all(len(a.text) == 4 and set(a.text) <= {"a", "b"} for a in reply.attempts)
+
+
+def save_fixed(folder: Path, **logits: float) -> HuggingFace:
+    """A model of these logits behind any text, all other tokens out of reach."""
+    save_tiny(folder, 1)
+    model = LlamaForCausalLM.from_pretrained(folder)
+    tokens = byte_tokenizer().convert_tokens_to_ids(list(logits))
+    with torch.no_grad():
+        for weight in model.model.layers.parameters():
+            weight.zero_()
+        model.model.embed_tokens.weight.fill_(1)
+        model.lm_head.weight.fill_(-30 / model.config.hidden_size)
+        model.lm_head.weight[tokens] = torch.tensor(list(logits.values()))[:, None] / model.config.hidden_size
+    model.save_pretrained(folder)
+    return HuggingFace(folder)
+
+
+def test_top_p_is_taken_of_what_the_arithmetic_gives(tmp_path: Path) -> None:
+    """The base's 70 % are a alone, those of expert over antiexpert b and c, and those of the mixture b and a."""
+    base, wanted = {"a": 0.9, "b": 0.07, "c": 0.03}, {"a": 0.3, "b": 0.5, "c": 0.2}
+    three = (
+        save_fixed(tmp_path / "base", **{token: math.log(p) for token, p in base.items()}),
+        save_fixed(tmp_path / "expert", **{token: math.log(wanted[token] / p) for token, p in base.items()}),
+        save_fixed(tmp_path / "plain", a=0, b=0, c=0),
+    )
+
+    def drawn(model: Any, top_p: float) -> set[str]:
+        reply = asyncio.run(model.sample(HELLO, 8, 0, Sampling(max_tokens=16, top_p=top_p)))
+        return set("".join(attempt.text for attempt in reply.attempts))
+
+    assert drawn(three[0], 0.7) == {"a"} and drawn(three[1], 0.7) == {"b", "c"}
+    mixture = ProxyTuned(*three, alpha=1)
+    assert [drawn(mixture, top_p) for top_p in (1, 0.7, 0.4)] == [{"a", "b", "c"}, {"a", "b"}, {"b"}]
 
 
 def test_proxy_makes_the_three_from_their_names(home: Path) -> None:

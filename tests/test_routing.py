@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from studies import CARD, measured
+from terminal import trueup
 from toys import PRICES, attempts, finish, problem
 
 from trueup.arms import make_arm
@@ -156,6 +157,22 @@ def test_a_setting_out_of_its_range_is_named_however_a_method_starts(words, why)
             begin(words)
 
 
+def test_any_method_for_one_problem_starts_on_another_model():
+    asks, answer = finish(start("vote n=3 model=strong", problem()), [attempts("4", "4", "5")])
+    assert asks == [Sample(problem().prompt, 3, model="strong")]
+    assert (answer.value, answer.note) == ("4", "2 of 3 votes")
+
+
+def test_a_method_that_has_a_model_of_its_own_keeps_it():
+    asks, _ = finish(start("cascade n=1 agreement=1 model=small", problem()), [attempts("4")])
+    assert asks == [Sample(problem().prompt, 1, model="small")]
+
+
+def test_what_no_file_can_choose_is_said():
+    with pytest.raises(UnknownName, match="what works on a batch, or chooses by a file itself, cannot be chosen"):
+        start("greedy_allocate budget=2", problem())
+
+
 def test_chains_need_no_revisions():
     asks, answer = finish(make_arm("parallel_revise chains=8 rounds=0").start(problem()), [attempts(*"aaaaabbb")])
     assert (asks, answer.note) == ([Sample(problem().prompt, 8)], "5 of 8 votes")
@@ -207,12 +224,27 @@ def test_a_threshold_of_the_users_overrules_the_fitted_one(tmp_path):
     assert asks[0].n == 3
 
 
+NAN, INF = float("nan"), float("inf")
+
+
 @pytest.mark.parametrize(
-    "changes", [{"shares": [0.5]}, {"weights": {"length": "long"}}, {"weights": [1]}, {"logits": 1}]
-)
+    "changes",
+    [
+        {"shares": [0.5]}, {"weights": {"length": "long"}}, {"weights": [1]}, {"logits": 1},
+        {"costly": None}, {"cheap": 5}, {"bias": NAN}, {"threshold": INF}, {"weights": {"length": NAN}},
+        {"shares": [0.0, NAN, 1.0]}, {"logits": [0.0, 4.0, -4.0]}, {"bias": 10**400},
+    ],
+)  # fmt: skip
 def test_a_malformed_router_is_refused(tmp_path, changes):
     with pytest.raises(BadInput, match="trueup route fit DIR"):
         next(route(problem(), router=write_router(tmp_path, **changes)))
+
+
+def test_a_method_in_a_router_that_is_no_text_is_named(tmp_path):
+    path = write_router(tmp_path, costly=None)
+    with pytest.raises(BadInput) as refused:
+        read_router(path)
+    assert "has None for its costly method, which is no text; write one with" in str(refused.value)
 
 
 @pytest.mark.parametrize("path", ["", "nowhere.json"])
@@ -390,3 +422,67 @@ def test_a_router_that_knows_nothing_is_neither_harmful_nor_good():
         rows, pair = [{"length": 1.0}] * 100, pair_of(rng.random(100) < 0.6, np.ones(100))
         gains.append(try_router(rows, pair, length="length", seed=seed).rules[0].gain)
     assert abs(np.mean(gains)) < 0.015
+
+
+# The commands
+
+
+def test_what_works_on_a_batch_is_no_method_for_a_request():
+    study = measured(["r"], {"once": "r", "greedy_allocate budget=2": "r"})
+    arms = tuple(replace(arm, is_batch=arm.method == "greedy_allocate") for arm in study.arms)
+    assert logged(replace(study, arms=arms)).names == ("once",)
+    with pytest.raises(
+        BadInput, match=r"'greedy_allocate budget=2' spends one budget on a whole batch.*another method"
+    ):
+        logged(replace(study, arms=arms), ["once", "greedy_allocate budget=2"])
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """The command line in a folder of its own, with a task of forty problems."""
+    monkeypatch.chdir(tmp_path)
+    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(40)]
+    (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def go(*words, code=0):
+        trueup(monkeypatch, *words, code=code)
+        return capsys.readouterr()
+
+    return go
+
+
+def study_of(run, *methods):
+    """A study in the folder o of a weak toy, beside a strong one."""
+    both = ("--model", "toy:0.4", "--with", "strong=toy:0.9", "--samples", "4")
+    run("study", "w.jsonl", *both, "--out", "o", "--methods", ",".join(methods), "-q")
+    return run
+
+
+def test_what_is_learned_of_another_model_is_served_by_it(run):
+    arms = ["once", "vote n=4", "vote n=4 model=strong"]
+    study_of(run, *arms)
+    run("route", "bins", "o", "--pilot", "2")
+    run("route", "fit", "o", "--costly", arms[-1], "--target", "0.9")
+    study_of(run, *arms, "compute_optimal table=o/bins-w.json", "route router=o/router-w.json")
+    points = json.loads(run("measure", "o", "--json").out)["w"]["points"]
+    reached = {point["method"]: point["accuracy"] for point in points}
+    assert min(reached["compute_optimal"], reached["route"]) > 0.8 > 0.6 > reached["once"]
+
+
+def test_a_router_is_not_written_for_what_cannot_be_started(run, tmp_path):
+    study_of(run, "once", "vote n=4", "greedy_allocate budget=3")
+    told = run("route", "fit", "o", "--costly", "greedy_allocate budget=3", code=2).err
+    assert "spends one budget on a whole batch" in told and told.count("\n") == 1
+    assert not (tmp_path / "o" / "router-w.json").exists()
+
+
+def test_what_chooses_by_a_file_is_chosen_by_none(run, tmp_path):
+    study_of(run, "once", "vote n=4")
+    run("route", "fit", "o")
+    (tmp_path / "o" / "router-w.json").rename(tmp_path / "r.json")
+    study_of(run, "once", "route router=r.json")
+    table = json.loads(run("route", "bins", "o", "--pilot", "1", "--bins", "2", "--json").out)["w"]["table"]
+    assert set(table["methods"]) == {"once"}
+    told = run("route", "fit", "o", "--costly", "route router=r.json", code=2).err
+    assert "chooses by a file itself, cannot be chosen" in told and told.count("\n") == 1
+    assert not (tmp_path / "o" / "router-w.json").exists()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from dataclasses import replace
 
 import pytest
+from mock_endpoint import MockEndpoint, loopback
 from terminal import trueup
 from toys import PRICES, Ending, attempts, item
 
 from trueup import arms, catalog, methods
+from trueup.cli import serve as cli_serve
 from trueup.core.asks import Sample, judge, sample
 from trueup.core.errors import AskFailed, BadInput, TrueupError
 from trueup.core.ledger import Ledger, read_charges
@@ -19,6 +22,7 @@ from trueup.core.outcome import Outcome
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Answer, Attempt, Sampling, Usage
+from trueup.models import OpenAI
 from trueup.plan.policy import Policy, PolicyStratum
 from trueup.run import Clerk, Job, Tab, answer, collect, run_job
 from trueup.run.act import Act
@@ -309,6 +313,41 @@ def test_a_study_of_arms_that_act_twice_samples_nothing(tmp_path, monkeypatch, c
     assert not (out / "ledger.sqlite").exists()
 
 
+@pytest.mark.parametrize("further", [(), ("--with", "strong={spec}")])
+def test_a_study_at_an_endpoint_that_repeats_calls_is_refused_before_one(tmp_path, monkeypatch, capsys, further):
+    """One that answers slower than its caller waits acts at every try."""
+    slow = MockEndpoint(pause_seconds=30)
+    with loopback(slow.app) as url:
+        spec = f"openai:{url}/v1#m"
+        own = ("--model", spec) if not further else ("--model", "toy:0.5")
+        words = ["study", task(tmp_path), *own, *(word.format(spec=spec) for word in further)]
+        trueup(monkeypatch, *words, "--out", tmp_path / "o", "--record", tmp_path / "tape", code=2)
+    name = "strong" if further else "model"
+    told = f"'pay' has side effects, and {name} repeats a call that failed and may have acted, retries=5 times at most"
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{told}; give --set {name}.retries=0" in said and "Traceback" not in said
+    assert slow.most_in_flight == 0 and not (tmp_path / "tape").exists()
+
+
+def test_without_retries_the_pool_and_an_arm_call_a_slow_endpoint_once_each(tmp_path, monkeypatch):
+    slow = MockEndpoint(pause_seconds=0.6)
+    with loopback(slow.app) as url:
+        words = ["sample", task(tmp_path), "--model", f"openai:{url}/v1#m", "--limit", "1", "--methods", "once"]
+        sets = ("--set", "model.retries=0", "--set", "model.timeout=0.2")
+        trueup(monkeypatch, *words, *sets, "--out", tmp_path / "o")
+        while slow.in_flight:
+            time.sleep(0.01)
+    kinds = [row.kind for row in read_charges(tmp_path / "o" / "ledger.sqlite")]
+    assert len(slow.calls) == len(kinds) == 2 and set(kinds) == {"failed"}
+
+
+@pytest.mark.parametrize("line", ["", "side_effects = true"])
+def test_other_strata_and_models_that_repeat_nothing_are_studied_as_ever(line, tmp_path):
+    strata = catalog.open_task(str(task(tmp_path, line)), limit=None, seed=None, sets={}).strata
+    model = OpenAI("http://127.0.0.1:9/v1", "m", retries=0 if line else 5)
+    arms.refuse_repeats(strata, {"model": model, "strong": Agent(SAYS)})
+
+
 def served(words, recipe):
     return Desk(catalog.open_stratum("pay", {"source": "jsonl:x", **recipe}), arms.make_arm(words), lambda text: ())
 
@@ -326,6 +365,25 @@ def test_what_is_served_acts_once(tmp_path):
     with pytest.raises(BadInput, match="8 attempts at once"):
         run(tmp_path, lambda clerk: answer(methods.vote(request.problem), tab, clerk), model)
     assert model.calls == []
+
+
+def test_a_server_of_what_acts_repeats_no_call(tmp_path, monkeypatch):
+    """The models that `trueup serve` opens for a policy, with and without side effects in one of its strata."""
+    opened = {}
+    monkeypatch.setattr(cli_serve, "run_server", lambda app, *rest, **more: None)
+    monkeypatch.setattr(cli_serve, "create_app", lambda plan, desks, clerk, **more: opened.update(clerk=clerk))
+    for says in (True, False):
+        rows = tuple(
+            PolicyStratum(name, "once", {}, {"source": "jsonl:x", "verifier": "exact", **more})
+            for name, more in (("pay", {"side_effects": True} if says else {}), ("ask", {}))
+        )
+        spec = "openai:http://127.0.0.1:9/v1#m"
+        policy = Policy("p", spec, "m:1", 0.9, "2026-01-01", {}, rows, models={"strong": spec})
+        monkeypatch.setattr(cli_serve, "read_policy", lambda path, policy=policy: policy)
+        cli_serve.serve(tmp_path / "policy.toml")
+        models = (opened["clerk"].model, *opened["clerk"].models.values())
+        assert [model.retries for model in models] == ([0, 0] if says else [5, 5])
+    assert not hasattr(catalog.open_model("toy:0.5", repeats=False), "retries")
 
 
 def test_what_needs_a_batch_is_not_served():

@@ -299,6 +299,22 @@ def test_a_killed_loop_goes_on_to_the_same_weights(half, tmp_path):
     assert steps[0] == 6
 
 
+def test_a_loop_that_was_done_tells_its_last_figures_again(half, tmp_path):
+    """A state that knows of no figures tells none."""
+    course, state = Course(4, 2, 1e-3, 2, 0.5, 0.0, 2), tmp_path / "s.pt"
+
+    def told():
+        trainee, steps = trainee_of(half, lora_rank=2), []
+        texts, objective = texts_of(trainee, "a", "bc"), supervised(trainee, course, half)
+        return fit(job_of(half, tmp_path, None, steps.append), trainee, texts, objective, course, state=state), steps
+
+    first, _ = told()
+    assert list(first) == ["loss", "kl", "grad_norm"] and told() == (first, [])
+    table = torch.load(state, weights_only=True)
+    torch.save({name: value for name, value in table.items() if name != "figures"}, state)
+    assert told() == ({}, [])
+
+
 def test_ctrl_c_ends_after_a_whole_step_that_is_kept(half, tmp_path):
     before = signal.getsignal(signal.SIGINT)
     trainee, steps = trainee_of(half, lora_rank=2), []

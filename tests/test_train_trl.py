@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import json
 import os
 import resource
 import shutil
@@ -32,6 +33,7 @@ from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Message, Problem, Sampling
 from trueup.methods.revise import ask_again
 from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.train.card import FLAT, notes_of
 from trueup.train.control_tokens import Modes, find_modes
 from trueup.train.job import Passes, Progress
 from trueup.train.losses.degrpo import balanced_alpha, degrpo_loss, degrpo_token_loss
@@ -57,7 +59,8 @@ from trueup.train.real.objectives import each_turn, in_stages
 from trueup.train.real.online import OnlineTrainer
 from trueup.train.real.passes import Size, Ways, passes
 from trueup.train.real.profiles import Split, require, sharding_file, split_batch
-from trueup.train.real.run import run
+from trueup.train.real.quiet import quiet
+from trueup.train.real.run import build, run
 from trueup.verifiers.exact import exact
 
 TESTS = Path(__file__).parent
@@ -140,8 +143,9 @@ def test_without_unbiased_kl_grpos_own_estimate_is_differentiated(tiny, tmp_path
         return grpo_loss(step.logp_BT, step.old, advantage_B1, step.mask) + RECIPE.beta * kl
 
     make = each_turn(1, divide_by_std=False)
-    (step,), _ = steps_of(job(tiny, tmp_path), replace(RECIPE, unbiased_kl=False), lambda _: make, formula)
+    (step,), trainer = steps_of(job(tiny, tmp_path), replace(RECIPE, unbiased_kl=False), lambda _: make, formula)
     same(step)
+    assert trainer.told["loss"] == pytest.approx(step.loss, abs=1e-5)
 
 
 @EACH
@@ -213,22 +217,34 @@ def learned(base, out):
 
 @EACH
 def test_score_is_the_papers_two_stages_against_one_reference(tiny, tmp_path, rank, rows):
+    """TRL's value has the ratio of the policies where the paper has log p, which has the same gradient."""
+    values = []
+
+    def held(step, loss, advantage_BK, **betas):
+        paper, ratio = (
+            loss(said_BT, advantage_BK, unbiased_kl(step), step.turn_BT, beta1=RECIPE.beta, **betas) / LIMIT
+            for said_BT in (step.logp_BT, (step.logp_BT - step.old).exp())
+        )
+        values.append(ratio.item())
+        return paper
+
     def first_stage(step):
         second_B = group_advantage(step.rewards(1)).reshape(-1)
-        advantage_BK = torch.stack([torch.zeros(8), second_B], 1)
-        args = (step.logp_BT, advantage_BK, unbiased_kl(step), step.turn_BT)
-        return stage_one_loss(*args, beta1=RECIPE.beta, beta2=BETA2) / LIMIT
+        return held(step, stage_one_loss, torch.stack([torch.zeros(8), second_B], 1), beta2=BETA2)
 
     def second_stage(step):
         credited = (step.rewards(0), 11 * step.rewards(1) - 10 * step.rewards(0))
-        advantage_BK = torch.stack([group_advantage(one_PG).reshape(-1) for one_PG in credited], 1)
-        return stage_two_loss(step.logp_BT, advantage_BK, unbiased_kl(step), step.turn_BT, beta1=RECIPE.beta) / LIMIT
+        return held(step, stage_two_loss, torch.stack([group_advantage(one_PG).reshape(-1) for one_PG in credited], 1))
 
     recipe = replace(RECIPE, lora_rank=rank, norm="constant")
     make = in_stages(1, alpha=10.0, beta2=BETA2, divide_by_std=False)
-    steps, trainer = steps_of(job(tiny, tmp_path, rows=rows), recipe, lambda _: make, first_stage, second_stage)
+    told: list[Progress] = []
+    asked = job(tiny, tmp_path, rows=rows, watch=told.append)
+    steps, trainer = steps_of(asked, recipe, lambda _: make, first_stage, second_stage)
     for step in steps:
         same(step, tolerance=1e-5)
+    assert [one.figures["loss"] for one in told] == pytest.approx(values, abs=1e-5)
+    assert min(map(abs, values)) > 1e-2, "nothing to compare"
     assert "ref" not in getattr(trainer.model, "peft_config", {}), "the reference must be the base, not a copy"
 
 
@@ -244,8 +260,9 @@ def test_the_anchor_is_averaged_as_the_rest_of_the_loss(tiny, tmp_path, rows, no
         return policy + RECIPE.beta * mean(kl_BT, step.mask) + BETA2 * anchor
 
     make = in_stages(1, alpha=10.0, beta2=BETA2, divide_by_std=False)
-    (step,), _ = steps_of(job(tiny, tmp_path, rows=rows), replace(RECIPE, norm=norm), lambda _: make, formula)
+    (step,), trainer = steps_of(job(tiny, tmp_path, rows=rows), replace(RECIPE, norm=norm), lambda _: make, formula)
     same(step)
+    assert trainer.told["loss"] == pytest.approx(step.loss, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -267,8 +284,9 @@ def test_degrpo_is_a_weight_on_advantages(taught, tmp_path, rank, rows, average)
     find = partial(find_modes, prompt=PROMPT, think="a", short="b")
     make = by_mode(find, **MODES, alpha=ALPHA, average=average)
     asked = job(taught, tmp_path, rows=rows, stratum=stratum(stop=STOPS[2:]))
-    (step,), _ = steps_of(asked, replace(RECIPE, lora_rank=rank), make, formula)
+    (step,), trainer = steps_of(asked, replace(RECIPE, lora_rank=rank), make, formula)
     same(step)
+    assert trainer.told["loss"] == pytest.approx(step.loss, abs=1e-5)
 
 
 def vocabulary_of(tokenizer):
@@ -315,6 +333,26 @@ def test_a_killed_run_goes_on_to_the_same_bytes_and_books_the_same(tiny, whole, 
     assert all(torch.equal(weight, before[name]) for name, weight in weights_of(tmp_path).items())
 
 
+def test_a_run_that_was_done_tells_its_last_figures_and_notes_again(tiny, tmp_path):
+    """Of a checkpoint without figures what TRL told, and the groups."""
+    asked = job(tiny, tmp_path, stratum=Stratum("s", stratum().items, exact(pattern="(never)")))
+
+    def told():
+        shutil.rmtree(tmp_path / "adapter", ignore_errors=True)
+        return grpo(asked, steps=2, n=4, batch=8, lora_rank=2, save_every=2).figures
+
+    first = told()
+    assert notes_of(first, is_guarded=True) == [FLAT] and {"reward", "right", "length", "flat"} < set(first)
+    assert [*told().items()] == [*first.items()]
+    state = tmp_path / "checkpoints" / "online" / "checkpoint-2" / "trainer_state.json"
+    table = json.loads(state.read_text())
+    for row in table["log_history"]:
+        del row["figures"]
+    state.write_text(json.dumps(table))
+    kept = ("loss", "grad_norm", "kl", "entropy", "clip_ratio", "groups", "flat_groups")
+    assert told() == {name: first[name] for name in kept}
+
+
 def test_two_processes_train_what_one_does(tiny, whole, tmp_path):
     profile = find_profile("torchrun-2")
     ended = child(profile.command([str(tiny), str(tmp_path), profile.name], module="tiny_trl"))
@@ -346,6 +384,41 @@ def test_a_token_is_drawn_from_the_policy_and_only_its_own_dice_matter():
     first, second = (draw(torch.zeros(2, 1), logits_V.expand(2, -1)).argmax(-1) for _ in range(2))
     assert first.tolist() == drawn[:2].tolist(), "the same names draw the same"
     assert not torch.equal(second, first) or not torch.equal(draw(torch.zeros(2, 1), logits_V.expand(2, -1)), second)
+
+
+PENALTIES: dict[str, Any] = {
+    "no_repeat_ngram_size": 1, "repetition_penalty": 1.5, "min_length": 2, "bad_words_ids": [[98], [99, 100]],
+    "suppress_tokens": [101, 102], "temperature": 0.1, "top_k": 2, "do_sample": True,
+}  # fmt: skip
+
+
+def penalized(tiny, folder):
+    """The model with settings for sampling that its policy knows nothing of, and another end."""
+    file = shutil.copytree(tiny, folder) / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | PENALTIES | {"eos_token_id": [257, 103]}))
+    return folder
+
+
+@pytest.mark.parametrize("rank", [0, 2], ids=["full", "lora"])
+def test_nothing_that_a_folder_sets_for_sampling_stands_between_the_policy_and_a_token(tiny, tmp_path, rank):
+    """The ends of a text do: there it is cut."""
+    folder, said = penalized(tiny, tmp_path / "model"), []
+    for model in (tiny, folder):
+        with quiet():
+            asked = job(model, tmp_path / "o", stratum=stratum(max_tokens=60, stop=()))
+            trainer = build(asked, replace(RECIPE, lora_rank=rank), lambda _: each_turn(1, divide_by_std=False))
+            said.append([episode.turns[0].ids for episode in trainer.rollout([0] * 8)])
+    bare, found = said
+    assert any(len(set(ids)) < len(ids) for ids in bare)
+    cut = [ids[: ids.index(103) + 1] if 103 in ids else ids for ids in bare]
+    assert found == cut and cut != bare
+
+
+def test_what_a_folder_sets_for_sampling_is_saved_with_its_weights(tiny, tmp_path):
+    folder = penalized(tiny, tmp_path / "model")
+    grpo(job(folder, tmp_path / "o"), steps=1, n=4, batch=4, lora_rank=0, random_reward=True)
+    saved = json.loads((tmp_path / "o" / "model" / "generation_config.json").read_text())
+    assert {**PENALTIES, "eos_token_id": [257, 103]}.items() <= saved.items()
 
 
 def test_the_second_turn_stands_behind_the_very_prompt_that_revise_asks():

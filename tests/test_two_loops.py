@@ -34,7 +34,7 @@ from trueup.train.laboratory.turn_policy import reinforce_turns, score_stages  #
 from trueup.train.laboratory.vocabulary import CHARACTERS, PAD, encode_rows  # noqa: E402
 from trueup.train.losses.degrpo import degrpo_loss, degrpo_token_loss  # noqa: E402
 from trueup.train.losses.policy import dapo_loss, dr_grpo_loss, grpo_loss, kl_k3, token_kl, token_mean  # noqa: E402
-from trueup.train.losses.score import stage_one_loss  # noqa: E402
+from trueup.train.losses.score import stage_one_loss, stage_one_reward, stage_two_reward  # noqa: E402
 from trueup.train.network import load  # noqa: E402
 from trueup.train.offline.dpo import Pair, Taste, preferred, text_logp  # noqa: E402
 from trueup.train.offline.loop import Course, fit  # noqa: E402
@@ -56,6 +56,7 @@ SUMS = Stratum("sums", ITEMS, exact(pattern="([0-9a-z])"))
 """A text is right whose last letter or digit is one of the reference's: untaught models are so half of the time."""
 PROMPTS = encode_rows([item.problem.prompt[0].content for item in ITEMS])
 FIRST, SECOND = score_stages(alpha=10.0, beta1=BETA, beta2=BETA2)
+CREDITED = {FIRST: stage_one_reward, SECOND: stage_two_reward}
 TEXTS = examples(Pairs(PROMPTS.repeat(4, 0), encode_rows(["#046$", "#$", "a$", "#1;#2$", "b:$", "$", "ee$", "#0$"])))
 OTHERS = examples(Pairs(PROMPTS.repeat(4, 0), encode_rows(["#1$", "#047$", "$", "e$", "#99$", "a;b$", "$", "##$"])))
 
@@ -126,6 +127,24 @@ def excess(base, moved, rows_BT, mean):
     return named(gradients(policy))
 
 
+def trls_value(base, moved, made, credited, *, leave_one_out, beta1=0.0, beta2=0.0):
+    """SCoRe's loss of these episodes as TRL tells it: with the policies' ratio, which is 1, where the paper has log p.
+
+    `credited` makes of rewards what each turn is credited with; axes BK.
+    """
+    tokens_BT = torch.from_numpy(made.rows(TWO_TURNS))
+    logp_BT, reference_BT = (
+        policy_logp(policy_logits(pretrained(str(one)), tokens_BT), tokens_BT).detach() for one in (moved, base)
+    )
+    reward_BK = torch.from_numpy(earned(two_turns(made, TWO_TURNS, GROUP), right_or_wrong))
+    credit_PGK = credited(reward_BK).view(-1, GROUP, 2)
+    advantage_PGK = credit_PGK - credit_PGK.mean(1, keepdim=True)
+    advantage_BK = advantage_PGK.view(-1, 2) * (GROUP / (GROUP - 1) if leave_one_out else 1)
+    turn_BT = torch.from_numpy(made.turns(TWO_TURNS)[:, 1:])
+    told = (torch.ones(turn_BT.shape), advantage_BK, kl_k3(logp_BT, reference_BT), turn_BT)
+    return float(stage_one_loss(*told, beta1=beta1, beta2=beta2)) / LIMIT
+
+
 def unbiased(logp, reference_logp):
     return kl_k3(logp, reference_logp) * (logp - logp.detach()).exp()
 
@@ -178,9 +197,11 @@ def test_score_is_the_same_in_both_up_to_a_factor(base, moved, tmp_path, stage, 
     first_steps = int(stage is FIRST)
     objective = in_stages(first_steps, alpha=10.0, beta2=0.0, divide_by_std=False, leave_one_out=leave_one_out)
     recipe = replace(TRL, norm="constant")
-    _, found = trls(base, moved, tmp_path, SUMS, recipe, lambda _: objective, two_turns(made, TWO_TURNS, GROUP))
+    told, found = trls(base, moved, tmp_path, SUMS, recipe, lambda _: objective, two_turns(made, TWO_TURNS, GROUP))
     factor = (1 if leave_one_out else (GROUP - 1) / GROUP) / LIMIT
     same(found, {name: factor * value for name, value in wanted.items()})
+    value = trls_value(base, moved, made, CREDITED[stage], leave_one_out=leave_one_out)
+    assert told == pytest.approx(value, abs=1e-5) and abs(value) > 1e-3
 
 
 @pytest.mark.parametrize("stage", [FIRST, SECOND], ids=["first", "second"])
@@ -188,12 +209,14 @@ def test_with_a_kl_score_differs_by_its_estimate_alone(base, moved, tmp_path, st
     exact, made = corrected(base, moved, stage)
     objective = in_stages(int(stage is FIRST), alpha=10.0, beta2=BETA2, divide_by_std=False, leave_one_out=True)
     recipe = replace(TRL, norm="constant", beta=BETA)
-    _, found = trls(base, moved, tmp_path, SUMS, recipe, lambda _: objective, two_turns(made, TWO_TURNS, GROUP))
+    told, found = trls(base, moved, tmp_path, SUMS, recipe, lambda _: objective, two_turns(made, TWO_TURNS, GROUP))
     turn_BT = torch.from_numpy(made.turns(TWO_TURNS)[:, 1:])
     alone = partial(stage_one_loss, torch.zeros(turn_BT.shape), torch.zeros(ROWS, 2), turn_BT=turn_BT)
     held = {"beta1": stage.beta1, "beta2": stage.beta2}
     more = excess(base, moved, made.rows(TWO_TURNS), lambda kl_BT: alone(kl_BT=kl_BT, **held))
     same(found, {name: (exact[name] + more[name]) / LIMIT for name in exact})
+    value = trls_value(base, moved, made, CREDITED[stage], leave_one_out=True, **held)
+    assert told == pytest.approx(value, abs=1e-5) and abs(value) > 1e-2
 
 
 def test_the_estimates_gradient_has_the_exact_ones_as_its_mean(base, moved):

@@ -51,6 +51,14 @@ SOLVED = "1 2 3 4\n3 4 1 2\n2 1 4 3\n4 3 2 1"
         ("(3,4)", "4"),
         ("<think>maybe 4</think>5", "5"),
         ("12 apples", "12"),
+        (r"\boxed{3\frac12}", "7/2"),
+        (r"\boxed{-3\tfrac12}", "-7/2"),
+        (r"\boxed{10\frac23}", "32/3"),
+        (r"\boxed{\frac{1}2}", "1/2"),
+        ("#### 1 000", "1000"),
+        ("The answer is 1 234 567 dollars", "1234567"),
+        ("counted 100 200 300", "300"),
+        ("The answer is 5\n100 of them", "5"),
     ],
 )
 def test_number_has_one_form_for_one_value(text, value):
@@ -58,8 +66,12 @@ def test_number_has_one_form_for_one_value(text, value):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "none", "x2", "1/0", "####", r"\boxed{} 3", r"\boxed{(3,4)} 7", "<think>so 4", "9" * 400]
-)
+    "text",
+    [
+        "", "none", "x2", "1/0", "####", r"\boxed{} 3", r"\boxed{(3,4)} 7", "<think>so 4", "9" * 400, "#### 1e5000",
+        "#### 1e" + "9" * 5000, "2 things. The answer is 1e5000", "3 apples. The answer is 1/0", r"\boxed{1e5000, 5}",
+    ],
+)  # fmt: skip
 def test_what_is_no_number_is_unparsable(text):
     assert number().read(text) is None
 
@@ -141,6 +153,17 @@ def test_a_pattern_needs_one_group(pattern):
         ("x=5", "5", r"\frac{10}{2}"),
         (r"\frac{x^2-1}{x-1}", "x+1"),
         (r"3\times10^2", "300", "It is 300."),
+        ("#### 3 1/2", r"\boxed{3 1/2}", r"\boxed{3\frac12}", "The answer is **3 1/2**.", "7/2"),
+        ("#### -2 3/4", r"x = -2 3/4", "-11/4"),
+        ("#### 1 000", r"\boxed{1\,000}", r"\boxed{1~000}", "The answer is 1 000 dollars.", "1e3", "1000"),
+        ("The answer is 1 234.", "1234"),
+        ("#### 1e5", "1E+05", "100000", "10 000 000 / 1e2"),
+        ("1e-05", "1.0e-5", "1/100000"),
+        (r"\boxed{2e-1}", "2e - 1"),
+        (r"\boxed{(1 000, 3 1/2)}", r"(1000, \frac{7}{2})"),
+        (r"\boxed{\frac 1 2}", "1/2"),
+        ("The answer is **7**", "**Answer: 7**", "#### **7**", "**7**.", "The answer is 7. It took 3 steps.", "7"),
+        ("**Answer**: x+1", "The answer is **x+1**.", "The answer is `x+1`", "1+x"),
     ],
 )
 def test_equal_formulas_share_one_key_and_so_vote_together(equal):
@@ -165,6 +188,11 @@ def test_unequal_formulas_differ(one, other):
     ],
 )  # fmt: skip
 def test_formulas_that_are_too_much_work_are_unparsable(text):
+    assert math().read(text) is None
+
+
+@pytest.mark.parametrize("text", ["#### 1 2 3", r"\boxed{12 34}", "#### 1e5000", "The answer is 1e5000"])
+def test_numbers_side_by_side_are_no_formula_nor_is_one_without_bound(text):
     assert math().read(text) is None
 
 

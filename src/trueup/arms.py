@@ -10,11 +10,12 @@ from inspect import signature
 from trueup.catalog import names
 from trueup.core.csp import is_program
 from trueup.core.errors import BadInput, UnknownName
+from trueup.core.roles import Model
 from trueup.core.settings import settings_of, split_words
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Json
 from trueup.methods.elsewhere import elsewhere
-from trueup.methods.start import fit_method
+from trueup.methods.start import ASKED, fit_method
 from trueup.solvers.program import ProgramSolver
 
 SOLVER, RATER, CRITIC, FORM = "solver", "rater", "rater and no check", "schema or grammar for its answers"
@@ -30,8 +31,8 @@ NEEDS = {
 }
 """What a method cannot do without; those that are not named take any stratum."""
 GO_BY_LOGPROBS = ("probability_vote", "confidence_vote")
-BATCH, ASKED = "problems", "model"
-"""The first parameter of a method that takes a batch; the setting that has a method ask another model."""
+BATCH = "problems"
+"""The first parameter of a method that takes a batch."""
 ACTS_ONCE: Mapping[str, Mapping[str, Json]] = {
     "once": {},
     "greedy": {},
@@ -109,6 +110,20 @@ def refuse_acts(stratum: Stratum, arms: Sequence[Arm]) -> None:
             raise BadInput(
                 f"stratum {stratum.name!r} has side effects, and {arm.label!r} may act more than once; "
                 f"take one of: {', '.join(' '.join([name, *_words(needed)]) for name, needed in ACTS_ONCE.items())}"
+            )
+
+
+def refuse_repeats(strata: Sequence[Stratum], models: Mapping[str, Model]) -> None:
+    """Raise BadInput where attempts have side effects and a model makes a call that failed, and may have acted, again.
+
+    Models stand under the names that a user sets them by.
+    """
+    acting = [stratum.name for stratum in strata if has_side_effects(stratum)]
+    for name, model in models.items() if acting else ():
+        if retries := getattr(model, "retries", 0):
+            raise BadInput(
+                f"stratum {acting[0]!r} has side effects, and {name} repeats a call that failed and may have acted, "
+                f"retries={retries} times at most; give --set {name}.retries=0"
             )
 
 

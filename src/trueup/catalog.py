@@ -167,17 +167,19 @@ def describe(kind: str) -> list[Entry]:
     ]
 
 
-def open_model(spec: str, sets: Mapping[str, str] | None = None) -> Model:
+def open_model(spec: str, sets: Mapping[str, str] | None = None, *, repeats: bool = True) -> Model:
     """The model that a user's words name: `smollm2`, `openai:URL#NAME`, `hf:FOLDER` and the other forms.
 
-    A folder's bare name is what a training left there, or a model of transformers. Raises UnknownName or BadInput for
-    words that name none.
+    A folder's bare name is what a training left there, or a model of transformers. Without `repeats` none makes a call
+    that failed, and may have acted, again. Raises UnknownName or BadInput for words that name none.
     """
     known = names("models")
     kind, rest = kind_of(spec, known)
     if kind not in known:
         raise UnknownName("model", spec, known, hint=f"(write {MODEL_FORMS})")
     settings = fit_settings(f"model {kind}", known[kind], sets or {})
+    if not repeats and "retries" in settings_of(known[kind]):
+        settings["retries"] = 0
     model: Model = known[kind](*model_words(kind, rest, spec), **settings)
     return model
 

@@ -1,4 +1,4 @@
-"""Thresholds of stopping rules, calibrated on the samples of a study."""
+"""Thresholds of stopping rules, calibrated on the choosing half of a study."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trueup.cli.screen import screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.settings import settings_of
 from trueup.core.stratum import Arm
-from trueup.plan import Calibration, calibrate
+from trueup.plan import Calibration, calibrate, halves
 
 STEPS = "0.999,0.99,0.98,0.95,0.9,0.85,0.8,0.75,0.7,0.6"
 
@@ -45,14 +45,17 @@ def calibrate_threshold(
     delta: Delta = 0.05,
     as_json: AsJson = False,
 ) -> None:
-    """Find the cheapest threshold of a stopping rule that is proved to do little harm, from logged samples."""
+    """Find the cheapest threshold of a stopping rule that is proved to do little harm.
+
+    It is tried on logged samples, of the half of the items that a plan is chosen on; the other half certifies.
+    """
     request = Request.load(folder)
     arms = _ladder(method, setting, values, request.samples)
     whole = make_arm(f"vote n={request.samples}")
     findings = gather(request, folder, sealed=True, quiet=True)
     seed = findings.task["seed"]
-    found = {m.stratum.name: calibrate(m, whole, arms, margin=margin, delta=delta, seed=seed)
-             for m in findings.measured if not has_side_effects(m.stratum)}  # fmt: skip
+    measured = [halves(m, seed=seed)[0] for m in findings.measured if not has_side_effects(m.stratum)]
+    found = {m.stratum.name: calibrate(m, whole, arms, margin=margin, delta=delta, seed=seed) for m in measured}
     if not found:
         raise BadInput("every stratum has side effects, and is answered by one attempt: there is no threshold to find")
     if as_json:
@@ -63,6 +66,8 @@ def calibrate_threshold(
 
 
 def _ladder(method: str, setting: str, values: str, samples: int) -> list[Arm]:
+    if not method.split():
+        raise BadInput("--method is empty; name one that stops by a threshold, such as adaptive_vote")
     name, *settings = method.split()
     known = names("methods")
     if name in known and setting not in settings_of(known[name]):
@@ -72,7 +77,13 @@ def _ladder(method: str, setting: str, values: str, samples: int) -> list[Arm]:
     steps = [value.strip() for value in values.split(",") if value.strip()]
     if not steps:
         raise BadInput("--values is empty; give thresholds, the safest first: 0.99,0.95,0.9")
-    return [make_arm(" ".join([name, *settings, f"{setting}={step}"])) for step in steps]
+    arms = [make_arm(" ".join([name, *settings, f"{setting}={step}"])) for step in steps]
+    if any(arm.is_batch for arm in arms):
+        raise BadInput(
+            f"--method {method!r} spends one budget on a whole batch, so no request has a threshold of its own; "
+            f"take a method for single problems, such as adaptive_vote"
+        )
+    return arms
 
 
 def _print(name: str, found: Calibration, margin: float, delta: float) -> None:
@@ -93,5 +104,7 @@ def _verdict(found: Calibration, margin: float, delta: float) -> str:
     promise = f"turns at most {margin:.1%} of requests from right to wrong ({1 - delta:.0%} confidence, n = {found.n})"
     if found.chosen is not None:
         return f"{found.chosen}: {promise}"
-    needs = f"{found.needs:,} independent items, or clusters of sizes like these, without any harm"
+    needs = (
+        f"{found.needs:,} independent items, or clusters of sizes like these, without any harm, in the choosing half"
+    )
     return f"none accepted: to prove that stopping {promise} takes {needs}"

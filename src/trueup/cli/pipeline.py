@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from trueup.arms import arms_of, make_arm, telling
+from trueup.arms import arms_of, make_arm, refuse_repeats, telling
 from trueup.catalog import open_model, open_task
 from trueup.cli.progress import Meter
 from trueup.cli.request import Request, split_models
@@ -61,9 +61,11 @@ def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: P
     sets = split_sets(request.sets)
     model = open_model(request.model, sets.pop("model", {}))
     others = {name: open_model(spec, sets.pop(name, {})) for name, spec in split_models(request.models).items()}
+    task = open_task(request.task_path(), limit=request.limit, seed=request.seed, sets=sets)
+    if not sealed:
+        refuse_repeats(task.strata, {"model": model, **others})
     if tape is not None:
         model = Recorder(model, tape)
-    task = open_task(request.task_path(), limit=request.limit, seed=request.seed, sets=sets)
     pasts = trainings(request)
     strata = tuple(replace(s, items=_untrained(s, pasts)) for s in task.strata)
     left_out = {a.name: len(a.items) - len(b.items) for a, b in zip(task.strata, strata, strict=True)}

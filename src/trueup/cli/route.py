@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from trueup.cli.pipeline import Findings, gather
+from trueup.cli.pipeline import LEDGER_FILE, Findings, gather
 from trueup.cli.request import Request
 from trueup.cli.screen import screen, table
 from trueup.core.errors import BadInput, UnknownName
-from trueup.core.outcome import Measured
-from trueup.core.types import Json
-from trueup.methods.compute_optimal import AGREEMENT, agreement
+from trueup.core.ledger import Ledger
+from trueup.core.outcome import Measured, Pool
+from trueup.core.types import Json, Problem
+from trueup.methods.appraise import appraise
+from trueup.methods.compute_optimal import AGREEMENT, RATING, SIGNALS, agreement
 from trueup.methods.prompt_features import LENGTH, features
+from trueup.methods.start import CHOOSERS, starter
+from trueup.models import Sealed
 from trueup.plan.certify import halves
 from trueup.plan.compute_optimal import Comparison, Pilot, best_per_bin, compare_bins
-from trueup.plan.logged import Logged, logged, pilot_cost
+from trueup.plan.logged import Logged, in_unit, logged, pilot_cost
 from trueup.plan.router import fit_chance
 from trueup.plan.router_trial import Operating, Trial, operate, try_router
 from trueup.plan.sheet import lay_out
 from trueup.plan.words import percent
+from trueup.run import Clerk, Tab, answer
 
 HALFWAY = 5
 """The place in a curve of shares that is shown: half of the prompts go to the dear method."""
@@ -36,6 +42,7 @@ Costly = Annotated[str, typer.Option(help="The dear one.")]
 Only = Annotated[str | None, typer.Option("--stratum", help="This stratum alone.")]
 Target = Annotated[float | None, typer.Option(help="Accuracy to reach at least cost; that of the study if left out.")]
 PilotSize = Annotated[int, typer.Option("--pilot", help="Attempts that tell how hard a problem is.")]
+Signal = Annotated[str, typer.Option(help="What is told by: agreement, or the mean rating of the stratum's rater.")]
 Bins = Annotated[int, typer.Option(help="Bins of difficulty.")]
 Budget = Annotated[float | None, typer.Option(help="Cost of a request in the study's unit, pilot included.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -68,6 +75,8 @@ def fit(
     found: dict[str, Json] = {}
     for measured in _strata(findings, stratum):
         pair = logged(measured, (cheap, dear))
+        for words in pair.names:
+            starter(words)
         rows = [features(item.problem.prompt) for item in measured.stratum.items]
         trial = try_router(rows, pair, length=LENGTH, seed=seed)
         point = operate(np.array(trial.chances), pair, wanted)
@@ -84,21 +93,29 @@ def fit(
 def bins(
     folder: Folder,
     pilot: PilotSize = 4,
+    signal: Signal = AGREEMENT,
     bins: Bins = 5,
     budget: Budget = None,
     stratum: Only = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the best method for each bin of difficulty, and judge that against one method for all, the pilot charged."""
+    """Find the best method for each bin of difficulty, and judge that against one method for all, the pilot charged.
+
+    Ratings are those that the study has paid for: those of `weighted_best_of_n` of as many attempts, or of more.
+    """
+    if signal not in SIGNALS:
+        raise UnknownName("signal", signal, SIGNALS)
     findings = gather(Request.load(folder), folder, sealed=True, quiet=True)
     found: dict[str, Json] = {}
     for measured in _strata(findings, stratum):
         logs, told = _pilot(measured, findings, pilot)
+        if signal == RATING:
+            told = _rated_pilot(measured, findings, folder, told, pilot, logs.unit)
         truth = np.nan_to_num(lay_out(measured, seed=findings.task["seed"]).pass_at_1)
         compared = compare_bins(logs, told, truth=truth, bins=bins, seed=findings.task["seed"])
         spend = _usual_budget(logs, told) if budget is None else budget
         best = best_per_bin(logs, told, budget=spend, bins=bins)
-        rows = {"pilot": pilot, "signal": AGREEMENT, **asdict(best), "budget": spend, "unit": logs.unit}
+        rows = {"pilot": pilot, "signal": signal, **asdict(best), "budget": spend, "unit": logs.unit}
         path = _write(folder, f"bins-{measured.stratum.name}.json", rows)
         found[measured.stratum.name] = {"comparison": asdict(compared), "table": rows, "file": str(path)}
         if not as_json:
@@ -117,11 +134,69 @@ def _strata(findings: Findings, only: str | None) -> Sequence[Measured]:
 
 
 def _pilot(measured: Measured, findings: Findings, size: int) -> tuple[Logged, Pilot]:
-    logs = logged(measured)
+    logs = logged(replace(measured, arms=tuple(arm for arm in measured.arms if arm.method not in CHOOSERS)))
     cost = pilot_cost(measured, size, findings.card, findings.prices, logs.unit)
     by_id = {pool.item.problem.id: pool.attempts[:size] for pool in measured.pools}
     ease = [agreement(by_id[item.problem.id]) for item in measured.stratum.items]
     return logs, Pilot(np.array(ease), cost)
+
+
+def _rated_pilot(measured: Measured, findings: Findings, folder: Path, pilot: Pilot, size: int, unit: str) -> Pilot:
+    """The pilot told by the mean rating of its attempts, which is charged too.
+
+    Raises BadInput for a stratum without a rater, or ratings that are not in the ledger.
+    """
+    stratum, by_id = measured.stratum, {pool.item.problem.id: pool for pool in measured.pools}
+    if stratum.rater is None:
+        raise BadInput(
+            f"stratum {stratum.name!r} has no rater for --signal {RATING}; "
+            f"take --signal {AGREEMENT}, or another --stratum"
+        )
+    shut = replace(stratum, rater=_Ledgered(stratum.rater.fingerprint))
+    pools = [by_id[item.problem.id] for item in stratum.items]
+
+    async def read() -> list[tuple[float, float]]:
+        return [await _rated(pool, Tab(shut, pool.item), clerk, size, unit) for pool in pools]
+
+    with Ledger(folder / LEDGER_FILE) as ledger:
+        clerk = Clerk(Sealed(findings.card), ledger, findings.prices)
+        ease, cost = zip(*asyncio.run(read()), strict=True)
+    return Pilot(np.array(ease), pilot.cost + np.array(cost))
+
+
+async def _rated(pool: Pool, tab: Tab, clerk: Clerk, size: int, unit: str) -> tuple[float, float]:
+    """The mean rating of a pool's first attempts, and their part of what their ask cost.
+
+    They are read out of the shortest beginning of the pool that was rated in one ask.
+    """
+    for end in range(size, len(pool.attempts) + 1):
+        try:
+            ratings = await answer(appraise(pool.item.problem, pool.attempts[:end]), tab, clerk)
+        except _Unrated:
+            continue
+        return sum(ratings[:size]) / size, (in_unit(tab.cost, unit) or 0.0) * size / end
+    raise BadInput(
+        f"the ledger has no ratings of the first {size} attempts at {pool.item.problem.id!r}; "
+        f"run `trueup study` again with `weighted_best_of_n n={size}` among its --methods"
+    )
+
+
+class _Unrated(BadInput):
+    """Texts that the ledger has no ratings of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ledgered:
+    """Implements Rater with another's fingerprint, and rates nothing: the ledger has to have it."""
+
+    fingerprint: str
+
+    async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
+        """No ratings; raises `_Unrated`."""
+        raise _Unrated(f"no ratings of {len(texts)} texts at {problem.id!r}")
+
+    async def close(self) -> None:
+        """Nothing to close."""
 
 
 def _usual_budget(logs: Logged, pilot: Pilot) -> float:

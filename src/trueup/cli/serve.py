@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from trueup.arms import make_arm
+from trueup.arms import has_side_effects, make_arm
 from trueup.catalog import open_model, open_stratum
 from trueup.cli.pipeline import price_list
 from trueup.cli.screen import screen
@@ -50,9 +50,10 @@ def serve(
     check_exposure(host, key)
     desks = {stratum.name: _desk(stratum) for stratum in plan.strata}
     with Ledger(ledger or policy.with_name("served.sqlite")) as book:
-        others = {name: open_model(spec) for name, spec in plan.models.items()}
+        repeats = not any(has_side_effects(desk.stratum) for desk in desks.values())
+        others = {name: open_model(spec, repeats=repeats) for name, spec in plan.models.items()}
         prices_now = price_list(None if prices is None else str(prices))
-        clerk = Clerk(open_model(model or plan.model), book, prices_now, others)
+        clerk = Clerk(open_model(model or plan.model, repeats=repeats), book, prices_now, others)
         app = create_app(plan, desks, clerk, key=key, max_queue=max_queue)
         run_server(app, host, port, announce=lambda url: _announce(url, plan.name, list(desks)))
 

@@ -3,7 +3,7 @@
 Dhuliawala et al. 2023, arXiv:2309.11495, section 3, factored: each question is answered in a chat of its own that
 does not hold the draft, or the answer would repeat its mistakes. We leave the problem in that chat, for its
 questions seldom stand alone, and where the check passes the draft we stop. Questions and their answers are
-written freely even where the final answer is held to a schema or grammar.
+written freely even where the final answer is held to a schema or grammar, or ended by a stop string.
 Cost: 2 samples, 1 judge's text and 1 per question; with a check 2 checks, or 1 sample and 1 check if the draft passes.
 """
 
@@ -69,7 +69,7 @@ def _conclude(problem: Problem, draft: Attempt, most: int) -> Flow[Sequence[Atte
 
 def _verify(problem: Problem, draft: Attempt, most: int) -> Flow[list[str]]:
     """Each question about the draft with its answer, found without the draft."""
-    free = replace(problem.sampling, schema=None, grammar=None)
+    free = replace(problem.sampling, stop=(), schema=None, grammar=None)
     (asked, *_) = yield from judge(ask_again(problem.prompt, draft.text, DOUBT.format(n=most)), sampling=free)
     pairs = []
     for question in read_questions(asked.text, most):

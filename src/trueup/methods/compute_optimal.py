@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from trueup.core.asks import Flow, sample
 from trueup.core.errors import BadInput
@@ -22,7 +23,8 @@ from trueup.methods.start import MOST, start
 from trueup.methods.tally import count, elect
 
 MEND = "write one with `trueup route bins DIR`"
-AGREEMENT, RATING = "agreement", "rating"
+AGREEMENT, RATING = SIGNALS = "agreement", "rating"
+"""What a pilot tells of a problem: how far its attempts agree, or how well they are rated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,11 @@ def read_bins(path: str) -> Table:
     guide = Table(**read_table("table", path, Table, MEND))
     try:
         is_whole = len(guide.methods) == len(guide.edges) + 1 and list(guide.edges) == sorted(map(float, guide.edges))
+        is_whole = is_whole and all(map(isfinite, guide.edges))
         is_whole = is_whole and all(isinstance(method, str) for method in guide.methods)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         is_whole = False
     is_whole = is_whole and isinstance(guide.pilot, int) and 1 <= guide.pilot <= MOST
-    if not is_whole or guide.signal not in (AGREEMENT, RATING):
+    if not is_whole or guide.signal not in SIGNALS:
         raise BadInput(f"table {path!r} does not fit together; {MEND}")
     return guide

@@ -28,7 +28,9 @@ from trueup.methods.spare import each
 from trueup.methods.tally import elect, favourite, voice_of
 
 ASK = "How sure are you that this answer is right? Reply with one number from 0 (surely wrong) to 100 (surely right)."
+SCALE = re.compile(r"(?<![\d.])0\s*(?:\([^()]*\)\s*)?(?:to|and|[-\u2013])\s*100\b|(?:/|\bout of)\s*100\b")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
+ALONE = re.compile(r"^\W*(\d+(?:\.\d+)?)\W*$", re.MULTILINE)
 
 
 def confidence_vote(problem: Problem, *, n: int = 8, temperature: float = 0.5, keep: float = 1.0) -> Flow[Answer]:
@@ -77,9 +79,13 @@ def softmax(confidences: Sequence[float], temperature: float) -> list[float]:
 
 
 def read_confidence(text: str) -> float | None:
-    """The first number from 0 to 100 in a text, as a share; None where there is none."""
-    numbers = (float(found) for found in NUMBER.findall(text))
-    return next((number / 100 for number in numbers if 0 <= number <= 100), None)
+    """The last number from 0 to 100 behind any thinking, as a share; None where there is none.
+
+    One that has a line to itself goes before others; the scale, where the text says it again, is no number.
+    """
+    spoken = SCALE.sub("", text.rpartition("</think>")[2].partition("<think>")[0])
+    shares = [[float(found) / 100 for found in form.findall(spoken)] for form in (NUMBER, ALONE)]
+    return next((share for said in shares[::-1] for share in said[::-1] if share <= 1), None)
 
 
 def _said(problem: Problem, attempts: Sequence[Attempt]) -> Flow[list[float]]:
@@ -87,7 +93,7 @@ def _said(problem: Problem, attempts: Sequence[Attempt]) -> Flow[list[float]]:
 
     An ask that failed says nothing. Raises AskFailed where all did.
     """
-    free = replace(problem.sampling, schema=None, grammar=None)
+    free = replace(problem.sampling, stop=(), schema=None, grammar=None)
     replies = yield from each(
         judge(ask_again(problem.prompt, attempt.text, ASK), start=attempt.index, sampling=free) for attempt in attempts
     )

@@ -27,7 +27,7 @@ def generative_verify(
 ) -> Flow[Answer]:  # fmt: skip
     """The vote of n attempts, each weighted by the share of k verifications that find it right, as corrected.
 
-    Raises BadInput for rates of a verifier that is no better than chance.
+    Raises BadInput for k or tokens below 1, or rates of a verifier that is no better than chance.
     """
     bench = Bench(k, tokens, judge_model, q0, q1)
     bench.refuse_misfits("generative_verify")

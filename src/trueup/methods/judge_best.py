@@ -27,7 +27,7 @@ def judge_best(
 ) -> Flow[Answer]:  # fmt: skip
     """The answer with the highest sum of corrected verdicts; equal ones fall by votes.
 
-    Raises BadInput for rates of a judge that is no better than chance.
+    Raises BadInput for k or tokens below 1, or rates of a judge that is no better than chance.
     """
     bench = Bench(k, tokens, judge_model, q0, q1)
     bench.refuse_misfits("judge_best")

@@ -48,7 +48,8 @@ def judge_pairwise(
 ) -> Flow[Answer]:  # fmt: skip
     """The answer that wins by knockout or round robin; equal ones fall by votes, then by the problem's seed.
 
-    Raises UnknownName for another way to pair, BadInput for rates of a judge that is no better than chance.
+    Raises UnknownName for another way to pair, BadInput for k or tokens below 1, or rates of a judge that is no better
+    than chance.
     """
     if by not in WAYS:
         raise UnknownName("judge_pairwise by", by, WAYS)

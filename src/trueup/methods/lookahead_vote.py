@@ -44,10 +44,11 @@ def lookahead_vote(
     """The vote of as many attempts as pay at `price`, the share of a right answer that a sample may cost.
 
     Abstains where the leader is right with less than `abstain_below`, by the table. Raises BadInput for a table that
-    cannot be read, or a price below 0.
+    cannot be read, a price below 0, or an `abstain_below` that is no chance.
     """
     points = read_table(table)
     require_price("lookahead_vote", price)
+    require_chance("lookahead_vote", abstain_below)
 
     def is_dear(votes: Votes) -> bool:
         return gain_per_sample(votes, points) <= price
@@ -60,6 +61,12 @@ def require_price(method: str, price: float) -> None:
     """Raise BadInput for a price below 0, at which no sample would ever be dear enough to stop."""
     if price < 0:
         raise BadInput(f"{method} price is {price}; give 0 or more")
+
+
+def require_chance(method: str, abstain_below: float) -> None:
+    """Raise BadInput for an `abstain_below` outside 0 to 1, which no answer or every one would be below."""
+    if not 0 <= abstain_below <= 1:
+        raise BadInput(f"{method} abstain_below is {abstain_below}; it takes 0 (never abstain) to 1")
 
 
 def unless_doubtful(answer: Answer, chance: float, least: float) -> Answer:

@@ -4,7 +4,8 @@ Puri et al. 2025, arXiv:2502.01618: after every step n particles are resampled i
 reward model's scores. Its scores are logits, ours are probabilities r, so the weights are (r / (1 - r)) ** (1 /
 temperature). Resampling is systematic: without bias as the paper's multinomial draw, with less noise, and with
 equal weights every particle lives. Turns that are over are drawn with the others. The last particles vote by weight.
-What a step, an end and a worth are: `steps.py`. Write \n for a line break.
+What a step, an end and a worth are: `steps.py`. Write \n for a line break. Particles whose step fails are lost, and
+their places drawn among the others; where all are, those before them vote.
 Cost: up to n * depth samples of one step, times 1 + lookahead, and a rating of each beginning; with only a check, a
 whole greedy turn and a grade for each instead.
 """
@@ -20,7 +21,8 @@ from math import log
 from trueup.core.asks import Flow
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Problem
-from trueup.methods.steps import Path, Steps, begin, conclude, passed
+from trueup.methods.spare import each, spared
+from trueup.methods.steps import Path, Steps, Valued, begin, conclude, passed, readable
 
 EDGE = 1e-6
 FAR = 600.0
@@ -39,17 +41,18 @@ def particle_filter(
         raise BadInput(f"particle_filter has n={n}, depth={depth}, temperature={temperature}; all must be above 0")
     steps = begin("particle_filter", problem, separator, tokens, lookahead)
     dice = random.Random(f"{problem.sampling.seed}:{problem.id}")
-    particles = yield from steps.extend(steps.root, n)
-    for level in range(depth):
-        found = yield from steps.value(particles)
-        if answer := passed(found):
-            return answer
-        weights = odds([valued.value for valued in found], temperature)
-        if level == depth - 1 or all(valued.path.is_over for valued in found):
+    firsts = yield from steps.extend(steps.root, n)
+    found = yield from steps.value(firsts)
+    weights = odds([valued.value for valued in found], temperature)
+    for _ in range(depth - 1):
+        if passed(found) or all(valued.path.is_over for valued in found):
             break
-        drawn = systematic(weights, len(found), dice.random())
-        particles = yield from _moved(steps, [found[place].path for place in drawn])
-    return conclude(problem, found, weights)
+        drawn = systematic(weights, n, dice.random())
+        moved = yield from spared(_moved(steps, [found[place].path for place in drawn]), readable(found))
+        if moved is None:
+            break
+        found, weights = moved, odds([valued.value for valued in moved], temperature)
+    return passed(found) or conclude(problem, found, weights)
 
 
 def odds(ratings: Sequence[float], temperature: float) -> list[float]:
@@ -78,11 +81,14 @@ def systematic(weights: Sequence[float], n: int, start: float) -> list[int]:
     return places
 
 
-def _moved(steps: Steps, particles: Sequence[Path]) -> Flow[list[Path]]:
+def _moved(steps: Steps, particles: Sequence[Path]) -> Flow[list[Valued]]:
     """Every particle one step on; those that share a beginning are asked for together."""
-    moved: list[Path] = []
     alike = Counter(path.text for path in particles)
-    for path in {path.text: path for path in particles}.values():
-        same = alike[path.text]
-        moved += [path] * same if path.is_over else (yield from steps.extend(path, same))
-    return moved
+    firsts = {path.text: path for path in particles}
+    moved = yield from each(_onward(steps, path, alike[text]) for text, path in firsts.items())
+    return (yield from steps.value([path for paths in moved for path in paths or ()]))
+
+
+def _onward(steps: Steps, path: Path, n: int) -> Flow[list[Path]]:
+    """n next steps of a beginning; a turn that is over stays so often."""
+    return [path] * n if path.is_over else (yield from steps.extend(path, n))

@@ -2,7 +2,8 @@
 
 Wang et al. 2023, arXiv:2305.04091 (Plan-and-Solve), in two turns instead of one, so that plans can differ;
 Wang et al. 2024, arXiv:2409.03733 (PlanSearch) searches over plans, too. We draw plans independently and do not
-combine observations. A plan is written freely even where the answer is held to a schema or grammar.
+combine observations. A plan is written freely even where the answer is held to a schema or grammar, or ended by a
+stop string.
 Cost: n judge's texts, n samples with the plan in the prompt.
 """
 
@@ -27,6 +28,7 @@ def plan_then_solve(problem: Problem, *, n: int = 4) -> Flow[Answer]:
     A solution has its plan's number, so that plans in the same words still bring independent solutions.
     """
     wish = put_behind(problem.prompt, PLAN)
-    plans = yield from judge(wish, n, sampling=replace(problem.sampling, schema=None, grammar=None))
+    free = replace(problem.sampling, stop=(), schema=None, grammar=None)
+    plans = yield from judge(wish, n, sampling=free)
     solutions = yield from each(sample(ask_again(wish, plan.text, SOLVE), start=plan.index) for plan in plans)
     return elect(problem, [attempt for solution in solutions for attempt in solution or ()])

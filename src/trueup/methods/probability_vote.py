@@ -25,7 +25,14 @@ from math import exp, expm1, log1p, sqrt
 
 from trueup.core.asks import Flow, sample
 from trueup.core.types import Answer, Attempt, Problem
-from trueup.methods.lookahead_vote import BLOCKS, gain_of_block, gain_per_sample, require_price, unless_doubtful
+from trueup.methods.lookahead_vote import (
+    BLOCKS,
+    gain_of_block,
+    gain_per_sample,
+    require_chance,
+    require_price,
+    unless_doubtful,
+)
 from trueup.methods.rightness import CALIBRATED, Points, leader_frequency, read_table, right
 from trueup.methods.spare import spared
 from trueup.methods.stopping import Votes, block, measured_overhead
@@ -50,9 +57,10 @@ def probability_vote(
     """The likeliest answer after as many attempts as pay at `price`, the share of a right answer that each may cost.
 
     Abstains where it is right with less than `abstain_below`, by the table. Raises BadInput for a table that cannot be
-    read, or a price below 0.
+    read, a price below 0, or an `abstain_below` that is no chance.
     """
     require_price("probability_vote", price)
+    require_chance("probability_vote", abstain_below)
     points, temperature = read_table(table), problem.sampling.temperature
     told = None if problem.sampling.logprobs else replace(problem.sampling, logprobs=True)
     attempts: list[Attempt] = []

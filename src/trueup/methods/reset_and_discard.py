@@ -5,7 +5,9 @@ no more. The cap is that of Stroebl et al. 2024, arXiv:2411.17501: a check that 
 ones worse with every try, for the easy problems leave first. With p, the model's chance on a problem, Beta(prior_right,
 prior_wrong) over problems, a right answer worth 1 and a wrong one -cost_of_wrong, try k adds
 E[r^(k-1) (p TPR - cost_of_wrong (1 - p) FPR)], where r = p (1 - TPR) + (1 - p) (1 - FPR) is the chance of a rejection.
-The cap is where the sum of these is greatest, at most n. Cost: a sample and a check per try.
+The cap is where the sum of these is greatest, at most n. A try that fails behind a rejected one is one of them, and
+the next is made all the same.
+Cost: a sample and a check per try.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from itertools import count, islice
 
 from trueup.core.asks import Flow, check, sample
 from trueup.core.errors import BadInput
-from trueup.core.types import Answer, Problem
+from trueup.core.types import Answer, Attempt, Problem
+from trueup.methods.spare import spared
 
 
 def reset_and_discard(
@@ -34,12 +37,17 @@ def reset_and_discard(
     """
     _demand(true_positive_rate, false_positive_rate, cost_of_wrong, prior_right, prior_wrong)
     cap = tries_that_pay(n, true_positive_rate, false_positive_rate, cost_of_wrong, (prior_right, prior_wrong))
+    rejected: list[Attempt] = []
     for number in range(cap):
-        attempts = yield from sample(problem.prompt, start=number)
+        attempts = yield from spared(sample(problem.prompt, start=number), rejected)
+        if attempts is None:
+            continue
         grades = yield from check(problem, attempts)
         if grades[0].is_right:
             return Answer.of(attempts[0], f"passed at try {number + 1}")
-    return Answer("", None, f"none of {cap} tries passed; {n} are allowed, {cap} pay")
+        rejected.append(attempts[0])
+    lost = f", {cap - len(rejected)} failed" if len(rejected) < cap else ""
+    return Answer("", None, f"none of {cap} tries passed{lost}; {n} are allowed, {cap} pay")
 
 
 def tries_that_pay(n: int, tpr: float, fpr: float, cost: float, prior: tuple[float, float]) -> int:

@@ -55,10 +55,12 @@ def retract(
 ) -> Flow[Answer]:  # fmt: skip
     """The first turn that ends with no step rejected, within n steps; else what stands then.
 
-    Raises BadInput for a stratum without a reward model, or settings below their least.
+    Raises BadInput for a stratum without a reward model, or settings out of their range.
     """
     if n < 1 or patience < 1:
         raise BadInput(f"retract has n={n}, patience={patience}; give at least 1 of each")
+    if not 0 <= threshold <= 1:
+        raise BadInput(f"retract threshold is {threshold}; it takes 0 (keep every step) to 1, as ratings do")
     if not problem.ratable:
         raise BadInput(f"stratum {problem.stratum!r} has no rater for retract to reject steps by; name one in the task")
     steps = begin("retract", problem, separator, tokens, grammar=grammar)

@@ -12,7 +12,8 @@ import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from math import exp
+from itertools import pairwise
+from math import exp, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,23 @@ def read_router(path: str) -> Router:
     """
     table = read_table("router", path, Router, MEND)
     router = Router(**table)
+    for name, words in (("cheap", router.cheap), ("costly", router.costly)):
+        if not isinstance(words, str):
+            raise BadInput(f"router {path!r} has {words!r} for its {name} method, which is no text; {MEND}")
+    if not _is_whole(router):
+        raise BadInput(f"router {path!r} has numbers that are not finite ones or do not fit together; {MEND}")
+    return router
+
+
+def _is_whole(router: Router) -> bool:
+    """Whether its numbers are finite ones, with a share for each knot, and its knots rise."""
     try:
         numbers = [router.threshold, router.bias, *router.weights.values(), *router.logits, *router.shares]
-        is_whole = len(router.logits) == len(router.shares) and all(isinstance(n, (int, float)) for n in numbers)
-    except (TypeError, AttributeError):
-        is_whole = False
-    if not is_whole:
-        raise BadInput(f"router {path!r} has knots or weights that are no numbers; {MEND}")
-    return router
+        if not all(isinstance(number, (int, float)) and isfinite(number) for number in numbers):
+            return False
+        return len(router.logits) == len(router.shares) and all(low <= high for low, high in pairwise(router.logits))
+    except (TypeError, AttributeError, OverflowError):
+        return False
 
 
 def read_table(what: str, path: str, kind: type[Any], mend: str) -> dict[str, Any]:

@@ -14,13 +14,14 @@ only a check it is worth the grade of the turn that it comes to when it is writt
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from trueup.core.asks import Flow, check, rate, sample
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Problem, Prompt, Sampling, Usage
 from trueup.methods.revise import continued
+from trueup.methods.spare import each
 from trueup.methods.weighted_best_of_n import elect_by_weight
 
 
@@ -86,17 +87,15 @@ class Steps:
         return (yield from self._graded(paths))
 
     def value(self, paths: Sequence[Path]) -> Flow[list[Valued]]:
-        """What each beginning is worth; texts that were rated before are not rated again."""
-        seen: list[Path] = []
-        for path in paths:
-            far = yield from self._rolled(path)
-            seen.append(far)
+        """What each beginning is worth; texts that were rated before are not rated again.
+
+        A beginning that could not be gone on with, to see its worth, is left out. Raises AskFailed where none could.
+        """
+        rolled = yield from each(self._rolled(path) for path in paths)
+        pairs = [(path, seen) for path, seen in zip(paths, rolled, strict=True) if seen]
         if self.problem.ratable:
-            yield from self._rate([path.text for path in seen])
-            values = [self._known[path.text] for path in seen]
-        else:
-            values = [path.grade or 0.0 for path in seen]
-        return [Valued(*row) for row in zip(paths, values, seen, strict=True)]
+            yield from self._rate([seen.text for _, seen in pairs])
+        return [Valued(path, self._worth(seen), seen) for path, seen in pairs]
 
     def write_out(self, path: Path) -> Flow[Path]:
         """The beginning written greedily to the end of its turn."""
@@ -111,6 +110,9 @@ class Steps:
     def lead(self, path: Path) -> str:
         """What stands before the next step."""
         return path.text + (self.separator if path.is_parted else "")
+
+    def _worth(self, seen: Path) -> float:
+        return self._known[seen.text] if self.problem.ratable else seen.grade or 0.0
 
     def _rate(self, texts: Sequence[str]) -> Flow[None]:
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
@@ -201,6 +203,11 @@ def passed(found: Sequence[Valued]) -> Answer | None:
     return Answer.of(turns[0], "passed the check") if turns else None
 
 
+def readable(found: Iterable[Valued]) -> list[Valued]:
+    """Those out of which an answer can be read: what a search has in hand where an ask fails."""
+    return [v for v in found if any(path.turn.answer is not None for path in (v.path, v.seen))]
+
+
 def conclude(problem: Problem, found: Sequence[Valued], weights: Sequence[float] | None = None) -> Answer:
     """The vote by worth of the turns that are over; of the beginnings where none is, as far as they can be read.
 
@@ -208,6 +215,7 @@ def conclude(problem: Problem, found: Sequence[Valued], weights: Sequence[float]
     """
     weights = [valued.value for valued in found] if weights is None else weights
     pairs = [(v.seen if v.seen.is_over else v.path, weight) for v, weight in zip(found, weights, strict=True)]
-    over = [(path, weight) for path, weight in pairs if path.is_over] or pairs
-    answer = elect_by_weight(problem, [path.turn for path, _ in over], [weight for _, weight in over])
+    over = [(path, weight) for path, weight in pairs if path.is_over]
+    voters = over or pairs
+    answer = elect_by_weight(problem, [path.turn for path, _ in voters], [weight for _, weight in voters])
     return replace(answer, note=f"{answer.note}; {len(over)} of {len(pairs)} turns over")

@@ -4,20 +4,23 @@ Kocsis and Szepesvari 2006 (UCT); Hao et al. 2023, arXiv:2305.14992 (RAP) for st
 the child with the highest mean + c * sqrt(ln visits / own visits) is followed to a beginning that was given
 fewer than `width` next steps; it is given one more, whose worth is added to every beginning on the way. A step that
 was drawn before leads into the same child. The turns that are over vote by their worth; where none is, the best
-beginning is written to its end. What a step, an end and a worth are: `steps.py`. Write \n for a line break.
+beginning is written to its end. What a step, an end and a worth are: `steps.py`. Write \n for a line break. A step
+that fails behind another is one of the n, and the search goes on.
 Cost: n samples of one step, times 1 + lookahead, a rating of each, and 1 sample where no turn was over; with only a
 check, a whole greedy turn and a grade for each beginning instead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf, log, sqrt
 
 from trueup.core.asks import Flow
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Problem
-from trueup.methods.steps import Path, Steps, Valued, begin, conclude, passed
+from trueup.methods.spare import spared
+from trueup.methods.steps import Path, Steps, Valued, begin, conclude, passed, readable
 
 
 @dataclass(eq=False, slots=True)
@@ -45,23 +48,20 @@ def tree_search(
     if n < 1 or width < 1 or c < 0:
         raise BadInput(f"tree_search has n={n}, width={width}, c={c}; give at least 1, 1 and 0")
     steps = begin("tree_search", problem, separator, tokens, lookahead)
-    root, nodes = Node(steps.root), []
+    root, nodes = Node(steps.root), list[Node]()
     for _ in range(n):
         node = select(root, width, c)
         if node is None:
             break
-        child = yield from _grown(steps, node)
+        child = yield from spared(_grown(steps, node), nodes)
+        if child is None:
+            continue
         nodes.append(child)
         if child.valued and (answer := passed([child.valued])):
             return answer
         _back_up(child, width)
     found = {id(node): node.valued for node in nodes if node.valued}
-    over = [valued for valued in found.values() if valued.path.is_over or valued.seen.is_over]
-    if over:
-        return conclude(problem, over)
-    best = max(found.values(), key=lambda valued: valued.value)
-    whole = yield from steps.write_out(best.path)
-    return Answer.of(whole.turn, "no turn was over; the best beginning, written out")
+    return (yield from _concluded(steps, list(found.values())))
 
 
 def select(root: Node, width: int, c: float) -> Node | None:
@@ -85,12 +85,24 @@ def _bound(node: Node, c: float) -> float:
 def _grown(steps: Steps, node: Node) -> Flow[Node]:
     """The child that one more step leads to."""
     (path,) = yield from steps.extend(node.path, 1)
-    node.draws += 1
     child = node.children.get(path.text)
     if child is None:
         (valued,) = yield from steps.value([path])
         child = node.children[path.text] = Node(path, node, valued, is_spent=path.is_over)
+    node.draws += 1
     return child
+
+
+def _concluded(steps: Steps, found: Sequence[Valued]) -> Flow[Answer]:
+    """The vote of the turns that are over; of all beginnings where none is and the best could not be written out."""
+    over = [valued for valued in found if valued.path.is_over or valued.seen.is_over]
+    if over:
+        return conclude(steps.problem, over)
+    best = max(found, key=lambda valued: valued.value)
+    whole = yield from spared(steps.write_out(best.path), readable(found))
+    if whole is None:
+        return conclude(steps.problem, found)
+    return Answer.of(whole.turn, "no turn was over; the best beginning, written out")
 
 
 def _back_up(child: Node, width: int) -> None:

@@ -29,6 +29,8 @@ class Bench:
         """Raises BadInput for settings that no judge can have, or under which it says nothing."""
         if self.k < 1:
             raise BadInput(f"{owner} k is {self.k}; give at least 1 text per judgement")
+        if self.tokens < 1:
+            raise BadInput(f"{owner} tokens is {self.tokens}; give at least 1 token per text")
         if not (0 <= self.q0 <= 1 and 0 <= self.q1 <= 1) or self.q0 + self.q1 <= 1:
             raise BadInput(
                 f"{owner} has q0={self.q0} and q1={self.q1}; these are rates whose sum is above 1, "

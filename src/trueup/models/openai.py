@@ -95,7 +95,7 @@ class OpenAI:
         """
         self._server = find_server(server)
         self._endpoint = Endpoint(url, "/chat/completions", key_env=key_env, timeout=timeout, lanes=lanes)
-        self._name, self._retries, self._streams = name, retries, stream
+        self._name, self.retries, self._streams = name, retries, stream
         self._probing = asyncio.Lock()
         self._takes_n: bool | None = None
         self._takes_logprobs = True
@@ -258,7 +258,7 @@ class OpenAI:
 
     def _should_repeat(self, refusal: Refusal, tries: int) -> bool:
         """A host that was never reached gets one repetition: most likely it is not there."""
-        retries = min(1, self._retries) if refusal.is_unreachable and not self._has_answered else self._retries
+        retries = min(1, self.retries) if refusal.is_unreachable and not self._has_answered else self.retries
         return refusal.may_retry and tries <= retries and (refusal.retry_after or 0) <= PATIENCE_SECONDS
 
     def _give_up(self, reply: _Reply, refusal: Refusal, seconds: float) -> _Reply:

@@ -258,8 +258,9 @@ def _needed(policy: _Run, accuracy: Column) -> Column:
     for right, cost in zip(policy.accuracy.T, policy.cost.T, strict=True):
         reached = (right >= accuracy - 1e-12) & np.isinf(needed)
         rise = np.where(right > low, (accuracy - low) / np.where(right > low, right - low, 1.0), 1.0)
-        between = low_cost * (cost / low_cost) ** np.clip(rise, 0.0, 1.0)
-        needed = np.where(reached, np.where(np.isnan(low) | (low_cost <= 0), cost, between), needed)
+        is_line = low_cost > 0
+        between = low_cost * (cost / np.where(is_line, low_cost, 1.0)) ** np.clip(rise, 0.0, 1.0)
+        needed = np.where(reached, np.where(is_line, between, cost), needed)
         low, low_cost = np.where(np.isnan(right), low, right), np.where(np.isnan(right), low_cost, cost)
     return needed
 

@@ -50,8 +50,8 @@ def logged(measured: Measured, names: Sequence[str] = ()) -> Logged:
 
     Costs are dollars where all are known and some are paid, else tokens, else seconds. A failed item counts as wrong;
     what it used is borne by those that did not fail, and it counts their mean, so that no method is cheap for failing.
-    Raises UnknownName for an arm that was not measured, BadInput where an arm saw the reference or failed on every
-    item, or none is left.
+    Raises UnknownName for an arm that was not measured, BadInput where an arm saw the reference, works on a whole batch
+    or failed on every item, or none is left.
     """
     labels = {arm.label: arm for arm in measured.arms}
     oracles, broken = {outcome.arm for outcome in measured.outcomes if outcome.is_oracle}, broken_arms(measured)
@@ -60,6 +60,10 @@ def logged(measured: Measured, names: Sequence[str] = ()) -> Logged:
             raise UnknownName("measured method", name, labels, hint="(add it to the study with --methods)")
         if name in oracles:
             raise BadInput(f"{name!r} saw the reference on stratum {measured.stratum.name!r}; choose another method")
+        if labels[name].is_batch:
+            raise BadInput(
+                f"{name!r} spends one budget on a whole batch, so it can answer no request alone; choose another method"
+            )
         if name in broken:
             raise BadInput(f"{name!r} failed on every item of stratum {measured.stratum.name!r}; choose another method")
     barred = oracles | broken | {n for n, arm in labels.items() if arm.is_batch}

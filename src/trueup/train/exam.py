@@ -107,8 +107,6 @@ def distance(
         folder: load(folder, device=device, dtype="float32", lora_rank=0, template=template, seed=0)
         for folder in (base, trained)
     }
-    for trainee in networks.values():
-        trainee.network.eval()
     told: dict[str, Json] = {}
     for number, sitting in enumerate(sittings):
         started = networks[base].clock()

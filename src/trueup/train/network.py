@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,22 @@ from trueup.core.cost import sample_flops
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
-from trueup.models.huggingface.folder import base_of, read_shape
+from trueup.models.huggingface.folder import Shape, base_of, read_shape
 from trueup.models.huggingface.network import ends_of, quiet, unreadable, without_peft_news
 from trueup.models.huggingface.vocabulary import Vocabulary, read_template
 
 ALPHA = 2
 """LoRA's alpha is this many ranks, so that a rank can be changed without the learning rate."""
+TURNED = "fan_in_fan_out is set to False"
+"""How peft warns that GPT-2 keeps its matrices turned, and sees to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trainee:
-    """A network in training mode; `card` feeds the FLOP formula, `is_adapter` says whether only LoRA weights learn."""
+    """A network that drops nothing out, so that what it says of a text hangs on its weights alone.
+
+    `card` feeds the FLOP formula, `is_adapter` says whether only LoRA weights learn.
+    """
 
     network: Any
     vocabulary: Vocabulary
@@ -48,7 +54,10 @@ class Trainee:
 
     def forward_flops(self, lengths: Sequence[int]) -> int:
         """One forward pass over texts of so many tokens, by `dense-v1`."""
-        return sum(sample_flops(self.card, Usage(length, 0), with_prompt=True) or 0 for length in lengths)
+        flops = [sample_flops(self.card, Usage(length, 0), with_prompt=True) for length in lengths]
+        known = [one for one in flops if one is not None]
+        assert len(known) == len(flops), "a trainee's shape is known"
+        return sum(known)
 
     def trained_flops(self, lengths: Sequence[int]) -> int:
         """Forward and backward: F, 2 N T + 4 l d T^2 through the activations, and 2 T for each weight that learns.
@@ -66,11 +75,12 @@ def load(folder: Path, *, device: str, dtype: str, lora_rank: int, template: str
     """A model's folder, or an adapter's, ready to be trained; with `lora_rank` 0 all weights learn.
 
     An adapter goes on where it stands, and is added to the weights first if all of them shall learn. Weights that learn
-    are in float32, what is frozen in `dtype`. Raises BadInput for a rank below 0, Unavailable without peft.
+    are in float32, what is frozen in `dtype`. Raises BadInput for a rank below 0 or a model whose FLOPs cannot be
+    counted, Unavailable without peft.
     """
     if lora_rank < 0:
         raise BadInput(f"lora_rank is {lora_rank}; give a rank of 1 or more, or 0 to train all weights")
-    base, kind = base_of(folder), getattr(torch, dtype)
+    base, shape, kind = base_of(folder), demand_shape(folder), getattr(torch, dtype)
     network, tokenizer = read(folder, torch.float32 if lora_rank == 0 else kind)
     if base is not None:
         network = _adapted(network, folder)
@@ -80,9 +90,36 @@ def load(folder: Path, *, device: str, dtype: str, lora_rank: int, template: str
     if not lora_rank:
         network.requires_grad_(True)
     place = torch.device(device)
-    vocabulary, shape = vocabulary_of(network, tokenizer, template, folder), read_shape(folder)
+    vocabulary = vocabulary_of(network, tokenizer, template, folder)
     card = ModelCard(folder.name, "", "cpu", shape.parameters, shape.layers, shape.width)
-    return Trainee(network.to(place).train(), vocabulary, card, place, kind, lora_rank > 0)
+    return Trainee(network.to(place).eval(), vocabulary, card, place, kind, lora_rank > 0)
+
+
+def demand_shape(folder: Path) -> Shape:
+    """A model's shape, all of it known.
+
+    Raises BadInput where it is not, so that no FLOPs of a training could be counted.
+    """
+    shape, config = read_shape(folder), (base_of(folder) or folder) / "config.json"
+    if shape.layers is None or shape.width is None:
+        raise BadInput(f"{config} does not say its layers and heads; no FLOPs can be counted")
+    if not shape.parameters:
+        raise BadInput(f"{config} tells of quantized weights; no FLOPs can be counted, take the model as it was before")
+    return shape
+
+
+def without_dropout(network: Any) -> Any:
+    """The same network, which drops nothing out in training mode either: neither modules nor what functions are told.
+
+    TRL's `disable_dropout` is for modules alone, and leaves attention and the whole of OPT to functions.
+    """
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name, value in list(vars(module).items()):
+            if "drop" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
+    return network
 
 
 def merged(folder: Path) -> tuple[Any, Any]:
@@ -122,6 +159,7 @@ def _fresh_adapter(network: Any, rank: int, seed: int) -> Any:
     """LoRA on every linear layer but the output's (Hu et al. 2021, arXiv:2106.09685); at first it changes nothing."""
     torch.manual_seed(seed)
     with without_peft_news():
+        warnings.filterwarnings("ignore", TURNED, UserWarning)
         return _peft().get_peft_model(network, lora_config(rank))
 
 

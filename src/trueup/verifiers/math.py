@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from trueup.core.errors import BadInput
 from trueup.core.types import Grade, Json, Problem
 from trueup.verifiers.marks import boxed, hashed, spoken
-from trueup.verifiers.number import number
+from trueup.verifiers.number import grouped, number
 
 TEXT_CHARS_AT_MOST = 4_000
-SAID = re.compile(r"\banswer(?:\s+is|\s*[:=])[\s:*]*([^\n]+)", re.IGNORECASE)
+SAID = re.compile(r"\banswer(?:\s+is|\s*\**[:=])[\s:*]*([^\n]+)", re.IGNORECASE)
 INLINE = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 WORD = re.compile(r"(?<![\\A-Za-z])(?!sqrt)[A-Za-z]{3,}")
 SHORT_WORD = re.compile(r"(?<!\S)(?!d[a-z])[A-Za-z]{2}(?!\S)")
+EMPHASIS = re.compile(r"^[\s*_`]+|[\s*_`.]+$")
+SPACE = re.compile("(?<=[0-9])(?:\\\\[, ;:]|[~\u00a0\u2009\u202f])(?=[0-9])")
+MIXED = re.compile(r"(?<![\w.^/])(?<![A-Za-z] )([0-9]+) +([0-9]+)/([0-9]+)(?![\w/])")
+POWERED = re.compile(r"(?<![\w.^\\])([0-9]*\.[0-9]+[eE][-+]?[0-9]+|[0-9]+[eE](?:[0-9]+|[-+][0-9]{2,}))(?![\w.])")
+"""Powers of ten; 2e-1 is a formula, e being a number."""
+SIDE_BY_SIDE = re.compile(r"(?<![\w.])(?<![A-Za-z] )[0-9.]+ +[0-9]")
 NO_WORDS = re.compile(r"\\(?:text|begin|end)\s*\{[^{}]*\}")
 
 
@@ -31,8 +37,8 @@ class Math:
     def read(self, text: str) -> str | None:
         """The final formula in expanded form, as LaTeX."""
         said = spoken(text[-TEXT_CHARS_AT_MOST:])
-        formula = None if said is None else _final_formula(said)
-        if formula is None:
+        formula = _tidy(_final_formula(said or "") or "")
+        if not formula or SIDE_BY_SIDE.search(formula):
             return None
         from trueup.verifiers.formula import latex, parsed
 
@@ -63,7 +69,7 @@ def _final_formula(text: str) -> str | None:
     said = SAID.findall(text)
     for part in (hashed(text), said[-1] if said else None):
         if part is not None:
-            return _bare(part) or number().read(part)
+            return _bare(part) or number().read(text)
     return _last_span(text) or _bare(text) or number().read(text)
 
 
@@ -74,8 +80,14 @@ def _last_span(text: str) -> str | None:
 
 def _bare(text: str) -> str | None:
     """A formula with no words around it, in or out of a math span; None where there are words."""
-    formula = _last_span(text) or text.strip().rstrip(".")
+    formula = _last_span(text) or EMPHASIS.sub("", text)
     return None if not formula or _has_words(formula) or SHORT_WORD.search(formula) else formula
+
+
+def _tidy(formula: str) -> str:
+    """The formula with its numbers in LaTeX, which knows no 1 000, 3 1/2 or 1e5."""
+    text = MIXED.sub(r"(\1+\\frac{\2}{\3})", grouped(SPACE.sub(" ", formula)))
+    return POWERED.sub(lambda match: r"({}\cdot10^{{{}}})".format(*match[0].lower().split("e")), text)
 
 
 def _has_words(formula: str) -> bool:

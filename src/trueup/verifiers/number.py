@@ -14,12 +14,13 @@ from trueup.core.types import Grade, Json, Problem
 from trueup.verifiers.marks import boxed, hashed, spoken
 
 DIGITS_AT_MOST = 300
+POWER_DIGITS_AT_MOST = 3
 PLAIN = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
 NUMBER = re.compile(
     r"(?<!\w)(?<![0-9]\.)(?<![^\W\d]/)"
     r"(?P<sign>(?<![\w)\]}%])[-+])?(?P<currency>[$€£¥])?"
     rf"(?:(?P<whole>[0-9]+) (?=[0-9]+/[0-9]))?(?P<top>{PLAIN})"
-    rf"(?:[eE](?P<power>[-+]?[0-9]{{1,3}})(?!\w)|\s?/\s?(?P<bottom>{PLAIN}))?"
+    rf"(?:[eE](?P<power>[-+]?[0-9]+)(?!\w)|\s?/\s?(?P<bottom>{PLAIN}))?"
     r"(?:\s?(?P<unit>%|°[CF]?|[^\W\d_]+(?:[/^][^\W_]+)*))?"
 )
 SAID = re.compile(
@@ -27,9 +28,11 @@ SAID = re.compile(
     re.IGNORECASE,
 )
 JOINED = re.compile(r"[^\w\n.,;]*")
-FRACTION = re.compile(r"(?P<after>(?<=[0-9]))?\\[dt]?frac\s*\{?\s*([0-9.]+)\s*\}?\s*\{\s*([0-9.]+)\s*\}")
-SHORT_FRACTION = re.compile(r"\\[dt]?frac\s*([0-9])\s*([0-9])")
+PART = r"\s*(?:\{\s*([0-9.]+)\s*\}|([0-9]))"
+FRACTION = re.compile(rf"(?P<after>(?<=[0-9]))?\\[dt]?frac{PART}{PART}")
 WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|(?<=\^)\{([0-9]+)\}")
+GROUPED = re.compile(r"(?<![\w.,/])[0-9]{1,3}(?: [0-9]{3})+(?![\w/])")
+"""Thousands apart, which a final answer alone may have: elsewhere they may be numbers side by side."""
 THIN_SPACE = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3})")
 TYPESET = {
     "\u2212": "-", "{,}": ",", r"\,": "", r"\!": "", r"\$": "$", r"\%": "%", "~": " ",
@@ -54,11 +57,13 @@ class Number:
             return None
         plain = _plain(said)
         if (box := boxed(plain)) is not None:
-            numbers = self._keys(box.rpartition("=")[2])
-            return numbers[0] if len(numbers) == 1 else None
+            found = list(NUMBER.finditer(grouped(box.rpartition("=")[2])))
+            return self._key(found[0]) if len(found) == 1 else None
         if (line := hashed(plain)) is not None:
-            return next(iter(self._keys(line)), None)
-        return self._stated(plain) or next(reversed(self._keys(plain)), None)
+            found = list(NUMBER.finditer(grouped(line)))
+            return self._key(found[0]) if found else None
+        found = _stated(plain) or list(NUMBER.finditer(plain))
+        return self._key(found[-1]) if found else None
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
         """1 for the reference's value, give or take the tolerance."""
@@ -68,29 +73,13 @@ class Number:
         (value, unit), (wanted, its_unit) = _split(answer), _split(right)
         return Grade(float(unit == its_unit and abs(value - wanted) <= self.tolerance))
 
-    def _stated(self, text: str) -> str | None:
-        """The number right after the last "answer is"; of a sum written out there, its result."""
-        for said in reversed(list(SAID.finditer(text))):
-            end, chosen = said.end(), None
-            for match in NUMBER.finditer(text, end):
-                between = text[end : match.start()]
-                if not JOINED.fullmatch(between):
-                    break
-                chosen = match if chosen is None or "=" in between else chosen
-                end = match.end()
-            if chosen and (key := self._key(chosen)):
-                return key
-        return None
-
-    def _keys(self, text: str) -> list[str]:
-        keys = (self._key(match) for match in NUMBER.finditer(text))
-        return [key for key in keys if key is not None]
-
     def _key(self, match: re.Match[str]) -> str | None:
         top, bottom = match["top"].replace(",", ""), (match["bottom"] or "1").replace(",", "")
-        if len(top) + len(bottom) > DIGITS_AT_MOST or not Fraction(bottom):
+        power, whole = match["power"] or "0", match["whole"] or "0"
+        is_long = max(len(top) + len(bottom), len(whole)) > DIGITS_AT_MOST
+        if is_long or len(power.lstrip("+-0")) > POWER_DIGITS_AT_MOST or not Fraction(bottom):
             return None
-        value = Fraction(top) / Fraction(bottom) * Fraction(10) ** int(match["power"] or 0) + int(match["whole"] or 0)
+        value = Fraction(top) / Fraction(bottom) * Fraction(10) ** int(power) + int(whole)
         unit = match["unit"] or match["currency"] or ""
         if unit.casefold() in PERCENT:
             unit = "%"
@@ -110,17 +99,36 @@ def number(*, units: bool = False, tolerance: float = 0.0) -> Number:
     return Number(units, Fraction(str(tolerance)), " ".join(["number", *settings]))
 
 
+def grouped(text: str) -> str:
+    """The text with thousands that stand apart joined: 1 000 as 1000."""
+    return GROUPED.sub(lambda match: match[0].replace(" ", ""), text)
+
+
+def _stated(text: str) -> list[re.Match[str]]:
+    """The number right after the last "answer is", alone in a list; of a sum written out there, its result."""
+    for said in reversed(list(SAID.finditer(text))):
+        told, end, chosen = grouped(text[said.end() :].partition("\n")[0]), 0, None
+        for match in NUMBER.finditer(told):
+            between = told[end : match.start()]
+            if not JOINED.fullmatch(between):
+                break
+            chosen = match if chosen is None or "=" in between else chosen
+            end = match.end()
+        if chosen:
+            return [chosen]
+    return []
+
+
 def _plain(text: str) -> str:
     """The text without typesetting, so that one pattern finds its numbers."""
     for mark, plain in TYPESET.items():
         text = text.replace(mark, plain)
-    text = SHORT_FRACTION.sub(r"\1/\2", FRACTION.sub(_slashed, text))
-    text = THIN_SPACE.sub("", text)
+    text = THIN_SPACE.sub("", FRACTION.sub(_slashed, text))
     return WRAPPED.sub(lambda match: match[1] or match[2] or "", text)
 
 
 def _slashed(match: re.Match[str]) -> str:
-    return f"{'' if match['after'] is None else ' '}{match[2]}/{match[3]}"
+    return f"{'' if match['after'] is None else ' '}{match[2] or match[3]}/{match[4] or match[5]}"
 
 
 def _split(key: str) -> tuple[Fraction, str]:

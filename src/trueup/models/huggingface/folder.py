@@ -24,6 +24,10 @@ SHOWN = 8
 """Hex digits of a digest in a message."""
 LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 """The files that what a model says depends on."""
+LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads")
+HIDDEN = ("hidden_size", "n_embd", "n_embed", "d_model")
+"""What configurations call the parts of a shape; most say the first, GPT-2 the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,7 @@ def read_shape(folder: Path) -> Shape:
     """
     folder = base_of(folder) or folder
     config = read_config(folder)
-    names = ("num_hidden_layers", "num_attention_heads", "hidden_size")
-    layers, heads, hidden = (_count(config, name) for name in names)
+    layers, heads, hidden = (_count(config, *names) for names in (LAYERS, HEADS, HIDDEN))
     size = _count(config, "head_dim") or (hidden // heads if hidden and heads else None)
     width = heads * size if heads and size else None
     parameters = (
@@ -196,6 +199,7 @@ def _table(path: Path) -> dict[str, Any]:
     return table
 
 
-def _count(config: dict[str, Any], name: str) -> int | None:
-    value = config.get(name)
-    return value if type(value) is int and value > 0 else None
+def _count(config: dict[str, Any], *names: str) -> int | None:
+    """The number under the first of these names that has one."""
+    values = (config.get(name) for name in names)
+    return next((value for value in values if type(value) is int and value > 0), None)

@@ -25,7 +25,7 @@ from trueup.train.ask import demand_asked
 from trueup.train.job import Job, Passes, Trained
 from trueup.train.losses.dpo import dpo_loss, dpo_nll_loss, sequence_logp
 from trueup.train.losses.policy import token_kl
-from trueup.train.network import Trainee
+from trueup.train.network import Trainee, demand_shape
 from trueup.train.offline.loop import Course, Objective, Part, fit
 from trueup.train.offline.mining import BOTH, OWN, TEACHER, Preference, mined
 from trueup.train.offline.own import demand, with_replay
@@ -94,6 +94,7 @@ def dpo(
     if not (beta > 0 and nll >= 0 and after_sft >= 0):
         raise BadInput(f"beta {beta}, nll {nll}, after_sft {after_sft}; give beta above 0, the others 0 or more")
     course = Course(steps or after_sft, batch, lr, lora_rank, kl, replay, save_every)
+    demand_shape(job.model)
     found = mined(job, n, negatives)
     folder, figures = _warmed(job, found, replace(course, steps=after_sft)) if after_sft else (job.model, {})
     if steps:

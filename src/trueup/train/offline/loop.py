@@ -86,12 +86,13 @@ def fit(
 ) -> dict[str, float]:  # fmt: skip
     """Train for a course on these texts and return the last figures; goes on from the state that a killed run left.
 
-    `first` is the number of its first step among all of a training's, `last` their number. Raises BadInput where a loss
-    is no number, Unavailable where memory or the disk runs out; the last checkpoint stays.
+    Where all steps are done in it, the figures are those that were kept with it. `first` is the number of the first
+    step among all of a training's, `last` their number. Raises BadInput where a loss is no number, Unavailable where
+    memory or the disk runs out; the last checkpoint stays.
     """
     optimizer = torch.optim.AdamW(trainee.weights, lr=course.lr, weight_decay=0.0)
-    figures: dict[str, float] = {}
-    kept = done = _restore(job, state, trainee, optimizer)
+    done, figures = _restore(job, state, trainee, optimizer)
+    kept = done
 
     def goes_on() -> str:
         return f"step {first + kept} is kept" if first + kept else "no checkpoint was kept yet"
@@ -107,7 +108,7 @@ def fit(
             job.watch(Progress(first + step + 1, last or course.steps, figures))
             require_finite(first + step + 1, figures, goes_on)
             if (step + 1) % course.save_every == 0 or is_interrupted():
-                _keep(state, trainee, optimizer, step + 1)
+                _keep(state, trainee, optimizer, step + 1, figures)
                 kept = step + 1
             if is_interrupted():
                 raise KeyboardInterrupt
@@ -165,13 +166,16 @@ def _warmth(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / max(1.0, WARM_SHARE * steps))
 
 
-def _keep(state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, step: int) -> None:
+def _keep(
+    state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, step: int, figures: Mapping[str, float]
+) -> None:
     state.parent.mkdir(parents=True, exist_ok=True)
     draft = state.with_suffix(".draft")
     weights = {name: weight for name, weight in trainee.network.named_parameters() if weight.requires_grad}
+    table = {"step": step, "figures": dict(figures), "weights": weights, "optimizer": optimizer.state_dict()}
     try:
         with draft.open("wb") as file:
-            torch.save({"step": step, "weights": weights, "optimizer": optimizer.state_dict()}, file)
+            torch.save(table, file)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
@@ -180,18 +184,20 @@ def _keep(state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, step:
     draft.replace(state)
 
 
-def _restore(job: Job, state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer) -> int:
-    """The steps that were done; none where nothing was kept, or it is damaged, which is told."""
+def _restore(job: Job, state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer) -> tuple[int, dict[str, float]]:
+    """The steps that were done and the last one's figures, which older states lack.
+
+    None where nothing was kept, or it is damaged, which is told.
+    """
     if not state.exists():
-        return 0
+        return 0, {}
     if not is_zipfile(state):
         job.tell(f"the checkpoint {str(state)!r} is damaged; its steps are done again")
-        return 0
+        return 0, {}
     table: dict[str, Any] = torch.load(state, weights_only=True, map_location=trainee.device)
     trainee.network.load_state_dict(table["weights"], strict=False)
     optimizer.load_state_dict(table["optimizer"])
-    step: int = table["step"]
-    return step
+    return table["step"], table.get("figures", {})
 
 
 @contextmanager

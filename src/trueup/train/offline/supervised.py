@@ -24,7 +24,7 @@ from trueup.models.huggingface.folder import find_folder
 from trueup.models.huggingface.network import context_of
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.losses import kl_loss, sft_loss
-from trueup.train.network import Trainee, load, merged
+from trueup.train.network import Trainee, demand_shape, load, merged
 from trueup.train.offline.loop import Course, Objective, Part, fit
 from trueup.train.texts import Example, Tokens, TooLong, batch_of, tokens_of
 
@@ -52,10 +52,11 @@ def train_rounds(job: Job, gather: Gather, plan: Plan) -> Trained:
 def run_rounds(job: Job, gather: Gather, plan: Plan) -> tuple[Path, dict[str, float]]:
     """The folder of the last round's weights, and its figures; a round that finds nothing to learn from is the end.
 
-    Raises BadInput where the first one does.
+    Raises BadInput where the first one does, and of a model whose FLOPs cannot be counted before anything is sampled.
     """
     if plan.rounds < 1:
         raise BadInput(f"rounds is {plan.rounds}; give at least 1")
+    demand_shape(job.model)
     folder, figures = job.model, {"rounds": 0.0}
     for number in range(plan.rounds):
         target = job.out / ROUNDS / str(number + 1)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 
 class Draw(LogitsProcessor):
@@ -40,3 +41,24 @@ class Draw(LogitsProcessor):
             waiting_BV[row].exponential_(generator=dice)
         drawn_B = (scores_BV / self._temperature - waiting_BV.log()).argmax(-1)
         return torch.full_like(scores, float("-inf")).scatter(1, drawn_B[:, None], 0.0)
+
+
+def drawn_by(draw: Draw, model: Any, **given: Any) -> Callable[..., Tensor]:
+    """The model's `generate` by these dice alone.
+
+    What its folder sets for sampling is left out, since the loss knows the bare policy: no penalty, no words that it
+    may not say, no length that it must have. Where a text ends is told with each call.
+    """
+    network = model.get_base_model() if hasattr(model, "get_base_model") else model
+    generate, dice = model.generate, LogitsProcessorList([draw])
+
+    def bare(*asked: Any, **named: Any) -> Tensor:
+        own = network.generation_config
+        network.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+        try:
+            drawn: Tensor = generate(*asked, logits_processor=dice, **given, **named)
+        finally:
+            network.generation_config = own
+        return drawn
+
+    return bare

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from torch import Tensor
 
+from trueup.train.card import FLAT_GROUPS, GROUPS
 from trueup.train.real.episodes import Record
 
 TOLD = {
@@ -20,6 +22,8 @@ TOLD = {
     "clip_ratio/region_mean": "clip_ratio",
 }
 """TRL's figures that go on, and what they are called here."""
+FIGURES = "figures"
+"""Where a step's figures stand in its row of a trainer's history, as pairs: tables are sorted when it is written."""
 
 
 def figures_of(
@@ -47,3 +51,11 @@ def figures_of(
             told["mended"] = fmean(record.rights == (False, True) for record in records)
             told["spoilt"] = fmean(record.rights == (True, False) for record in records)
     return told
+
+
+def last_figures(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The last step's figures in a trainer's history; of rows without them what TRL told, and the groups."""
+    row = next((row for row in reversed(history) if FIGURES in row or GROUPS in row), {})
+    names = TOLD | {GROUPS: GROUPS, FLAT_GROUPS: FLAT_GROUPS}
+    told = {ours: row[theirs] for theirs, ours in names.items() if row.get(theirs) is not None}
+    return dict(row.get(FIGURES, told))

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
-from transformers import LogitsProcessorList
 
 from trueup.models.huggingface.vocabulary import Vocabulary
 from trueup.train.card import FLAT_GROUPS, GROUPS
@@ -25,9 +24,9 @@ from trueup.train.job import Job, Progress
 from trueup.train.losses.policy import constant_mean, kl_k3, sequence_mean, token_mean
 from trueup.train.losses.score import of_turn
 from trueup.train.real.checkpoints import goes_on
-from trueup.train.real.draw import Draw
+from trueup.train.real.draw import Draw, drawn_by
 from trueup.train.real.episodes import Episode, Record, Turn, ended, request_after, second_context
-from trueup.train.real.figures import figures_of
+from trueup.train.real.figures import FIGURES, figures_of
 from trueup.train.real.grading import Grader
 from trueup.train.real.objective import Objective, Recipe
 from trueup.train.real.passes import Size, Ways, passes
@@ -72,9 +71,7 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         self._reward_BK = self._logp_BT = self._credit_PGK = torch.empty(0)
         if not self.use_vllm:
             stop = {"tokenizer": vocabulary.tokenizer} if self._stops else {}
-            self.model.generate = partial(
-                self.model.generate, logits_processor=LogitsProcessorList([self._draw]), **stop
-            )
+            self.model.generate = drawn_by(self._draw, self.model, **stop)
 
     def rollout(self, items: Sequence[int]) -> list[Episode]:
         """An episode for each row of this process, the n attempts of a prompt next to each other."""
@@ -203,6 +200,7 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         self.told = figures_of(self._records, logs, self._credit_PGK, by_coin=self._recipe.random_reward)
         self.told |= self._objective.figures(self._records)
         self.told |= self._tally(self.told["flat"])
+        self.state.log_history[-1][FIGURES] = [*self.told.items()]
         if self.accelerator.is_main_process:
             for one in passes(self.state.global_step, self._records, self._size, self._ways, seconds):
                 self._job.charge(one)

@@ -10,9 +10,12 @@ from typing import Any
 
 from transformers.utils import logging as untyped
 
+from trueup.train.network import TURNED
+
 LOUD = ("transformers", "trl", "accelerate", "peft", "datasets", "torch.distributed")
 FORESEEN = (
     (UserWarning, r".*'rollout_func', which is an experimental feature"),
+    (UserWarning, TURNED),
     (FutureWarning, r"`\w*gradient_checkpointing\w*` is deprecated and will be removed in v6"),
 )
 """What is done on purpose; any other warning is shown."""

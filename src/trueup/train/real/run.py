@@ -19,14 +19,15 @@ from transformers import PrinterCallback
 from trl import GRPOConfig  # type: ignore[attr-defined]
 
 from trueup.core.errors import BadInput
-from trueup.models.huggingface.folder import base_of, read_shape
+from trueup.models.huggingface.folder import base_of
 from trueup.models.huggingface.vocabulary import Vocabulary
 from trueup.train.ask import demand_asked
 from trueup.train.failures import in_one_line
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
-from trueup.train.network import lora_config, read, vocabulary_of
+from trueup.train.network import demand_shape, lora_config, read, vocabulary_of, without_dropout
 from trueup.train.real.checkpoints import Marker, begin, goes_on
 from trueup.train.real.episodes import request_after
+from trueup.train.real.figures import last_figures
 from trueup.train.real.objective import Objective, Recipe
 from trueup.train.real.online import OnlineTrainer
 from trueup.train.real.profiles import is_main, launched_processes, require, require_processes, split_batch
@@ -59,22 +60,22 @@ def run(
         folder = begin(job, name, settings, is_main=is_main())
         trainer.train(resume_from_checkpoint=None if folder is None else str(folder))
         is_adapter = _save(trainer, job)
-    return Trained(recipe.steps, trainer.told, is_adapter)
+    return Trained(recipe.steps, trainer.told or last_figures(trainer.state.log_history), is_adapter)
 
 
 def build(job: Job, recipe: Recipe, make: Callable[[Vocabulary], Objective]) -> OnlineTrainer:
     """The trainer, with model and data; nothing is written.
 
-    Raises BadInput where the launcher has started another number of processes than the profile says.
+    Raises BadInput where the launcher has started another number of processes than the profile says, or the model's
+    FLOPs cannot be counted.
     """
+    shape = demand_shape(job.model)
+    assert shape.layers and shape.width
     if job.profile.device == "cpu":
         torch.set_num_threads(job.threads)
     model, tokenizer = read(job.model, torch.float32)
     tokenizer.padding_side = "left"
     vocabulary = vocabulary_of(model, tokenizer, job.template, job.model)
-    shape = read_shape(job.model)
-    if shape.layers is None or shape.width is None:
-        raise BadInput(f"{job.model / 'config.json'} does not say its layers and heads; no FLOPs can be counted")
     objective = make(vocabulary)
     longest = _longest(job, vocabulary, model.config, objective.turns)
     row_bytes = longest * shape.layers * shape.width * ACTIVATION_BYTES
@@ -84,7 +85,7 @@ def build(job: Job, recipe: Recipe, make: Callable[[Vocabulary], Objective]) -> 
         objective=objective,
         vocabulary=vocabulary,
         size=(shape.layers, shape.width),
-        model=model,
+        model=without_dropout(model),
         args=arguments(job, recipe, row_bytes),
         train_dataset=Dataset.from_dict({"prompt": _order(job, recipe)}),
         processing_class=tokenizer,
