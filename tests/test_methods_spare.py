@@ -194,6 +194,14 @@ def test_a_step_of_the_tree_that_fails_is_one_of_the_n():
     assert (answer.text, answer.note) == ("b", "weight 0.5 of 0.7, 1 of 2 votes; 0 of 2 turns over")
 
 
+def test_a_step_that_fails_behind_one_that_stands_is_drawn_again():
+    asks, answer = told(methods.retract(rated(), n=3), steps("a"), (0.9,), GONE, steps("b", finish="eos"), (0.9,))
+    assert [ask.start for ask in asks if isinstance(ask, Sample)] == [0, 0, 1]
+    assert (answer.text, answer.note) == ("a\nb", "0 steps rejected")
+    with pytest.raises(AskFailed):
+        told(methods.retract(rated(), n=3), steps("a"), (0.1,), GONE)
+
+
 def test_a_try_that_fails_behind_another_is_one_of_the_n():
     flow = methods.reset_and_discard(problem(checkable=True), n=3)
     asks, answer = told(flow, attempts("a"), (WRONG,), GONE, attempts("b"), (RIGHT,))

@@ -8,7 +8,7 @@ the rejected step stays, a remark says that it was wrong and repeats what stands
 whole; all else is alike, so the two are one ablation of deletion.
 The critic never sees what was taken back. A turn that passes the check ends it at once; `grammar` (GBNF) describes
 one step. What a step and an end are: `steps.py`. Write \n for a line break. An engine that keeps its cache from ask to
-ask reads only what is new of each prompt. Cost: up to n samples of one step, and a rating of each.
+ask reads only what is new of each prompt. A step that fails behind one that stands is one of the n. Cost: up to n samples of one step, and a rating of each.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from trueup.core.asks import Flow, rate
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Problem
+from trueup.methods.spare import spared
 from trueup.methods.steps import Path, begin
 
 REMARK = "That was wrong. Once more:"
@@ -67,7 +68,10 @@ def retract(
     trail = Trail([steps.root], patience)
     shown, rejected = steps.root, 0
     for _ in range(n):
-        (longer,) = yield from steps.extend(shown, 1)
+        extended = yield from spared(steps.extend(shown, 1), trail.stands[1:])
+        if extended is None:
+            continue
+        (longer,) = extended
         if longer.is_passed:
             return Answer.of(longer.turn, f"passed the check, {rejected} steps rejected")
         step = longer.text[len(steps.lead(shown)) :]
