@@ -345,7 +345,7 @@ def test_without_retries_the_pool_and_an_arm_call_a_slow_endpoint_once_each(tmp_
 def test_other_strata_and_models_that_repeat_nothing_are_studied_as_ever(line, tmp_path):
     strata = catalog.open_task(str(task(tmp_path, line)), limit=None, seed=None, sets={}).strata
     model = OpenAI("http://127.0.0.1:9/v1", "m", retries=0 if line else 5)
-    arms.refuse_repeats(strata, {"model": model, "strong": Agent(SAYS)})
+    assert arms.refuse_repeats(strata, {"model": model, "strong": Agent(SAYS)}) is None
 
 
 def served(words, recipe):
