@@ -10,7 +10,7 @@ study: .venv/core
 	$(BIN)/trueup study examples/mixed --out out/mixed
 
 test: .venv/test browser
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 	@$(MAKE) --no-print-directory smoke
 
 # Every claim from end to end as a user runs it, two at a time; what fails fails this.
