@@ -61,7 +61,7 @@ SMALL_VOTES = (2, 3, 4, 6, 8)
 PRICES = (0.003, 0.001, 0.0005, 0.00015, 0.0001)
 VOTES = (2, 3, 4, 6, 8, 12, 16, 24, 32, SAMPLES)
 OURS = "ours"
-ONCE, GREEDY = "once", "greedy"
+GREEDY = "greedy"
 """The attempt at temperature 0, which no vote of samples may be shown without."""
 POOLED, UNSEEN = "all tasks", "all tasks, items that no rule was chosen on"
 LOOKED_AT = 80
@@ -193,11 +193,9 @@ def _others(recording: Recording) -> tuple[list[Spent], dict[str, str]]:
 
 def _other_arms(depth: int) -> Iterator[list[str]]:
     """The arms of each method, by their budgets from the smallest; what asks another model asks the one on record."""
-    yield [ONCE]
-    yield [GREEDY]
     for name, maker in names("methods").items():
         known = settings_of(maker)
-        if name in (METHOD, ONCE, GREEDY):
+        if name == METHOD:
             continue
         if "budget" in known:
             yield [f"{name} budget={budget} n={depth}" for budget in SHARED_BUDGETS]
