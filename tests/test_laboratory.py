@@ -341,6 +341,12 @@ def test_a_model_on_file_is_the_same_model(tmp_path):
         load_model(tmp_path / "none.pt")
 
 
+def test_no_text_to_learn_from_is_told_before_training():
+    none = examples(Facts(4, letters=1).sample_batch(rng(), 3))
+    with pytest.raises(BadInput, match="no text to learn from: no problem has a right one"):
+        resampled(Examples(none.tokens_BT[:0], none.learned_BT[:0]))
+
+
 def test_training_learns_what_it_is_shown():
     rows = resampled(examples(Facts(4, letters=1).sample_batch(rng(), 30)))
     model = Transformer(replace(TINY, width=16), seed=0)

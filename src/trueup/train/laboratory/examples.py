@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from trueup.core.errors import BadInput
 from trueup.train.laboratory.vocabulary import PAD, Flags, Tokens
 
 
@@ -63,7 +64,9 @@ def mixture(sources: Sequence[Source], shares: Sequence[float]) -> Source:
 
 
 def resampled(rows: Examples) -> Source:
-    """Rows of a fixed set, drawn with replacement."""
+    """Rows of a fixed set, drawn with replacement; raises BadInput where there are none."""
+    if not len(rows.tokens_BT):
+        raise BadInput("no text to learn from: no problem has a right one; sample more, or from a model taught longer")
 
     def draw(rng: np.random.Generator, n: int) -> Examples:
         picked = rng.integers(0, len(rows.tokens_BT), n)
