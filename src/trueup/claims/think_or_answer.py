@@ -55,7 +55,7 @@ CRITERION = (
 ALPHA, WEIGHT, BONUS = 0.5, 8.0, 0.01
 BALANCED = 0.068
 """An alpha in the geometric middle of the weights that plain GRPO gives the choices, in answers of 9 and 24 tokens."""
-ARMS = {
+LEARNING = {
     GRPO: Arm("grpo"),
     GRPO_TOKEN: Arm("token"),
     MAIN: Arm("degrpo", {"alpha": ALPHA}),
@@ -65,23 +65,28 @@ ARMS = {
     ENTROPY: Arm("grpo", entropy=BONUS),
     STD: Arm("grpo", divide_by_std=True),
     SLOW: Arm("grpo", pace=0.5),
-    "DeGRPO, random reward": Arm("degrpo", {"alpha": ALPHA}, random_reward=True),
-    "GRPO, random reward": Arm("grpo", random_reward=True),
 }
+
+
+def _controlled(*names: str) -> dict[str, Arm]:
+    """All that learn, and with these names the same from a reward that knows nothing."""
+    return LEARNING | {f"{name}, random reward": replace(LEARNING[name], random_reward=True) for name in names}
+
+
 SIZES = {
     "smoke": Size(
         most=3, width=32, warm=(0.5, 0.5, 0.0), warm_steps=30, updates=4, items=60, labelled=60,
-        arms=ARMS,
+        arms=_controlled(MAIN, GRPO),
     ),
     "cpu": Size(
         most=5, width=64, warm=(0.2, 0.4, 0.4, 0.0, 0.0), warm_steps=680, updates=250, items=2000, labelled=2000,
-        arms=ARMS,
+        arms=_controlled(*LEARNING),
     ),
     # Seen on an H200 with --jobs 5 beside three processes of another claim: 8 minutes. Three quarters of an arm's time
     # is sampling, which waits for small kernels.
     "gpu": Size(
         most=5, width=0, warm=(0.2, 0.4, 0.4, 0.0, 0.0), warm_steps=200, updates=32, items=2000, labelled=2000,
-        arms=ARMS, warm_lr=3e-4, lr=5e-5, rows=384, start=Start("smollm2", "cuda"),
+        arms=_controlled(MAIN, GRPO), warm_lr=3e-4, lr=5e-5, rows=384, start=Start("smollm2", "cuda"),
     ),
 }  # fmt: skip
 
