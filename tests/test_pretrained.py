@@ -364,6 +364,9 @@ def test_a_trained_model_is_taken_up_from_its_file(folder, model, tmp_path):
     once, again = (kept(Start(str(folder)), tmp_path / "m", make) for _ in range(2))
     assert len(made) == 1 and same(once.model, again.model) and (again.flops, again.learned_tokens) == (5.0, 7.0)
     assert kept(SCRATCH, tmp_path / "n", make).model is model and not (tmp_path / "n.pt").exists()
+    (tmp_path / "m.pt").unlink()
+    with pytest.raises(BadInput, match=r"m\.pt' are gone, and other parts rest on them; remove"):
+        kept(Start(str(folder)), tmp_path / "m", make)
 
 
 def test_the_temperature_is_the_highest_at_which_it_is_right_so_often(model):

@@ -24,7 +24,7 @@ from trueup.claims.calling_lessons import KEPT, Lessons, Sampled, lessons_of, sa
 from trueup.claims.calling_seen import KINDS, Seen
 from trueup.claims.chains import HELD_OUT
 from trueup.claims.pieces import Pieces
-from trueup.claims.start import SCRATCH, Start, Trained, kept, laboratory
+from trueup.claims.start import SCRATCH, Start, Trained, kept, laboratory, weights_of
 from trueup.core.types import Json
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ class Trial:
     @cached_property
     def taught(self) -> Transformer:
         """The base behind SFT."""
-        model: Transformer = laboratory().load_model(self.taught_file)
-        return model.to(self.size.start.device)
+        return weights_of(self.taught_file, self.size.start.device)
 
     @cached_property
     def samples(self) -> Sampled:

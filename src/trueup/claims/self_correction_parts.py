@@ -12,6 +12,7 @@ from trueup.claims.pieces import Pieces
 from trueup.claims.self_correction_arms import Regime, train_arm
 from trueup.claims.self_correction_base import Size, habitual, skilled
 from trueup.claims.self_correction_seen import Seen, Taught, pass_at, see
+from trueup.claims.start import weights_of
 from trueup.core.types import Json
 
 if TYPE_CHECKING:
@@ -78,12 +79,10 @@ class Parts:
 
     def _weights(self, regime: Regime, number: int) -> Transformer:
         """A stretch's weights; trained again where its figures alone are there."""
-        from trueup.train.laboratory import load_model
-
         path = self._file(regime, number)
         if not path.exists():
             self._train(regime, number)
-        return load_model(path).to(self.size.start.device)
+        return weights_of(path, self.size.start.device)
 
     def _clear(self, regime: Regime) -> None:
         """Remove weights that no stretch will go on from: on a GPU they have gigabytes."""
@@ -112,7 +111,7 @@ class Parts:
 
     def _kept(self, part: str, make: Callable[[], tuple[Transformer, Spent]]) -> tuple[Transformer, int, int]:
         """A model that was trained before, or is now; its file is there once its part is."""
-        from trueup.train.laboratory import load_model, save_model
+        from trueup.train.laboratory import save_model
 
         path = self.pieces.file(f"{part}.pt")
 
@@ -122,4 +121,4 @@ class Parts:
             return {"tokens": spent.tokens, "flops": spent.flops}
 
         spent = self.pieces.get(part, train)
-        return load_model(path).to(self.size.start.device), spent["tokens"], spent["flops"]
+        return weights_of(path, self.size.start.device), spent["tokens"], spent["flops"]

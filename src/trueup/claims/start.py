@@ -107,4 +107,18 @@ def kept(start: Start, files: Path, make: Callable[[], Trained]) -> Trained:
         partial.write_text(json.dumps([trained.flops, trained.learned_tokens]))
         partial.replace(told)
     flops, learned = json.loads(told.read_text())
-    return Trained(room.load_model(path).to(start.device), flops, learned)
+    return Trained(weights_of(path, start.device), flops, learned)
+
+
+def weights_of(path: Path, device: str) -> Transformer:
+    """A model whose training is a part that is done.
+
+    Raises BadInput where its weights are gone: trained again they could differ from those that other parts rest on.
+    """
+    if not path.exists():
+        raise BadInput(
+            f"the weights in {str(path)!r} are gone, and other parts rest on them; remove {str(path.parent)!r} and run "
+            f"the claim again"
+        )
+    model: Transformer = laboratory().load_model(path)
+    return model.to(device)
