@@ -83,9 +83,10 @@ def run(capsys, monkeypatch, tmp_path):
     write_task(tmp_path / "task.toml", ["right"])
     write_task(tmp_path / "uneven.toml", ["right", "wrong"])
 
-    def call(method, model, out, code=0, task="task.toml", **sets):
+    def call(method, model, out, code=0, task="task.toml", stratum="words", **sets):
         pairs = [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
         words = ["train", method, "--task", task, "--model", str(model), "--out", out, "--samples", "1", *pairs]
+        words += ["--stratum", stratum]
         trueup(monkeypatch, *words, code=code)
         if not code:
             return capsys.readouterr().out
@@ -130,6 +131,18 @@ def test_a_base_that_knows_neither_token_is_warmed_up_and_then_learns_to_choose(
     assert figures["think_token"] == card["figures"]["think_token"], "what it was taught goes on to the next card"
     probes = [c for c in read_charges(tmp_path / "chosen" / "ledger.sqlite") if c.kind == "evaluation" and c.reply]
     assert len(probes) >= 4 * ITEMS // 2
+
+    other = (tmp_path / "task.toml").read_text().replace('name = "words"', 'name = "other"').partition("[[stratum]]")[2]
+    (tmp_path / "two.toml").write_text((tmp_path / "task.toml").read_text() + f"[[stratum]]{other}")
+    run("degrpo", "warm", "kept", task="two.toml", n=4, batch=16, steps=1, lr=1e-4, lora_rank=2, probe=0, replay=0.3)
+    rows = (tmp_path / "kept" / "rounds" / "replay" / "examples.jsonl").read_text().splitlines()
+    targets = [json.loads(row)["target"] for row in rows]
+    assert len(targets) == ITEMS // 2 and all(target.startswith((think, short)) for target in targets)
+    assert all(("hm, " in target) == target.startswith(think) for target in targets), "each behind its own token"
+    again = [
+        c for c in read_charges(tmp_path / "kept" / "ledger.sqlite") if c.kind == "prefill" and "step -1" in c.reply
+    ]
+    assert len(again) == 1 and again[0].prompt_tokens > 0
 
 
 def test_the_tokens_of_a_card_are_found_beside_weights_and_above_them(tmp_path):

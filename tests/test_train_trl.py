@@ -24,7 +24,7 @@ import tiny_trl
 import torch
 from safetensors.torch import load_file
 from tiny import byte_tokenizer, save_tiny
-from tiny_trl import RECIPE, STOPS, job, steps_of, stratum
+from tiny_trl import RECIPE, STOPS, asking, job, steps_of, stratum
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
@@ -929,8 +929,9 @@ def test_a_run_without_memory_or_disk_says_so_and_goes_on_to_the_same_bytes(tiny
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def train(ruin):
-        asked = job(tiny, tmp_path, watch=lambda progress: ruin() if progress.step == 3 else None)
-        score(asked, random_reward=True, **tiny_trl.LAUNCHED)
+        with asking(tmp_path / "ledger.sqlite") as ask:
+            asked = job(tiny, tmp_path, ask=ask, watch=lambda progress: ruin() if progress.step == 3 else None)
+            score(asked, random_reward=True, **tiny_trl.LAUNCHED)
 
     memory = r"^out of memory in training \(.*\); set a smaller batch or max_tokens; checkpoint-2 is kept$"
     with pytest.raises(Unavailable, match=memory):
@@ -949,7 +950,8 @@ def test_a_run_without_memory_or_disk_says_so_and_goes_on_to_the_same_bytes(tiny
 def test_an_adapter_is_no_model_to_train_and_another_base_is_refused(tiny, taught, tmp_path, whole):
     with pytest.raises(BadInput, match="is an adapter; add it to its base first"):
         grpo(job(whole / "adapter", tmp_path))
-    shutil.copytree(whole / "checkpoints", tmp_path / "checkpoints")
+    for name in ("checkpoints", "rounds"):
+        shutil.copytree(whole / name, tmp_path / name)
     with pytest.raises(BadInput, match="holds checkpoints of a run with another model; choose another --out"):
         score(job(taught, tmp_path), random_reward=True, **tiny_trl.LAUNCHED)
 

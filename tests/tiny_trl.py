@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import ascii_letters, digits
@@ -16,12 +17,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from toys import PRICES
 from transformers import AutoModelForCausalLM, TrainerCallback
 
+from trueup.core.ledger import Ledger
 from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Message, Problem, Sampling
+from trueup.train.ask import Asker, Engine
 from trueup.train.job import Job, Passes, Progress
-from trueup.train.real import find_profile, score
+from trueup.train.real import find_profile, is_main, score
 from trueup.train.real.objective import Recipe
 from trueup.train.real.quiet import quiet
 from trueup.train.real.run import build
@@ -32,7 +36,10 @@ RECIPE = Recipe(
     steps=1, n=4, batch=8, lr=1e-3, beta=0.3, lora_rank=2, temperature=1.3, norm="sequence", updates=1, clip=0.2,
     unbiased_kl=True, random_reward=True, save_every=99,
 )  # fmt: skip
-LAUNCHED: dict[str, Any] = {"steps": 4, "n": 4, "batch": 8, "lora_rank": 2, "lr": 1e-2, "save_every": 2}
+LAUNCHED: dict[str, Any] = {
+    "steps": 4, "n": 4, "batch": 8, "lora_rank": 2, "lr": 1e-2, "replay": 0.1, "save_every": 2,
+}  # fmt: skip
+"""One text is replayed a step, which one of two processes reads."""
 
 
 def stratum(*, max_tokens: int = 6, stop: tuple[str, ...] = STOPS) -> Stratum:
@@ -42,10 +49,17 @@ def stratum(*, max_tokens: int = 6, stop: tuple[str, ...] = STOPS) -> Stratum:
     return Stratum("s", tuple(Item(one, "e", one.id) for one in problems), exact(pattern="([b-y])"))
 
 
+def other() -> Stratum:
+    """Three questions of another kind."""
+    problems = [Problem(f"o{i}", "o", (Message("user", f"{'o' * i}!"),), Sampling(max_tokens=4)) for i in range(1, 4)]
+    return Stratum("o", tuple(Item(one, "e", one.id) for one in problems), exact(pattern="([b-y])"))
+
+
 def job(model: Path, out: Path, *, profile: str = "cpu", rows: int = 4, seed: int = 0, **given: Any) -> Job:
     """A training of the tiny model that books and tells nobody, unless it is said whom."""
     place = replace(find_profile(profile), rows=rows)
-    asked = {"stratum": stratum(), "charge": lambda passes: None, "watch": lambda progress: None} | given
+    asked = {"stratum": stratum(), "others": (other(),), "charge": lambda passes: None, "watch": lambda progress: None}
+    asked |= given
     return Job(model=model, out=out, profile=place, seed=seed, **asked)
 
 
@@ -109,14 +123,25 @@ class Look(TrainerCallback):
         self.steps.append(step)
 
 
-def steps_of(job: Job, recipe: Recipe, make: Any, *formulas: Formula) -> tuple[list[Step], Any]:
-    """Train as many steps as there are formulas, and look at each."""
+def steps_of(
+    job: Job, recipe: Recipe, make: Any, *formulas: Formula, policy: Callable[[Any], None] = lambda model: None
+) -> tuple[list[Step], Any]:
+    """Train as many steps as there are formulas, and look at each; `policy` is shown the model beforehand."""
     with quiet():
         trainer = build(job, replace(recipe, steps=len(formulas)), make)
+        policy(trainer.model)
         look = Look(trainer, job.model, formulas)
         trainer.add_callback(look)
         trainer.train()
     return look.steps, trainer
+
+
+@contextmanager
+def asking(path: Path) -> Iterator[Asker]:
+    """What samples at a ledger of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Ledger(path) as ledger:
+        yield Asker(ledger, PRICES, Engine(), lambda words: None)
 
 
 def _learning(model: Any) -> list[Tensor]:
@@ -138,7 +163,7 @@ def _read(model: Any, episodes: list[Any]) -> tuple[Tensor, Tensor]:
 
 
 def main(model: str, out: str, profile: str, last: str = "0") -> None:
-    """Train, and write down what was booked; or die at a step."""
+    """Train, and write down what was booked; or die at a step. One process alone samples what is replayed."""
     torch.set_num_threads(1)
     folder = Path(out)
 
@@ -152,7 +177,9 @@ def main(model: str, out: str, profile: str, last: str = "0") -> None:
         with (folder / "charges.txt").open("a") as file:
             file.write(f"{told}\n")
 
-    score(job(Path(model), folder, profile=profile, charge=charge, watch=watch), random_reward=True, **LAUNCHED)
+    asked = job(Path(model), folder, profile=profile, charge=charge, watch=watch)
+    with asking(folder / f"{os.environ.get('RANK', '0')}.sqlite") as ask:
+        score(replace(asked, ask=ask if is_main() else None), random_reward=True, **LAUNCHED)
 
 
 if __name__ == "__main__":

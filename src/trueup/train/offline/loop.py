@@ -24,6 +24,7 @@ from trueup.core.errors import BadInput
 from trueup.train.failures import in_one_line, require_finite
 from trueup.train.job import Job, Passes, Progress
 from trueup.train.network import Trainee
+from trueup.train.offline.own import demand_share
 from trueup.train.texts import Tokens
 
 T = TypeVar("T")
@@ -57,8 +58,7 @@ class Course:
             raise BadInput(f"lr is {self.lr}; give a learning rate above 0 and below 1")
         if not self.kl >= 0:
             raise BadInput(f"kl is {self.kl}; give a weight of 0 or more")
-        if not 0 <= self.replay < 1:
-            raise BadInput(f"replay is {self.replay}; give a share from 0 to below 1")
+        demand_share(self.replay)
 
 
 @dataclass(frozen=True, slots=True)

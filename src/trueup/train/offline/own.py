@@ -95,14 +95,42 @@ def with_replay(job: Job, examples: Sequence[Example], share: float) -> list[Exa
 
     Raises BadInput where there is no other stratum to replay.
     """
-    wanted = round(share / (1 - share) * len(examples))
+    wanted = replayed_beside(len(examples), share)
     if not wanted:
         return list(examples)
+    pool = own_answers(job, share)
+    return [*examples, *(Example(one.prompt, one.attempt.text) for one in (pool * wanted)[:wanted])]
+
+
+def own_answers(job: Job, share: float) -> list[Graded]:
+    """What the base says itself to each item of the other strata, be it right or wrong.
+
+    Raises BadInput where there is no other stratum to replay.
+    """
+    others = others_of(job, share)
+    return [one for stratum in others for item in attempts(job, job.model, 1, 0, stratum) for one in item]
+
+
+def others_of(job: Job, share: float) -> list[Stratum]:
+    """The strata that a share of what is read may be replayed of.
+
+    Raises BadInput where there is none.
+    """
     others = [stratum for stratum in job.others if stratum.items]
     if not others:
         raise BadInput(f"replay is {share}, and the task has no stratum beside {job.stratum.name!r}; set replay=0")
-    pool = [one for stratum in others for item in attempts(job, job.model, 1, 0, stratum) for one in item]
-    return [*examples, *(Example(one.prompt, one.attempt.text) for one in (pool * wanted)[:wanted])]
+    return others
+
+
+def replayed_beside(count: int, share: float) -> int:
+    """How many texts beside so many others make up a share of all."""
+    return round(share / (1 - share) * count)
+
+
+def demand_share(replay: float) -> None:
+    """Raise BadInput where what is replayed is no share of all, or would be all."""
+    if not 0 <= replay < 1:
+        raise BadInput(f"replay is {replay}; give a share from 0 to below 1")
 
 
 def demand(**counts: int) -> None:

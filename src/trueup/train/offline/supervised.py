@@ -22,6 +22,7 @@ from trueup.core.stratum import Stratum
 from trueup.core.types import Message, Prompt
 from trueup.models.huggingface.folder import find_folder
 from trueup.models.huggingface.network import context_of
+from trueup.models.huggingface.vocabulary import Vocabulary
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.losses import kl_loss, sft_loss
 from trueup.train.network import Trainee, demand_shape, load, merged
@@ -156,10 +157,15 @@ def open_trainee(job: Job, folder: Path, course: Course) -> Trainee:
 
 def in_tokens(job: Job, trainee: Trainee, examples: Sequence[Example]) -> list[Tokens | None]:
     """Each example as the model reads it; None where it does not fit, which is told by its item."""
-    limit, texts = context_of(trainee.network.config), list[Tokens | None]()
+    return as_read(job, trainee.vocabulary, context_of(trainee.network.config), examples)
+
+
+def as_read(job: Job, vocabulary: Vocabulary, limit: int, examples: Sequence[Example]) -> list[Tokens | None]:
+    """The same of a model with this vocabulary that reads so many tokens."""
+    texts = list[Tokens | None]()
     for example in examples:
         try:
-            texts.append(tokens_of(example, trainee.vocabulary, limit))
+            texts.append(tokens_of(example, vocabulary, limit))
         except TooLong as error:
             texts.append(None)
             job.failed(TOO_LONG, _item_of(job, example.prompt), str(error))

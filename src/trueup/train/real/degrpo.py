@@ -21,7 +21,8 @@ def degrpo(
     job: Job, *, steps: int = 100, alpha: float = ALPHA, average: str = "paper", think: str = "", short: str = "",
     think_reward: float = 0.5, wrong_reward: float = -1.0, n: int = 8, batch: int = 32, lr: float = 1e-6,
     beta: float = 0.001, lora_rank: int = 16, temperature: float = 1.0, divide_by_std: bool = False, updates: int = 1,
-    clip: float = 0.2, unbiased_kl: bool = True, random_reward: bool = False, probe: int = 4, save_every: int = 10,
+    clip: float = 0.2, unbiased_kl: bool = True, random_reward: bool = False, probe: int = 4, replay: float = 0.0,
+    save_every: int = 10,
 ) -> Trained:  # fmt: skip
     """Train a model that begins an answer with one of two tokens, `think` or `short`, as `warm_up` has taught it.
 
@@ -32,7 +33,8 @@ def degrpo(
     about a thousand tokens; the figure `alpha_even` is the one that would weigh both modes' choices as GRPO does at the
     lengths seen. `probe` attempts an item before the training say how hard it is, and the log how often each third of
     the items is thought about; 0 leaves that out. With `random_reward` a coin says who earns 1 and who `wrong_reward`,
-    whatever the mode. The other settings are those of `grpo`.
+    whatever the mode. Answers that are replayed stand behind the token that chose their mode. The other settings are
+    those of `grpo`.
     """
     settings = {name: value for name, value in locals().items() if name != "job"}
     _check(alpha, average, probe)
@@ -55,7 +57,7 @@ def degrpo(
         thirds=partial(probed, job, probe, batch // job.profile.processes),
         by_coin=random_reward,
     )
-    trained = run(job, "degrpo", Recipe.of(settings | {"norm": "sequence"}), make, settings)
+    trained = run(job, "degrpo", Recipe.of(settings | {"norm": "sequence"}), make, settings, has_modes=True)
     return replace(trained, figures={**trained.figures, **taught})
 
 

@@ -25,6 +25,7 @@ def grpo(
     clip: float = 0.2,
     unbiased_kl: bool = True,
     random_reward: bool = False,
+    replay: float = 0.0,
     save_every: int = 10,
 ) -> Trained:
     """Train with a reward of 1 for a right text, 0 for another.
@@ -34,8 +35,11 @@ def grpo(
     differentiated as it stands. `norm` says what tokens are averaged over: `sequence` (1/T_i, GRPO), `token` (DAPO) or
     `constant` (the limit of tokens, Dr.GRPO). `updates` steps are made on each batch of samples; from the second on the
     policy has moved, and `clip` bounds by how much a token may still count. `lora_rank` 0 trains all weights.
-    `random_reward` lets a coin reward, the control that shows what the task's own reward brings. A checkpoint is kept
-    every `save_every` steps.
+    `random_reward` lets a coin reward, the control that shows what the task's own reward brings. `replay` is the share
+    of what a step reads that are the base's own answers to other strata, right or wrong, beside the whole `batch` of
+    rollouts and one at least; it is also their weight: a step's loss is 1 - `replay` times that of the rollouts, KL
+    included, and `replay` times the mean negative log-likelihood a token of the answers at temperature 1. A checkpoint
+    is kept every `save_every` steps.
     """
     settings = {name: value for name, value in locals().items() if name != "job"}
     from trueup.train.real.objective import Recipe

@@ -26,6 +26,7 @@ def multi_turn(
     clip: float = 0.2,
     unbiased_kl: bool = True,
     random_reward: bool = False,
+    replay: float = 0.0,
     save_every: int = 10,
 ) -> Trained:
     """Train the first turn's tokens by whether it was right, the second's by whether that one was.

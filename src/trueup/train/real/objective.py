@@ -58,6 +58,7 @@ class Recipe:
     unbiased_kl: bool
     random_reward: bool
     save_every: int
+    replay: float = 0.0
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Recipe:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from trueup.models.huggingface.vocabulary import Vocabulary
 from trueup.train.card import FLAT_GROUPS, GROUPS
@@ -26,17 +27,18 @@ from trueup.train.losses.score import of_turn
 from trueup.train.real.checkpoints import goes_on
 from trueup.train.real.draw import Draw, drawn_by
 from trueup.train.real.episodes import Episode, Record, Turn, ended, request_after, second_context
+from trueup.train.real.everywhere import everywhere
 from trueup.train.real.figures import FIGURES, figures_of
 from trueup.train.real.grading import Grader
 from trueup.train.real.objective import Objective, Recipe
 from trueup.train.real.passes import Size, Ways, passes
+from trueup.train.real.replay import Place, Replay
+from trueup.train.real.rollouts import reward_of, rollout
 
 if TYPE_CHECKING:
     GRPOTrainer = Any
 else:
     from trl import GRPOTrainer
-
-R = TypeVar("R")
 
 
 class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
@@ -55,8 +57,8 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         """Prepare; `size` is the model's layers and width, what is `given` goes to TRL."""
         self._job, self._recipe, self._objective, self._vocabulary = job, recipe, objective, vocabulary
         self._grader = Grader(job.stratum.verifier, job.stratum.items, recipe.random_reward)
-        rewards = [_reward_of(turn) for turn in range(objective.turns)]
-        super().__init__(reward_funcs=rewards, rollout_func=_rollout, **given)
+        rewards = [reward_of(turn) for turn in range(objective.turns)]
+        super().__init__(reward_funcs=rewards, rollout_func=rollout, **given)
         counts = [(weight.numel(), weight.requires_grad) for weight in self.model.parameters()]
         trained = sum(count for count, is_trained in counts if is_trained)
         self._size = Size(sum(count for count, _ in counts), trained, *size)
@@ -68,6 +70,8 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         self._seconds: dict[str, float] = defaultdict(float)
         self._clock = self._now()
         self.told: dict[str, float] = {}
+        self.replay: Replay | None = None
+        self._replay_loss = 0.0
         self._reward_BK = self._logp_BT = self._credit_PGK = torch.empty(0)
         if not self.use_vllm:
             stop = {"tokenizer": vocabulary.tokenizer} if self._stops else {}
@@ -100,7 +104,7 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def keep(self, episodes: list[Episode], records: list[Record]) -> None:
         """Take notice of the episodes here, and of the numbers of those in all processes."""
-        self._episodes, self._records = episodes, _everywhere(records)
+        self._episodes, self._records = episodes, everywhere(records)
         self._is_fresh, self._sampled_at = True, self.state.global_step
 
     def _sample(self, contexts: Sequence[tuple[int, ...]], number: int) -> list[Turn]:
@@ -168,7 +172,18 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         if weight:
             loss = loss + weight * self._mean(self._first_turn_kl(inputs), inputs)
         self._logp_BT = torch.empty(0)
+        if self.replay is not None:
+            again = self.replay.loss(model, self.state.global_step, self._place)
+            self._replay_loss += float(again.detach())
+            loss = (1 - self.replay.share) * loss + self.replay.share * again
         return loss
+
+    @property
+    def _place(self) -> Place:
+        """Which micro-batch of a step this is."""
+        parts = int(self.args.gradient_accumulation_steps)
+        here, processes = self.accelerator.process_index, self.accelerator.num_processes
+        return Place(self._step % parts, parts, here, processes)
 
     def _first_turn_kl(self, inputs: dict[str, Any]) -> Tensor:
         """The first turn's KL to the base, by TRL's own estimate, 0 on other tokens; axes BT."""
@@ -199,10 +214,12 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         seconds = self._take_seconds()
         self.told = figures_of(self._records, logs, self._credit_PGK, by_coin=self._recipe.random_reward)
         self.told |= self._objective.figures(self._records)
-        self.told |= self._tally(self.told["flat"])
+        self.told |= self._tally(self.told["flat"]) | self._tell_replay()
         self.state.log_history[-1][FIGURES] = [*self.told.items()]
         if self.accelerator.is_main_process:
-            for one in passes(self.state.global_step, self._records, self._size, self._ways, seconds):
+            step = self.state.global_step
+            replayed = self.replay.of_step(step - 1) if self.replay else []
+            for one in passes(step, self._records, self._size, self._ways, seconds, replayed):
                 self._job.charge(one)
             self._job.watch(Progress(self.state.global_step, self._recipe.steps, self.told))
         require_finite(self.state.global_step, self.told, partial(goes_on, self._job))
@@ -217,6 +234,13 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         now |= told
         return told
 
+    def _tell_replay(self) -> dict[str, float]:
+        """How unlikely a token of what was replayed was in the step, in nats; nothing where nothing is."""
+        if self.replay is None:
+            return {}
+        told, self._replay_loss = fmean(everywhere([self._replay_loss])), 0.0
+        return {"replay_loss": told}
+
     def _now(self) -> float:
         """Core-seconds of this process so far on a CPU, which a busy machine does not stretch; seconds elsewhere."""
         return time.process_time() if self.accelerator.device.type == "cpu" else time.perf_counter()
@@ -227,10 +251,8 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
         spent = dict(self._seconds)
         spent["trained"] = max(0.0, now - self._clock - sum(spent.values()))
         self._clock, self._seconds = now, defaultdict(float)
-        everywhere = _everywhere([spent])
-        return {
-            kind: sum(one.get(kind, 0.0) for one in everywhere) for kind in {kind for one in everywhere for kind in one}
-        }
+        rows = everywhere([spent])
+        return {kind: sum(one.get(kind, 0.0) for one in rows) for kind in {kind for one in rows for kind in one}}
 
     @property
     def _ways(self) -> Ways:
@@ -243,36 +265,3 @@ class OnlineTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def create_model_card(self, *given: Any, **named: Any) -> None:
         """Write none: a trained model's card is the house's own."""
-
-
-def _everywhere(here: list[R]) -> list[R]:
-    """The rows of all processes, in the order of their ranks."""
-    if not distributed.is_initialized():
-        return here
-    parts: list[list[R]] = [[] for _ in range(distributed.get_world_size())]
-    distributed.all_gather_object(parts, here)
-    return [row for part in parts for row in part]
-
-
-def _rollout(prompts: list[str], trainer: OnlineTrainer) -> dict[str, Any]:
-    """TRL's form of the episodes; a prompt is the number of its item."""
-    episodes = trainer.rollout([int(prompt) for prompt in prompts])
-    records = trainer.grade(episodes)
-    trainer.keep(episodes, records)
-    return {
-        "prompt_ids": [episode.prompt_ids for episode in episodes],
-        "completion_ids": [[token for token, _ in episode.tokens] for episode in episodes],
-        "env_mask": [[int(turn > 0) for _, turn in episode.tokens] for episode in episodes],
-        "logprobs": [episode.logprobs for episode in episodes] if trainer.use_vllm else None,
-        "earned": [list(record.rewards) for record in records],
-    }
-
-
-def _reward_of(turn: int) -> Callable[..., list[float]]:
-    """What TRL takes for a reward function: a turn's part of what was earned."""
-
-    def reward(*, earned: Sequence[Sequence[float]], **ignored: Any) -> list[float]:
-        return [one[turn] for one in earned]
-
-    reward.__name__ = f"turn_{turn + 1}"
-    return reward

@@ -17,6 +17,7 @@ from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
 from trueup.train.job import Passes
 from trueup.train.real.episodes import Record
+from trueup.train.texts import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +72,24 @@ class Ways:
 
 
 def passes(
-    step: int, records: Sequence[Record], size: Size, ways: Ways, seconds: Mapping[str, float]
+    step: int,
+    records: Sequence[Record],
+    size: Size,
+    ways: Ways,
+    seconds: Mapping[str, float],
+    replayed: Sequence[Tokens] = (),
 ) -> Iterator[Passes]:
-    """All passes of one step; seconds that are not told of a kind are 0."""
+    """All passes of one step; seconds that are not told of a kind are 0. What is `replayed` is trained on alone."""
 
     def of(kind: str, prompt: int, completion: int, flops: int) -> Passes:
         return Passes(kind, step, prompt, completion, flops, seconds.get(kind, 0.0))
 
     kept_tokens = sum(sum(r.lengths) for r in records)
     asked_tokens = sum(r.tokens for r in records) - kept_tokens
-    flops = sum(size.training(r.tokens, recompute=ways.recompute) for r in records)
-    yield of("trained", asked_tokens, kept_tokens, flops)
+    again = sum(text.start for text in replayed), sum(len(text.ids) - text.start for text in replayed)
+    lengths = [*(r.tokens for r in records), *(len(text.ids) for text in replayed)]
+    flops = sum(size.training(length, recompute=ways.recompute) for length in lengths)
+    yield of("trained", asked_tokens + again[0], kept_tokens + again[1], flops)
     if not ways.samples:
         return
     first = records[:: ways.shared_prompt]

@@ -20,11 +20,13 @@ from trl import GRPOConfig  # type: ignore[attr-defined]
 
 from trueup.core.errors import BadInput
 from trueup.models.huggingface.folder import base_of
+from trueup.models.huggingface.network import context_of
 from trueup.models.huggingface.vocabulary import Vocabulary
 from trueup.train.ask import demand_asked
 from trueup.train.failures import in_one_line
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.network import demand_shape, lora_config, read, vocabulary_of, without_dropout
+from trueup.train.offline.own import demand_share, others_of
 from trueup.train.real.checkpoints import Marker, begin, goes_on
 from trueup.train.real.episodes import request_after
 from trueup.train.real.figures import last_figures
@@ -32,6 +34,7 @@ from trueup.train.real.objective import Objective, Recipe
 from trueup.train.real.online import OnlineTrainer
 from trueup.train.real.profiles import is_main, launched_processes, require, require_processes, split_batch
 from trueup.train.real.quiet import quiet
+from trueup.train.real.replay import gather, longest_replayed, read_replay
 
 LOSSES = {"sequence": "grpo", "token": "dapo", "constant": "dr_grpo"}
 """How tokens are averaged, and TRL's name for it."""
@@ -40,11 +43,17 @@ ACTIVATION_BYTES = 136
 
 
 def run(
-    job: Job, name: str, recipe: Recipe, make: Callable[[Vocabulary], Objective], settings: dict[str, Any]
+    job: Job,
+    name: str,
+    recipe: Recipe,
+    make: Callable[[Vocabulary], Objective],
+    settings: dict[str, Any],
+    *,
+    has_modes: bool = False,
 ) -> Trained:
     """Train, save, and say what came of it; `settings` are all that were set, for the checkpoints.
 
-    A rehearsal only looks at them.
+    `has_modes` says that answers begin with a token of their mode. A rehearsal only looks at the settings.
 
     Raises BadInput for settings, a stratum or a model that cannot be trained so, Unavailable for a profile without its
     packages or devices, or where memory or the disk runs out.
@@ -56,15 +65,17 @@ def run(
     require_processes(job.profile, launched_processes())
     demand_asked(job.ask, ())
     with quiet(), in_one_line(job.out, partial(goes_on, job)):
-        trainer = build(job, recipe, make)
+        trainer = build(job, recipe, make, has_modes=has_modes)
         folder = begin(job, name, settings, is_main=is_main())
         trainer.train(resume_from_checkpoint=None if folder is None else str(folder))
         is_adapter = _save(trainer, job)
     return Trained(recipe.steps, trainer.told or last_figures(trainer.state.log_history), is_adapter)
 
 
-def build(job: Job, recipe: Recipe, make: Callable[[Vocabulary], Objective]) -> OnlineTrainer:
-    """The trainer, with model and data; nothing is written.
+def build(
+    job: Job, recipe: Recipe, make: Callable[[Vocabulary], Objective], *, has_modes: bool = False
+) -> OnlineTrainer:
+    """The trainer, with model and data; nothing is written but what will be replayed.
 
     Raises BadInput where the launcher has started another number of processes than the profile says, or the model's
     FLOPs cannot be counted.
@@ -78,7 +89,11 @@ def build(job: Job, recipe: Recipe, make: Callable[[Vocabulary], Objective]) -> 
     vocabulary = vocabulary_of(model, tokenizer, job.template, job.model)
     objective = make(vocabulary)
     longest = _longest(job, vocabulary, model.config, objective.turns)
-    row_bytes = longest * shape.layers * shape.width * ACTIVATION_BYTES
+    if recipe.replay:
+        longest = max(longest, longest_replayed(job, recipe.replay, vocabulary, context_of(model.config)))
+        if is_main():
+            gather(job, recipe, has_modes=has_modes)
+    row_bytes = round(longest * shape.layers * shape.width * ACTIVATION_BYTES / (1 - recipe.replay))
     trainer = OnlineTrainer(
         job=job,
         recipe=recipe,
@@ -94,6 +109,10 @@ def build(job: Job, recipe: Recipe, make: Callable[[Vocabulary], Objective]) -> 
     )
     trainer.remove_callback(PrinterCallback)
     require_processes(job.profile, trainer.accelerator.num_processes)
+    if recipe.replay:
+        trainer.accelerator.wait_for_everyone()
+        room, device = context_of(model.config), trainer.accelerator.device
+        trainer.replay = read_replay(job, recipe, vocabulary, room, device)
     return trainer
 
 
@@ -147,6 +166,9 @@ def _check(job: Job, recipe: Recipe) -> None:
             raise BadInput(f"{name} is {getattr(recipe, name)}; it must be above 0")
     if recipe.lr >= 1:
         raise BadInput(f"lr is {recipe.lr}; give a learning rate above 0 and below 1")
+    demand_share(recipe.replay)
+    if recipe.replay:
+        others_of(job, recipe.replay)
     if not 0 <= recipe.beta < inf or recipe.lora_rank < 0:
         raise BadInput(f"beta {recipe.beta} and lora_rank {recipe.lora_rank} must not be below 0")
     for name in ("steps", "save_every"):

@@ -33,6 +33,7 @@ def score(
     clip: float = 0.2,
     unbiased_kl: bool = True,
     random_reward: bool = False,
+    replay: float = 0.0,
     save_every: int = 10,
 ) -> Trained:
     """Train the second turn with the first held to the base (Stage I), then both with a bonus on progress (Stage II).
