@@ -43,6 +43,7 @@ class MockEndpoint:
     hidden_tokens: int = 0
     reply: Callable[[dict[str, Any]], str] | None = None
     marks: dict[str, Any] = field(default_factory=dict)
+    engines: tuple[str, ...] = ()
     pause_seconds: float = 0.0
     calls: list[Call] = field(default_factory=list)
     in_flight: int = 0
@@ -85,6 +86,8 @@ class MockEndpoint:
         tokens = [len(choice["message"]["content"].split()) + self.hidden_tokens for choice in choices]
         self.calls.append(Call(body, authorization, 200, prompt, sum(tokens)))
         told: dict[str, Any] = {"id": "1", "object": "chat.completion", "model": body["model"], "choices": choices}
+        if self.engines:
+            told["system_fingerprint"] = self.engines[(len(self.served) - 1) % len(self.engines)]
         if not self.omits_usage:
             told |= self._usage(prompt, tokens)
         return JSONResponse(told)

@@ -17,7 +17,7 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
     plan, model = study["plan"], study["model"]
     console.print(f"\n[bold]{study['task']['name']}[/] on {model['name']}: where the next unit of compute should go\n")
     console.print(_verdicts(study))
-    for line in _failures(study["strata"]):
+    for line in _warnings(study["strata"]):
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     for line in _abstentions(study["strata"]):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -26,7 +26,9 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
         f"{_usd(plan['cost_per_volume'])} for {plan['volume']:,.0f}"
     )
     for name, certificate in plan["certificate"].items():
-        console.print(f"  {name}: {_certificate(certificate)}")
+        is_mixed = "engines" in study["strata"][name]
+        told = "uncertified: its attempts are of several engines" if is_mixed else _certificate(certificate)
+        console.print(f"  {name}: {told}")
     for line in _training(plan):
         console.print(line)
     totals = study["ledger"]["totals"]
@@ -53,7 +55,7 @@ def print_points(strata: dict[str, Any]) -> None:
                 "unknown" if None in tokens else f"{sum(tokens):,.0f}", _usd(cost["usd"], 1000),
             )  # fmt: skip
         screen().print(rows)
-        for line in _failures({name: stratum}):
+        for line in _warnings({name: stratum}):
             screen().print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
         for line in _abstentions({name: stratum}):
             screen().print(line, markup=False, highlight=False, soft_wrap=True)
@@ -61,8 +63,11 @@ def print_points(strata: dict[str, Any]) -> None:
         screen().print(f"  pass@k  {coverage}\n")
 
 
-def _failures(strata: dict[str, Any]) -> list[str]:
-    """Every arm that failed on some item, and the samples that could not be had, each with its first reason."""
+def _warnings(strata: dict[str, Any]) -> list[str]:
+    """Every arm that failed on some item, and the samples that could not be had, each with its first reason.
+
+    And every model that answered as several engines.
+    """
     lines = []
     for name, stratum in strata.items():
         unsampled = stratum["unsampled"]
@@ -75,6 +80,7 @@ def _failures(strata: dict[str, Any]) -> list[str]:
             for point in stratum["points"]
             if point["failures"]
         ]
+        lines += [f"  {name}: {row['note']}" for row in stratum.get("engines", ())]
     return lines
 
 

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from decimal import Decimal
 from typing import Any
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x74727570  # "trup"
 MICRO = 1_000_000
 PICO = 1_000_000_000_000
@@ -21,7 +21,7 @@ CREATE TABLE charges (
     prefill_micros INTEGER NOT NULL, decode_micros INTEGER NOT NULL,
     megaflops INTEGER, picodollars INTEGER,
     finish TEXT NOT NULL, reply TEXT NOT NULL, logprob REAL, takes_n INTEGER NOT NULL,
-    estimated INTEGER NOT NULL, at REAL NOT NULL
+    estimated INTEGER NOT NULL, at REAL NOT NULL, engine TEXT
 ) STRICT;
 CREATE TABLE totals (
     kind TEXT PRIMARY KEY, charges INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,
@@ -30,8 +30,10 @@ CREATE TABLE totals (
     unpriced INTEGER NOT NULL
 ) STRICT;
 """
+UPGRADES = {3: "ALTER TABLE charges ADD COLUMN engine TEXT;"}
+"""What makes a ledger of an older version one of this; what it did not record is unknown in its rows."""
 
-INSERT = f"INSERT INTO charges VALUES ({','.join('?' * 18)})"
+INSERT = f"INSERT INTO charges VALUES ({','.join('?' * 19)})"
 COLUMNS = (
     "charges", "prompt_tokens", "cached_tokens", "completion_tokens", "micros", "megaflops",
     "picodollars", "unknown_tokens", "unpriced",
@@ -55,7 +57,8 @@ class Charge:
 
     `prompt_tokens`, `cached_tokens` and `prefill_seconds` describe the call's prompt and are counted in the
     totals once, on the row that `leads`. `flops` and `usd` are what this row pays. None is unknown; where
-    `is_estimated` the counts are ours, because nobody could report them.
+    `is_estimated` the counts are ours, because nobody could report them. `engine`, which is no part of the key, is what
+    the reply called the engine that it came from.
     """
 
     key: bytes
@@ -75,6 +78,7 @@ class Charge:
     logprob: float | None = None
     takes_n: bool = True
     is_estimated: bool = False
+    engine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +105,20 @@ def to_row(charge: Charge, source: int, now: float) -> tuple[object, ...]:
         None if charge.flops is None else round(charge.flops / MICRO),
         None if charge.usd is None else round(charge.usd * PICO),
         charge.finish, charge.reply, charge.logprob, int(charge.takes_n), int(charge.is_estimated), now,
+        charge.engine,
     )  # fmt: skip
 
 
 def from_row(row: Sequence[Any]) -> Charge:
-    """The charge that a row of `charges`, followed by its source's name, holds."""
+    """The charge that a row of `charges`, of this version or an older one, followed by its source's name, holds."""
     (
         key, kind, _, stratum, leads, prompt, cached, completion, prefill, decode, flops, usd, finish, reply,
-        logprob, takes_n, estimated, _, source,
+        logprob, takes_n, estimated, _, *engine, source,
     ) = row  # fmt: skip
     return Charge(
         key, kind, source, stratum, bool(leads), prompt, cached, completion, prefill / MICRO, decode / MICRO,
         None if flops is None else flops * MICRO, None if usd is None else Decimal(usd) / PICO, finish, reply,
-        logprob, bool(takes_n), bool(estimated),
+        logprob, bool(takes_n), bool(estimated), *engine,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from trueup.core.charge import (
     SCHEMA,
     SCHEMA_VERSION,
     SUM_ROWS,
+    UPGRADES,
     Charge,
     Total,
     discrepancies,
@@ -42,7 +43,7 @@ class Ledger:
     """The one writer of a ledger file; use it as a context."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file.
+        """Open or create the file; one of an older version becomes one of this.
 
         Raises LedgerError where another process is writing it, or it is no ledger of ours.
         """
@@ -215,8 +216,14 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         db.executescript(
             f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; PRAGMA application_id={APPLICATION_ID}; COMMIT;"
         )
-    elif version != SCHEMA_VERSION or db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+    elif version not in (*UPGRADES, SCHEMA_VERSION) or _is_foreign(db):
         raise LedgerError(f"{path} is no ledger of this version ({version}); choose another --out")
+    elif version in UPGRADES:
+        db.executescript(f"BEGIN; {UPGRADES[version]} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+
+
+def _is_foreign(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID)
 
 
 def _mend(error: sqlite3.Error, path: Path) -> LedgerError:

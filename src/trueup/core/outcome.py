@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from trueup.core.cost import Cost
 from trueup.core.stratum import Arm, Stratum
@@ -39,9 +40,13 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All that a study knows of one stratum: a pool per item, and an outcome per arm and item."""
+    """All that a study knows of one stratum: a pool per item, and an outcome per arm and item.
+
+    `engines` counts, by the model's fingerprint, the attempts of each engine that its endpoint named.
+    """
 
     stratum: Stratum
     arms: tuple[Arm, ...]
     pools: tuple[Pool, ...]
     outcomes: tuple[Outcome, ...]
+    engines: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

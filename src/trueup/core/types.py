@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Json = Any
@@ -105,7 +105,8 @@ class Attempt:
 
     `finish` is `eos` (the model ended, or its schema or grammar did), `stop:X` (cut at the stop string X), `stop` (one
     of these, and the engine does not tell which), `length` (cut at the token limit) or `cancelled`. `logprob` is the
-    mean natural log-probability of its tokens, None unless it was asked for and the engine tells.
+    mean natural log-probability of its tokens, None unless it was asked for and the engine tells. `engine` is what an
+    endpoint calls the engine behind its address, None where it does not say.
     """
 
     index: int
@@ -114,6 +115,7 @@ class Attempt:
     usage: Usage
     answer: str | None = None
     logprob: float | None = None
+    engine: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def read_completion(reply: object, n: int, start: int, seconds: float, by: Readi
             finish=ending(choice, by.stops, by.server),
             usage=Usage(prompt, tokens, cached, 0.0, seconds / len(choices), place == 0),
             logprob=_mean_logprob(choice),
+            engine=_engine(reply),
         )
         for place, (choice, text, tokens) in enumerate(zip(choices, texts, shares, strict=True))
     ]
@@ -183,6 +184,12 @@ def _covers_all(reply: object, choices: Sequence[Mapping[str, Any]], completion:
     return not counted_one and not too_few
 
 
+def _engine(reply: object) -> str | None:
+    """What the reply calls the engine that it came from, on one line; None where it does not say."""
+    told = reply.get("system_fingerprint") if isinstance(reply, Mapping) else None
+    return " ".join(_whole(told).split()) or None if isinstance(told, str) else None
+
+
 def _mean_logprob(choice: Mapping[str, Any]) -> float | None:
     told = [token.get("logprob") for token in _logprobs(choice)]
     known = [float(one) for one in told if isinstance(one, int | float)]
@@ -203,4 +210,9 @@ def _text(choice: Mapping[str, Any]) -> str:
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, Mapping)]
         content = "".join(part for part in parts if isinstance(part, str))
-    return content.encode("utf-8", "replace").decode() if isinstance(content, str) else ""
+    return _whole(content) if isinstance(content, str) else ""
+
+
+def _whole(text: str) -> str:
+    """The text with no half characters in it."""
+    return text.encode("utf-8", "replace").decode()

@@ -4,6 +4,9 @@ Engines read weights, templates and tokenizers each in its own way, and one that
 text. So what two engines have sampled is pooled only where their log-probabilities agree on a fixed set of prompts.
 The embedded engine and `hf` on its weights do not: llama.cpp rounds activations to 8 bits for weights in 4, which moves
 SmolLM2's likeliest tokens by up to 0.41 on the prompts below, and doing the same in `hf` moves them as far.
+The gate compares two models that can both be asked. An endpoint may also change the engine behind one model: it cannot
+be asked which one is to answer, so nothing is compared then; a study counts its attempts by the engine that each reply
+names (`Attempt.engine`), and certifies nothing where these are several.
 Cost: one pass over each prompt by each engine, of which nothing is kept.
 """
 

@@ -148,12 +148,17 @@ def _call(path: Path, number: int, line: bytes) -> Call:
             int(table["n"]),
             int(table["start"]),
             Sampled(
-                tuple(_make(Attempt, row | {"usage": _make(Usage, row["usage"])}) for row in reply["attempts"]),
+                tuple(map(_attempt, reply["attempts"])),
                 tuple(_make(Waste, row) for row in reply["waste"]),
             ),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path}:{number}: not a recorded call ({error}); delete the line or record anew") from None
+
+
+def _attempt(row: Mapping[str, Any]) -> Any:
+    """An attempt; recordings that are older than its `engine` do not say it."""
+    return _make(Attempt, {"engine": None, **row, "usage": _make(Usage, row["usage"])})
 
 
 def _make(kind: Any, row: Mapping[str, Any]) -> Any:

@@ -17,6 +17,7 @@ from trueup.plan.breakeven import Breakeven, asked, breakeven, trained
 from trueup.plan.certify import Certificate, certify, halves
 from trueup.plan.choose import Choice, choose
 from trueup.plan.diagnose import Diagnosis, diagnose
+from trueup.plan.engines import mixtures
 from trueup.plan.examples import examples
 from trueup.plan.measure import Coverage, Point, coverage, mean_cost, measure
 from trueup.plan.sheet import lay_out
@@ -147,6 +148,7 @@ def _attempt_usd(measured: Measured, setting: Setting) -> float | None:
 
 def _stratum(found: Finding, wish: Wish) -> dict[str, Any]:
     stratum = found.measured.stratum
+    mixed = [asdict(row) for row in mixtures(found.measured.engines)]
     return {
         "items": len(stratum.items),
         "verifier": stratum.verifier.name,
@@ -157,6 +159,7 @@ def _stratum(found: Finding, wish: Wish) -> dict[str, Any]:
         "coverage": [asdict(row) for row in found.coverage],
         "unsampled": _unsampled(found.measured),
         "examples": examples(found.measured, seed=wish.seed),
+        **({"engines": mixed} if mixed else {}),
     }
 
 

@@ -4,7 +4,8 @@ A bound is honest only on items that had no say in what it bounds. So the items 
 and by seed; the plan's choice is the one made on the first half, and the second half, untouched until then,
 proves it: one exact binomial test per stratum (decision: p = P(Bin(n, target) >= right) <= delta), delta
 shared by the strata (Bonferroni), so that all certificates hold together with probability 1 - delta.
-Where a cluster has several items the seed draws one of them: the test needs independent items.
+Where a cluster has several items the seed draws one of them: the test needs independent items. It needs them of one
+engine too: of what several have answered nothing is proved, for nobody knows which one will serve.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from trueup.core.outcome import Measured, Outcome
 from trueup.core.types import Item
+from trueup.plan.engines import mixtures
 from trueup.plan.estimate import lower_bound, tail
 from trueup.plan.words import many, percent
 
@@ -57,6 +59,9 @@ def certify(held_out: Measured, label: str, *, target: float, delta: float, seed
     """Test one arm on items that had no say in choosing it."""
     outcomes = _independent([o for o in held_out.outcomes if o.arm == label], _dice(held_out, seed, "certify"))
     n, right = len(outcomes), sum(outcome.grade.is_right for outcome in outcomes)
+    if told := "; ".join(row.note for row in mixtures(held_out.engines)):
+        note = f"nothing is proved of a mixture: {told}"
+        return Certificate("uncertified", target, 0.0, n, right, delta, None, note)
     is_proved = bool(tail(np.array([float(right)]), np.array([float(n)]), target)[0] <= delta)
     needs = None if is_proved else needed(right, n, target, delta)
     status = "certified" if is_proved else "uncertified"
@@ -80,11 +85,11 @@ def _restrict(measured: Measured, clusters: Set[str]) -> Measured:
     def is_kept(item: Item) -> bool:
         return item.cluster in clusters
 
-    return Measured(
-        replace(measured.stratum, items=tuple(item for item in measured.stratum.items if is_kept(item))),
-        measured.arms,
-        tuple(pool for pool in measured.pools if is_kept(pool.item)),
-        tuple(outcome for outcome in measured.outcomes if is_kept(outcome.item)),
+    return replace(
+        measured,
+        stratum=replace(measured.stratum, items=tuple(item for item in measured.stratum.items if is_kept(item))),
+        pools=tuple(pool for pool in measured.pools if is_kept(pool.item)),
+        outcomes=tuple(outcome for outcome in measured.outcomes if is_kept(outcome.item)),
     )
 
 

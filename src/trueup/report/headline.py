@@ -97,7 +97,7 @@ def _decision(name: str, stratum: Mapping[str, Any], plan: Mapping[str, Any], an
         el("td", chain(stratum["diagnosis"], choice), class_="chain"),
         el("td", _accuracy(choice, plan["target"]), class_="accuracy"),
         el("td", _cost(choice), class_="num cost"),
-        el("td", _badge(proof), class_="proof"),
+        el("td", _badge(proof, is_mixed=bool(stratum.get("engines"))), class_="proof"),
         data_stratum=name, data_cause=stratum["diagnosis"]["cause"], data_lever=stratum["diagnosis"]["lever"],
         data_label=choice["label"] if choice else None, data_accuracy=choice["accuracy"] if choice else None,
         data_usd=choice["usd"] if choice else None,
@@ -134,7 +134,8 @@ def _cost(choice: Mapping[str, Any] | None) -> str:
     return el("b", per_thousand(choice["usd"]) if choice else DASH) + el("small", "per 1,000 requests")
 
 
-def _badge(proof: Mapping[str, Any] | None) -> str:
+def _badge(proof: Mapping[str, Any] | None, *, is_mixed: bool) -> str:
     status, _, rest = certificate(proof).partition(": ")
+    rest = "its attempts are of several engines" if is_mixed else rest
     class_ = "badge certified" if status == "certified" else "badge"
     return el("span", safe(status), class_=class_) + el("small", safe(rest))

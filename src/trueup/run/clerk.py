@@ -56,6 +56,10 @@ class Clerk:
         """The calls of a model that were really made."""
         return self._sampler.fresh_calls
 
+    def engines(self, stratum: str) -> Mapping[str, Mapping[str, int]]:
+        """How many attempts of a stratum came from each engine that an endpoint named, by the model's fingerprint."""
+        return self._sampler.engines(stratum)
+
     def fork(self) -> Clerk:
         """A clerk at the same ledger with a count of its own."""
         return replace(self)

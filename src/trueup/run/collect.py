@@ -35,7 +35,10 @@ async def collect(
     async for result in run_jobs(_jobs(strata, arms, samples), clerk, lanes=lanes):
         watch(result)
         results.append(result)
-    return tuple(_measured(stratum, tuple(arms[stratum.name]), results) for stratum in strata)
+    return tuple(
+        replace(_measured(stratum, tuple(arms[stratum.name]), results), engines=clerk.engines(stratum.name))
+        for stratum in strata
+    )
 
 
 def _jobs(strata: Sequence[Stratum], arms: Mapping[str, Sequence[Arm]], samples: int) -> Iterator[Job | BatchJob]:

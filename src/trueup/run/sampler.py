@@ -56,6 +56,7 @@ class Sampler:
     _lengths: dict[bytes, int | None] = field(default_factory=dict)
     _refused: set[bytes] = field(default_factory=set)
     _answered: set[bytes] = field(default_factory=set)
+    _engines: dict[tuple[str, str], dict[str, set[bytes]]] = field(default_factory=dict)
 
     async def buy(self, ask: Sample, model: Model, sampling: Sampling, tab: Tab, read: Read) -> tuple[Attempt, ...]:
         """The attempts that an ask wants, paid for once, each with the answer that `read` finds in its text.
@@ -76,9 +77,25 @@ class Sampler:
             self._charge(order, [_attempt(i, charge) for i, charge in self._found(order).items()], lost, tab)
             raise
         self._charge(order, attempts, lost, tab)
+        self._tell_apart(order, attempts)
         if not attempts:
             raise AskFailed("; ".join(dict.fromkeys(waste.reason for waste in lost)) or "the model returned no sample")
         return tuple(attempts)
+
+    def engines(self, stratum: str) -> dict[str, dict[str, int]]:
+        """How many attempts of a stratum came from each engine that an endpoint named, by the model's fingerprint."""
+        return {
+            model: {engine: len(keys) for engine, keys in sorted(told.items())}
+            for (name, model), told in sorted(self._engines.items())
+            if name == stratum
+        }
+
+    def _tell_apart(self, order: _Order, attempts: Sequence[Attempt]) -> None:
+        """Note the engines of attempts, found ones too: each attempt counts once, however many methods want it."""
+        for attempt in attempts:
+            if attempt.engine is not None:
+                told = self._engines.setdefault((order.stratum, order.model.card.fingerprint), {})
+                told.setdefault(attempt.engine, set()).add(order.keys[attempt.index])
 
     async def _all(self, order: _Order, lost: list[Waste]) -> list[Attempt]:
         """Every attempt of the order, those that are missing in as few calls as can be."""
@@ -198,7 +215,7 @@ class Sampler:
             usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.prefill_seconds,
             usage.decode_seconds, sample_flops(card, usage, with_prompt=usage.leads),
             self.prices.usage(card, usage, with_prompt=usage.leads), attempt.finish, attempt.text, attempt.logprob,
-            usage.takes_n,
+            usage.takes_n, engine=attempt.engine,
         )  # fmt: skip
 
     def _wastes(self, order: _Order, reply: Sampled, *, is_answerable: bool) -> list[Charge]:
@@ -249,4 +266,4 @@ def _attempt(index: int, charge: Charge, answer: str | None = None) -> Attempt:
         charge.prompt_tokens, charge.completion_tokens, charge.cached_tokens,
         charge.prefill_seconds, charge.decode_seconds, charge.leads, charge.takes_n,
     )  # fmt: skip
-    return Attempt(index, charge.reply, charge.finish, usage, answer, charge.logprob)
+    return Attempt(index, charge.reply, charge.finish, usage, answer, charge.logprob, engine=charge.engine)
