@@ -246,6 +246,7 @@ def test_methods_that_share_a_budget_are_measured_within_what_is_on_record_and_w
         assert (few["calls"], more["calls"]) == (8, 16)
     notes = {row["system"]: row["skipped"] for row in rows if "skipped" in row}
     assert "nothing but attempts" in notes["trueup reread n=8"]
+    assert "no attempt" in notes["trueup run_stored"] and all(row.get("calls", 1) for row in rows)
     named = {row["system"].split()[1] for row in rows if row["system"].startswith("trueup ")}
     assert set(names("methods")) <= named
     assert any(row["system"] == "trueup cascade n=8 to=" and "accuracy" in row for row in rows)

@@ -69,6 +69,7 @@ LOOKED_AT = 80
 OTHER_BUDGETS = (8, SAMPLES)
 SHARED_BUDGETS = (8, 16)
 """A problem on average, of methods that share one over a batch: none takes more of a problem than is on record."""
+IDLE = "it asks for no attempt at any of these problems"
 MET, MISSED, OPEN = "met", "missed", "open"
 
 
@@ -184,10 +185,14 @@ def _others(recording: Recording) -> tuple[list[Spent], dict[str, str]]:
     for arms in _other_arms(recording.depth):
         for arm in arms:
             try:
-                found.append(spend(make_arm(arm), OURS, recording.cases))
+                spent = spend(make_arm(arm), OURS, recording.cases)
             except BadInput as error:
                 left_out[f"trueup {arm}"] = str(error)
                 break
+            if not spent.calls.any():
+                left_out[spent.system] = IDLE
+                break
+            found.append(spent)
     return found, left_out
 
 
