@@ -179,9 +179,11 @@ def test_a_guard_is_a_task_with_verifiers_of_its_own(half, tmp_path, capsys):
     words = ("--task", "task.toml", "--model", f"hf:{half}", "--samples", "4", "--set", "steps=1")
     in_folder(tmp_path, "train", "sft", *words, "--out", "o", "--guard", "kept.toml")
     card = json.loads((tmp_path / "o" / "card.json").read_text())
-    assert set(card["evaluation"]) == {"words", "guard words", "guard strict"} == set(card["distance"])
+    assert set(card["evaluation"]) == {"words", "guard", "guard words", "guard strict"}
+    assert set(card["distance"]) == {"words", "guard words", "guard strict"}
     before = {name: told["first_turn"]["before"]["accuracy"] for name, told in card["evaluation"].items()}
     assert before["guard words"] > 0 == before["guard strict"]
+    assert before["guard"] == before["guard words"] / 2, "all items of a guard weigh the same in its first row"
     card["distance"]["words"]["kl"] = -1e-9
     assert "words: 0.0000 nats a token" in page(card), "what is rounded to nothing has no sign"
     assert card["notes"] == [] and UNGUARDED not in capsys.readouterr().err

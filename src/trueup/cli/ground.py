@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from trueup.models.huggingface.folder import base_of, find_folder
 from trueup.models.words import kind_of
 from trueup.plan import halves
 from trueup.plan.past import Past, marks, read_past, without
+from trueup.tasks import GENERAL
 from trueup.train.ask import Engine
 from trueup.train.export import write_base
 from trueup.train.failures import in_one_line
@@ -98,15 +100,27 @@ def stand_on(order: Order, out: Path) -> Ground:
 
 
 def _guards(order: Order, task: OpenTask, rest: Sequence[Stratum]) -> Sequence[Stratum]:
-    """What must not be forgotten: the user's own items, or the held-out halves of the other strata.
+    """What must not be forgotten: the items of a task that the user names, or the held-out halves of the other strata.
 
     A task brings its own verifiers; a lone JSONL file is graded as any is. Raises BadInput where nothing says what is
     right.
     """
     if order.guard is None:
         return rest
-    strata = open_task(order.guard, limit=order.limit, seed=task.seed, sets={}).strata
+    strata = open_task(_guard(order.guard), limit=order.limit, seed=task.seed, sets={}).strata
     return [_gradable(_renamed(one, GUARD if len(strata) == 1 else f"{GUARD} {one.name}")) for one in strata]
+
+
+def _guard(words: str) -> str:
+    """The path of a guard: one that exists goes before the name of the suite that comes with the house."""
+    if os.path.exists(words):
+        return words
+    if words != GENERAL.name:
+        raise BadInput(
+            f"no task at {words!r}; give a folder with a task.toml, a TOML file, a JSONL file, or {GENERAL.name}, "
+            f"the guard that comes with trueup"
+        )
+    return str(GENERAL)
 
 
 def _renamed(stratum: Stratum, name: str) -> Stratum:

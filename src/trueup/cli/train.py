@@ -31,7 +31,11 @@ Limit = Annotated[int | None, typer.Option(help="Items per stratum, at most; hal
 Seed = Annotated[int | None, typer.Option(help="Seed of items, samples and order; default: the task's.")]
 Samples = Annotated[int, typer.Option(help="Attempts an item in the evaluation before and after.")]
 Guard = Annotated[
-    Path | None, typer.Option(help="JSONL or task of what must not be forgotten; default: the other strata.")
+    Path | None,
+    typer.Option(
+        help="JSONL or task of what must not be forgotten, or `general`, the one that comes with trueup; "
+        "default: the other strata.",
+    ),
 ]
 PriceFile = Annotated[Path | None, typer.Option("--prices", help="A dated price file (TOML).")]
 Gguf = Annotated[str | None, typer.Option(help="Also write model.gguf for the embedded engine: f16 or q8_0.")]
@@ -39,7 +43,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the card as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 EPILOG = (
-    "Examples: trueup train sft --task examples/mixed --stratum arithmetic --out out/tuned --set steps=50 | "
+    "Examples: trueup train sft --task examples/mixed --stratum arithmetic --out out/tuned --set steps=50 "
+    "--guard general | "
     'trueup train expert_iteration --task questions.jsonl --model hf:FOLDER --out out/tuned --set "teacher=vote n=8"'
 )
 

@@ -17,7 +17,7 @@ from typing import Any
 from trueup import __version__
 from trueup.arms import make_arm
 from trueup.catalog import names, open_model
-from trueup.cli.ground import Ground, stand_on
+from trueup.cli.ground import GUARD, Ground, stand_on
 from trueup.cli.headway import Headway
 from trueup.cli.order import Order
 from trueup.cli.pipeline import LEDGER_FILE, ledger_table, price_list
@@ -163,7 +163,10 @@ def _conclude(ground: Ground, headway: Headway) -> None:
     folder = find_folder(str(ground.out))
     before = _sittings(ground, ground.base, headway, "before")
     after = _sittings(ground, folder, headway, "after")
-    told = [(a.stratum.name, compared(a, b, seed=ground.task.seed)) for a, b in zip(before, after, strict=True)]
+    pairs = [*zip(before, after, strict=True)]
+    if ground.order.guard is not None and len(ground.guards) > 1:
+        pairs.insert(2, (_together(before[2:]), _together(after[2:])))
+    told = [(a.stratum.name, compared(a, b, seed=ground.task.seed)) for a, b in pairs]
     evaluation = {"trained_half": dict(told[:1]), "evaluation": dict(told[1:])}
     with _asker(ground, headway) as asker:
         books = _books(ground, asker)
@@ -177,6 +180,15 @@ def _conclude(ground: Ground, headway: Headway) -> None:
     _notice(ground, headway)
     card = _card(ground, books.fingerprint) | evaluation | modes | {"distance": apart} | _history(ground, usd)
     write_card(card | {"gradient_tokens": _gradient_tokens(totals), "ledger": totals}, ground.out)
+
+
+def _together(sittings: Sequence[Sitting]) -> Sitting:
+    """What a model did on all parts of a guard, every item weighing the same."""
+    items = [
+        replace(item, cluster=f"{one.stratum.name}/{item.cluster}") for one in sittings for item in one.stratum.items
+    ]
+    stratum = replace(sittings[0].stratum, name=GUARD, items=tuple(items))
+    return Sitting(stratum, tuple(attempts for one in sittings for attempts in one.attempts))
 
 
 def _history(ground: Ground, usd: Decimal | None) -> dict[str, Json]:

@@ -10,10 +10,12 @@ from trueup.tasks.prompting import build_chat, build_prompt
 from trueup.tasks.quadratic import quadratic
 from trueup.tasks.stored_programs import stored_programs
 from trueup.tasks.strata import Source, build_strata, equip, sampling_of
+from trueup.tasks.suite import GENERAL
 from trueup.tasks.taskfile import StratumSpec, TaskFile, read_task
 from trueup.tasks.word_problems import word_problems
 
 __all__ = [
-    "Source", "StratumSpec", "TaskFile", "build_chat", "build_prompt", "build_strata", "calls", "csp", "equip", "gym",
-    "jsonl", "lr2bench", "power_flow", "quadratic", "read_task", "sampling_of", "stored_programs", "word_problems",
+    "GENERAL", "Source", "StratumSpec", "TaskFile", "build_chat", "build_prompt", "build_strata", "calls", "csp",
+    "equip", "gym", "jsonl", "lr2bench", "power_flow", "quadratic", "read_task", "sampling_of", "stored_programs",
+    "word_problems",
 ]  # fmt: skip

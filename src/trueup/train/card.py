@@ -24,7 +24,7 @@ FLAT = (
     "no group had both right and wrong attempts: nothing was learned; "
     "take easier items, more n, or a higher temperature"
 )
-UNGUARDED = "nothing guards what must not be forgotten: give --guard TASK"
+UNGUARDED = "nothing guards what must not be forgotten: give --guard TASK, or --guard general, which comes with trueup"
 
 
 def history_of(
