@@ -13,6 +13,7 @@ from trueup.claims.pieces import Pieces
 from trueup.claims.think_contrasts import ALWAYS, LOGISTIC, RANDOM, Found, Rival
 from trueup.claims.think_models import Seen, Size
 from trueup.claims.think_or_answer import (
+    ARMS,
     GRPO,
     GRPO_TOKEN,
     LEARNING,
@@ -32,7 +33,6 @@ from trueup.claims.think_or_answer import (
 from trueup.claims.think_trace import Trace
 from trueup.core.errors import BadInput
 
-ARMS = SIZES["smoke"].arms
 MINI = Size(
     most=2, width=16, warm=(0.5, 0.5), warm_steps=2, updates=3, items=12, labelled=12, rows=16,
     arms=ARMS,
@@ -224,16 +224,13 @@ def test_a_claim_has_no_scale_that_it_was_not_written_for(tmp_path):
 
 
 def test_at_every_scale_a_group_fits_the_batch_and_every_arm_is_named():
-    for scale, size in SIZES.items():
-        controls = LEARNING if scale == "cpu" else (GRPO, MAIN)
-        assert size.rows % size.group == 0
-        assert size.arms.keys() == {*LEARNING, *(f"{name}, random reward" for name in controls)}
+    assert all(size.rows % size.group == 0 and size.arms.keys() == ARMS.keys() for size in SIZES.values())
     assert {*PLAIN, *(name for pair in PAIRS for name in pair)} <= LEARNING.keys()
 
 
 def test_a_control_differs_by_its_reward_alone():
-    arms = SIZES["cpu"].arms
-    assert all(arms[f"{name}, random reward"] == replace(arm, random_reward=True) for name, arm in LEARNING.items())
+    assert len(ARMS) == 2 * len(LEARNING)
+    assert all(ARMS[f"{name}, random reward"] == replace(arm, random_reward=True) for name, arm in LEARNING.items())
 
 
 def test_a_whole_run_is_the_same_twice_and_counts_what_it_sampled(tmp_path):
