@@ -119,7 +119,7 @@ def distance(
             continue
         sums = [_kl(networks[base].network, networks[trained].network, some, networks[base].device)
                 for some in (texts[at : at + ROWS] for at in range(0, len(texts), ROWS))]  # fmt: skip
-        tokens = sum(len(text.ids) - text.start for text in texts)
+        tokens = sum(text.targets for text in texts)
         told[sitting.stratum.name] = {"kl": sum(sums) / tokens, "texts": len(texts), "tokens": tokens}
         seconds = networks[base].clock() - started
         flops = sum(network.forward_flops([len(text.ids) for text in texts]) for network in networks.values())

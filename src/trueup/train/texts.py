@@ -36,6 +36,11 @@ class Tokens:
     ids: tuple[int, ...]
     start: int
 
+    @property
+    def targets(self) -> int:
+        """How many of them are the target."""
+        return len(self.ids) - self.start
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -229,7 +229,7 @@ def _referred(job: Job, trainee: Trainee, pairs: Sequence[Pair], path: Path) -> 
         texts = [text for pair in pairs for text in (pair.chosen, pair.rejected)]
         job.charge(
             Passes(
-                "reference", BEFORE, sum(t.start for t in texts), sum(len(t.ids) - t.start for t in texts),
+                "reference", BEFORE, sum(t.start for t in texts), sum(t.targets for t in texts),
                 trainee.forward_flops([len(t.ids) for t in texts]), trainee.clock() - started,
             )
         )  # fmt: skip

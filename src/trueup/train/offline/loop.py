@@ -152,7 +152,7 @@ def _charge(
     """Book the step; the reference's part of its seconds by its part of the FLOPs."""
     texts = [tokens for text in picked for tokens in objective.tokens(text)]
     lengths = [len(text.ids) for text in texts]
-    prompt, target = sum(text.start for text in texts), sum(len(text.ids) - text.start for text in texts)
+    prompt, target = sum(text.start for text in texts), sum(text.targets for text in texts)
     spent = {"trained": trainee.trained_flops(lengths)}
     if objective.asks_reference:
         spent["reference"] = trainee.forward_flops(lengths)

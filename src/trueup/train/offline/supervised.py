@@ -104,9 +104,9 @@ def supervised(trainee: Trainee, course: Course, base: Path) -> Objective[Tokens
             kl = kl_loss(logits_BTV, reference.logits(batch.ids_BT, batch.attended_BT), batch.mask_BT)
             figures["kl"] = float(kl.detach())
             loss = loss + course.kl * kl
-        return Part(loss, sum(map(_weight, texts)), figures)
+        return Part(loss, sum(text.targets for text in texts), figures)
 
-    return Objective(part, _weight, lambda text: [text], asks_reference=reference is not None)
+    return Objective(part, lambda text: text.targets, lambda text: [text], asks_reference=reference is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,3 @@ def read_examples(path: Path) -> list[Example]:
     """The examples in a file."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [Example(tuple(Message(*turn) for turn in row["messages"]), row["target"]) for row in rows]
-
-
-def _weight(text: Tokens) -> int:
-    return len(text.ids) - text.start

@@ -86,7 +86,7 @@ def passes(
 
     kept_tokens = sum(sum(r.lengths) for r in records)
     asked_tokens = sum(r.tokens for r in records) - kept_tokens
-    again = sum(text.start for text in replayed), sum(len(text.ids) - text.start for text in replayed)
+    again = sum(text.start for text in replayed), sum(text.targets for text in replayed)
     lengths = [*(r.tokens for r in records), *(len(text.ids) for text in replayed)]
     flops = sum(size.training(length, recompute=ways.recompute) for length in lengths)
     yield of("trained", asked_tokens + again[0], kept_tokens + again[1], flops)

@@ -118,7 +118,7 @@ def _path(job: Job) -> Path:
 
 
 def _targets(texts: Sequence[Tokens]) -> int:
-    return sum(len(text.ids) - text.start for text in texts)
+    return sum(text.targets for text in texts)
 
 
 def _hidden_firsts(job: Job, found: Sequence[Graded]) -> list[str]:
