@@ -45,9 +45,9 @@ SIZES = {
     "cpu": Size(
         most=4, small=32, large=64, web_steps=500, teacher_steps=250, requests=3000, attempts=8, steps=300, items=2400,
     ),
-    # Seen on an H200 with --jobs 3 beside five processes of another claim: 11 minutes. After 100 steps of pre-training
+    # Seen on an H200 with --jobs 3 beside six processes of another claim: 11 minutes. After 100 steps of pre-training
     # 4 to 5 % of the calls of bases were wrong in content; after 50, of seed 100, 13 %, and 54 % in form. A teacher
-    # taught for 300 steps, as that of the run in results/, was wrong on 5 to 8 of its requests: no pairs to learn from.
+    # taught for 300 steps was wrong on 5 to 8 of its requests: no pairs to learn from.
     "gpu": Size(
         most=4, small=0, large=0, web_steps=50, teacher_steps=40, requests=2000, attempts=8, steps=100, items=2000,
         rows=128, lr=3e-4, sft_rates=(1e-4, 3e-4, 1e-3), second_sft_rates=(3e-5, 1e-4, 3e-4),

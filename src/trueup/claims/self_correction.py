@@ -60,9 +60,8 @@ SIZES = {
         base=5, digits=3, width=48, items=2000, pilot=1000, goal=0.4, skill_steps=400, habit_steps=100, updates=450,
         rows=128, copies=(0.9, 0.5), few=512, stretches=6, lr=5e-4,
     ),
-    # Reckoned from bases and three arms of each seed on an H200, ten other processes beside them: 8 minutes alone with
-    # --jobs 3. At twice the pace one base of three unlearned first attempts while it learned second ones (to 9 %); seed
-    # 100's at this one has 47 %.
+    # Seen on an H200 with --jobs 6 beside three processes of another claim: 10 minutes. At twice the pace one base of
+    # three unlearned first attempts while it learned second ones (to 9 %); seed 100's at this one has 47 %.
     "gpu": Size(
         base=5, digits=3, width=0, items=2000, pilot=1000, goal=0.4, skill_steps=100, habit_steps=50, updates=48,
         rows=512, copies=(0.9,), few=512, stretches=1, mapped=1, lr=5e-5, first_steps=20, round_steps=5, pace=0.05,
