@@ -11,7 +11,17 @@ from trueup.claims import Pieces
 from trueup.claims.gap import Difference
 from trueup.claims.self_correction import SIZES, decide, self_correction
 from trueup.claims.self_correction import put_to_test as run
-from trueup.claims.self_correction_arms import ARMS, DRAWN, EVERY, REINFORCED, Course, Regime, off_line, trained_turn
+from trueup.claims.self_correction_arms import (
+    ARMS,
+    DRAWN,
+    EVERY,
+    REINFORCED,
+    Course,
+    Regime,
+    off_line,
+    train_arm,
+    trained_turn,
+)
 from trueup.claims.self_correction_base import split
 from trueup.claims.self_correction_found import Found, collapsed, compare
 from trueup.claims.self_correction_map import map_notes, map_rows, random_note
@@ -183,6 +193,16 @@ def test_the_map_says_where_score_leads_and_what_an_anchor_does():
     assert "copies 90%, fresh problems +15.0%" in leads and "fresh problems, anchored -15.0%" in leads
     assert leads.endswith("It leads in 1, trails in 1 of 2 (0 cannot be told)")
     assert "SCoRe 50.0% and 90.0% to 45.0% and 60.0%" in anchor
+
+
+def test_the_map_is_read_once_more_where_its_arms_are_flat():
+    free = Regime("SCoRe", 0.9)
+    rising = replace(seen(0.5, (0.0, 0.9)), taught=replace(seen(0.5, (0.0, 0.9)).taught, is_flat=False))
+    cells = {free: rising, replace(free, name="iterated SFT+"): seen(0.4, (0.0, 0.75))}
+    leads, _ = map_notes(cells, SIZES["cpu"], 7, settled=True)
+    assert "seed 7, each arm until it is flat, 1350 at most: " in leads and "fresh problems +15.0%" in leads
+    assert leads.endswith("It leads in 1, trails in 0 of 1 (0 cannot be told); not flat at the cap: SCoRe in 1; "
+                          "iterated SFT+ in 0")  # fmt: skip
 
 
 def test_rows_of_the_map_are_over_its_seeds():
@@ -375,3 +395,21 @@ def test_a_tiny_run_gives_the_same_figures_again_and_from_its_parts(torch, tmp_p
     assert by_name["SCoRe"]["n"] == 30 and by_name["SCoRe"]["flops"] > by_name["STaR"]["flops"] > 0
     assert by_name["SCoRe"]["sampled_tokens"] > 0 and by_name["base"]["sampled_tokens"] is None
     assert all(row["updates"] != [0] for row in first.arms if not row["name"].endswith(("base", "base, copies 90%")))
+
+
+def test_cells_of_the_map_are_seen_after_equal_updates_and_where_they_end(torch, tmp_path, monkeypatch):
+    never_flat(monkeypatch)
+    trained = []
+
+    def counted(*given, number, **more):
+        trained.append((given[-1], number))
+        return train_arm(*given, number=number, **more)
+
+    monkeypatch.setattr("trueup.claims.self_correction_parts.train_arm", counted)
+    verdict = run("smoke", MINI, (1,), Pieces(tmp_path, "x"))
+    assert all(row["updates"] == [MINI.cap] for row in verdict.arms if row["name"].startswith("map: SCoRe"))
+    told = [note for note in verdict.notes if note.startswith("map, seed 1")]
+    first, last = f"each arm's first {MINI.updates} updates", f"each arm until it is flat, {MINI.cap} at most"
+    assert [first in note for note in told] == [True, True, False, False]
+    assert [last in note for note in told] == [False, False, True, True]
+    assert len(trained) == len(set(trained))

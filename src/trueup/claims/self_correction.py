@@ -3,7 +3,7 @@
 Kumar et al. 2024, arXiv:2409.12917; counter-evidence in Moskvoretskii et al. 2025, arXiv:2503.08681. A small model
 answers sums most significant digit first, is asked again in words that reveal nothing, and would rather repeat itself.
 Arms learn to correct from as many episodes an update, each until it is flat. The map varies habit, number of problems,
-source of the targets and whether first attempts are anchored.
+source of the targets and whether first attempts are anchored; it is read twice, after equal updates and once flat.
 """
 
 from __future__ import annotations
@@ -86,11 +86,13 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     found = [compare(base, arms, seed, cap=size.cap) for seed, base, arms in zip(seeds, bases, seen, strict=True)]
     wide = of[: size.mapped]
     drawn = _with_each(wide, list(DRAWN), lambda parts, name: parts.settled(Regime(name, habit)))
-    cells = _with_each(wide, _regimes(size), Parts.begun)
+    cells = _with_each(wide, _regimes(size), Parts.settled)
+    begun = _with_each(wide, _regimes(size), Parts.begun)
     notes = [note for seed, base, arms, each in zip(seeds, bases, seen, found, strict=True)
              for note in notes_of(seed, base, arms, each)]  # fmt: skip
     notes += [random_note(arms, base, seed) for seed, base, arms in zip(seeds, bases, drawn, strict=False)]
-    notes += [note for seed, map_ in zip(seeds, cells, strict=False) for note in map_notes(map_, size, seed)]
+    for seed, first, last in zip(seeds, begun, cells, strict=False):
+        notes += [*map_notes(first, size, seed), *map_notes(last, size, seed, settled=True)]
     notes += [*size.start.notes(), UNTUNED] if size.start.weights else [TUNING]
     rows = arms_of(bases, seen, found, seeds[0])
     others = [{name: arm for name, arm in arms.items() if name not in ARMS} for arms in drawn]

@@ -40,9 +40,13 @@ def random_note(drawn: Mapping[str, Seen], base: Base, seed: int) -> str:
     return f"seed {seed}, both turns: base {_turns(base.seen)}; " + "; ".join(figures)
 
 
-def map_notes(cells: Mapping[Regime, Seen], size: Size, seed: int) -> list[str]:
-    """Where reinforcement ends with more right second attempts than imitation does, and what an anchor does."""
-    about = f"map, seed {seed}, each arm's first {size.updates} updates"
+def map_notes(cells: Mapping[Regime, Seen], size: Size, seed: int, *, settled: bool = False) -> list[str]:
+    """Where reinforcement ends with more right second attempts than imitation does, and what an anchor does.
+
+    Cells are seen after their first updates, which are equally many, or settled: flat, or at the cap.
+    """
+    taken = f"each arm until it is flat, {size.cap} at most" if settled else f"each arm's first {size.updates} updates"
+    about = f"map, seed {seed}, {taken}"
     against = {
         cell.where: paired(seen.second_M, cells[_of(cell, RIVAL)].second_M)
         for cell, seen in cells.items()
@@ -59,9 +63,19 @@ def map_notes(cells: Mapping[Regime, Seen], size: Size, seed: int) -> list[str]:
         f"{about}: SCoRe's Acc@t2 minus {RIVAL}'s: "
         + "; ".join(f"{where} {said(over)}" for where, over in against.items())
         + f". It leads in {len(leads)}, trails in {len(trails)} of {len(against)}"
-        + f" ({len(against) - len(leads) - len(trails)} cannot be told)",
+        + f" ({len(against) - len(leads) - len(trails)} cannot be told)"
+        + (_unsettled(cells) if settled else ""),
         f"{about}, both turns, free to anchored: " + "; ".join(held),
     ]
+
+
+def _unsettled(cells: Mapping[Regime, Seen]) -> str:
+    """How many cells of either side of that comparison met the cap before they were flat."""
+    rising = {
+        name: [cell.where for cell, seen in cells.items() if cell.name == name and not seen.taught.is_flat]
+        for name in ("SCoRe", RIVAL)
+    }
+    return "; not flat at the cap: " + "; ".join(f"{name} in {len(where)}" for name, where in rising.items())
 
 
 def _of(cell: Regime, name: str) -> Regime:

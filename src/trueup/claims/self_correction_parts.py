@@ -50,9 +50,7 @@ class Parts:
 
     def begun(self, regime: Regime) -> Seen:
         """An arm after its first stretch."""
-        seen = self._stretch(regime, 0)
-        self._clear(regime)
-        return seen
+        return self._stretch(regime, 0)
 
     def settled(self, regime: Regime) -> Seen:
         """An arm that learned on until it was flat, or at the cap."""
