@@ -744,7 +744,8 @@ def test_a_step_that_cannot_be_cut_is_refused(name, batch, n, told):
 def test_profiles_are_found_by_name_and_number():
     assert (find_profile("torchrun-4").processes, find_profile("fsdp2-2").sharding) == (4, "fsdp2")
     assert find_profile("zero3+vllm-16").vllm
-    for name in ("tpu", "torchrun-1", "gpu-2"):
+    assert (find_profile("gpu-2").gpus, find_profile("gpu-2").launcher, PROFILES["gpu"].launcher) == (2, "torchrun", "")
+    for name in ("tpu", "torchrun-1", "gpu-1"):
         with pytest.raises(UnknownName, match="unknown profile"):
             find_profile(name)
     if torch.cuda.device_count() < 2:

@@ -33,8 +33,8 @@ from trueup.train.real.profiles import Profile, find_profile, require
 TWO_TURNS = ("star", "pair_sft", "iterated_sft", "multi_turn", "score")
 LEAST_ROWS = 8
 GUARD = "guard"
-ONE_PROCESS = "trueup.train.offline"
-"""The room whose trainers know nothing of other processes."""
+OFFLINE = "trueup.train.offline"
+"""The room whose trainers are run by the main process alone, which the others assist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,10 @@ def stand_on(order: Order, out: Path) -> Ground:
     Raises BadInput where that cannot be trained on.
     """
     profile = find_profile(order.profile)
+    if profile.sharding and is_offline(order):
+        told = f"profile {profile.name!r} shards weights, and {order.trainer} keeps all of them in every process"
+        raise BadInput(f"{told}; give --profile gpu or gpu-N")
     require(profile)
-    if profile.processes > 1 and names("trainers")[order.trainer].__module__.startswith(ONE_PROCESS):
-        raise BadInput(f"{order.trainer} runs in one process, {profile.name!r} has several; give --profile cpu or gpu")
     task = open_task(order.task, limit=order.limit, seed=order.seed, sets=order.strata)
     known = {stratum.name: stratum for stratum in task.strata}
     name = the_one(known, order.stratum, str(order.task))
@@ -97,6 +98,11 @@ def stand_on(order: Order, out: Path) -> Ground:
     guarded = tuple(guard for guard in guards if guard.items)
     origin = origin_of(training, held_out, others, guarded, base, past)
     return Ground(order, out, task, training, held_out, others, guarded, base, profile, origin)
+
+
+def is_offline(order: Order) -> bool:
+    """Whether texts are gathered before they are trained on, and not sampled step by step."""
+    return names("trainers")[order.trainer].__module__.startswith(OFFLINE)
 
 
 def _guards(order: Order, task: OpenTask, rest: Sequence[Stratum]) -> Sequence[Stratum]:

@@ -23,7 +23,7 @@ Trainer = Annotated[str, typer.Argument(help="A trainer: `trueup list trainers` 
 TaskPath = Annotated[str, typer.Option("--task", help="A folder with task.toml, a .toml file or a .jsonl file.")]
 Model = Annotated[str, typer.Option(help="What to train: smollm2, hf:FOLDER, or the folder of an earlier training.")]
 Out = Annotated[Path, typer.Option(help="Folder for the result; a run goes on with what it finds there.")]
-ProfileName = Annotated[str, typer.Option("--profile", help="cpu, gpu, torchrun-N, fsdp2-N or zero3+vllm-N.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="cpu, gpu, torchrun-N, gpu-N, fsdp2-N or zero3+vllm-N.")]
 Only = Annotated[str | None, typer.Option("--stratum", help="The stratum to train on, where there are several.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="setting=value, or STRATUM.key=value; repeatable.")]
 With = Annotated[list[str] | None, typer.Option("--with", help="NAME=MODEL to learn from; repeatable.")]

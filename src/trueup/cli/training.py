@@ -17,7 +17,7 @@ from typing import Any
 from trueup import __version__
 from trueup.arms import make_arm
 from trueup.catalog import names, open_model
-from trueup.cli.ground import GUARD, Ground, stand_on
+from trueup.cli.ground import GUARD, Ground, is_offline, stand_on
 from trueup.cli.headway import Headway
 from trueup.cli.order import Order
 from trueup.cli.pipeline import LEDGER_FILE, ledger_table, price_list
@@ -37,6 +37,7 @@ from trueup.train.export import gguf_of, write_gguf
 from trueup.train.failures import in_one_line
 from trueup.train.job import Job, Progress, Trained, append_log
 from trueup.train.mode_exam import control_tokens, mode_table, moded
+from trueup.train.offline.company import in_company
 from trueup.train.offline.supervised import ROUNDS
 from trueup.train.origin import changes, keep_origin, replayed
 from trueup.train.real.profiles import is_launched, is_main, launch, telling_launcher
@@ -76,7 +77,8 @@ def _proceed(ground: Ground, arguments: Sequence[str], *, quiet: bool) -> None:
         with Headway(quiet=quiet or not is_main()) as headway:
             _train(ground, headway)
     elif not (ground.out / TRAINED).exists():
-        _trainer(ground.order)(replace(_job(ground), is_rehearsal=True))
+        if not is_offline(ground.order):
+            _trainer(ground.order)(replace(_job(ground), is_rehearsal=True))
         if code := launch(ground.profile, arguments):
             raise BadInput(f"the processes of profile {ground.profile.name!r} ended with {code}; see above")
     if not is_launched():
@@ -91,8 +93,7 @@ def _train(ground: Ground, headway: Headway) -> None:
         return
     if not ground.guards:
         headway.tell(UNGUARDED)
-    order = ground.order
-    trainer = _trainer(order)
+    trainer = _trainer(ground.order)
     if not is_main():
         trainer(_job(ground))
         return
@@ -115,7 +116,9 @@ def _train(ground: Ground, headway: Headway) -> None:
 
 
 def _trainer(order: Order) -> Callable[[Job], Trained]:
-    return partial(names("trainers")[order.trainer], **order.settings)
+    """The trainer with its settings; one that is offline is run by the main process, which the others assist."""
+    trainer = partial(names("trainers")[order.trainer], **order.settings)
+    return partial(in_company, trainer) if is_offline(order) else trainer
 
 
 def _job(ground: Ground) -> Job:

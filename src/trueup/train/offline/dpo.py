@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from zipfile import is_zipfile
 
@@ -26,7 +27,8 @@ from trueup.train.job import Job, Passes, Trained
 from trueup.train.losses.dpo import dpo_loss, dpo_nll_loss, sequence_logp
 from trueup.train.losses.policy import token_kl
 from trueup.train.network import Trainee, demand_shape
-from trueup.train.offline.loop import Course, Objective, Part, fit
+from trueup.train.offline.company import Lesson, open_trainee, taught
+from trueup.train.offline.loop import Course, Objective, Part
 from trueup.train.offline.mining import BOTH, OWN, TEACHER, Preference, mined
 from trueup.train.offline.own import demand, with_replay
 from trueup.train.offline.supervised import (
@@ -39,7 +41,6 @@ from trueup.train.offline.supervised import (
     leave,
     logits_of,
     nothing_fits,
-    open_trainee,
     publish,
     read_examples,
     run_rounds,
@@ -125,12 +126,13 @@ def preferred(trainee: Trainee, taste: Taste, base: Path, kl: float = 0.0) -> Ob
         if pairs:
             told, figures = _pair_loss(pairs, chosen, rejected, taste)
             loss = loss + len(pairs) * told
+        counts = dict.fromkeys(figures, len(pairs))
         loss = loss / len(some)
         if reference is not None:
             distance = ((chosen.kl_B + rejected.kl_B).sum() / 2 + again.kl_B.sum()) / len(some)
             figures["kl"] = float(distance.detach())
             loss = loss + kl * distance
-        return Part(loss, len(some), figures)
+        return Part(loss, len(some), figures, counts)
 
     return Objective(part, lambda one: 1, _texts_of, asks_reference=reference is not None)
 
@@ -194,11 +196,11 @@ def _train(
         raise nothing_fits(job, trainee)
     pairs = _referred(job, trainee, pairs, job.out / ROUNDS / "reference.pt")
     texts: list[Pair | Tokens] = [*pairs, *filter(None, in_tokens(job, trainee, replayed))]
-    figures = fit(
-        job, trainee, texts, preferred(trainee, taste, job.model, course.kl), course,
+    lesson = Lesson(
+        start, texts, partial(preferred, taste=taste, base=job.model, kl=course.kl), course,
         state=job.checkpoints / "dpo.pt", first=first, last=first + course.steps,
     )  # fmt: skip
-    leave(job, trainee, target, figures)
+    leave(job, trainee, target, taught(job, trainee, lesson))
 
 
 def _replayed(job: Job, found: Sequence[Preference], share: float, path: Path) -> list[Example]:

@@ -1,7 +1,8 @@
 """The loop of the offline trainers: batches by the seed, a step, a charge, now and then a checkpoint.
 
 A plain loop and not TRL's: SFTTrainer takes a loss of ours only with a second forward pass for its own figures, and
-DPOTrainer takes none. That ours are equal to theirs is tested. One process.
+DPOTrainer takes none. That ours are equal to theirs is tested. Where several processes train, each reads its share of
+a step's texts, and the gradients are added up.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Generic, TypeVar
@@ -21,10 +23,12 @@ import torch
 from torch import Tensor
 
 from trueup.core.errors import BadInput
+from trueup.train.everywhere import add_up, everywhere, share_of
 from trueup.train.failures import in_one_line, require_finite
 from trueup.train.job import Job, Passes, Progress
 from trueup.train.network import Trainee
 from trueup.train.offline.own import demand_share
+from trueup.train.real.profiles import is_main
 from trueup.train.texts import Tokens
 
 T = TypeVar("T")
@@ -63,11 +67,15 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The mean loss of some of a batch's texts, what it is a mean of, and means to be shown."""
+    """The mean loss of some of a batch's texts, what it is a mean of, and means to be shown.
+
+    `counts` says what a figure is a mean of where that is less than all of the texts.
+    """
 
     loss: Tensor
     weight: int
     figures: Mapping[str, float]
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +112,16 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = course.lr * _warmth(step, course.steps)
             figures = _step(trainee, optimizer, objective, picked, job.profile.rows)
-            _charge(job, trainee, objective, picked, first + step, trainee.clock() - started)
+            seconds = sum(everywhere([trainee.clock() - started]))
+            _charge(job, trainee, objective, picked, first + step, seconds)
             job.watch(Progress(first + step + 1, last or course.steps, figures))
             require_finite(first + step + 1, figures, goes_on)
-            if (step + 1) % course.save_every == 0 or is_interrupted():
-                _keep(state, trainee, optimizer, step + 1, figures)
+            ends = any(everywhere([is_interrupted()]))
+            if (step + 1) % course.save_every == 0 or ends:
+                if is_main():
+                    _keep(state, trainee, optimizer, step + 1, figures)
                 kept = step + 1
-            if is_interrupted():
+            if ends:
                 raise KeyboardInterrupt
     return figures
 
@@ -131,19 +142,28 @@ def _order(size: int, epoch: int, seed: int) -> list[int]:
 def _step(
     trainee: Trainee, optimizer: torch.optim.Optimizer, objective: Objective[T], picked: Sequence[T], rows: int
 ) -> dict[str, float]:
-    """One update by the mean over the whole batch, however few rows go through the network at a time."""
+    """One update by the mean over the whole batch, however few rows go through a network at a time, in how many."""
     optimizer.zero_grad(set_to_none=True)
-    total = sum(objective.weight(text) for text in picked)
-    figures: dict[str, float] = {}
-    for start in range(0, len(picked), rows):
-        part = objective.part(picked[start : start + rows])
-        share = part.weight / total
-        (part.loss * share).backward()  # type: ignore[no-untyped-call]
-        for name, value in {"loss": float(part.loss.detach()), **part.figures}.items():
-            figures[name] = figures.get(name, 0.0) + share * value
+    total, here = sum(objective.weight(text) for text in picked), share_of(picked)
+    told: list[tuple[str, float, int]] = []
+    for start in range(0, len(here), rows):
+        part = objective.part(here[start : start + rows])
+        (part.loss * (part.weight / total)).backward()  # type: ignore[no-untyped-call]
+        told.append(("loss", float(part.loss.detach()), part.weight))
+        told += [(name, mean, part.counts.get(name, part.weight)) for name, mean in part.figures.items()]
+    add_up(trainee.weights)
+    figures = _means(everywhere(told))
     figures["grad_norm"] = float(torch.nn.utils.clip_grad_norm_(trainee.weights, CLIP))
     optimizer.step()
     return figures
+
+
+def _means(told: Sequence[tuple[str, float, int]]) -> dict[str, float]:
+    """One mean of each name, of all those that parts tell."""
+    counts: Counter[str] = Counter()
+    for name, _, count in told:
+        counts[name] += count
+    return {name: sum(mean * count for one, mean, count in told if one == name) / counts[name] for name in counts}
 
 
 def _charge(

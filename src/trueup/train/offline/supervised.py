@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from trueup.models.huggingface.network import context_of
 from trueup.models.huggingface.vocabulary import Vocabulary
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.losses import kl_loss, sft_loss
-from trueup.train.network import Trainee, demand_shape, load, merged
-from trueup.train.offline.loop import Course, Objective, Part, fit
+from trueup.train.network import Trainee, demand_shape, merged
+from trueup.train.offline.company import Lesson, open_trainee, taught
+from trueup.train.offline.loop import Course, Objective, Part
 from trueup.train.texts import Example, Tokens, TooLong, batch_of, tokens_of
 
 ROUNDS, FIGURES = "rounds", "figures.json"
@@ -146,15 +148,6 @@ def _without_adapter(trainee: Trainee, network: Any | None) -> Iterator[None]:
         yield
 
 
-def open_trainee(job: Job, folder: Path, course: Course) -> Trainee:
-    """The weights of a folder, to be trained as the course and the profile say."""
-    torch.set_num_threads(job.threads)
-    return load(
-        folder, device=job.profile.device, dtype=job.profile.dtype, lora_rank=course.lora_rank,
-        template=job.template, seed=job.seed,
-    )  # fmt: skip
-
-
 def in_tokens(job: Job, trainee: Trainee, examples: Sequence[Example]) -> list[Tokens | None]:
     """Each example as the model reads it; None where it does not fit, which is told by its item."""
     return as_read(job, trainee.vocabulary, context_of(trainee.network.config), examples)
@@ -197,12 +190,12 @@ def _train(job: Job, start: Path, examples: Sequence[Example], plan: Plan, numbe
     texts = [text for text in in_tokens(job, trainee, examples) if text]
     if not texts:
         raise nothing_fits(job, trainee)
-    figures = fit(
-        job, trainee, texts, supervised(trainee, course, job.model), course,
+    lesson = Lesson(
+        start, texts, partial(supervised, course=course, base=job.model), course,
         state=job.checkpoints / f"round-{number + 1}.pt", first=number * course.steps,
         last=plan.rounds * course.steps,
     )  # fmt: skip
-    leave(job, trainee, target, {"texts": len(texts), **figures})
+    leave(job, trainee, target, {"texts": len(texts), **taught(job, trainee, lesson)})
 
 
 def _gathered(job: Job, gather: Gather, folder: Path, number: int, target: Path) -> list[Example]:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from trueup.models.huggingface.vocabulary import Vocabulary
 from trueup.train.card import FLAT_GROUPS, GROUPS
+from trueup.train.everywhere import everywhere
 from trueup.train.failures import require_finite
 from trueup.train.job import Job, Progress
 from trueup.train.losses.policy import constant_mean, kl_k3, sequence_mean, token_mean
@@ -27,7 +28,6 @@ from trueup.train.losses.score import of_turn
 from trueup.train.real.checkpoints import goes_on
 from trueup.train.real.draw import Draw, drawn_by
 from trueup.train.real.episodes import Episode, Record, Turn, ended, request_after, second_context
-from trueup.train.real.everywhere import everywhere
 from trueup.train.real.figures import FIGURES, figures_of
 from trueup.train.real.grading import Grader
 from trueup.train.real.objective import Objective, Recipe

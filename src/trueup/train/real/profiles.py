@@ -2,7 +2,8 @@
 
 A profile changes the launcher, the number format, who samples, and how a step's batch is cut into micro-batches. It
 never changes the step: `batch` and `n` are the method's, and rows a process times accumulation follow from them. `cpu`
-and `torchrun-2` (gloo) are held to one another by tests; `gpu`, `fsdp2` and `zero3+vllm` are tested as configurations.
+and `torchrun-2` (gloo) are held to one another by tests; `gpu-N` (a GPU for each process, all weights on each), `fsdp2`
+and `zero3+vllm` are tested as configurations.
 """
 
 from __future__ import annotations
@@ -103,11 +104,11 @@ PROFILES = {
         Profile("zero3+vllm", 8, "cuda", "bfloat16", 8, "accelerate", "zero3", vllm=True, recompute=True),
     )
 }
-COUNTED = re.compile(r"(torchrun|fsdp2|zero3\+vllm)-(\d+)")
+COUNTED = re.compile(r"(torchrun|gpu|fsdp2|zero3\+vllm)-(\d+)")
 
 
 def find_profile(name: str) -> Profile:
-    """The profile of a name; `torchrun-4`, `fsdp2-2` or `zero3+vllm-16` says how many processes.
+    """The profile of a name; `torchrun-4`, `gpu-8`, `fsdp2-2` or `zero3+vllm-16` says how many processes.
 
     Raises UnknownName where there is none.
     """
@@ -115,9 +116,11 @@ def find_profile(name: str) -> Profile:
         return PROFILES[name]
     counted = COUNTED.fullmatch(name)
     if counted is None or int(counted[2]) < 2:
-        raise UnknownName("profile", name, PROFILES, hint="(torchrun-N, fsdp2-N, zero3+vllm-N take N >= 2 processes)")
+        raise UnknownName(
+            "profile", name, PROFILES, hint="(torchrun-N, gpu-N, fsdp2-N, zero3+vllm-N take N >= 2 processes)"
+        )
     base = PROFILES.get(counted[1], PROFILES["torchrun-2"])
-    return replace(base, name=name, processes=int(counted[2]))
+    return replace(base, name=name, processes=int(counted[2]), launcher=base.launcher or "torchrun")
 
 
 def split_batch(profile: Profile, *, batch: int, n: int, row_bytes: int = 0) -> Split:

@@ -1,0 +1,115 @@
+"""Offline trainings in two processes: as in one but for rounding, booked alike; killed, resumed, refused in a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("trl")
+
+from safetensors.torch import load_file  # noqa: E402
+from tiny_trained import save_half, write_words  # noqa: E402
+
+from trueup.core.ledger import read_charges  # noqa: E402
+
+SETS = {
+    "iterated_sft": ("rounds=2", "n=2", "steps=4", "save_every=3"),
+    "dpo": ("n=4", "negatives=own", "steps=4", "kl=0.1", "replay=0.3", "save_every=3"),
+}
+TOGETHER = {"cpu": (), "torchrun-2": ("--profile", "torchrun-2")}
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory):
+    """A model that is right about half the time, beside a task of two strata."""
+    folder = tmp_path_factory.mktemp("half")
+    write_words(folder / "task.toml", strata=2)
+    return save_half(folder)
+
+
+def words_for(trainer, half, out, profile, *more):
+    """An odd batch, so that one of two processes reads more texts than the other."""
+    sets = [word for pair in ("batch=3", "lora_rank=2", *SETS[trainer], *more) for word in ("--set", pair)]
+    where = (
+        "--task",
+        str(half.parent / "task.toml"),
+        "--stratum",
+        "words",
+        "--model",
+        f"hf:{half}",
+        "--out",
+        str(out),
+    )
+    return [sys.executable, "-m", "trueup.cli", "train", trainer, *where, "--samples", "1", *TOGETHER[profile], *sets]
+
+
+def trained(*given):
+    ended = subprocess.run(words_for(*given), env=environment(), capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+
+
+def environment():
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def weights_of(out):
+    return load_file(out / "adapter" / "adapter_model.safetensors")
+
+
+def booked(out):
+    """What was charged, of whom and how often; seconds and moments hang on the machine."""
+    rows = read_charges(out / "ledger.sqlite")
+    return sorted((c.kind, c.stratum, c.prompt_tokens, c.completion_tokens, c.flops) for c in rows)
+
+
+@pytest.fixture(scope="module")
+def made(half, tmp_path_factory):
+    """The folder of a training by a trainer at a profile, made when it is first asked for."""
+    folder = tmp_path_factory.mktemp("made")
+
+    @cache
+    def out_of(trainer, profile):
+        trained(trainer, half, folder / f"{trainer}-{profile}", profile)
+        return folder / f"{trainer}-{profile}"
+
+    return out_of
+
+
+@pytest.mark.parametrize("trainer", SETS)
+def test_two_processes_train_what_one_does_and_book_the_same(made, trainer):
+    alone, together = (made(trainer, profile) for profile in TOGETHER)
+    for name, weight in weights_of(alone).items():
+        torch.testing.assert_close(weights_of(together)[name], weight, atol=1e-5, rtol=1e-3)
+    assert booked(together) == booked(alone)
+    steps = [[json.loads(row) for row in (out / "log.jsonl").read_text().splitlines()] for out in (alone, together)]
+    assert len(steps[0]) == len(steps[1]) > 3
+    for one, two in zip(*steps, strict=True):
+        assert one == pytest.approx(two, rel=1e-3, abs=1e-5)
+
+
+def test_both_are_killed_and_go_on_to_the_same_bytes(made, half, tmp_path):
+    whole = made("iterated_sft", "torchrun-2")
+    words = words_for("iterated_sft", half, tmp_path / "b", "torchrun-2")
+    child = subprocess.Popen(words, env=environment(), stderr=subprocess.DEVNULL, start_new_session=True)
+    log = tmp_path / "b" / "log.jsonl"
+    while not (log.exists() and log.read_text().count("\n") >= 5) and child.poll() is None:
+        time.sleep(0.02)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    trained("iterated_sft", half, tmp_path / "b", "torchrun-2")
+    assert all(torch.equal(weight, weights_of(tmp_path / "b")[name]) for name, weight in weights_of(whole).items())
+    assert [row for row in booked(tmp_path / "b") if row[0] != "retried"] == booked(whole)
+
+
+def test_what_the_main_process_refuses_ends_the_others_too(half, tmp_path):
+    words = words_for("iterated_sft", half, tmp_path / "o", "torchrun-2", "rounds=0")
+    ended = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 2 and ended.stderr.strip().splitlines()[-1] == "error: rounds is 0; give at least 1"
