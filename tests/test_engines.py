@@ -182,6 +182,15 @@ def test_a_row_keeps_its_engine(tmp_path):
     assert list(read_charges(tmp_path / "l")) == written
 
 
+def test_a_choice_that_nobody_asked_for_keeps_its_engine_too(run):
+    run.mock.takes_n = "adds one"
+    run.study("o", "fp_a")
+    rows = read_charges(run.folder / "o" / "ledger.sqlite")
+    assert {(row.kind, row.engine) for row in rows if not row.kind.startswith("eval")} == {
+        ("sampled", "fp_a"), ("discarded", "fp_a")
+    }  # fmt: skip
+
+
 def test_keys_are_those_of_old():
     base = digest("sample", "openai:http://x/v1:m", prompt_text(PROMPT), repr(Sampling()))
     assert attempt_key(base, 3).hex() == "eface4338895fde69a9d1efd46af3288"

@@ -56,6 +56,16 @@ def test_replay_equals_the_recording_and_the_model(tmp_path: Path) -> None:
     assert Replay(path).card == Toy.card
 
 
+def test_recording_older_than_the_engines_of_wasted_calls_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "replay.jsonl"
+    recorded(path)
+    header, *calls = map(json.loads, path.read_text().splitlines())
+    wastes = [waste for call in calls for waste in call["reply"]["waste"]]
+    assert [waste.pop("engine") for waste in wastes] == [None] * 6
+    path.write_text("".join(json.dumps(row) + "\n" for row in (header, *calls)))
+    assert ask_all(Replay(path)) == ask_all(Toy())
+
+
 def test_other_split_of_the_same_attempts_brings_the_same_attempts(tmp_path: Path) -> None:
     path = tmp_path / "replay.jsonl"
     recorded(path)

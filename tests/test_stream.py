@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -122,6 +123,31 @@ def test_a_call_that_was_never_sent_is_none() -> None:
         made, waiting = asyncio.run(leave(root))
         assert len(truth.of("")) == 1
     assert [waste.kind for waste in made.waste] == ["cancelled"] and waiting == Sampled(())
+
+
+def test_a_stream_that_is_broken_off_names_the_engine_that_it_had_told() -> None:
+    begun, left = threading.Event(), threading.Event()
+
+    async def answer(request: wire.Request, line: wire.Line) -> None:
+        line.begin_events()
+        line.send_event(json.dumps({"choices": [{"index": 0, "delta": {"content": "a"}}], "system_fingerprint": "fp"}))
+        begun.set()
+        await asyncio.to_thread(left.wait, 5)
+        line.end_events()
+
+    async def leave(root: str) -> Any:
+        model = OpenAI(root, "m", stream=True)
+        work = asyncio.create_task(model.sample(PROMPT, 1, 0, SAMPLING))
+        await asyncio.to_thread(begun.wait, 5)
+        work.cancel()
+        asyncio.get_running_loop().call_later(0.05, left.set)
+        with pytest.raises(asyncio.CancelledError) as gone:
+            await work
+        await model.close()
+        return gone.value.args[0]
+
+    with wire.loopback(answer) as root:
+        assert [(waste.kind, waste.engine) for waste in asyncio.run(leave(root)).waste] == [("cancelled", "fp")]
 
 
 @pytest.mark.parametrize("event", ['{"choices": [null]}', '{"choices": [{"delta": "x"}]}', "[]", "{"])

@@ -12,13 +12,15 @@ import typer
 
 from trueup.arms import has_side_effects, make_arm
 from trueup.catalog import names
+from trueup.cli.half import choosing, of_its_own
 from trueup.cli.pipeline import gather
 from trueup.cli.request import Request
 from trueup.cli.screen import screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.settings import settings_of
 from trueup.core.stratum import Arm
-from trueup.plan import Calibration, calibrate, halves
+from trueup.plan import Calibration, calibrate
+from trueup.plan.engines import MIXED
 
 STEPS = "0.999,0.99,0.98,0.95,0.9,0.85,0.8,0.75,0.7,0.6"
 
@@ -54,7 +56,8 @@ def calibrate_threshold(
     whole = make_arm(f"vote n={request.samples}")
     findings = gather(request, folder, sealed=True, quiet=True)
     seed = findings.task["seed"]
-    measured = [halves(m, seed=seed)[0] for m in findings.measured if not has_side_effects(m.stratum)]
+    strata = [of_its_own(m, findings.card) for m in findings.measured if not has_side_effects(m.stratum)]
+    measured = choosing(strata, seed)
     found = {m.stratum.name: calibrate(m, whole, arms, margin=margin, delta=delta, seed=seed) for m in measured}
     if not found:
         raise BadInput("every stratum has side effects, and is answered by one attempt: there is no threshold to find")
@@ -104,6 +107,8 @@ def _verdict(found: Calibration, margin: float, delta: float) -> str:
     promise = f"turns at most {margin:.1%} of requests from right to wrong ({1 - delta:.0%} confidence, n = {found.n})"
     if found.chosen is not None:
         return f"{found.chosen}: {promise}"
+    if found.engines:
+        return f"none accepted: {MIXED}"
     needs = (
         f"{found.needs:,} independent items, or clusters of sizes like these, without any harm, in the choosing half"
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trueup.cli.pipeline import Findings, gather
 from trueup.cli.request import Request
+from trueup.cli.screen import warn
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.outcome import Measured
+from trueup.core.roles import ModelCard
 from trueup.plan import halves
+from trueup.plan.engines import tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,19 @@ def open_half(folder: Path, name: str | None) -> Half:
     request = Request.load(folder)
     findings = gather(request, folder, sealed=True, quiet=True)
     known = {measured.stratum.name: measured for measured in findings.measured}
-    return Half(request, findings, halves(known[the_one(known, name, str(folder))], seed=findings.task["seed"])[0])
+    measured = of_its_own(known[the_one(known, name, str(folder))], findings.card)
+    return Half(request, findings, choosing([measured], findings.task["seed"])[0])
+
+
+def choosing(strata: Sequence[Measured], seed: int) -> list[Measured]:
+    """The choosing half of each stratum; a warning where the attempts in one, or in all, are of several engines."""
+    warn(tell({measured.stratum.name: measured.engines for measured in strata}))
+    return [halves(measured, seed=seed)[0] for measured in strata]
+
+
+def of_its_own(measured: Measured, card: ModelCard) -> Measured:
+    """A stratum of which only the pools are read: what engines other models than the study's own had is no matter."""
+    return replace(measured, engines={name: n for name, n in measured.engines.items() if name == card.fingerprint})
 
 
 def the_one(known: Collection[str], name: str | None, whose: str) -> str:

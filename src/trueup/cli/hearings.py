@@ -18,6 +18,7 @@ from trueup.core.roles import Model
 from trueup.core.together import together
 from trueup.methods.hearing import Verdict
 from trueup.plan import JudgeRates, measure_judge
+from trueup.plan.engines import Engines
 from trueup.run import Clerk, Tab, answer
 
 Ask = Callable[[Pool], Flow[list[Verdict]]]
@@ -40,11 +41,15 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The verdicts on each problem that could be asked about; `failed` are the others, by their reasons."""
+    """The verdicts on each problem that could be asked about; `failed` are the others, by their reasons.
+
+    `engines` are those that the verdicts came from.
+    """
 
     verdicts: Sequence[tuple[Pool, Sequence[Verdict]]]
     failed: Mapping[str, str]
     fresh_calls: int
+    engines: Engines
 
     @property
     def read(self) -> int:
@@ -104,4 +109,4 @@ async def _hear(half: Half, clerk: Clerk, ask: Ask, pools: Sequence[Pool], lanes
     finally:
         await clerk.close()
     verdicts = [(pool, found[pool.item.problem.id]) for pool in pools if pool.item.problem.id in found]
-    return Heard(verdicts, failed, clerk.fresh_calls)
+    return Heard(verdicts, failed, clerk.fresh_calls, clerk.engines(stratum.name))

@@ -18,7 +18,7 @@ from trueup.cli.half import Half, open_half
 from trueup.cli.hearings import Heard, Witness, hear
 from trueup.cli.pipeline import split_sets
 from trueup.cli.request import Request, split_models
-from trueup.cli.screen import screen
+from trueup.cli.screen import screen, warn
 from trueup.core.asks import Flow
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.outcome import Pool
@@ -27,6 +27,7 @@ from trueup.core.stratum import Arm
 from trueup.methods.hearing import JUDGES, PAIRWISE, Verdict, hear_check, hear_judge
 from trueup.methods.verdicts import Bench
 from trueup.models import Sealed
+from trueup.plan.engines import mixtures, noted, tell
 from trueup.plan.past import read_past
 
 JUDGE = "judge"
@@ -214,11 +215,13 @@ def _checked(pool: Pool) -> Flow[list[Verdict]]:
 
 def _tell(half: Half, heard: Heard, finding: Finding, *, as_json: bool) -> None:
     name, of = half.measured.stratum.name, len(half.measured.pools)
+    warn(tell({f"{name}, verdicts": heard.engines}))
     if as_json:
         rows = {rate.setting: {"value": rate.value, "ci95": rate.ci95, "n": rate.n} for rate in finding.rates}
         counts = {"problems": len(heard.verdicts), "read": heard.read, "silent": heard.silent, "failed": heard.failed}
         ends = {"new_calls": heard.fresh_calls, "note": finding.note, "use": finding.use}
-        print(json.dumps({"stratum": name, **finding.about, **rows, **counts, **ends}, indent=1))
+        seen = noted(mixtures(half.measured.engines)) | noted(mixtures(heard.engines), "verdict_engines")
+        print(json.dumps({"stratum": name, **finding.about, **rows, **counts, **ends, **seen}, indent=1))
         return
     lines = [
         f"{name}: {', '.join(finding.about.values())}; {len(heard.verdicts)} of {of} problems that a plan is chosen on",

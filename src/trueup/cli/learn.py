@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from trueup.cli.screen import screen
 from trueup.core.errors import BadInput
 from trueup.methods.rightness import leader_frequency
 from trueup.plan import fit_rightness, frequencies, save_frequencies
+from trueup.plan.engines import mixtures
 from trueup.raters import learn_head
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]
@@ -44,7 +46,7 @@ def library(folder: Folder, stratum: Only = None, out: Out = None) -> None:
     """How answers are spread: `bayes_vote library=FILE`."""
     half, path = _open(folder, stratum, out, "library")
     vectors = frequencies(half.measured, seed=half.seed)
-    _keep(path, lambda target: save_frequencies(vectors, target))
+    _keep(path, lambda target: save_frequencies(vectors, target, mixtures(half.measured.engines)))
     _say(path, f"from {len(vectors)} problems; use it as `bayes_vote library={path}`")
 
 
@@ -52,7 +54,8 @@ def head(folder: Folder, stratum: Only = None, out: Out = None) -> None:
     """A small reward model of the texts: `rater = "head file=FILE"` in the task."""
     half, path = _open(folder, stratum, out, "head")
     found = learn_head([pool for pool in half.measured.pools if pool.attempts], folder.name)
-    _keep(path, found.save)
+    notes = [row.note for row in mixtures(half.measured.engines)]
+    _keep(path, replace(found, about="; ".join([found.about, *notes])).save)
     _say(path, f'{found.about}; use it as rater = "head file={path}"')
 
 

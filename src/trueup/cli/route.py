@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from trueup.cli.half import choosing
 from trueup.cli.pipeline import LEDGER_FILE, Findings, gather
 from trueup.cli.request import Request
 from trueup.cli.screen import screen, table
@@ -24,8 +25,8 @@ from trueup.methods.compute_optimal import AGREEMENT, RATING, SIGNALS, agreement
 from trueup.methods.prompt_features import LENGTH, features
 from trueup.methods.start import CHOOSERS, starter
 from trueup.models import Sealed
-from trueup.plan.certify import halves
 from trueup.plan.compute_optimal import Comparison, Pilot, best_per_bin, compare_bins
+from trueup.plan.engines import mixtures, noted
 from trueup.plan.logged import Logged, in_unit, logged, pilot_cost
 from trueup.plan.router import fit_chance
 from trueup.plan.router_trial import Operating, Trial, operate, try_router
@@ -82,8 +83,9 @@ def fit(
         point = operate(np.array(trial.chances), pair, wanted)
         chance = fit_chance(rows, pair.right[0], pair.clusters, seed=seed)
         learned = {"cheap": cheap, "costly": dear, "threshold": point.threshold, **asdict(chance)}
-        path = _write(folder, f"router-{measured.stratum.name}.json", learned | {"trial": asdict(trial)})
-        found[measured.stratum.name] = {"trial": asdict(trial), "operating": asdict(point), "file": str(path)}
+        seen = {"trial": asdict(trial), **noted(mixtures(measured.engines))}
+        path = _write(folder, f"router-{measured.stratum.name}.json", learned | seen)
+        found[measured.stratum.name] = seen | {"operating": asdict(point), "file": str(path)}
         if not as_json:
             _print_router(measured.stratum.name, trial, point, path)
     if as_json:
@@ -116,6 +118,7 @@ def bins(
         spend = _usual_budget(logs, told) if budget is None else budget
         best = best_per_bin(logs, told, budget=spend, bins=bins)
         rows = {"pilot": pilot, "signal": signal, **asdict(best), "budget": spend, "unit": logs.unit}
+        rows |= noted(mixtures(measured.engines))
         path = _write(folder, f"bins-{measured.stratum.name}.json", rows)
         found[measured.stratum.name] = {"comparison": asdict(compared), "table": rows, "file": str(path)}
         if not as_json:
@@ -130,7 +133,7 @@ def _strata(findings: Findings, only: str | None) -> Sequence[Measured]:
     if only is not None and only not in names:
         raise UnknownName("stratum", only, names)
     wanted = [measured for measured in findings.measured if only in (None, measured.stratum.name)]
-    return [halves(measured, seed=findings.task["seed"])[0] for measured in wanted]
+    return choosing(wanted, findings.task["seed"])
 
 
 def _pilot(measured: Measured, findings: Findings, size: int) -> tuple[Logged, Pilot]:

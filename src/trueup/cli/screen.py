@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.table import Table
 
@@ -17,6 +19,12 @@ def screen() -> Console:
 def aside() -> Console:
     """Standard error, for what is no result."""
     return Console(stderr=True, soft_wrap=True)
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Warnings on standard error, where they are in the way of no result."""
+    for line in lines:
+        aside().print(f"  {line}", style="yellow", markup=False, highlight=False)
 
 
 def table(left: tuple[str, ...], right: tuple[str, ...] = (), *, title: str | None = None) -> Table:

@@ -12,7 +12,7 @@ import typer
 from trueup.cli.pipeline import Findings, gather
 from trueup.cli.request import Request, dollars, split_models
 from trueup.cli.screen import screen
-from trueup.cli.summary import print_diagnosis, print_points, print_summary
+from trueup.cli.summary import print_diagnosis, print_differences, print_points, print_summary
 from trueup.core.errors import BadInput
 from trueup.plan import Wish, assess, write_policy
 from trueup.report import write_report
@@ -122,11 +122,13 @@ def sample(
 
 def measure(folder: Folder, as_json: AsJson = False) -> None:
     """Accuracy, cost and coverage of every method, from the samples in the ledger."""
-    strata = _again(folder)["strata"]
+    result = _again(folder)
+    strata = result["strata"]
     if as_json:
         print(json.dumps({n: {k: s[k] for k in ("points", "coverage")} for n, s in strata.items()}, indent=1))
     else:
         print_points(strata)
+        print_differences(result["plan"])
 
 
 def diagnose(folder: Folder, as_json: AsJson = False) -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from trueup.cli.screen import screen, table
 from trueup.core.types import Json
+from trueup.plan.engines import MIXED
 
 
 def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds: float) -> None:
@@ -19,6 +20,7 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
     console.print(_verdicts(study))
     for line in _warnings(study["strata"]):
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    print_differences(plan)
     for line in _abstentions(study["strata"]):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(
@@ -27,7 +29,7 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
     )
     for name, certificate in plan["certificate"].items():
         is_mixed = "engines" in study["strata"][name]
-        told = "uncertified: its attempts are of several engines" if is_mixed else _certificate(certificate)
+        told = f"uncertified: {MIXED}" if is_mixed else _certificate(certificate)
         console.print(f"  {name}: {told}")
     for line in _training(plan):
         console.print(line)
@@ -61,6 +63,12 @@ def print_points(strata: dict[str, Any]) -> None:
             screen().print(line, markup=False, highlight=False, soft_wrap=True)
         coverage = ", ".join(f"{row['k']}: {row['pass_at_k']:.0%}" for row in stratum["coverage"])
         screen().print(f"  pass@k  {coverage}\n")
+
+
+def print_differences(plan: dict[str, Any]) -> None:
+    """Every model that answered strata of the plan as different engines."""
+    for row in plan.get("engines", ()):
+        screen().print(f"  {row['note']}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _warnings(strata: dict[str, Any]) -> list[str]:

@@ -32,7 +32,8 @@ class Waste:
     """A call that was paid for, or may have been, and brought no attempt.
 
     `kind` is `failed`, `retried`, `cancelled`, `discarded`, or `refused`: the request itself is at fault (a prompt
-    that does not fit), so that the same ask would be refused again and is not asked again.
+    that does not fit), so that the same ask would be refused again and is not asked again. `engine` is what the reply,
+    if any came, calls the engine behind the address.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Waste:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     seconds: float = 0.0
+    engine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,9 @@ def read_completion(reply: object, n: int, start: int, seconds: float, by: Readi
     of the call are split evenly. Raises ValueError, saying what is wrong, where this is no completion.
     """
     choices = _choices(reply)
-    usage = reply.get("usage") if isinstance(reply, Mapping) else None
-    prompt, completion, cached = count_tokens(usage)
+    told = reply if isinstance(reply, Mapping) else {}
+    prompt, completion, cached = count_tokens(told.get("usage"))
+    engine = name_engine(told.get("system_fingerprint"))
     is_total = len(choices) == 1 or _covers_all(reply, choices, completion)
     texts = [_text(choice).removeprefix(by.echo) for choice in choices]
     lengths = [len(text) for text in texts]
@@ -104,12 +105,14 @@ def read_completion(reply: object, n: int, start: int, seconds: float, by: Readi
             finish=ending(choice, by.stops, by.server),
             usage=Usage(prompt, tokens, cached, 0.0, seconds / len(choices), place == 0),
             logprob=_mean_logprob(choice),
-            engine=_engine(reply),
+            engine=engine,
         )
         for place, (choice, text, tokens) in enumerate(zip(choices, texts, shares, strict=True))
     ]
-    told = f"{len(attempts)} choices came where {n} were asked for"
-    waste = (Waste("discarded", told, 0, a.usage.completion_tokens, a.usage.decode_seconds) for a in attempts[n:])
+    reason = f"{len(attempts)} choices came where {n} were asked for"
+    waste = (
+        Waste("discarded", reason, 0, a.usage.completion_tokens, a.usage.decode_seconds, engine) for a in attempts[n:]
+    )
     return Completion(tuple(attempts[:n]), is_total, tuple(waste))
 
 
@@ -169,6 +172,11 @@ def count_tokens(usage: object) -> tuple[int | None, int | None, int | None]:
     return prompt, completion, _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
 
 
+def name_engine(told: object) -> str | None:
+    """What a reply's `system_fingerprint` calls the engine that it came from, on one line; None where it is no name."""
+    return " ".join(_whole(told).split()) or None if isinstance(told, str) else None
+
+
 def _count(value: object) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
@@ -182,12 +190,6 @@ def _covers_all(reply: object, choices: Sequence[Mapping[str, Any]], completion:
     counted_one = isinstance(timings, Mapping) and timings.get("predicted_n") == completion
     too_few = completion is not None and completion < sum(bool(_text(choice)) for choice in choices)
     return not counted_one and not too_few
-
-
-def _engine(reply: object) -> str | None:
-    """What the reply calls the engine that it came from, on one line; None where it does not say."""
-    told = reply.get("system_fingerprint") if isinstance(reply, Mapping) else None
-    return " ".join(_whole(told).split()) or None if isinstance(told, str) else None
 
 
 def _mean_logprob(choice: Mapping[str, Any]) -> float | None:

@@ -18,6 +18,7 @@ from trueup.models.completion import (
     Reading,
     count_tokens,
     first_seed,
+    name_engine,
     next_token_body,
     read_completion,
     read_next_token,
@@ -290,7 +291,8 @@ def _broken_off(reception: Reception, start: int, seconds: float, by: Reading) -
             whole = read_completion(reception.pieces.reply(), 1, start, seconds, by)
             return Sampled(whole.attempts, whole.waste)
     prompt, completion, _ = count_tokens(reception.pieces.usage if reception.has_last_words else None)
-    return Sampled((), (Waste("cancelled", "the caller left before the reply", prompt, completion, seconds),))
+    engine = name_engine(reception.pieces.engine)
+    return Sampled((), (Waste("cancelled", "the caller left before the reply", prompt, completion, seconds, engine),))
 
 
 def _may_blame(refusal: Refusal, field: str) -> bool:

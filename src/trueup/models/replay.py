@@ -149,7 +149,7 @@ def _call(path: Path, number: int, line: bytes) -> Call:
             int(table["start"]),
             Sampled(
                 tuple(map(_attempt, reply["attempts"])),
-                tuple(_make(Waste, row) for row in reply["waste"]),
+                tuple(_make(Waste, {"engine": None, **row}) for row in reply["waste"]),
             ),
         )
     except (ValueError, KeyError, TypeError) as error:

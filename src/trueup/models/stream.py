@@ -28,7 +28,7 @@ class Pieces:
         """Begin with nothing."""
         self.is_whole = False
         self.usage: Json = None
-        self._engine: Json = None
+        self.engine: Json = None
         self._text: list[str] = []
         self._logprobs: list[Json] = []
         self._finish: str | None = None
@@ -51,7 +51,7 @@ class Pieces:
         if not isinstance(event, Mapping):
             raise ValueError("an event that is no JSON object")
         self.usage = event.get("usage") or self.usage
-        self._engine = event.get("system_fingerprint") or self._engine
+        self.engine = event.get("system_fingerprint") or self.engine
         self._error = event.get("error") or self._error
         for choice in event.get("choices") or ():
             if not isinstance(choice, Mapping) or not isinstance(choice.get("delta") or {}, Mapping):
@@ -77,7 +77,7 @@ class Pieces:
         choice = {"index": 0, "message": message, "finish_reason": self._finish}
         logprobs = {"logprobs": {"content": self._logprobs}} if self._logprobs else {}
         return {
-            "choices": [choice | self._marks | logprobs], "usage": self.usage, "system_fingerprint": self._engine
+            "choices": [choice | self._marks | logprobs], "usage": self.usage, "system_fingerprint": self.engine
         }  # fmt: skip
 
     def _add(self, choice: Mapping[str, Any]) -> None:

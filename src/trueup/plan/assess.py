@@ -17,7 +17,7 @@ from trueup.plan.breakeven import Breakeven, asked, breakeven, trained
 from trueup.plan.certify import Certificate, certify, halves
 from trueup.plan.choose import Choice, choose
 from trueup.plan.diagnose import Diagnosis, diagnose
-from trueup.plan.engines import mixtures
+from trueup.plan.engines import differences, mixtures, noted
 from trueup.plan.examples import examples
 from trueup.plan.measure import Coverage, Point, coverage, mean_cost, measure
 from trueup.plan.sheet import lay_out
@@ -148,7 +148,6 @@ def _attempt_usd(measured: Measured, setting: Setting) -> float | None:
 
 def _stratum(found: Finding, wish: Wish) -> dict[str, Any]:
     stratum = found.measured.stratum
-    mixed = [asdict(row) for row in mixtures(found.measured.engines)]
     return {
         "items": len(stratum.items),
         "verifier": stratum.verifier.name,
@@ -159,7 +158,7 @@ def _stratum(found: Finding, wish: Wish) -> dict[str, Any]:
         "coverage": [asdict(row) for row in found.coverage],
         "unsampled": _unsampled(found.measured),
         "examples": examples(found.measured, seed=wish.seed),
-        **({"engines": mixed} if mixed else {}),
+        **noted(mixtures(found.measured.engines)),
     }
 
 
@@ -172,6 +171,7 @@ def _unsampled(measured: Measured) -> dict[str, Any]:
 def _plan(findings: Sequence[Finding], setting: Setting) -> dict[str, Any]:
     wish = setting.wish
     per_request = _per_request(findings, setting)
+    engines = {found.measured.stratum.name: found.measured.engines for found in findings}
     return {
         "target": wish.target,
         "volume": wish.volume,
@@ -184,6 +184,7 @@ def _plan(findings: Sequence[Finding], setting: Setting) -> dict[str, Any]:
         "cost_per_volume": None if per_request is None else per_request * wish.volume,
         "breakeven": [asdict(row) for found in findings for row in found.breakeven],
         "certificate": {found.measured.stratum.name: asdict(found.certificate) for found in findings},
+        **noted(differences(engines)),
     }
 
 

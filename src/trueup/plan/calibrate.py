@@ -10,6 +10,7 @@ clusters, what is promised is about requests in clusters of the sizes on file: a
 over the size of the largest cluster, which is in [0, 1], and the harm is `margin` where the mean of these losses is
 `margin` times the mean size over the largest. Both bounds hold for independent losses of different means (Hoeffding
 1963, theorem 1; Bentkus 2004, theorem 1.2).
+Of attempts that several engines have made none is accepted, for nobody knows which one will serve.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured, Pool
 from trueup.core.stratum import Arm
 from trueup.core.types import Answer, Attempt
+from trueup.plan.engines import Mixture, mixtures
 from trueup.plan.replay import replay
 
 ORDERS = 20
@@ -48,14 +50,15 @@ class Calibration:
     """What was tried, safest first; `chosen` is the label of the cheapest accepted, None where none is.
 
     `n` counts independent clusters. `needs` is how many of them, of sizes like these, would accept the safest if it did
-    no harm at all.
+    no harm at all; None where no number would, because the attempts are of several `engines`.
     """
 
     whole: Trial
     trials: tuple[Trial, ...]
     chosen: str | None
     n: int
-    needs: int
+    needs: int | None
+    engines: tuple[Mixture, ...] = ()
 
 
 def calibrate(
@@ -76,14 +79,15 @@ def calibrate(
     sizes = Counter(pool.item.cluster for pool in pools)
     spread = _Spread(len(sizes), len(pools) / (len(sizes) * max(sizes.values())))
     full, rights = _replay_all(whole, logs, spread, margin)
+    mixed = mixtures(measured.engines)
     trials: list[Trial] = []
     for arm in arms:
         trial, _ = _replay_all(arm, logs, spread, margin, rights)
-        is_accepted = trial.p <= delta and all(earlier.accepted for earlier in trials)
+        is_accepted = not mixed and trial.p <= delta and all(earlier.accepted for earlier in trials)
         trials.append(replace(trial, accepted=is_accepted))
     accepted = [trial.label for trial in trials if trial.accepted]
-    needs = ceil(log(delta) / log(1 - margin * spread.evenness))
-    return Calibration(full, tuple(trials), accepted[-1] if accepted else None, spread.clusters, needs)
+    needs = None if mixed else ceil(log(delta) / log(1 - margin * spread.evenness))
+    return Calibration(full, tuple(trials), accepted[-1] if accepted else None, spread.clusters, needs, mixed)
 
 
 def hoeffding_bentkus(loss: float, n: int, margin: float) -> float:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured
+from trueup.plan.engines import Mixture, noted
 
 MOST = 250
 LEAST_ATTEMPTS = 2
@@ -36,6 +38,6 @@ def frequencies(measured: Measured, *, most: int = MOST, seed: int = 0) -> list[
     return vectors if len(vectors) <= most else dice.sample(vectors, most)
 
 
-def save_frequencies(vectors: list[list[float]], path: Path) -> None:
-    """Write the library to a file."""
-    path.write_text(json.dumps({"frequencies": vectors}) + "\n")
+def save_frequencies(vectors: list[list[float]], path: Path, engines: Sequence[Mixture] = ()) -> None:
+    """Write the library to a file, with what engines were mixed in it."""
+    path.write_text(json.dumps({"frequencies": vectors} | noted(engines)) + "\n")

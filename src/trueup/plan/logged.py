@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from trueup.core.cost import Cost, Prices, sample_cost
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.outcome import Measured, Outcome
 from trueup.core.roles import ModelCard
+from trueup.plan.engines import Engines
 from trueup.plan.estimate import Column
 from trueup.plan.sheet import broken_arms
 
@@ -22,13 +23,17 @@ UNITS = ("usd", "tokens", "seconds")
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """Whether each method was right on each item, and what it cost there; `clusters` group dependent items."""
+    """Whether each method was right on each item, and what it cost there; `clusters` group dependent items.
+
+    `engines` are those of all attempts in the stratum, whichever method asked for them.
+    """
 
     names: tuple[str, ...]
     right: Grid
     cost: Grid
     clusters: tuple[str, ...]
     unit: str = "usd"
+    engines: Engines = field(default_factory=dict)
 
     def of(self, name: str) -> int:
         """The row of a method.
@@ -42,7 +47,7 @@ class Logged:
     def only(self, names: Sequence[str]) -> Logged:
         """These methods alone."""
         rows = [self.of(name) for name in names]
-        return Logged(tuple(names), self.right[rows], self.cost[rows], self.clusters, self.unit)
+        return Logged(tuple(names), self.right[rows], self.cost[rows], self.clusters, self.unit, self.engines)
 
 
 def logged(measured: Measured, names: Sequence[str] = ()) -> Logged:
@@ -76,7 +81,8 @@ def logged(measured: Measured, names: Sequence[str] = ()) -> Logged:
     unit = next((u for u in UNITS if _is_told([o.cost for row in table for o in row], u)), UNITS[-1])
     right = np.array([[float(o.grade.is_right) for o in row] for row in table])
     cost = np.array([_borne(row, unit) for row in table])
-    return Logged(kept, right, cost, tuple(item.cluster for item in measured.stratum.items), unit)
+    clusters = tuple(item.cluster for item in measured.stratum.items)
+    return Logged(kept, right, cost, clusters, unit, measured.engines)
 
 
 def _borne(row: Sequence[Outcome], unit: str) -> Grid:

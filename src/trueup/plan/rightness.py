@@ -19,6 +19,7 @@ import numpy as np
 from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured, Pool
 from trueup.core.types import Attempt
+from trueup.plan.engines import Mixture, mixtures, noted
 from trueup.plan.estimate import Column
 
 ORDERS = 20
@@ -26,16 +27,17 @@ ORDERS = 20
 
 @dataclass(frozen=True, slots=True)
 class Rightness:
-    """Points of a rising function; `problems` is how many it was fitted to."""
+    """Points of a rising function; `problems` is how many it was fitted to, `engines` which ones were mixed in them."""
 
     frequency: tuple[float, ...]
     right: tuple[float, ...]
     problems: int
+    engines: tuple[Mixture, ...] = ()
 
     def save(self, path: Path) -> None:
         """Write it to a file."""
         table = {"frequency": self.frequency, "right": self.right, "problems": self.problems}
-        path.write_text(json.dumps(table) + "\n")
+        path.write_text(json.dumps(table | noted(self.engines)) + "\n")
 
 
 def fit_rightness(
@@ -51,7 +53,7 @@ def fit_rightness(
     cases = [case for pool in pools for case in _cases(pool, frequency, orders, seed)]
     at, right, weight = np.array(cases).T
     places, heights = _isotonic(at, right, weight)
-    return Rightness(tuple(map(float, places)), tuple(map(float, heights)), len(pools))
+    return Rightness(tuple(map(float, places)), tuple(map(float, heights)), len(pools), mixtures(measured.engines))
 
 
 def _cases(

@@ -6,6 +6,7 @@ verdict is a test: the gain in accuracy over random routing of the same cost, av
 dear method, with a paired cluster bootstrap. Same cost, not same share: hard prompts are often long ones. Where the
 dear method is the less accurate one, always cheap is the baseline. Prompts are ranked inside each fold: a fold of many
 right items leaves a lower base rate to its model, so that across folds a useless router would look harmful.
+Of attempts that several engines have made nothing is shown, for nobody knows which one will serve.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueup.core.errors import BadInput
+from trueup.plan.engines import MIXED, mixtures
 from trueup.plan.estimate import Codes, Column
 from trueup.plan.logged import Logged
 from trueup.plan.resample import TAIL, Interval, Resampler
@@ -107,7 +109,8 @@ def try_router(rows: Rows, pair: Logged, *, length: str, seed: int) -> Trial:
     over = found[LEARNED][1] - found[LENGTH][1]
     over_ci = _interval(over)
     learned = found[LEARNED][0]
-    beats_random, beats_length = learned.ci95[0] > 0, over_ci[0] > 0
+    is_mixed = bool(mixtures(pair.engines))
+    beats_random, beats_length = (low > 0 and not is_mixed for low, _ in (learned.ci95, over_ci))
     verdict = _verdict(learned, float(over[0]), over_ci, beats_random=beats_random, beats_length=beats_length)
     share = cheap.mean()
     return Trial(
@@ -122,7 +125,7 @@ def try_router(rows: Rows, pair: Logged, *, length: str, seed: int) -> Trial:
         brier_of_share=float(share * (1 - share)),
         beats_random=beats_random,
         beats_length=beats_length,
-        verdict=verdict,
+        verdict=f"It is not shown to beat a trivial router: {MIXED}." if is_mixed else verdict,
         chances=tuple(chances.tolist()),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trueup.plan.engines import MIXED
 from trueup.report import costs
 from trueup.report.svg import Scale, el, number, tip
 from trueup.report.words import (
@@ -136,6 +137,6 @@ def _cost(choice: Mapping[str, Any] | None) -> str:
 
 def _badge(proof: Mapping[str, Any] | None, *, is_mixed: bool) -> str:
     status, _, rest = certificate(proof).partition(": ")
-    rest = "its attempts are of several engines" if is_mixed else rest
+    rest = MIXED if is_mixed else rest
     class_ = "badge certified" if status == "certified" else "badge"
     return el("span", safe(status), class_=class_) + el("small", safe(rest))

@@ -79,11 +79,11 @@ def _masthead(study: Mapping[str, Any]) -> str:
     items = sum(stratum["items"] for stratum in study["strata"].values())
     each = plural(study["samples"], "attempt")
     kicker = f"Task {study['task']['name']} · {study['model']['name']} · {plural(items, 'item')} · {each} each"
-    note = el("p", safe(study["note"]), class_="banner") if study.get("note") else ""
+    told = [*filter(None, [study.get("note")]), *(row["note"] for row in study["plan"].get("engines", ()))]
     return el(
         "header",
         el("div", el("span", "trueup", class_="brand"), _contents(study), class_="running"),
-        note,
+        *(el("p", safe(text), class_="banner") for text in told),
         el("p", safe(kicker), class_="kicker"),
         el("h1", safe(headline.finding(study)), data_cost_per_request=study["plan"]["cost_per_request"]),
         headline.facts(study),

@@ -238,7 +238,7 @@ class Sampler:
             key, waste.kind, card.fingerprint, order.stratum, True,
             waste.prompt_tokens, None, waste.completion_tokens, 0.0, waste.seconds,
             sample_flops(card, usage, with_prompt=True), self.prices.usage(card, usage, with_prompt=True),
-            waste.kind, waste.reason, is_estimated=is_estimated,
+            waste.kind, waste.reason, is_estimated=is_estimated, engine=waste.engine,
         )  # fmt: skip
 
 
