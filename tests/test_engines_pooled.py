@@ -207,7 +207,7 @@ def test_engines_of_a_model_that_only_methods_ask_do_not_withhold_a_threshold(ru
     with loopback(other.app) as url:
         run.mock.engines = ("fp_a",)
         run("study", "w.jsonl", "--model", f"openai:{run.url}/v1#m", "--with", f"big=openai:{url}/v1#b", "--out", "o",
-            "-q", "--samples", 4, "--methods", "once,once model=big")  # fmt: skip
+            "-q", "--samples", 4, "--methods", "once,vote n=4 model=big")  # fmt: skip
         assert [row["model"] for row in run.told("o")["strata"]["w"]["engines"]] == [f"openai:{url}/v1:b"]
         assert json.loads(run("calibrate", "o", "--margin", 0.5, "--json"))["w"]["chosen"] and run.said == ""
 
@@ -270,7 +270,8 @@ def test_a_router_of_two_engines_is_not_shown_to_beat_anything():
     assert try_router(rows, pure, length="length", seed=0).beats_random
     trial = try_router(rows, mixed, length="length", seed=0)
     assert not trial.beats_random and not trial.beats_length
-    assert trial.verdict == "It is not shown to beat a trivial router: its attempts are of several engines."
+    assert trial.verdict.startswith("It is not shown to beat a trivial router, since this stratum proves nothing: ")
+    assert trial.verdict.endswith(": its attempts are of several engines.")
     assert mixed.only(["once"]).engines == mixed.engines
     known = mix(measured(["r"] * 2, {"once": "rr"}), m={"a": 1, "b": 1})
     assert logged(known).engines == known.engines
@@ -296,3 +297,19 @@ def test_routes_warn_of_strata_that_differ_and_not_of_one_alone(run, words):
     assert run.said.count(line) == 1 and not any("engines" in one for one in found.values())
     run("route", *words, "--stratum", "t", "--json")
     assert run.said == ""
+
+
+@pytest.mark.parametrize(("dear", "is_mixed"), [("vote n=4", False), ("vote n=4 model=big", True)])
+def test_a_router_answers_for_the_models_that_its_pair_asks_alone(varied, dear, is_mixed):
+    plain = varied.mock.reply
+
+    def reply(body):
+        varied.mock.engines = (TWO[len(body["messages"][-1]["content"]) % 2] if body["model"] == "b" else "fp_a",)
+        return plain(body)
+
+    varied.mock.reply = reply
+    models = ("--model", f"openai:{varied.url}/v1#m", "--with", f"big=openai:{varied.url}/v1#b")
+    methods = "once,vote n=4,vote n=4 model=big"
+    varied("study", "two.toml", *models, "--out", "o", "-q", "--samples", 4, "--methods", methods)
+    found = json.loads(varied("route", "fit", "o", "--stratum", "s", "--costly", dear, "--json"))["s"]
+    assert ("engines" in found, "proves nothing" in found["trial"]["verdict"]) == (is_mixed, is_mixed)

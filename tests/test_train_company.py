@@ -9,19 +9,23 @@ import subprocess
 import sys
 import time
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
 
+import psutil  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from tiny_trained import save_half, write_words  # noqa: E402
 
 from trueup.core.ledger import read_charges  # noqa: E402
+from trueup.train.real.profiles import find_profile  # noqa: E402
 
+TESTS = Path(__file__).parent
 SETS = {
-    "iterated_sft": ("rounds=2", "n=2", "steps=4", "save_every=3"),
+    "iterated_sft": ("rounds=2", "n=2", "steps=8", "save_every=3"),
     "dpo": ("n=4", "negatives=own", "steps=4", "kl=0.1", "replay=0.3", "save_every=3"),
 }
 TOGETHER = {"cpu": (), "torchrun-2": ("--profile", "torchrun-2")}
@@ -57,7 +61,7 @@ def trained(*given):
 
 
 def environment():
-    return os.environ | {"OMP_NUM_THREADS": "1"}
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
 
 
 def weights_of(out):
@@ -95,18 +99,55 @@ def test_two_processes_train_what_one_does_and_book_the_same(made, trainer):
         assert one == pytest.approx(two, rel=1e-3, abs=1e-5)
 
 
+def begun(half, out, number, *more):
+    """A training in two processes, once its first or second round has a checkpoint."""
+    words = words_for("iterated_sft", half, out, "torchrun-2", *more)
+    child = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+    while not (out / "checkpoints" / f"round-{number}.pt").exists() and child.poll() is None:
+        time.sleep(0.01)
+    return child, psutil.Process(child.pid).children(recursive=True)
+
+
 def test_both_are_killed_and_go_on_to_the_same_bytes(made, half, tmp_path):
     whole = made("iterated_sft", "torchrun-2")
-    words = words_for("iterated_sft", half, tmp_path / "b", "torchrun-2")
-    child = subprocess.Popen(words, env=environment(), stderr=subprocess.DEVNULL, start_new_session=True)
-    log = tmp_path / "b" / "log.jsonl"
-    while not (log.exists() and log.read_text().count("\n") >= 5) and child.poll() is None:
-        time.sleep(0.02)
-    os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    trained("iterated_sft", half, tmp_path / "b", "torchrun-2")
-    assert all(torch.equal(weight, weights_of(tmp_path / "b")[name]) for name, weight in weights_of(whole).items())
-    assert [row for row in booked(tmp_path / "b") if row[0] != "retried"] == booked(whole)
+    child, others = begun(half, tmp_path, 2)
+    assert len(others) == 3, "the launcher and two that train"
+    for process in (child, *others):
+        process.kill()
+    child.communicate()
+    assert (tmp_path / "checkpoints" / "round-2.pt").exists() and not (tmp_path / "trained.json").exists()
+    before = len((tmp_path / "log.jsonl").read_text().splitlines())
+    trained("iterated_sft", half, tmp_path, "torchrun-2")
+    steps = [json.loads(row)["step"] for row in (tmp_path / "log.jsonl").read_text().splitlines()[before:]]
+    assert 12 <= steps[0] <= 15 and steps[-1] == 16, "it goes on from a checkpoint of the second round"
+    assert all(torch.equal(weight, weights_of(tmp_path)[name]) for name, weight in weights_of(whole).items())
+    assert [row for row in booked(tmp_path) if row[0] != "retried"] == booked(whole)
+
+
+def test_none_trains_on_when_the_command_is_killed(half, tmp_path):
+    child, others = begun(half, tmp_path, 1, "steps=4000")
+    child.kill()
+    child.communicate()
+    _, alive = psutil.wait_procs(others, timeout=60)
+    assert not alive
+
+
+def test_ctrl_c_lets_a_step_end_in_all_of_them(half, tmp_path):
+    child, others = begun(half, tmp_path, 1, "steps=4000")
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=60)
+    done = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["step"]
+    assert torch.load(tmp_path / "checkpoints" / "round-1.pt", weights_only=True)["step"] == done
+    assert child.returncode == 2 and told.splitlines()[-1].startswith("error: interrupted; what was paid is kept")
+    assert "Traceback" not in told and not psutil.wait_procs(others, timeout=10)[1]
+
+
+def test_a_round_that_was_trained_and_not_left_holds_nobody_up(half, tmp_path):
+    """The main process takes no step of it, and leaves while the other one still reads."""
+    words = find_profile("torchrun-2").command([str(half), str(tmp_path)], module="tiny_company")
+    ended = subprocess.run(words, env=environment(), cwd=TESTS, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert sorted((tmp_path / "told.txt").read_text().split()) == ["0:0", "0:2"]
 
 
 def test_what_the_main_process_refuses_ends_the_others_too(half, tmp_path):

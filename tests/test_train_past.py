@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from decimal import Decimal
 from hashlib import blake2b
+from types import SimpleNamespace
 
 import pytest
 from terminal import in_folder
@@ -16,6 +17,7 @@ from tiny import save_tiny
 from tiny_trained import ITEMS, save_half, write_words
 from toys import PRICES
 
+from trueup.cli import training
 from trueup.cli.pipeline import price_list
 from trueup.core.cost import GPU, read_prices
 from trueup.core.errors import BadInput
@@ -283,3 +285,13 @@ def test_a_training_on_gpus_is_charged_for_all_that_its_profile_holds(tmp_path):
         with Ledger(tmp_path / f"{usd}") as ledger:
             Books(ledger, prices, "f", "grpo", {}, "s", 0, gpus=9 / 8).charge(step)
             assert training_usd(ledger) == usd
+
+
+def test_what_one_of_several_gpus_samples_is_charged_for_all_that_are_held(monkeypatch):
+    """The others wait for it; what is measured behind the training holds one."""
+    order = SimpleNamespace(prices=None)
+    held = price_list(None).gpu_hour
+    for name, launched, gpus in (("gpu", False, 1), ("gpu-4", True, 4), ("gpu-4", False, 1), ("torchrun-2", True, 1)):
+        for word in ("RANK", "WORLD_SIZE"):
+            monkeypatch.setenv(word, "0") if launched else monkeypatch.delenv(word, raising=False)
+        assert training._prices(SimpleNamespace(order=order, profile=find_profile(name))).gpu_hour == gpus * held

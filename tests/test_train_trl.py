@@ -766,6 +766,8 @@ def test_profiles_start_the_whole_command_in_every_process():
         "trueup.cli",
         "train",
     ]
+    assert find_profile("gpu-2").command(["train"]) == words
+    assert find_profile("gpu-2").placement() == find_profile("gpu").placement()
     words = find_profile("zero3+vllm-4").command(["train"])
     assert words[words.index("--num_processes") + 1] == "4"
     assert words[-3:] == ["-m", "trueup.cli", "train"]

@@ -3,7 +3,7 @@
 Kumar et al. 2024, arXiv:2409.12917; counter-evidence in Moskvoretskii et al. 2025, arXiv:2503.08681. A small model
 answers sums most significant digit first, is asked again in words that reveal nothing, and would rather repeat itself.
 Arms learn to correct from as many episodes an update, each until it is flat. The map varies habit, number of problems,
-source of the targets and whether first attempts are anchored; it is read twice, after equal updates and once flat.
+source of the targets and whether first attempts are anchored; it is read twice, after equal updates and where they end.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ SIZES = {
         base=5, digits=3, width=48, items=2000, pilot=1000, goal=0.4, skill_steps=400, habit_steps=100, updates=450,
         rows=128, copies=(0.9, 0.5), few=512, stretches=6, lr=5e-4,
     ),
-    # Seen on an H200 with --jobs 6 beside three processes of another claim: 10 minutes. At twice the pace one base of
-    # three unlearned first attempts while it learned second ones (to 9 %); seed 100's at this one has 47 %.
+    # Seen on an H200 with --jobs 6 beside three processes of another claim, the map read after its first updates alone:
+    # 10 minutes. At twice the pace one base of three unlearned first attempts while it learned second ones (to 9 %);
+    # seed 100's at this one has 47 %.
     "gpu": Size(
         base=5, digits=3, width=0, items=2000, pilot=1000, goal=0.4, skill_steps=100, habit_steps=50, updates=48,
         rows=512, copies=(0.9,), few=512, stretches=1, mapped=1, lr=5e-5, first_steps=20, round_steps=5, pace=0.05,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from trueup.claims.self_correction_arms import Regime
@@ -71,11 +72,8 @@ def map_notes(cells: Mapping[Regime, Seen], size: Size, seed: int, *, settled: b
 
 def _unsettled(cells: Mapping[Regime, Seen]) -> str:
     """How many cells of either side of that comparison met the cap before they were flat."""
-    rising = {
-        name: [cell.where for cell, seen in cells.items() if cell.name == name and not seen.taught.is_flat]
-        for name in ("SCoRe", RIVAL)
-    }
-    return "; not flat at the cap: " + "; ".join(f"{name} in {len(where)}" for name, where in rising.items())
+    rising = Counter(cell.name for cell, seen in cells.items() if not seen.taught.is_flat)
+    return "; not flat at the cap: " + "; ".join(f"{name} in {rising[name]}" for name in ("SCoRe", RIVAL))
 
 
 def _of(cell: Regime, name: str) -> Regime:

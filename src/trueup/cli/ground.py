@@ -76,7 +76,7 @@ def stand_on(order: Order, out: Path) -> Ground:
     profile = find_profile(order.profile)
     if profile.sharding and is_offline(order):
         told = f"profile {profile.name!r} shards weights, and {order.trainer} keeps all of them in every process"
-        raise BadInput(f"{told}; give --profile gpu or gpu-N")
+        raise BadInput(f"{told}; give --profile cpu, torchrun-N, gpu or gpu-N")
     require(profile)
     task = open_task(order.task, limit=order.limit, seed=order.seed, sets=order.strata)
     known = {stratum.name: stratum for stratum in task.strata}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from trueup.cli.half import choosing
+from trueup.cli.half import choosing, of_its_own
 from trueup.cli.pipeline import LEDGER_FILE, Findings, gather
-from trueup.cli.request import Request
+from trueup.cli.request import Request, split_models
 from trueup.cli.screen import screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.ledger import Ledger
@@ -74,7 +75,8 @@ def fit(
     findings = gather(request, folder, sealed=True, quiet=True)
     seed, dear = findings.task["seed"], costly or f"vote n={request.samples}"
     found: dict[str, Json] = {}
-    for measured in _strata(findings, stratum):
+    for whole in _strata(findings, stratum):
+        measured = whole if _asks_others((cheap, dear), request) else of_its_own(whole, findings.card)
         pair = logged(measured, (cheap, dear))
         for words in pair.names:
             starter(words)
@@ -125,6 +127,13 @@ def bins(
             _print_bins(measured.stratum.name, compared, rows, path)
     if as_json:
         print(json.dumps(found, indent=1))
+
+
+def _asks_others(methods: Sequence[str], request: Request) -> bool:
+    """Whether one of them names a further model of the study's."""
+    return not {word for words in methods for word in re.findall(r"\w+", words)}.isdisjoint(
+        split_models(request.models)
+    )
 
 
 def _strata(findings: Findings, only: str | None) -> Sequence[Measured]:

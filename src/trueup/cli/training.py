@@ -22,6 +22,7 @@ from trueup.cli.headway import Headway
 from trueup.cli.order import Order
 from trueup.cli.pipeline import LEDGER_FILE, ledger_table, price_list
 from trueup.cli.request import split_models
+from trueup.core.cost import Prices
 from trueup.core.errors import BadInput, TrueupError
 from trueup.core.ledger import Ledger
 from trueup.core.training import BEGUN, CARD
@@ -140,14 +141,22 @@ def _asker(ground: Ground, headway: Headway) -> Iterator[Asker]:
         headway.missed(what, item, reason)
 
     with Ledger(ground.out / LEDGER_FILE) as ledger:
-        yield Asker(ledger, price_list(ground.order.prices), ground.engine, make_arm, others, headway.seen, failed)
+        yield Asker(ledger, _prices(ground), ground.engine, make_arm, others, headway.seen, failed)
+
+
+def _prices(ground: Ground) -> Prices:
+    """The price list, where a second of the one GPU that samples is one of all that a launched training holds."""
+    prices, gpus = price_list(ground.order.prices), ground.profile.gpus
+    if not (is_launched() and gpus) or prices.gpu_hour is None:
+        return prices
+    return replace(prices, gpu_hour=prices.gpu_hour * gpus)
 
 
 def _books(ground: Ground, asker: Asker) -> Books:
     order = ground.order
     fingerprint = asker.engine.open(ground.base).card.fingerprint
     return Books(
-        asker.ledger, asker.prices, fingerprint, order.trainer, order.settings, ground.training.name,
+        asker.ledger, price_list(ground.order.prices), fingerprint, order.trainer, order.settings, ground.training.name,
         ground.task.seed, ground.profile.gpus / ground.profile.processes,
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ UNITS = ("usd", "tokens", "seconds")
 class Logged:
     """Whether each method was right on each item, and what it cost there; `clusters` group dependent items.
 
-    `engines` are those of all attempts in the stratum, whichever method asked for them.
+    `engines` are those of the attempts that these methods may have asked for, or of others in the stratum.
     """
 
     names: tuple[str, ...]

@@ -125,7 +125,9 @@ def try_router(rows: Rows, pair: Logged, *, length: str, seed: int) -> Trial:
         brier_of_share=float(share * (1 - share)),
         beats_random=beats_random,
         beats_length=beats_length,
-        verdict=f"It is not shown to beat a trivial router: {MIXED}." if is_mixed else verdict,
+        verdict=f"It is not shown to beat a trivial router, since this stratum proves nothing: {MIXED}."
+        if is_mixed
+        else verdict,
         chances=tuple(chances.tolist()),
     )
 

@@ -86,6 +86,11 @@ class Job:
     is_rehearsal: bool = False
 
     @property
+    def threads_each(self) -> int:
+        """The cores of each process, where several share the machine's."""
+        return max(1, self.threads // self.profile.processes)
+
+    @property
     def checkpoints(self) -> Path:
         """Where a trainer keeps what it needs to go on after a kill."""
         return self.out / CHECKPOINTS

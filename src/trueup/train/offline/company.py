@@ -7,9 +7,11 @@ but for rounding. The others know nothing of a trainer: they are told each lesso
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -48,7 +50,7 @@ class Lesson(Generic[T]):
 
 def open_trainee(job: Job, folder: Path, course: Course) -> Trainee:
     """The weights of a folder, to be trained as the course and the profile say."""
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(job.threads_each)
     return load(
         folder, device=job.profile.device, dtype=job.profile.dtype, lora_rank=course.lora_rank,
         template=job.template, seed=job.seed,
@@ -70,21 +72,31 @@ def in_company(trainer: Callable[[Job], Trained], job: Job) -> Trained:
     require_processes(job.profile, launched_processes())
     if job.profile.processes == 1:
         return trainer(job)
-    _meet(job.profile)
-    if not is_main():
-        return _assist(job)
-    trained = trainer(job)
-    _told(None)
-    return trained
+    with _meeting(job.profile):
+        if not is_main():
+            return _assist(job)
+        trained = trainer(job)
+        _told(None)
+        return trained
 
 
-def _meet(profile: Profile) -> None:
+@contextmanager
+def _meeting(profile: Profile) -> Iterator[None]:
     """Bring the launched processes together, each with a GPU of its own where they have any."""
     backend = "gloo"
     if profile.device == "cuda":
         backend = "cpu:gloo,cuda:nccl"
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group(backend, timeout=PATIENCE)
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", os.environ["RANK"])))
+    distributed.init_process_group(backend)
+    _patient()
+    yield
+    distributed.destroy_process_group()
+
+
+@cache
+def _patient() -> Any:
+    """The same processes, as those of a group who wait long for one another; made by all of them at once."""
+    return distributed.new_group(backend="gloo", timeout=PATIENCE)
 
 
 def _assist(job: Job) -> Trained:
@@ -95,7 +107,7 @@ def _assist(job: Job) -> Trained:
 
 
 def _told(lesson: Lesson[Any] | None) -> Lesson[Any] | None:
-    """What the main process says, in all of them."""
+    """What the main process says, in all of them, however long it has sampled before."""
     said = [lesson]
-    distributed.broadcast_object_list(said)
+    distributed.broadcast_object_list(said, group=_patient())
     return said[0]

@@ -95,11 +95,14 @@ def fit(
     """Train for a course on these texts and return the last figures; goes on from the state that a killed run left.
 
     Where all steps are done in it, the figures are those that were kept with it. `first` is the number of the first
-    step among all of a training's, `last` their number. Raises BadInput where a loss is no number, Unavailable where
-    memory or the disk runs out; the last checkpoint stays.
+    step among all of a training's, `last` their number. No process begins before all have read the state, or returns.
+    Raises BadInput where what they read differs or a loss is no number, Unavailable where memory or the disk runs out;
+    the last checkpoint stays.
     """
     optimizer = torch.optim.AdamW(trainee.weights, lr=course.lr, weight_decay=0.0)
     done, figures = _restore(job, state, trainee, optimizer)
+    if len({*everywhere([done])}) > 1:
+        raise BadInput(f"processes have read different checkpoints at {str(state)!r}; run them all on one machine")
     kept = done
 
     def goes_on() -> str:
@@ -112,16 +115,15 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = course.lr * _warmth(step, course.steps)
             figures = _step(trainee, optimizer, objective, picked, job.profile.rows)
-            seconds = sum(everywhere([trainee.clock() - started]))
-            _charge(job, trainee, objective, picked, first + step, seconds)
+            seconds, ends = zip(*everywhere([(trainee.clock() - started, is_interrupted())]), strict=True)
+            _charge(job, trainee, objective, picked, first + step, sum(seconds))
             job.watch(Progress(first + step + 1, last or course.steps, figures))
             require_finite(first + step + 1, figures, goes_on)
-            ends = any(everywhere([is_interrupted()]))
-            if (step + 1) % course.save_every == 0 or ends:
+            if (step + 1) % course.save_every == 0 or any(ends):
                 if is_main():
                     _keep(state, trainee, optimizer, step + 1, figures)
                 kept = step + 1
-            if ends:
+            if any(ends):
                 raise KeyboardInterrupt
     return figures
 

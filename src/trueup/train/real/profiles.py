@@ -8,8 +8,10 @@ and `zero3+vllm` are tested as configurations.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +19,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from math import lcm
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, TimeoutExpired
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -25,6 +27,9 @@ from trueup.core.errors import BadInput, TrueupError, Unavailable, UnknownName
 
 COMMAND = "trueup.cli"
 PACKAGES = ("torch", "trl", "peft", "datasets")
+STEP_ENDS = 40
+"""Seconds that an interrupted step may take to end; torchrun itself gives its processes 30."""
+PR_SET_PDEATHSIG = 1
 FAILURE = "TRUEUP_FAILURE"
 """The environment's name for the file in which a launched process leaves the line of its error."""
 
@@ -174,7 +179,10 @@ def launch(profile: Profile, arguments: Sequence[str]) -> int:
         failure = Path(folder) / "error.txt"
         given = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), FAILURE: str(failure)}
         given |= {"FORCE_COLOR": "1"} if sys.stderr.isatty() else {}
-        with Popen(profile.command(arguments), env=os.environ | given, stderr=PIPE) as process:
+        with Popen(
+            profile.command(arguments), env=os.environ | given, stderr=PIPE, start_new_session=True,
+            preexec_fn=_die_with_parent,
+        ) as process:  # fmt: skip
             _forward(process, failure)
         if failure.exists():
             raise BadInput(failure.read_text(encoding="utf-8"))
@@ -182,16 +190,38 @@ def launch(profile: Profile, arguments: Sequence[str]) -> int:
 
 
 def _forward(process: Popen[bytes], failure: Path) -> None:
-    """Show what processes say, until one of them has left an error's line."""
+    """Show what processes say, until one of them has left an error's line.
+
+    They are in a session of their own, so that Ctrl-C comes to them once, from here, and a step may end before they do.
+    """
     assert process.stderr is not None
     try:
         while told := os.read(process.stderr.fileno(), 1 << 16):
             if not failure.exists():
                 sys.stderr.buffer.write(told)
                 sys.stderr.flush()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        _wait_or_end(process)
+        raise
     except BaseException:
         process.terminate()
         raise
+
+
+def _wait_or_end(process: Popen[bytes]) -> None:
+    """Wait for processes that were interrupted, whatever they say; end them where they take too long."""
+    try:
+        process.communicate(timeout=STEP_ENDS)
+    except (TimeoutExpired, KeyboardInterrupt):
+        process.terminate()
+
+
+def _die_with_parent() -> None:
+    """Have Linux end a launcher whose `trueup` was killed; it ends its processes then."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def build(
     shape = demand_shape(job.model)
     assert shape.layers and shape.width
     if job.profile.device == "cpu":
-        torch.set_num_threads(job.threads)
+        torch.set_num_threads(job.threads_each)
     model, tokenizer = read(job.model, torch.float32)
     tokenizer.padding_side = "left"
     vocabulary = vocabulary_of(model, tokenizer, job.template, job.model)
