@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -102,7 +102,8 @@ def test_two_processes_train_what_one_does_and_book_the_same(made, trainer):
 def begun(half, out, number, *more):
     """A training in two processes, once its first or second round has a checkpoint."""
     words = words_for("iterated_sft", half, out, "torchrun-2", *more)
-    child = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a shell has its background ignore
+    child = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     while not (out / "checkpoints" / f"round-{number}.pt").exists() and child.poll() is None:
         time.sleep(0.01)
     return child, psutil.Process(child.pid).children(recursive=True)

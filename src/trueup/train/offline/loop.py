@@ -115,15 +115,16 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = course.lr * _warmth(step, course.steps)
             figures = _step(trainee, optimizer, objective, picked, job.profile.rows)
-            seconds, ends = zip(*everywhere([(trainee.clock() - started, is_interrupted())]), strict=True)
-            _charge(job, trainee, objective, picked, first + step, sum(seconds))
+            seconds = sum(everywhere([trainee.clock() - started]))
+            _charge(job, trainee, objective, picked, first + step, seconds)
             job.watch(Progress(first + step + 1, last or course.steps, figures))
             require_finite(first + step + 1, figures, goes_on)
-            if (step + 1) % course.save_every == 0 or any(ends):
+            ends = any(everywhere([is_interrupted()]))
+            if (step + 1) % course.save_every == 0 or ends:
                 if is_main():
                     _keep(state, trainee, optimizer, step + 1, figures)
                 kept = step + 1
-            if any(ends):
+            if ends:
                 raise KeyboardInterrupt
     return figures
 
