@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,12 +73,12 @@ class Run:
         terminal.trueup(self._patch, *words, code=code)
         return " ".join(self._capsys.readouterr().out.split())
 
-    def study(self, out: str, *engines: str, **options: object) -> str:
+    def study(self, out: str, *engines: str, task: str = "w.jsonl", **options: object) -> str:
         """A study at the endpoint, which is now these engines in turn."""
         self.mock.engines = engines
         words = {"target": 0.5, "samples": 2, "methods": "once", **options}
         flags = [word for name, value in words.items() for word in (f"--{name}", value)]
-        return self("study", "w.jsonl", "--model", f"openai:{self.url}/v1#m", "--out", out, "-q", *flags)
+        return self("study", task, "--model", f"openai:{self.url}/v1#m", "--out", out, "-q", *flags)
 
     def told(self, out: str) -> dict:
         return json.loads((self.folder / out / "study.json").read_text())
@@ -85,11 +87,17 @@ class Run:
         return [row for row in read_charges(self.folder / out / "ledger.sqlite") if row.kind == "sampled"]
 
 
-@pytest.fixture
-def run(tmp_path, capsys, monkeypatch):
-    command = Run(tmp_path, capsys, monkeypatch)
+@contextmanager
+def listening(command: Run) -> Iterator[Run]:
+    """The command line while its endpoint answers."""
     with loopback(command.mock.app) as url:
         command.url = url
+        yield command
+
+
+@pytest.fixture
+def run(tmp_path, capsys, monkeypatch):
+    with listening(Run(tmp_path, capsys, monkeypatch)) as command:
         yield command
 
 

@@ -12,7 +12,7 @@ import terminal
 from mock_endpoint import MockEndpoint, loopback
 from studies import measured, study
 from test_calibrate import WHOLE, ladder, pools
-from test_engines import Run, mix
+from test_engines import Run, listening, mix
 from test_routing import pair_of, prompts
 
 from trueup.cli.summary import print_differences, print_summary
@@ -75,16 +75,12 @@ class Pooled(Run):
             return "right"
 
         self.mock.reply = reply
-        spec = f"openai:{self.url}/v1#m"
-        return self("study", "two.toml", "--model", spec, "--out", out, "-q", "--samples", 4, "--target", 0.5,
-                    "--methods", "once,vote n=4")  # fmt: skip
+        return self.study(out, task="two.toml", samples=4, methods="once,vote n=4")
 
 
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
-    command = Pooled(tmp_path, capsys, monkeypatch)
-    with loopback(command.mock.app) as url:
-        command.url = url
+    with listening(Pooled(tmp_path, capsys, monkeypatch)) as command:
         yield command
 
 
@@ -205,9 +201,8 @@ def test_calibrate_warns_of_strata_that_differ_and_certifies_each(run):
 def test_engines_of_a_model_that_only_methods_ask_do_not_withhold_a_threshold(run):
     other = MockEndpoint(reply=lambda body: "right", engines=TWO)
     with loopback(other.app) as url:
-        run.mock.engines = ("fp_a",)
-        run("study", "w.jsonl", "--model", f"openai:{run.url}/v1#m", "--with", f"big=openai:{url}/v1#b", "--out", "o",
-            "-q", "--samples", 4, "--methods", "once,vote n=4 model=big")  # fmt: skip
+        methods = {"methods": "once,vote n=4 model=big", "with": f"big=openai:{url}/v1#b"}
+        run.study("o", "fp_a", samples=4, **methods)
         assert [row["model"] for row in run.told("o")["strata"]["w"]["engines"]] == [f"openai:{url}/v1:b"]
         assert json.loads(run("calibrate", "o", "--margin", 0.5, "--json"))["w"]["chosen"] and run.said == ""
 
@@ -308,8 +303,7 @@ def test_a_router_answers_for_the_models_that_its_pair_asks_alone(varied, dear, 
         return plain(body)
 
     varied.mock.reply = reply
-    models = ("--model", f"openai:{varied.url}/v1#m", "--with", f"big=openai:{varied.url}/v1#b")
-    methods = "once,vote n=4,vote n=4 model=big"
-    varied("study", "two.toml", *models, "--out", "o", "-q", "--samples", 4, "--methods", methods)
+    methods = {"methods": "once,vote n=4,vote n=4 model=big", "with": f"big=openai:{varied.url}/v1#b"}
+    varied.study("o", task="two.toml", samples=4, **methods)
     found = json.loads(varied("route", "fit", "o", "--stratum", "s", "--costly", dear, "--json"))["s"]
     assert ("engines" in found, "proves nothing" in found["trial"]["verdict"]) == (is_mixed, is_mixed)

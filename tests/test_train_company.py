@@ -42,16 +42,8 @@ def half(tmp_path_factory):
 def words_for(trainer, half, out, profile, *more):
     """An odd batch, so that one of two processes reads more texts than the other."""
     sets = [word for pair in ("batch=3", "lora_rank=2", *SETS[trainer], *more) for word in ("--set", pair)]
-    where = (
-        "--task",
-        str(half.parent / "task.toml"),
-        "--stratum",
-        "words",
-        "--model",
-        f"hf:{half}",
-        "--out",
-        str(out),
-    )
+    what = ("--task", str(half.parent / "task.toml"), "--stratum", "words")
+    where = (*what, "--model", f"hf:{half}", "--out", str(out))
     return [sys.executable, "-m", "trueup.cli", "train", trainer, *where, "--samples", "1", *TOGETHER[profile], *sets]
 
 

@@ -111,7 +111,9 @@ def try_router(rows: Rows, pair: Logged, *, length: str, seed: int) -> Trial:
     learned = found[LEARNED][0]
     is_mixed = bool(mixtures(pair.engines))
     beats_random, beats_length = (low > 0 and not is_mixed for low, _ in (learned.ci95, over_ci))
-    verdict = _verdict(learned, float(over[0]), over_ci, beats_random=beats_random, beats_length=beats_length)
+    verdict = f"It is not shown to beat a trivial router, since this stratum proves nothing: {MIXED}."
+    if not is_mixed:
+        verdict = _verdict(learned, float(over[0]), over_ci, beats_random=beats_random, beats_length=beats_length)
     share = cheap.mean()
     return Trial(
         cheap=pair.names[0],
@@ -125,9 +127,7 @@ def try_router(rows: Rows, pair: Logged, *, length: str, seed: int) -> Trial:
         brier_of_share=float(share * (1 - share)),
         beats_random=beats_random,
         beats_length=beats_length,
-        verdict=f"It is not shown to beat a trivial router, since this stratum proves nothing: {MIXED}."
-        if is_mixed
-        else verdict,
+        verdict=verdict,
         chances=tuple(chances.tolist()),
     )
 
