@@ -157,7 +157,10 @@ def test_replay_mixes_in_the_bases_own_answers_to_the_other_strata(half, run, tm
         (("sft", "--set", "replay=0.5"), "the task has no stratum beside 'words'"),
         (("sft", "--set", "target=x"), "say where the answer goes"),
         (("sft", "--stratum", "sums"), "unknown stratum 'sums'"),
-        (("sft", "--profile", "fsdp2"), "profile 'fsdp2' shards weights, and sft keeps all of them in every process"),
+        (
+            ("sft", "--profile", "zero3+vllm-4"),
+            "profile 'zero3+vllm-4' has a vLLM server sample, and sft samples with trueup's own engines; give --profile fsdp2-4",
+        ),
         (("sft", "--limit", "1"), "--limit is 1"),
         (("sft", "--model", "toy:0.5"), "cannot be trained here"),
         (("sft", "--gguf", "q4"), "--gguf is 'q4'; it takes f16 or q8_0"),

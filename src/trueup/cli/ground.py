@@ -73,10 +73,7 @@ def stand_on(order: Order, out: Path) -> Ground:
 
     Raises BadInput where that cannot be trained on.
     """
-    profile = find_profile(order.profile)
-    if profile.sharding and is_offline(order):
-        told = f"profile {profile.name!r} shards weights, and {order.trainer} keeps all of them in every process"
-        raise BadInput(f"{told}; give --profile cpu, torchrun-N, gpu or gpu-N")
+    profile = _profile(order)
     require(profile)
     task = open_task(order.task, limit=order.limit, seed=order.seed, sets=order.strata)
     known = {stratum.name: stratum for stratum in task.strata}
@@ -98,6 +95,22 @@ def stand_on(order: Order, out: Path) -> Ground:
     guarded = tuple(guard for guard in guards if guard.items)
     origin = origin_of(training, held_out, others, guarded, base, past)
     return Ground(order, out, task, training, held_out, others, guarded, base, profile, origin)
+
+
+def _profile(order: Order) -> Profile:
+    """Where it runs; offline trainers shard by themselves and want no accelerate, which would shard as they load.
+
+    Raises BadInput for a profile that a trainer has no use for.
+    """
+    profile = find_profile(order.profile)
+    if not is_offline(order):
+        return profile
+    if profile.vllm:
+        told = (
+            f"profile {profile.name!r} has a vLLM server sample, and {order.trainer} samples with trueup's own engines"
+        )
+        raise BadInput(f"{told}; give --profile fsdp2-{profile.processes}, or any without vLLM")
+    return replace(profile, launcher="torchrun") if profile.sharding else profile
 
 
 def is_offline(order: Order) -> bool:

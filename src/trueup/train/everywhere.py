@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import ceil
 from typing import TypeVar
 
 import torch
@@ -21,11 +22,14 @@ def everywhere(here: list[R]) -> list[R]:
     return [row for part in parts for row in part]
 
 
-def share_of(rows: Sequence[R]) -> Sequence[R]:
-    """The rows that this process reads, of those that all of them read together."""
-    if not distributed.is_initialized():
-        return rows
-    return rows[distributed.get_rank() :: distributed.get_world_size()]
+def in_turns(rows: Sequence[R], most: int) -> Iterator[Sequence[R]]:
+    """The rows that this process reads, of those that all read together, so many at a time.
+
+    There are as many turns in every process; one that has read its share has nothing in the last.
+    """
+    rank, size = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+    here = rows[rank::size]
+    return (here[start : start + most] for start in range(0, ceil(len(rows) / size), most))
 
 
 def add_up(weights: Sequence[torch.nn.Parameter]) -> None:

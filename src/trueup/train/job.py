@@ -96,17 +96,18 @@ class Job:
         return self.out / CHECKPOINTS
 
 
-def save(network: Any, tokenizer: Any, folder: Path) -> bool:
+def save(network: Any, tokenizer: Any, folder: Path, weights: Mapping[str, Any] | None = None) -> bool:
     """Write a network and its tokenizer as safetensors, whole or not at all; whether it is an adapter.
 
-    A PEFT model goes to `folder/adapter` without its base, any other to `folder/model`.
+    A PEFT model goes to `folder/adapter` without its base, any other to `folder/model`. `weights` are those of a
+    network that is not whole here.
     """
     is_adapter = hasattr(network, "peft_config")
     target = folder / (ADAPTER if is_adapter else MODEL)
     draft = target.with_name(f"{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     with quiet():
-        network.save_pretrained(draft, safe_serialization=True)
+        network.save_pretrained(draft, safe_serialization=True, **({} if weights is None else {"state_dict": weights}))
     tokenizer.save_pretrained(draft)
     (draft / "README.md").unlink(missing_ok=True)
     if is_adapter:

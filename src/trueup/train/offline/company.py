@@ -1,7 +1,8 @@
 """Several processes at one offline training: the main one runs it, the others read their share of every step.
 
-Each process has all of the weights and adds up its gradients with the others', so a step is what it is in one process,
-but for rounding. The others know nothing of a trainer: they are told each lesson, and are dismissed at the end.
+Each process has all of the weights and adds up its gradients with the others', or a part of every layer's where the
+profile shards them, so a step is what it is in one process, but for rounding. The others know nothing of a trainer:
+they are told each task, and are dismissed at the end.
 """
 
 from __future__ import annotations
@@ -9,28 +10,51 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
 from trueup.train.job import Job, Trained
 from trueup.train.network import Trainee, load
 from trueup.train.offline.loop import Course, Objective, fit
+from trueup.train.offline.sharded import is_sharded, sharded, whole_weights
 from trueup.train.real.profiles import Profile, is_main, launched_processes, require_processes
 
 T = TypeVar("T")
+R = TypeVar("R", covariant=True)
 PATIENCE = timedelta(days=30)
 """How long the others wait, while the main process samples and grades."""
 
 
+class Task(Protocol[R]):
+    """What all processes do together with the weights of the folder `start`, opened as for a course."""
+
+    @property
+    def start(self) -> Path: ...
+
+    @property
+    def course(self) -> Course: ...
+
+    def done(self, job: Job, trainee: Trainee) -> R:
+        """Do this process's part; what comes of all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a lesson leaves: the last figures, and the weights that learnt, None where the network itself has them."""
+
+    figures: dict[str, float]
+    weights: dict[str, Tensor] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Lesson(Generic[T]):
-    """A training of a folder's weights on texts, as every process is told of it; `first` and `last` are `fit`'s."""
+    """A training of a folder's weights on texts; `first` and `last` are `fit`'s."""
 
     start: Path
     texts: Sequence[T]
@@ -40,32 +64,44 @@ class Lesson(Generic[T]):
     first: int
     last: int
 
-    def learn(self, job: Job, trainee: Trainee) -> dict[str, float]:
-        """Train the weights, with the other processes where there are any, and return the last figures."""
-        return fit(
+    def done(self, job: Job, trainee: Trainee) -> Learned:
+        """Train the weights, with the other processes where there are any."""
+        figures = fit(
             job, trainee, self.texts, self.objective(trainee), self.course, state=self.state, first=self.first,
             last=self.last,
         )  # fmt: skip
+        return Learned(figures, whole_weights(trainee.network) if is_sharded(trainee.network) else None)
 
 
 def open_trainee(job: Job, folder: Path, course: Course) -> Trainee:
-    """The weights of a folder, to be trained as the course and the profile say."""
+    """The weights of a folder, to be trained as the course and the profile say; those to be sharded are on the CPU."""
     torch.set_num_threads(job.threads_each)
     return load(
-        folder, device=job.profile.device, dtype=job.profile.dtype, lora_rank=course.lora_rank,
-        template=job.template, seed=job.seed,
+        folder, device="cpu" if job.profile.sharding else job.profile.device, dtype=job.profile.dtype,
+        lora_rank=course.lora_rank, template=job.template, seed=job.seed,
     )  # fmt: skip
 
 
-def taught(job: Job, trainee: Trainee, lesson: Lesson[T]) -> dict[str, float]:
-    """Train in every process of the profile; only the main one asks for that."""
+def together(job: Job, trainee: Trainee, task: Task[R]) -> R:
+    """Do a task in every process of the profile; only the main one asks for that, and has opened the weights.
+
+    Those that are cut already are those of the task before, and the others go on with theirs.
+    """
     if distributed.is_initialized():
-        _told(lesson)
-    return lesson.learn(job, trainee)
+        _told((task, is_sharded(trainee.network)))
+    return task.done(job, _placed(job, trainee))
+
+
+def _placed(job: Job, trainee: Trainee) -> Trainee:
+    """The weights where they are trained, cut over the processes if the profile says so."""
+    if not job.profile.sharding or is_sharded(trainee.network):
+        return trainee
+    device = torch.device(job.profile.device)
+    return replace(trainee, network=sharded(trainee.network, device), device=device)
 
 
 def in_company(trainer: Callable[[Job], Trained], job: Job) -> Trained:
-    """Run a trainer in the main process of the job's profile; any other learns what that one teaches, and leaves.
+    """Run a trainer in the main process of the job's profile; any other does its part of the tasks, and leaves.
 
     Raises BadInput where another number of processes runs than the profile says.
     """
@@ -100,14 +136,18 @@ def _patient() -> Any:
 
 
 def _assist(job: Job) -> Trained:
-    """Learn every lesson of the main process's beside it, until there is none."""
-    while (lesson := _told(None)) is not None:
-        lesson.learn(job, open_trainee(job, lesson.start, lesson.course))
+    """Do every task of the main process's beside it, until there is none."""
+    trainee = None
+    while (told := _told(None)) is not None:
+        task, goes_on = told
+        if trainee is None or not goes_on:
+            trainee = _placed(job, open_trainee(job, task.start, task.course))
+        task.done(job, trainee)
     return Trained(0, {}, adapter=False)
 
 
-def _told(lesson: Lesson[Any] | None) -> Lesson[Any] | None:
+def _told(task: tuple[Task[Any], bool] | None) -> tuple[Task[Any], bool] | None:
     """What the main process says, in all of them, however long it has sampled before."""
-    said = [lesson]
+    said = [task]
     distributed.broadcast_object_list(said, group=_patient())
     return said[0]

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 from zipfile import is_zipfile
 
@@ -23,11 +24,12 @@ from torch import Tensor
 from trueup.core.errors import BadInput
 from trueup.models.huggingface.folder import find_folder
 from trueup.train.ask import demand_asked
+from trueup.train.everywhere import everywhere, in_turns
 from trueup.train.job import Job, Passes, Trained
 from trueup.train.losses.dpo import dpo_loss, dpo_nll_loss, sequence_logp
 from trueup.train.losses.policy import token_kl
 from trueup.train.network import Trainee, demand_shape
-from trueup.train.offline.company import Lesson, open_trainee, taught
+from trueup.train.offline.company import Lesson, open_trainee, together
 from trueup.train.offline.loop import Course, Objective, Part
 from trueup.train.offline.mining import BOTH, OWN, TEACHER, Preference, mined
 from trueup.train.offline.own import demand, with_replay
@@ -78,6 +80,33 @@ class Taste:
     nll: float
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the weights of a folder say of pairs, each process of its share of them."""
+
+    start: Path
+    course: Course
+    pairs: Sequence[Pair]
+
+    def done(self, job: Job, trainee: Trainee) -> list[tuple[float, float]]:
+        """The log-probability of each pair's chosen and rejected text."""
+        started, found = trainee.clock(), list[tuple[int, float, float]]()
+        with torch.no_grad():
+            for own in in_turns([*enumerate(self.pairs)], job.profile.rows):
+                pairs = [pair for _, pair in own] or self.pairs[:1]
+                sides = [text_logp(trainee, [getattr(p, side) for p in pairs]) for side in ("chosen", "rejected")]
+                places = [place for place, _ in own]
+                found += zip(places, *(side_B.tolist() for side_B in sides), strict=False)
+        texts = [text for pair in self.pairs for text in (pair.chosen, pair.rejected)]
+        job.charge(
+            Passes(
+                "reference", BEFORE, sum(t.start for t in texts), sum(t.targets for t in texts),
+                trainee.forward_flops([len(t.ids) for t in texts]), sum(everywhere([trainee.clock() - started])),
+            )
+        )  # fmt: skip
+        return [(chosen, rejected) for _, chosen, rejected in sorted(everywhere(found))]
+
+
 def dpo(
     job: Job, *, n: int = 8, negatives: str = BOTH, beta: float = 0.1, nll: float = 0.0, after_sft: int = 0,
     steps: int = 100, batch: int = 8, lr: float = 2e-5, lora_rank: int = 16, kl: float = 0.0, replay: float = 0.0,
@@ -117,9 +146,8 @@ def preferred(trainee: Trainee, taste: Taste, base: Path, kl: float = 0.0) -> Ob
     def part(some: Sequence[Pair | Tokens]) -> Part:
         pairs = [one for one in some if isinstance(one, Pair)]
         replayed = [one for one in some if isinstance(one, Tokens)]
-        chosen, rejected, again = (
-            _read(trainee, texts, reference)
-            for texts in ([pair.chosen for pair in pairs], [pair.rejected for pair in pairs], replayed)
+        chosen, rejected, again = _read_apart(
+            trainee, ([pair.chosen for pair in pairs], [pair.rejected for pair in pairs], replayed), reference
         )
         loss = -(again.logp_B / again.length_B).sum()
         figures: dict[str, float] = {}
@@ -159,11 +187,16 @@ def text_logp(trainee: Trainee, texts: Sequence[Tokens]) -> Tensor:
     return _read(trainee, texts, None).logp_B
 
 
+def _read_apart(trainee: Trainee, kinds: Sequence[Sequence[Tokens]], reference: Reference | None) -> Iterator[Read]:
+    """The same for each of some kinds of texts, in one pass, whatever kinds there are none of."""
+    read = _read(trainee, [text for texts in kinds for text in texts], reference)
+    sizes = [len(texts) for texts in kinds]
+    parts = (torch.split(column, sizes) for column in (read.logp_B, read.length_B, read.kl_B))
+    return starmap(Read, zip(*parts, strict=True))
+
+
 def _read(trainee: Trainee, texts: Sequence[Tokens], reference: Reference | None) -> Read:
     """What the network says of texts' targets, and how far that is from what the reference says."""
-    if not texts:
-        nothing = torch.zeros(0, device=trainee.device)
-        return Read(nothing, nothing, nothing)
     batch = batch_of(texts, trainee.vocabulary.tokenizer.eos_token_id, trainee.device)
     logits_BTV = logits_of(trainee, trainee.network, batch.ids_BT, batch.attended_BT)
     logp_B, length_B = sequence_logp(logits_BTV, batch.target_BT, batch.mask_BT), batch.mask_BT.sum(-1)
@@ -194,13 +227,13 @@ def _train(
     pairs = [Pair(one, other) for one, other in zip(chosen, rejected, strict=True) if one and other]
     if not pairs:
         raise nothing_fits(job, trainee)
-    pairs = _referred(job, trainee, pairs, job.out / ROUNDS / "reference.pt")
-    texts: list[Pair | Tokens] = [*pairs, *filter(None, in_tokens(job, trainee, replayed))]
+    referred = _referred(job, trainee, Reading(start, course, pairs), job.out / ROUNDS / "reference.pt")
+    texts: list[Pair | Tokens] = [*referred, *filter(None, in_tokens(job, trainee, replayed))]
     lesson = Lesson(
         start, texts, partial(preferred, taste=taste, base=job.model, kl=course.kl), course,
         state=job.checkpoints / "dpo.pt", first=first, last=first + course.steps,
     )  # fmt: skip
-    leave(job, trainee, target, taught(job, trainee, lesson))
+    leave(job, trainee, target, together(job, trainee, lesson), {})
 
 
 def _replayed(job: Job, found: Sequence[Preference], share: float, path: Path) -> list[Example]:
@@ -218,26 +251,14 @@ def _pair_figures(job: Job, found: Sequence[Preference]) -> dict[str, float]:
     return {"pairs": float(len(found)), "unpaired_items": float(unpaired), **errors}
 
 
-def _referred(job: Job, trainee: Trainee, pairs: Sequence[Pair], path: Path) -> list[Pair]:
+def _referred(job: Job, trainee: Trainee, reading: Reading, path: Path) -> list[Pair]:
     """The pairs with what the weights say of them before training; read once, kept for a resumed run."""
     if not is_zipfile(path):
-        started = trainee.clock()
-        rows = job.profile.rows
-        with torch.no_grad():
-            parts = [
-                torch.stack([text_logp(trainee, [getattr(p, side) for p in some]) for side in ("chosen", "rejected")])
-                for some in (pairs[at : at + rows] for at in range(0, len(pairs), rows))
-            ]
-        texts = [text for pair in pairs for text in (pair.chosen, pair.rejected)]
-        job.charge(
-            Passes(
-                "reference", BEFORE, sum(t.start for t in texts), sum(t.targets for t in texts),
-                trainee.forward_flops([len(t.ids) for t in texts]), trainee.clock() - started,
-            )
-        )  # fmt: skip
         draft = path.with_suffix(".draft")
-        torch.save(torch.cat(parts, dim=1).cpu(), draft)
+        torch.save(torch.tensor(together(job, trainee, reading)).T, draft)
         draft.replace(path)
     logp_2B: Tensor = torch.load(path, weights_only=True)
-    chosen, rejected = logp_2B.tolist()
-    return [replace(pair, chosen_logp=a, rejected_logp=b) for pair, a, b in zip(pairs, chosen, rejected, strict=True)]
+    return [
+        replace(pair, chosen_logp=chosen, rejected_logp=rejected)
+        for pair, chosen, rejected in zip(reading.pairs, *logp_2B.tolist(), strict=True)
+    ]

@@ -23,11 +23,12 @@ import torch
 from torch import Tensor
 
 from trueup.core.errors import BadInput
-from trueup.train.everywhere import add_up, everywhere, share_of
+from trueup.train.everywhere import add_up, everywhere, in_turns
 from trueup.train.failures import in_one_line, require_finite
 from trueup.train.job import Job, Passes, Progress
 from trueup.train.network import Trainee
 from trueup.train.offline.own import demand_share
+from trueup.train.offline.sharded import is_sharded, put_back, whole, whole_state
 from trueup.train.real.profiles import is_main
 from trueup.train.texts import Tokens
 
@@ -121,8 +122,7 @@ def fit(
             require_finite(first + step + 1, figures, goes_on)
             ends = any(everywhere([is_interrupted()]))
             if (step + 1) % course.save_every == 0 or ends:
-                if is_main():
-                    _keep(state, trainee, optimizer, step + 1, figures)
+                _keep(state, step + 1, figures, whole_state(trainee.network, optimizer))
                 kept = step + 1
             if ends:
                 raise KeyboardInterrupt
@@ -145,20 +145,29 @@ def _order(size: int, epoch: int, seed: int) -> list[int]:
 def _step(
     trainee: Trainee, optimizer: torch.optim.Optimizer, objective: Objective[T], picked: Sequence[T], rows: int
 ) -> dict[str, float]:
-    """One update by the mean over the whole batch, however few rows go through a network at a time, in how many."""
+    """One update by the mean over the whole batch, however few rows go through a network at a time, in how many.
+
+    All processes go through it as often, one without rows for nothing: parts of it may be in others.
+    """
     optimizer.zero_grad(set_to_none=True)
-    total, here = sum(objective.weight(text) for text in picked), share_of(picked)
+    total = sum(objective.weight(text) for text in picked)
     told: list[tuple[str, float, int]] = []
-    for start in range(0, len(here), rows):
-        part = objective.part(here[start : start + rows])
-        (part.loss * (part.weight / total)).backward()  # type: ignore[no-untyped-call]
-        told.append(("loss", float(part.loss.detach()), part.weight))
-        told += [(name, mean, part.counts.get(name, part.weight)) for name, mean in part.figures.items()]
-    add_up(trainee.weights)
+    for own in in_turns(picked, rows):
+        part = objective.part(own or picked[:1])
+        (part.loss * (part.weight / total if own else 0.0)).backward()  # type: ignore[no-untyped-call]
+        told += _figures(part) if own else []
+    if not is_sharded(trainee.network):
+        add_up(trainee.weights)
     figures = _means(everywhere(told))
-    figures["grad_norm"] = float(torch.nn.utils.clip_grad_norm_(trainee.weights, CLIP))
+    figures["grad_norm"] = float(whole(torch.nn.utils.clip_grad_norm_(trainee.weights, CLIP)))
     optimizer.step()
     return figures
+
+
+def _figures(part: Part) -> list[tuple[str, float, int]]:
+    """Each figure of a part with its name, and what it is a mean of."""
+    means = [(name, mean, part.counts.get(name, part.weight)) for name, mean in part.figures.items()]
+    return [("loss", float(part.loss.detach()), part.weight), *means]
 
 
 def _means(told: Sequence[tuple[str, float, int]]) -> dict[str, float]:
@@ -189,16 +198,15 @@ def _warmth(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / max(1.0, WARM_SHARE * steps))
 
 
-def _keep(
-    state: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, step: int, figures: Mapping[str, float]
-) -> None:
+def _keep(state: Path, step: int, figures: Mapping[str, float], learnt: Mapping[str, Any]) -> None:
+    """Write the state, which the main process has whole."""
+    if not is_main():
+        return
     state.parent.mkdir(parents=True, exist_ok=True)
     draft = state.with_suffix(".draft")
-    weights = {name: weight for name, weight in trainee.network.named_parameters() if weight.requires_grad}
-    table = {"step": step, "figures": dict(figures), "weights": weights, "optimizer": optimizer.state_dict()}
     try:
         with draft.open("wb") as file:
-            torch.save(table, file)
+            torch.save({"step": step, "figures": dict(figures), **learnt}, file)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
@@ -217,9 +225,8 @@ def _restore(job: Job, state: Path, trainee: Trainee, optimizer: torch.optim.Opt
     if not is_zipfile(state):
         job.tell(f"the checkpoint {str(state)!r} is damaged; its steps are done again")
         return 0, {}
-    table: dict[str, Any] = torch.load(state, weights_only=True, map_location=trainee.device)
-    trainee.network.load_state_dict(table["weights"], strict=False)
-    optimizer.load_state_dict(table["optimizer"])
+    table: dict[str, Any] = torch.load(state, weights_only=True, map_location="cpu")
+    put_back(trainee.network, optimizer, table)
     return table["step"], table.get("figures", {})
 
 

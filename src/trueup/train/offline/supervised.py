@@ -27,8 +27,9 @@ from trueup.models.huggingface.vocabulary import Vocabulary
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.losses import kl_loss, sft_loss
 from trueup.train.network import Trainee, demand_shape, merged
-from trueup.train.offline.company import Lesson, open_trainee, taught
+from trueup.train.offline.company import Learned, Lesson, open_trainee, together
 from trueup.train.offline.loop import Course, Objective, Part
+from trueup.train.offline.sharded import is_sharded, sharded
 from trueup.train.texts import Example, Tokens, TooLong, batch_of, tokens_of
 
 ROUNDS, FIGURES = "rounds", "figures.json"
@@ -122,7 +123,9 @@ class Reference:
     def of(cls, trainee: Trainee, base: Path) -> Reference:
         if trainee.is_adapter:
             return cls(trainee, None)
-        return cls(trainee, merged(base)[0].to(trainee.device).eval().requires_grad_(False))
+        network = merged(base)[0].eval().requires_grad_(False)
+        whole = not is_sharded(trainee.network)
+        return cls(trainee, network.to(trainee.device) if whole else sharded(network, trainee.device))
 
     def logits(self, ids_BT: Tensor, attended_BT: Tensor) -> Tensor:
         """Logits without gradients, axes BTV."""
@@ -177,10 +180,10 @@ def nothing_fits(job: Job, trainee: Trainee) -> BadInput:
     return BadInput(f"no text of {job.stratum.name!r} fits the model's {room:,} tokens; take shorter items")
 
 
-def leave(job: Job, trainee: Trainee, target: Path, figures: Mapping[str, float]) -> None:
-    """Save a round's weights, then the figures that say it is done, and drop its checkpoint."""
-    save(trainee.network, trainee.vocabulary.tokenizer, target)
-    (target / FIGURES).write_text(json.dumps(dict(figures)) + "\n")
+def leave(job: Job, trainee: Trainee, target: Path, learned: Learned, about: Mapping[str, float]) -> None:
+    """Save a round's weights, then the figures that say it is done and what it was about, and drop its checkpoint."""
+    save(trainee.network, trainee.vocabulary.tokenizer, target, learned.weights)
+    (target / FIGURES).write_text(json.dumps({**about, **learned.figures}) + "\n")
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
 
@@ -195,7 +198,7 @@ def _train(job: Job, start: Path, examples: Sequence[Example], plan: Plan, numbe
         state=job.checkpoints / f"round-{number + 1}.pt", first=number * course.steps,
         last=plan.rounds * course.steps,
     )  # fmt: skip
-    leave(job, trainee, target, {"texts": len(texts), **taught(job, trainee, lesson)})
+    leave(job, trainee, target, together(job, trainee, lesson), {"texts": len(texts)})
 
 
 def _gathered(job: Job, gather: Gather, folder: Path, number: int, target: Path) -> list[Example]:

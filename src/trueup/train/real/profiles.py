@@ -2,8 +2,8 @@
 
 A profile changes the launcher, the number format, who samples, and how a step's batch is cut into micro-batches. It
 never changes the step: `batch` and `n` are the method's, and rows a process times accumulation follow from them. `cpu`
-and `torchrun-2` (gloo) are held to one another by tests; `gpu-N` (a GPU for each process, all weights on each), `fsdp2`
-and `zero3+vllm` are tested as configurations.
+and `torchrun-2` (gloo) are held to one another by tests, and so is, for offline trainers, sharding as in `fsdp2`;
+`gpu-N` (a GPU for each process, all weights on each), `fsdp2` and `zero3+vllm` are tested as configurations.
 """
 
 from __future__ import annotations

@@ -1,0 +1,85 @@
+"""Weights and optimiser that several processes share: cut into parts (FSDP2), gathered whole for a file.
+
+Fully sharded data parallel, Zhao et al. 2023, arXiv:2304.11277, in the form of `torch.distributed.fsdp.fully_shard`.
+Every process must take part in all that is done here, and in every pass through a network that is cut. `torch`'s own
+`get_model_state_dict` would leave gathers running in all processes but the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from trueup.train.real.profiles import is_main
+
+
+def sharded(network: Any, device: torch.device) -> Any:
+    """The network on its devices, each layer cut over them; gradients are added up, not averaged."""
+    mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
+    names = {*(getattr(network, "_no_split_modules", None) or ())}
+    layers = [module for module in network.modules() if type(module).__name__ in names]
+    for part in (*layers, network):
+        fully_shard(part, mesh=mesh)
+        part.set_gradient_divide_factor(1.0)
+        part.set_force_sum_reduction_for_comms(True)
+    return network
+
+
+def is_sharded(network: Any) -> bool:
+    """Whether each process has but a part of it."""
+    return isinstance(network, FSDPModule)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor put together from all processes' parts; one that is not cut is returned as it is."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def whole_weights(network: Any) -> dict[str, Tensor]:
+    """What learns by its name, on the CPU; nothing in a process that is not the main one."""
+    return _kept((name, weight.detach()) for name, weight in network.named_parameters() if weight.requires_grad)
+
+
+def whole_state(network: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """The same, with what the optimiser has of each weight."""
+    told = optimizer.state_dict()
+    moments = {place: _kept(rows.items()) for place, rows in told["state"].items()}
+    return {"weights": whole_weights(network), "optimizer": {**told, "state": moments}}
+
+
+def put_back(network: Any, optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Let every process take its part of a state that all have read whole."""
+    weights = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(_like(weight, state["weights"][name]))
+    told = state["optimizer"]
+    moments = {place: _cut(rows, [*weights.values()][place]) for place, rows in told["state"].items()}
+    optimizer.load_state_dict({**told, "state": moments})
+
+
+def _kept(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Each put together before the next, so that no process is ever ahead of the others or has two of them whole."""
+    found = {}
+    for name, tensor in tensors:
+        told = whole(tensor)
+        if is_main():
+            found[name] = told.cpu()
+    return found
+
+
+def _cut(moments: Mapping[str, Tensor], weight: Tensor) -> dict[str, Tensor]:
+    return {name: _like(weight, told) if told.shape == weight.shape else told for name, told in moments.items()}
+
+
+def _like(weight: Tensor, told: Tensor) -> Tensor:
+    """A whole tensor's part where a weight has its own."""
+    if not isinstance(weight, DTensor):
+        return told
+    return distribute_tensor(told.to(weight.device), weight.device_mesh, weight.placements, src_data_rank=None)
