@@ -24,7 +24,7 @@ from trueup.train.offline.mining import preferences
 from trueup.train.offline.own import Trace, corrections, pairs, right_ones
 from trueup.train.offline.references import written
 from trueup.train.offline.supervised import supervised
-from trueup.train.real.profiles import PROFILES
+from trueup.train.profiles import PROFILES
 from trueup.train.texts import Example, batch_of, tokens_of
 from trueup.verifiers import exact, function_call, number
 

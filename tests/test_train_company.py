@@ -21,7 +21,7 @@ from safetensors.torch import load_file  # noqa: E402
 from tiny_trained import save_half, write_words  # noqa: E402
 
 from trueup.core.ledger import read_charges  # noqa: E402
-from trueup.train.real.profiles import find_profile  # noqa: E402
+from trueup.train.profiles import find_profile  # noqa: E402
 
 TESTS = Path(__file__).parent
 SETS = {

@@ -29,10 +29,10 @@ from trueup.train.offline.loop import Course, Objective, fit
 from trueup.train.offline.mining import preferences
 from trueup.train.offline.references import WORDING, all_written
 from trueup.train.offline.supervised import Plan, supervised, train_rounds
+from trueup.train.profiles import PROFILES, launch
 from trueup.train.real import grpo, score
 from trueup.train.real.objective import Recipe
 from trueup.train.real.objectives import each_turn
-from trueup.train.real.profiles import PROFILES, launch
 from trueup.train.real.quiet import quiet
 from trueup.train.real.run import build
 from trueup.train.texts import Example, tokens_of

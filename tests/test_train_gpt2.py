@@ -23,8 +23,8 @@ from trueup.train.network import load
 from trueup.train.offline import dpo, iterated_sft, pair_sft, sft, star
 from trueup.train.offline.loop import Course, fit
 from trueup.train.offline.supervised import supervised
+from trueup.train.profiles import PROFILES
 from trueup.train.real import grpo
-from trueup.train.real.profiles import PROFILES
 from trueup.train.texts import Example, tokens_of
 from trueup.verifiers import exact
 

@@ -22,7 +22,7 @@ from trueup.train.network import load, read, vocabulary_of
 from trueup.train.offline.loop import Course, fit
 from trueup.train.offline.supervised import supervised
 from trueup.train.offline.ways import Both, Way, whole_and_right
-from trueup.train.real import PROFILES
+from trueup.train.profiles import PROFILES
 from trueup.train.real.difficulty import Thirds
 from trueup.train.texts import Example, tokens_of
 

@@ -31,7 +31,7 @@ from trueup.train.ask import Engine
 from trueup.train.books import Books, training_usd
 from trueup.train.job import Passes
 from trueup.train.origin import changes, items_digest, origin_of
-from trueup.train.real.profiles import find_profile
+from trueup.train.profiles import find_profile
 from trueup.verifiers import exact
 
 HALF = ITEMS // 2

@@ -49,7 +49,8 @@ from trueup.train.losses.policy import (
 )  # fmt: skip
 from trueup.train.losses.score import of_turn, stage_one_loss, stage_two_loss
 from trueup.train.network import merged
-from trueup.train.real import PROFILES, degrpo, find_profile, grpo, multi_turn, score
+from trueup.train.profiles import PROFILES, Split, find_profile, require, sharding_file, split_batch
+from trueup.train.real import degrpo, grpo, multi_turn, score
 from trueup.train.real.draw import Draw
 from trueup.train.real.episodes import Episode, Record, Turn, ended, request_after, second_context
 from trueup.train.real.figures import figures_of
@@ -58,7 +59,6 @@ from trueup.train.real.modes import by_mode, mode_figures, mode_reward, token_we
 from trueup.train.real.objectives import each_turn, in_stages
 from trueup.train.real.online import OnlineTrainer
 from trueup.train.real.passes import Size, Ways, passes
-from trueup.train.real.profiles import Split, require, sharding_file, split_batch
 from trueup.train.real.quiet import quiet
 from trueup.train.real.run import build, run
 from trueup.verifiers.exact import exact

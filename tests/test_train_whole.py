@@ -159,7 +159,7 @@ def test_replay_mixes_in_the_bases_own_answers_to_the_other_strata(half, run, tm
         (("sft", "--stratum", "sums"), "unknown stratum 'sums'"),
         (
             ("sft", "--profile", "zero3+vllm-4"),
-            "profile 'zero3+vllm-4' has a vLLM server sample, and sft samples with trueup's own engines; give --profile fsdp2-4",
+            "has a vLLM server sample, and sft samples with trueup's own engines; give --profile fsdp2-4, or any",
         ),
         (("sft", "--limit", "1"), "--limit is 1"),
         (("sft", "--model", "toy:0.5"), "cannot be trained here"),

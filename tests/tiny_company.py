@@ -15,7 +15,7 @@ from trueup.train.offline import company
 from trueup.train.offline.company import Lesson, in_company, open_trainee, together
 from trueup.train.offline.loop import Course
 from trueup.train.offline.supervised import supervised
-from trueup.train.real.profiles import find_profile, is_main
+from trueup.train.profiles import find_profile, is_main
 from trueup.train.texts import Example, tokens_of
 from trueup.verifiers import exact
 

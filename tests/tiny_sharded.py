@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trueup.cli import main
-from trueup.train.real.profiles import PROFILES, Profile
+from trueup.train.profiles import PROFILES, Profile
 
 PROFILES["cut-2"] = Profile("cut-2", processes=2, launcher="torchrun", sharding="fsdp2", rows=1)
 

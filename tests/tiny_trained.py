@@ -13,7 +13,7 @@ from trueup.train.job import Job, save
 from trueup.train.network import load
 from trueup.train.offline.loop import Course, fit
 from trueup.train.offline.supervised import supervised
-from trueup.train.real.profiles import PROFILES
+from trueup.train.profiles import PROFILES
 from trueup.train.texts import Example, tokens_of
 
 WORDS = ("right", "wrong")

@@ -25,7 +25,8 @@ from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Message, Problem, Sampling
 from trueup.train.ask import Asker, Engine
 from trueup.train.job import Job, Passes, Progress
-from trueup.train.real import find_profile, is_main, score
+from trueup.train.profiles import find_profile, is_main
+from trueup.train.real import score
 from trueup.train.real.objective import Recipe
 from trueup.train.real.quiet import quiet
 from trueup.train.real.run import build

@@ -14,7 +14,7 @@ from trueup.bench.tiny_llama import save_tiny_llama
 from trueup.bench.train_laboratory import laboratory_rows
 from trueup.bench.train_memory import memory_row
 from trueup.core.types import Json
-from trueup.train.real.profiles import require_packages
+from trueup.train.profiles import require_packages
 
 if TYPE_CHECKING:
     from trueup.bench.train_race import Lap

@@ -37,7 +37,8 @@ def measure() -> dict[str, Any]:
     """Make the step in this process."""
     from trueup.models.huggingface import converted
     from trueup.train.job import Job, Passes
-    from trueup.train.real import PROFILES, score
+    from trueup.train.profiles import PROFILES
+    from trueup.train.real import score
 
     weights, booked, started = converted(SMOLLM2), list[Passes](), time.perf_counter()
     with TemporaryDirectory(dir=Path.cwd()) as folder:

@@ -23,7 +23,8 @@ from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Message, Problem, Sampling
 from trueup.train.books import Books
 from trueup.train.job import Job, Passes
-from trueup.train.real import PROFILES, degrpo, grpo, multi_turn, score
+from trueup.train.profiles import PROFILES
+from trueup.train.real import degrpo, grpo, multi_turn, score
 from trueup.verifiers.exact import exact
 
 N, BATCH, MAX_TOKENS, LORA_RANK = 8, 16, 32, 16

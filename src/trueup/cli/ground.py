@@ -28,7 +28,7 @@ from trueup.train.ask import Engine
 from trueup.train.export import write_base
 from trueup.train.failures import in_one_line
 from trueup.train.origin import origin_of
-from trueup.train.real.profiles import Profile, find_profile, require
+from trueup.train.profiles import Profile, find_profile, require
 
 TWO_TURNS = ("star", "pair_sft", "iterated_sft", "multi_turn", "score")
 LEAST_ROWS = 8

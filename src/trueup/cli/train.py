@@ -17,7 +17,7 @@ from trueup.cli.screen import screen, table
 from trueup.core.errors import UnknownName
 from trueup.core.settings import fit_settings, settings_of
 from trueup.train.card import TURNS, gain_of
-from trueup.train.real.profiles import require_packages
+from trueup.train.profiles import require_packages
 
 Trainer = Annotated[str, typer.Argument(help="A trainer: `trueup list trainers` names all.", metavar="METHOD")]
 TaskPath = Annotated[str, typer.Option("--task", help="A folder with task.toml, a .toml file or a .jsonl file.")]

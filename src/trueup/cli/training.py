@@ -41,7 +41,7 @@ from trueup.train.mode_exam import control_tokens, mode_table, moded
 from trueup.train.offline.company import in_company
 from trueup.train.offline.supervised import ROUNDS
 from trueup.train.origin import changes, keep_origin, replayed
-from trueup.train.real.profiles import is_launched, is_main, launch, telling_launcher
+from trueup.train.profiles import is_launched, is_main, launch, telling_launcher
 
 TRAINED, LOG, FAILURES = "trained.json", "log.jsonl", "failures.jsonl"
 

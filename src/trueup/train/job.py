@@ -18,7 +18,7 @@ from trueup.models.huggingface.network import quiet
 
 if TYPE_CHECKING:
     from trueup.train.ask import Asker
-    from trueup.train.real.profiles import Profile
+    from trueup.train.profiles import Profile
 
 ADAPTER, MODEL, CHECKPOINTS = "adapter", "model", "checkpoints"
 Failed = Callable[[str, str, str], None]

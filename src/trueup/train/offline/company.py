@@ -23,7 +23,7 @@ from trueup.train.job import Job, Trained
 from trueup.train.network import Trainee, load
 from trueup.train.offline.loop import Course, Objective, fit
 from trueup.train.offline.sharded import is_sharded, sharded, whole_weights
-from trueup.train.real.profiles import Profile, is_main, launched_processes, require_processes
+from trueup.train.profiles import Profile, is_main, launched_processes, require_processes
 
 T = TypeVar("T")
 R = TypeVar("R", covariant=True)

@@ -29,7 +29,7 @@ from trueup.train.job import Job, Passes, Progress
 from trueup.train.network import Trainee
 from trueup.train.offline.own import demand_share
 from trueup.train.offline.sharded import is_sharded, put_back, whole, whole_state
-from trueup.train.real.profiles import is_main
+from trueup.train.profiles import is_main
 from trueup.train.texts import Tokens
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from trueup.train.real.profiles import is_main
+from trueup.train.profiles import is_main
 
 
 def sharded(network: Any, device: torch.device) -> Any:

@@ -27,12 +27,12 @@ from trueup.train.failures import in_one_line
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.network import demand_shape, lora_config, read, vocabulary_of, without_dropout
 from trueup.train.offline.own import demand_share, others_of
+from trueup.train.profiles import is_main, launched_processes, require, require_processes, split_batch
 from trueup.train.real.checkpoints import Marker, begin, goes_on
 from trueup.train.real.episodes import request_after
 from trueup.train.real.figures import last_figures
 from trueup.train.real.objective import Objective, Recipe
 from trueup.train.real.online import OnlineTrainer
-from trueup.train.real.profiles import is_main, launched_processes, require, require_processes, split_batch
 from trueup.train.real.quiet import quiet
 from trueup.train.real.replay import gather, longest_replayed, read_replay
 
