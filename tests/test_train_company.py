@@ -24,12 +24,15 @@ from trueup.core.ledger import read_charges  # noqa: E402
 from trueup.train.profiles import find_profile  # noqa: E402
 
 TESTS = Path(__file__).parent
+WHOLE = ("lora_rank=0", "lr=0.0003")
 SETS = {
     "iterated_sft": ("rounds=2", "n=2", "steps=8", "save_every=3"),
     "dpo": ("n=4", "negatives=own", "steps=4", "kl=0.1", "replay=0.3", "save_every=3"),
-    "star": ("rounds=2", "n=2", "steps=3", "kl=0.1", "lora_rank=0", "lr=0.0003"),
+    "dpo whole": ("n=4", "negatives=own", "steps=4", "kl=0.1", *WHOLE),
+    "star whole": ("rounds=2", "n=2", "steps=8", "kl=0.1", "save_every=3", *WHOLE),
 }
-TOGETHER = ("torchrun-2", "cut-2")
+"""A trainer, of LoRA or of all weights."""
+TOGETHER = [*((name, "torchrun-2") for name in SETS if "whole" not in name), *((name, "cut-2") for name in SETS)]
 """All weights in either process, and cut over both, a text at a time."""
 
 
@@ -46,7 +49,7 @@ def words_for(trainer, half, out, profile, *more):
     sets = [word for pair in ("batch=3", "lora_rank=2", *SETS[trainer], *more) for word in ("--set", pair)]
     what = ("--task", str(half.parent / "task.toml"), "--stratum", "words")
     where = (*what, "--model", f"hf:{half}", "--out", str(out), "--profile", profile)
-    words = ["train", trainer, *where, "--samples", "1", *sets]
+    words = ["train", trainer.split()[0], *where, "--samples", "1", *sets]
     if profile == "cut-2":
         return find_profile("torchrun-2").command(words, module="tiny_sharded")
     return [sys.executable, "-m", "trueup.cli", *words]
@@ -65,14 +68,21 @@ def weights_of(out):
     return load_file(next(out.glob("[am]*/*model.safetensors")))
 
 
-def booked(out):
-    """What was charged, of whom and how often; seconds and moments hang on the machine.
+def moved(out, base):
+    """How far each weight is from where it began; an adapter's are told as they are."""
+    before = load_file(base / "model.safetensors")
+    return {name: weight - before.get(name, torch.zeros(())) for name, weight in weights_of(out).items()}
 
-    The evaluation is left out: processes that were launched by hand leave it to a command that never was.
-    """
+
+def booked(out):
+    """What was charged, of whom and how often; seconds and moments hang on the machine."""
     rows = read_charges(out / "ledger.sqlite")
-    kept = [c for c in rows if c.kind != "evaluation"]
-    return sorted((c.kind, c.stratum, c.prompt_tokens, c.completion_tokens, c.flops) for c in kept)
+    return sorted((c.kind, c.stratum, c.prompt_tokens, c.completion_tokens, c.flops) for c in rows)
+
+
+def of_training(rows):
+    """All but the evaluation: processes that were launched by hand leave that to a command that never was."""
+    return [row for row in rows if row[0] != "evaluation"]
 
 
 @pytest.fixture(scope="module")
@@ -82,28 +92,34 @@ def made(half, tmp_path_factory):
 
     @cache
     def out_of(trainer, profile):
-        trained(trainer, half, folder / f"{trainer}-{profile}", profile)
-        return folder / f"{trainer}-{profile}"
+        out = folder / f"{trainer}-{profile}".replace(" ", "-")
+        trained(trainer, half, out, profile)
+        return out
 
     return out_of
 
 
-@pytest.mark.parametrize("profile", TOGETHER)
-@pytest.mark.parametrize("trainer", SETS)
-def test_two_processes_train_what_one_does_and_book_the_same(made, trainer, profile):
+@pytest.mark.parametrize(("trainer", "profile"), TOGETHER)
+def test_two_processes_train_what_one_does_and_book_the_same(made, half, trainer, profile):
     alone, together = made(trainer, "cpu"), made(trainer, profile)
-    for name, weight in weights_of(alone).items():
-        torch.testing.assert_close(weights_of(together)[name], weight, atol=1e-5, rtol=1e-3)
-    assert booked(together) == booked(alone)
+    found, wanted = moved(together, half), moved(alone, half)
+    assert found.keys() == wanted.keys()
+    for name, weight in wanted.items():
+        assert weight.any(), "it has moved"
+        torch.testing.assert_close(found[name], weight, atol=1e-5, rtol=1e-3)
+    if profile == "cut-2":
+        assert booked(together) == of_training(booked(alone))
+    else:
+        assert booked(together) == booked(alone)
     steps = [[json.loads(row) for row in (out / "log.jsonl").read_text().splitlines()] for out in (alone, together)]
     assert len(steps[0]) == len(steps[1]) > 3
     for one, two in zip(*steps, strict=True):
         assert one == pytest.approx(two, rel=1e-3, abs=1e-5)
 
 
-def begun(half, out, number, *more, profile="torchrun-2"):
+def begun(half, out, number, *more, profile="torchrun-2", trainer="iterated_sft"):
     """A training in two processes, once its first or second round has a checkpoint."""
-    words = words_for("iterated_sft", half, out, profile, *more)
+    words = words_for(trainer, half, out, profile, *more)
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a shell has its background ignore
     child = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     while not (out / "checkpoints" / f"round-{number}.pt").exists() and child.poll() is None:
@@ -111,17 +127,17 @@ def begun(half, out, number, *more, profile="torchrun-2"):
     return child, psutil.Process(child.pid).children(recursive=True)
 
 
-@pytest.mark.parametrize("profile", TOGETHER)
-def test_both_are_killed_and_go_on_to_the_same_bytes(made, half, tmp_path, profile):
-    whole = made("iterated_sft", profile)
-    child, others = begun(half, tmp_path, 2, profile=profile)
+@pytest.mark.parametrize(("profile", "trainer"), [("torchrun-2", "iterated_sft"), ("cut-2", "star whole")])
+def test_both_are_killed_and_go_on_to_the_same_bytes(made, half, tmp_path, profile, trainer):
+    whole = made(trainer, profile)
+    child, others = begun(half, tmp_path, 2, profile=profile, trainer=trainer)
     assert len(others) == 2 + (profile == "torchrun-2"), "two that train, and their launcher but where it is the child"
     for process in (child, *others):
         process.kill()
     child.communicate()
     assert (tmp_path / "checkpoints" / "round-2.pt").exists() and not (tmp_path / "trained.json").exists()
     before = len((tmp_path / "log.jsonl").read_text().splitlines())
-    trained("iterated_sft", half, tmp_path, profile)
+    trained(trainer, half, tmp_path, profile)
     steps = [json.loads(row)["step"] for row in (tmp_path / "log.jsonl").read_text().splitlines()[before:]]
     assert 12 <= steps[0] <= 15 and steps[-1] == 16, "it goes on from a checkpoint of the second round"
     assert all(torch.equal(weight, weights_of(tmp_path)[name]) for name, weight in weights_of(whole).items())

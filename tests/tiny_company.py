@@ -12,7 +12,7 @@ from trueup.core.types import Message
 from trueup.train.job import Job, Trained
 from trueup.train.network import Trainee, load
 from trueup.train.offline import company
-from trueup.train.offline.company import Lesson, in_company, open_trainee, together
+from trueup.train.offline.company import Lesson, in_company, open_trainee, taught
 from trueup.train.offline.loop import Course
 from trueup.train.offline.supervised import supervised
 from trueup.train.profiles import find_profile, is_main
@@ -30,7 +30,7 @@ def trainer(job: Job) -> Trained:
             tokens_of(Example((Message("user", "problem 1"),), word), trainee.vocabulary, 256) for word in ("a", "b")
         ]
         objective = partial(supervised, course=COURSE, base=job.model)
-        together(job, trainee, Lesson(job.model, texts, objective, COURSE, job.out / "state.pt", 0, 2))
+        taught(job, trainee, Lesson(job.model, texts, objective, COURSE, job.out / "state.pt", 0, 2))
         with (job.out / "told.txt").open("a") as file:
             file.write(f"0:{len(steps)}\n")
         steps.clear()

@@ -22,14 +22,15 @@ def everywhere(here: list[R]) -> list[R]:
     return [row for part in parts for row in part]
 
 
-def in_turns(rows: Sequence[R], most: int) -> Iterator[Sequence[R]]:
+def in_turns(rows: Sequence[R], most: int, *, alike: bool) -> Iterator[Sequence[R]]:
     """The rows that this process reads, of those that all read together, so many at a time.
 
-    There are as many turns in every process; one that has read its share has nothing in the last.
+    Where turns are `alike` every process has as many; one that has read its share has nothing in the last.
     """
     rank, size = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
     here = rows[rank::size]
-    return (here[start : start + most] for start in range(0, ceil(len(rows) / size), most))
+    longest = ceil(len(rows) / size) if alike else len(here)
+    return (here[start : start + most] for start in range(0, longest, most))
 
 
 def add_up(weights: Sequence[torch.nn.Parameter]) -> None:

@@ -2,11 +2,12 @@
 
 Each process has all of the weights and adds up its gradients with the others', or a part of every layer's where the
 profile shards them, so a step is what it is in one process, but for rounding. The others know nothing of a trainer:
-they are told each task, and are dismissed at the end.
+they are told each lesson, and are dismissed at the end.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,17 +23,24 @@ from torch import Tensor, distributed
 from trueup.train.job import Job, Trained
 from trueup.train.network import Trainee, load
 from trueup.train.offline.loop import Course, Objective, fit
-from trueup.train.offline.sharded import is_sharded, sharded, whole_weights
+from trueup.train.offline.sharded import is_sharded, sharded, whole_file
 from trueup.train.profiles import Profile, is_main, launched_processes, require_processes
 
 T = TypeVar("T")
-R = TypeVar("R", covariant=True)
 PATIENCE = timedelta(days=30)
 """How long the others wait, while the main process samples and grades."""
 
 
-class Task(Protocol[R]):
-    """What all processes do together with the weights of the folder `start`, opened as for a course."""
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a lesson leaves: the last figures, and what a file needs of a network that is cut, of any other None."""
+
+    figures: dict[str, float]
+    weights: dict[str, Tensor] | None
+
+
+class Teaching(Protocol):
+    """What every process is told to do with the weights of the folder `start`, opened as for a course."""
 
     @property
     def start(self) -> Path: ...
@@ -40,16 +48,8 @@ class Task(Protocol[R]):
     @property
     def course(self) -> Course: ...
 
-    def done(self, job: Job, trainee: Trainee) -> R:
-        """Do this process's part; what comes of all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What a lesson leaves: the last figures, and the weights that learnt, None where the network itself has them."""
-
-    figures: dict[str, float]
-    weights: dict[str, Tensor] | None
+    def learn(self, job: Job, trainee: Trainee) -> Learned:
+        """Train the weights, with the other processes where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ class Lesson(Generic[T]):
     first: int
     last: int
 
-    def done(self, job: Job, trainee: Trainee) -> Learned:
+    def learn(self, job: Job, trainee: Trainee) -> Learned:
         """Train the weights, with the other processes where there are any."""
         figures = fit(
             job, trainee, self.texts, self.objective(trainee), self.course, state=self.state, first=self.first,
             last=self.last,
         )  # fmt: skip
-        return Learned(figures, whole_weights(trainee.network) if is_sharded(trainee.network) else None)
+        return Learned(figures, whole_file(trainee.network) if is_sharded(trainee.network) else None)
 
 
 def open_trainee(job: Job, folder: Path, course: Course) -> Trainee:
@@ -82,26 +82,23 @@ def open_trainee(job: Job, folder: Path, course: Course) -> Trainee:
     )  # fmt: skip
 
 
-def together(job: Job, trainee: Trainee, task: Task[R]) -> R:
-    """Do a task in every process of the profile; only the main one asks for that, and has opened the weights.
-
-    Those that are cut already are those of the task before, and the others go on with theirs.
-    """
+def taught(job: Job, trainee: Trainee, lesson: Teaching) -> Learned:
+    """Train in every process of the profile; only the main one asks for that, with the weights freshly opened."""
     if distributed.is_initialized():
-        _told((task, is_sharded(trainee.network)))
-    return task.done(job, _placed(job, trainee))
+        _told(lesson)
+    return lesson.learn(job, _placed(job, trainee))
 
 
 def _placed(job: Job, trainee: Trainee) -> Trainee:
     """The weights where they are trained, cut over the processes if the profile says so."""
-    if not job.profile.sharding or is_sharded(trainee.network):
+    if not job.profile.sharding:
         return trainee
     device = torch.device(job.profile.device)
-    return replace(trainee, network=sharded(trainee.network, device), device=device)
+    return replace(trainee, network=sharded(trainee.network, device, trainee.dtype), device=device)
 
 
 def in_company(trainer: Callable[[Job], Trained], job: Job) -> Trained:
-    """Run a trainer in the main process of the job's profile; any other does its part of the tasks, and leaves.
+    """Run a trainer in the main process of the job's profile; any other learns what that one teaches, and leaves.
 
     Raises BadInput where another number of processes runs than the profile says.
     """
@@ -136,18 +133,15 @@ def _patient() -> Any:
 
 
 def _assist(job: Job) -> Trained:
-    """Do every task of the main process's beside it, until there is none."""
-    trainee = None
-    while (told := _told(None)) is not None:
-        task, goes_on = told
-        if trainee is None or not goes_on:
-            trainee = _placed(job, open_trainee(job, task.start, task.course))
-        task.done(job, trainee)
+    """Learn every lesson of the main process's beside it, until there is none."""
+    while (lesson := _told(None)) is not None:
+        lesson.learn(job, _placed(job, open_trainee(job, lesson.start, lesson.course)))
+        gc.collect()  # a network that is cut refers to itself
     return Trained(0, {}, adapter=False)
 
 
-def _told(task: tuple[Task[Any], bool] | None) -> tuple[Task[Any], bool] | None:
+def _told(lesson: Teaching | None) -> Teaching | None:
     """What the main process says, in all of them, however long it has sampled before."""
-    said = [task]
+    said = [lesson]
     distributed.broadcast_object_list(said, group=_patient())
     return said[0]

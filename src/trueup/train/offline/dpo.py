@@ -29,10 +29,11 @@ from trueup.train.job import Job, Passes, Trained
 from trueup.train.losses.dpo import dpo_loss, dpo_nll_loss, sequence_logp
 from trueup.train.losses.policy import token_kl
 from trueup.train.network import Trainee, demand_shape
-from trueup.train.offline.company import Lesson, open_trainee, together
+from trueup.train.offline.company import Learned, Lesson, open_trainee, taught
 from trueup.train.offline.loop import Course, Objective, Part
 from trueup.train.offline.mining import BOTH, OWN, TEACHER, Preference, mined
 from trueup.train.offline.own import demand, with_replay
+from trueup.train.offline.sharded import is_sharded
 from trueup.train.offline.supervised import (
     FIGURES,
     ROUNDS,
@@ -47,6 +48,7 @@ from trueup.train.offline.supervised import (
     read_examples,
     run_rounds,
 )
+from trueup.train.profiles import is_main
 from trueup.train.texts import Example, Tokens, batch_of
 
 BEFORE = -1
@@ -81,30 +83,28 @@ class Taste:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What the weights of a folder say of pairs, each process of its share of them."""
+class Comparing:
+    """A lesson on pairs, before which the weights say how likely they are; that is `kept` for a run that goes on."""
 
-    start: Path
-    course: Course
-    pairs: Sequence[Pair]
+    lesson: Lesson[Pair | Tokens]
+    kept: Path
 
-    def done(self, job: Job, trainee: Trainee) -> list[tuple[float, float]]:
-        """The log-probability of each pair's chosen and rejected text."""
-        started, found = trainee.clock(), list[tuple[int, float, float]]()
-        with torch.no_grad():
-            for own in in_turns([*enumerate(self.pairs)], job.profile.rows):
-                pairs = [pair for _, pair in own] or self.pairs[:1]
-                sides = [text_logp(trainee, [getattr(p, side) for p in pairs]) for side in ("chosen", "rejected")]
-                places = [place for place, _ in own]
-                found += zip(places, *(side_B.tolist() for side_B in sides), strict=False)
-        texts = [text for pair in self.pairs for text in (pair.chosen, pair.rejected)]
-        job.charge(
-            Passes(
-                "reference", BEFORE, sum(t.start for t in texts), sum(t.targets for t in texts),
-                trainee.forward_flops([len(t.ids) for t in texts]), sum(everywhere([trainee.clock() - started])),
-            )
-        )  # fmt: skip
-        return [(chosen, rejected) for _, chosen, rejected in sorted(everywhere(found))]
+    @property
+    def start(self) -> Path:
+        """The folder that the weights are read of."""
+        return self.lesson.start
+
+    @property
+    def course(self) -> Course:
+        """How it is trained."""
+        return self.lesson.course
+
+    def learn(self, job: Job, trainee: Trainee) -> Learned:
+        """Read the pairs, each process its share, then train."""
+        pairs = [text for text in self.lesson.texts if isinstance(text, Pair)]
+        rest = [text for text in self.lesson.texts if not isinstance(text, Pair)]
+        referred = _referred(job, trainee, pairs, self.kept)
+        return replace(self.lesson, texts=[*referred, *rest]).learn(job, trainee)
 
 
 def dpo(
@@ -227,13 +227,13 @@ def _train(
     pairs = [Pair(one, other) for one, other in zip(chosen, rejected, strict=True) if one and other]
     if not pairs:
         raise nothing_fits(job, trainee)
-    referred = _referred(job, trainee, Reading(start, course, pairs), job.out / ROUNDS / "reference.pt")
-    texts: list[Pair | Tokens] = [*referred, *filter(None, in_tokens(job, trainee, replayed))]
+    texts: list[Pair | Tokens] = [*pairs, *filter(None, in_tokens(job, trainee, replayed))]
     lesson = Lesson(
         start, texts, partial(preferred, taste=taste, base=job.model, kl=course.kl), course,
         state=job.checkpoints / "dpo.pt", first=first, last=first + course.steps,
     )  # fmt: skip
-    leave(job, trainee, target, together(job, trainee, lesson), {})
+    comparing = Comparing(lesson, job.out / ROUNDS / "reference.pt")
+    leave(job, trainee, target, taught(job, trainee, comparing), {})
 
 
 def _replayed(job: Job, found: Sequence[Preference], share: float, path: Path) -> list[Example]:
@@ -251,14 +251,35 @@ def _pair_figures(job: Job, found: Sequence[Preference]) -> dict[str, float]:
     return {"pairs": float(len(found)), "unpaired_items": float(unpaired), **errors}
 
 
-def _referred(job: Job, trainee: Trainee, reading: Reading, path: Path) -> list[Pair]:
+def _referred(job: Job, trainee: Trainee, pairs: Sequence[Pair], path: Path) -> list[Pair]:
     """The pairs with what the weights say of them before training; read once, kept for a resumed run."""
-    if not is_zipfile(path):
-        draft = path.with_suffix(".draft")
-        torch.save(torch.tensor(together(job, trainee, reading)).T, draft)
-        draft.replace(path)
+    if not all(everywhere([is_zipfile(path)])):
+        told = _likelihoods(job, trainee, pairs)
+        if is_main():
+            draft = path.with_suffix(".draft")
+            torch.save(torch.tensor(told).T, draft)
+            draft.replace(path)
+        everywhere([path])
     logp_2B: Tensor = torch.load(path, weights_only=True)
     return [
         replace(pair, chosen_logp=chosen, rejected_logp=rejected)
-        for pair, chosen, rejected in zip(reading.pairs, *logp_2B.tolist(), strict=True)
+        for pair, chosen, rejected in zip(pairs, *logp_2B.tolist(), strict=True)
     ]
+
+
+def _likelihoods(job: Job, trainee: Trainee, pairs: Sequence[Pair]) -> list[tuple[float, float]]:
+    """The log-probability of each pair's chosen and rejected text, in all processes."""
+    started, found = trainee.clock(), list[tuple[int, float, float]]()
+    with torch.no_grad():
+        for own in in_turns([*enumerate(pairs)], job.profile.rows, alike=is_sharded(trainee.network)):
+            read = [pair for _, pair in own] or pairs[:1]
+            sides = [text_logp(trainee, [getattr(p, side) for p in read]).tolist() for side in ("chosen", "rejected")]
+            found += [(place, *logps) for (place, _), *logps in zip(own, *sides, strict=bool(own))]
+    texts = [text for pair in pairs for text in (pair.chosen, pair.rejected)]
+    job.charge(
+        Passes(
+            "reference", BEFORE, sum(t.start for t in texts), sum(t.targets for t in texts),
+            trainee.forward_flops([len(t.ids) for t in texts]), sum(everywhere([trainee.clock() - started])),
+        )
+    )  # fmt: skip
+    return [(chosen, rejected) for _, chosen, rejected in sorted(everywhere(found))]

@@ -147,16 +147,16 @@ def _step(
 ) -> dict[str, float]:
     """One update by the mean over the whole batch, however few rows go through a network at a time, in how many.
 
-    All processes go through it as often, one without rows for nothing: parts of it may be in others.
+    Where it is cut all processes go through it as often, one that has no rows left for nothing.
     """
     optimizer.zero_grad(set_to_none=True)
-    total = sum(objective.weight(text) for text in picked)
+    total, is_cut = sum(objective.weight(text) for text in picked), is_sharded(trainee.network)
     told: list[tuple[str, float, int]] = []
-    for own in in_turns(picked, rows):
+    for own in in_turns(picked, rows, alike=is_cut):
         part = objective.part(own or picked[:1])
         (part.loss * (part.weight / total if own else 0.0)).backward()  # type: ignore[no-untyped-call]
         told += _figures(part) if own else []
-    if not is_sharded(trainee.network):
+    if not is_cut:
         add_up(trainee.weights)
     figures = _means(everywhere(told))
     figures["grad_norm"] = float(whole(torch.nn.utils.clip_grad_norm_(trainee.weights, CLIP)))
@@ -199,7 +199,7 @@ def _warmth(step: int, steps: int) -> float:
 
 
 def _keep(state: Path, step: int, figures: Mapping[str, float], learnt: Mapping[str, Any]) -> None:
-    """Write the state, which the main process has whole."""
+    """Write the state, which the main process has whole and the others have not."""
     if not is_main():
         return
     state.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +225,7 @@ def _restore(job: Job, state: Path, trainee: Trainee, optimizer: torch.optim.Opt
     if not is_zipfile(state):
         job.tell(f"the checkpoint {str(state)!r} is damaged; its steps are done again")
         return 0, {}
-    table: dict[str, Any] = torch.load(state, weights_only=True, map_location="cpu")
+    table: dict[str, Any] = torch.load(state, weights_only=True, map_location="cpu", mmap=True)
     put_back(trainee.network, optimizer, table)
     return table["step"], table.get("figures", {})
 

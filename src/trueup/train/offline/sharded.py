@@ -1,8 +1,7 @@
 """Weights and optimiser that several processes share: cut into parts (FSDP2), gathered whole for a file.
 
 Fully sharded data parallel, Zhao et al. 2023, arXiv:2304.11277, in the form of `torch.distributed.fsdp.fully_shard`.
-Every process must take part in all that is done here, and in every pass through a network that is cut. `torch`'s own
-`get_model_state_dict` would leave gathers running in all processes but the first.
+Every process must take part in all that is done here, and in every pass through a network that is cut.
 """
 
 from __future__ import annotations
@@ -13,21 +12,23 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from trueup.train.profiles import is_main
 
 
-def sharded(network: Any, device: torch.device) -> Any:
-    """The network on its devices, each layer cut over them; gradients are added up, not averaged."""
+def sharded(network: Any, device: torch.device, dtype: torch.dtype) -> Any:
+    """The network on its devices, each layer cut over them, read in `dtype`; gradients are added up, not averaged."""
     mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
-    names = {*(getattr(network, "_no_split_modules", None) or ())}
-    layers = [module for module in network.modules() if type(module).__name__ in names]
-    for part in (*layers, network):
-        fully_shard(part, mesh=mesh)
+    half = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
+    policy = MixedPrecisionPolicy() if dtype == torch.float32 else half
+    for part in (*_layers(network), network):
+        fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
         part.set_gradient_divide_factor(1.0)
         part.set_force_sum_reduction_for_comms(True)
+        if hasattr(part, "set_reduce_scatter_unused_params"):  # torch 2.13; for experts that nobody's text has reached
+            part.set_reduce_scatter_unused_params(True)
     return network
 
 
@@ -42,14 +43,21 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def whole_weights(network: Any) -> dict[str, Tensor]:
-    """What learns by its name, on the CPU; nothing in a process that is not the main one."""
-    return _kept((name, weight.detach()) for name, weight in network.named_parameters() if weight.requires_grad)
+    """What learns by its name, in the main process, on the CPU where it was cut; nothing in the others."""
+    return _gathered((name, weight.detach()) for name, weight in network.named_parameters() if weight.requires_grad)
+
+
+def whole_file(network: Any) -> dict[str, Tensor]:
+    """What learns, and the buffers that are saved with a network."""
+    weights = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+    buffers = {name: told for name, told in network.state_dict().items() if name not in weights}
+    return whole_weights(network) | _gathered(buffers.items())
 
 
 def whole_state(network: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """The same, with what the optimiser has of each weight."""
+    """What learns, and what the optimiser has of it, in the main process; next to nothing in the others."""
     told = optimizer.state_dict()
-    moments = {place: _kept(rows.items()) for place, rows in told["state"].items()}
+    moments = {place: _gathered(rows.items()) for place, rows in told["state"].items()}
     return {"weights": whole_weights(network), "optimizer": {**told, "state": moments}}
 
 
@@ -59,18 +67,29 @@ def put_back(network: Any, optimizer: torch.optim.Optimizer, state: Mapping[str,
     with torch.no_grad():
         for name, weight in weights.items():
             weight.copy_(_like(weight, state["weights"][name]))
-    told = state["optimizer"]
-    moments = {place: _cut(rows, [*weights.values()][place]) for place, rows in told["state"].items()}
+    told, places = state["optimizer"], [*weights.values()]
+    moments = {place: _cut(rows, places[place]) for place, rows in told["state"].items()}
     optimizer.load_state_dict({**told, "state": moments})
 
 
-def _kept(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
-    """Each put together before the next, so that no process is ever ahead of the others or has two of them whole."""
+def _layers(network: Any) -> list[Any]:
+    """What the network's authors would not have split, none inside another, but for what holds the embeddings."""
+    names, found = {*(getattr(network, "_no_split_modules", None) or ())}, dict[str, Any]()
+    embeddings = network.get_input_embeddings()
+    for path, module in network.named_modules():
+        is_inside = any(path.startswith(f"{other}.") for other in found)
+        if type(module).__name__ in names and not is_inside and embeddings not in {*module.modules()}:
+            found[path] = module
+    return [*found.values()]
+
+
+def _gathered(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Each put together before the next, so that no process ever has two of them whole."""
     found = {}
     for name, tensor in tensors:
         told = whole(tensor)
         if is_main():
-            found[name] = told.cpu()
+            found[name] = told.cpu() if isinstance(tensor, DTensor) else told
     return found
 
 

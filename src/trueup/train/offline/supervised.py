@@ -5,6 +5,7 @@ B is texts, T tokens, V the vocabulary.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -27,7 +28,7 @@ from trueup.models.huggingface.vocabulary import Vocabulary
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.losses import kl_loss, sft_loss
 from trueup.train.network import Trainee, demand_shape, merged
-from trueup.train.offline.company import Learned, Lesson, open_trainee, together
+from trueup.train.offline.company import Learned, Lesson, open_trainee, taught
 from trueup.train.offline.loop import Course, Objective, Part
 from trueup.train.offline.sharded import is_sharded, sharded
 from trueup.train.texts import Example, Tokens, TooLong, batch_of, tokens_of
@@ -71,6 +72,7 @@ def run_rounds(job: Job, gather: Gather, plan: Plan) -> tuple[Path, dict[str, fl
             if not examples:
                 raise BadInput(_nothing(job.stratum))
             _train(job, job.model if plan.afresh else folder, examples, plan, number, target)
+            gc.collect()  # a network that is cut refers to itself
         folder = find_folder(str(target))
         figures = {"rounds": number + 1.0, **json.loads((target / FIGURES).read_text())}
     return folder, figures
@@ -124,8 +126,9 @@ class Reference:
         if trainee.is_adapter:
             return cls(trainee, None)
         network = merged(base)[0].eval().requires_grad_(False)
-        whole = not is_sharded(trainee.network)
-        return cls(trainee, network.to(trainee.device) if whole else sharded(network, trainee.device))
+        if is_sharded(trainee.network):
+            return cls(trainee, sharded(network, trainee.device, trainee.dtype))
+        return cls(trainee, network.to(trainee.device))
 
     def logits(self, ids_BT: Tensor, attended_BT: Tensor) -> Tensor:
         """Logits without gradients, axes BTV."""
@@ -198,7 +201,7 @@ def _train(job: Job, start: Path, examples: Sequence[Example], plan: Plan, numbe
         state=job.checkpoints / f"round-{number + 1}.pt", first=number * course.steps,
         last=plan.rounds * course.steps,
     )  # fmt: skip
-    leave(job, trainee, target, together(job, trainee, lesson), {"texts": len(texts)})
+    leave(job, trainee, target, taught(job, trainee, lesson), {"texts": len(texts)})
 
 
 def _gathered(job: Job, gather: Gather, folder: Path, number: int, target: Path) -> list[Example]:
