@@ -188,7 +188,7 @@ def text_logp(trainee: Trainee, texts: Sequence[Tokens]) -> Tensor:
 
 
 def _read_apart(trainee: Trainee, kinds: Sequence[Sequence[Tokens]], reference: Reference | None) -> Iterator[Read]:
-    """The same for each of some kinds of texts, in one pass, whatever kinds there are none of."""
+    """What `_read` says of each of some kinds of texts, in one pass, whatever kinds there are none of."""
     read = _read(trainee, [text for texts in kinds for text in texts], reference)
     sizes = [len(texts) for texts in kinds]
     parts = (torch.split(column, sizes) for column in (read.logp_B, read.length_B, read.kl_B))
