@@ -40,9 +40,13 @@ def cut(network, dtype=torch.float32):
     return sharded(network, torch.device("cpu"), dtype)
 
 
+def optimizer_of(network):
+    return torch.optim.AdamW([weight for weight in network.parameters() if weight.requires_grad], lr=0.01)
+
+
 def stepped(network):
     """The network after a step, and its optimiser."""
-    optimizer = torch.optim.AdamW([weight for weight in network.parameters() if weight.requires_grad], lr=0.01)
+    optimizer = optimizer_of(network)
     network(input_ids=IDS).logits.float().square().mean().backward()
     optimizer.step()
     return optimizer
@@ -73,10 +77,10 @@ def test_a_file_has_what_learns_as_it_would_be_uncut(alone, tmp_path, rank, is_t
 @pytest.mark.parametrize("rank", [0, 2])
 def test_a_state_is_put_back_whole(alone, tmp_path, rank):
     network = cut(network_of(tmp_path / "n", rank=rank))
-    kept = whole_state(network, stepped(network))
-    kept = torch.load(_saved(kept, tmp_path / "s.pt"), weights_only=True)
+    torch.save(whole_state(network, stepped(network)), tmp_path / "s.pt")
+    kept = torch.load(tmp_path / "s.pt", weights_only=True)
     other = cut(network_of(tmp_path / "o", rank=rank))
-    optimizer = torch.optim.AdamW([weight for weight in other.parameters() if weight.requires_grad], lr=0.01)
+    optimizer = optimizer_of(other)
     put_back(other, optimizer, kept)
     again = whole_state(other, optimizer)
     assert len(again["optimizer"]["state"]) == len(again["weights"]) == len(kept["weights"])
@@ -84,11 +88,6 @@ def test_a_state_is_put_back_whole(alone, tmp_path, rank):
         assert torch.equal(again["weights"][name], weight)
     for place, moments in kept["optimizer"]["state"].items():
         assert all(torch.equal(again["optimizer"]["state"][place][name], told) for name, told in moments.items())
-
-
-def _saved(state, path):
-    torch.save(state, path)
-    return path
 
 
 def test_half_precision_reads_layers_in_half_and_learns_in_whole(alone, tmp_path):

@@ -41,9 +41,9 @@ class Profile:
     `rows` is the largest micro-batch of a process (of `dpo` in pairs); fewer are taken where their activations would
     need more than `room_bytes`, if that is not 0. `launcher` starts the `processes`: empty, `torchrun`, or `accelerate`
     with the configuration `sharding` that TRL ships; offline trainers, which torchrun starts, cut weights by themselves
-    where there is one. With `vllm` a vLLM server samples, which the user has
-    started (`trl vllm-serve --model MODEL`); its dice are its own, so a killed run ends alike but not the same. It is
-    taken to hold one GPU, as it does unless it is told otherwise.
+    where there is one. With `vllm` a vLLM server samples, which the user has started (`trl vllm-serve --model MODEL`);
+    its dice are its own, so a killed run ends alike but not the same. It is taken to hold one GPU, as it does unless it
+    is told otherwise.
     """
 
     name: str

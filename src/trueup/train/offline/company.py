@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -39,22 +39,12 @@ class Learned:
     weights: dict[str, Tensor] | None
 
 
-class Teaching(Protocol):
-    """What every process is told to do with the weights of the folder `start`, opened as for a course."""
-
-    @property
-    def start(self) -> Path: ...
-
-    @property
-    def course(self) -> Course: ...
-
-    def learn(self, job: Job, trainee: Trainee) -> Learned:
-        """Train the weights, with the other processes where there are any."""
-
-
 @dataclass(frozen=True, slots=True)
 class Lesson(Generic[T]):
-    """A training of a folder's weights on texts; `first` and `last` are `fit`'s."""
+    """A training of a folder's weights on texts, as every process is told of it; `first` and `last` are `fit`'s.
+
+    `prepare` makes of the texts what is trained on, with all processes and the weights as they are before.
+    """
 
     start: Path
     texts: Sequence[T]
@@ -63,11 +53,13 @@ class Lesson(Generic[T]):
     state: Path
     first: int
     last: int
+    prepare: Callable[[Job, Trainee, Sequence[T]], Sequence[T]] | None = None
 
     def learn(self, job: Job, trainee: Trainee) -> Learned:
         """Train the weights, with the other processes where there are any."""
+        texts = self.prepare(job, trainee, self.texts) if self.prepare else self.texts
         figures = fit(
-            job, trainee, self.texts, self.objective(trainee), self.course, state=self.state, first=self.first,
+            job, trainee, texts, self.objective(trainee), self.course, state=self.state, first=self.first,
             last=self.last,
         )  # fmt: skip
         return Learned(figures, whole_file(trainee.network) if is_sharded(trainee.network) else None)
@@ -82,7 +74,7 @@ def open_trainee(job: Job, folder: Path, course: Course) -> Trainee:
     )  # fmt: skip
 
 
-def taught(job: Job, trainee: Trainee, lesson: Teaching) -> Learned:
+def taught(job: Job, trainee: Trainee, lesson: Lesson[T]) -> Learned:
     """Train in every process of the profile; only the main one asks for that, with the weights freshly opened."""
     if distributed.is_initialized():
         _told(lesson)
@@ -140,7 +132,7 @@ def _assist(job: Job) -> Trained:
     return Trained(0, {}, adapter=False)
 
 
-def _told(lesson: Teaching | None) -> Teaching | None:
+def _told(lesson: Lesson[Any] | None) -> Lesson[Any] | None:
     """What the main process says, in all of them, however long it has sampled before."""
     said = [lesson]
     distributed.broadcast_object_list(said, group=_patient())

@@ -29,7 +29,7 @@ from trueup.train.job import Job, Passes, Trained
 from trueup.train.losses.dpo import dpo_loss, dpo_nll_loss, sequence_logp
 from trueup.train.losses.policy import token_kl
 from trueup.train.network import Trainee, demand_shape
-from trueup.train.offline.company import Learned, Lesson, open_trainee, taught
+from trueup.train.offline.company import Lesson, open_trainee, taught
 from trueup.train.offline.loop import Course, Objective, Part
 from trueup.train.offline.mining import BOTH, OWN, TEACHER, Preference, mined
 from trueup.train.offline.own import demand, with_replay
@@ -80,31 +80,6 @@ class Taste:
 
     beta: float
     nll: float
-
-
-@dataclass(frozen=True, slots=True)
-class Comparing:
-    """A lesson on pairs, before which the weights say how likely they are; that is `kept` for a run that goes on."""
-
-    lesson: Lesson[Pair | Tokens]
-    kept: Path
-
-    @property
-    def start(self) -> Path:
-        """The folder that the weights are read of."""
-        return self.lesson.start
-
-    @property
-    def course(self) -> Course:
-        """How it is trained."""
-        return self.lesson.course
-
-    def learn(self, job: Job, trainee: Trainee) -> Learned:
-        """Read the pairs, each process its share, then train."""
-        pairs = [text for text in self.lesson.texts if isinstance(text, Pair)]
-        rest = [text for text in self.lesson.texts if not isinstance(text, Pair)]
-        referred = _referred(job, trainee, pairs, self.kept)
-        return replace(self.lesson, texts=[*referred, *rest]).learn(job, trainee)
 
 
 def dpo(
@@ -231,9 +206,9 @@ def _train(
     lesson = Lesson(
         start, texts, partial(preferred, taste=taste, base=job.model, kl=course.kl), course,
         state=job.checkpoints / "dpo.pt", first=first, last=first + course.steps,
+        prepare=partial(_referred, path=job.out / ROUNDS / "reference.pt"),
     )  # fmt: skip
-    comparing = Comparing(lesson, job.out / ROUNDS / "reference.pt")
-    leave(job, trainee, target, taught(job, trainee, comparing), {})
+    leave(job, trainee, target, taught(job, trainee, lesson), {})
 
 
 def _replayed(job: Job, found: Sequence[Preference], share: float, path: Path) -> list[Example]:
@@ -251,8 +226,9 @@ def _pair_figures(job: Job, found: Sequence[Preference]) -> dict[str, float]:
     return {"pairs": float(len(found)), "unpaired_items": float(unpaired), **errors}
 
 
-def _referred(job: Job, trainee: Trainee, pairs: Sequence[Pair], path: Path) -> list[Pair]:
-    """The pairs with what the weights say of them before training; read once, kept for a resumed run."""
+def _referred(job: Job, trainee: Trainee, texts: Sequence[Pair | Tokens], path: Path) -> list[Pair | Tokens]:
+    """The texts, pairs with what the weights say of them before training; read once, kept for a resumed run."""
+    pairs = [text for text in texts if isinstance(text, Pair)]
     if not all(everywhere([is_zipfile(path)])):
         told = _likelihoods(job, trainee, pairs)
         if is_main():
@@ -261,10 +237,11 @@ def _referred(job: Job, trainee: Trainee, pairs: Sequence[Pair], path: Path) -> 
             draft.replace(path)
         everywhere([path])
     logp_2B: Tensor = torch.load(path, weights_only=True)
-    return [
+    referred = (
         replace(pair, chosen_logp=chosen, rejected_logp=rejected)
         for pair, chosen, rejected in zip(pairs, *logp_2B.tolist(), strict=True)
-    ]
+    )
+    return [*referred, *(text for text in texts if not isinstance(text, Pair))]
 
 
 def _likelihoods(job: Job, trainee: Trainee, pairs: Sequence[Pair]) -> list[tuple[float, float]]:

@@ -21,8 +21,7 @@ from trueup.train.profiles import is_main
 def sharded(network: Any, device: torch.device, dtype: torch.dtype) -> Any:
     """The network on its devices, each layer cut over them, read in `dtype`; gradients are added up, not averaged."""
     mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
-    half = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
-    policy = MixedPrecisionPolicy() if dtype == torch.float32 else half
+    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
     for part in (*_layers(network), network):
         fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
         part.set_gradient_divide_factor(1.0)
@@ -44,7 +43,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 def whole_weights(network: Any) -> dict[str, Tensor]:
     """What learns by its name, in the main process, on the CPU where it was cut; nothing in the others."""
-    return _gathered((name, weight.detach()) for name, weight in network.named_parameters() if weight.requires_grad)
+    return _gathered((name, weight.detach()) for name, weight in _learning(network).items())
 
 
 def whole_file(network: Any) -> dict[str, Tensor]:
@@ -63,13 +62,17 @@ def whole_state(network: Any, optimizer: torch.optim.Optimizer) -> dict[str, Any
 
 def put_back(network: Any, optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
     """Let every process take its part of a state that all have read whole."""
-    weights = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+    weights = _learning(network)
     with torch.no_grad():
         for name, weight in weights.items():
             weight.copy_(_like(weight, state["weights"][name]))
     told, places = state["optimizer"], [*weights.values()]
     moments = {place: _cut(rows, places[place]) for place, rows in told["state"].items()}
     optimizer.load_state_dict({**told, "state": moments})
+
+
+def _learning(network: Any) -> dict[str, Tensor]:
+    return {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
 
 
 def _layers(network: Any) -> list[Any]:
