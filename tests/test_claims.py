@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from trueup.claims import CLAIMS, Pieces
 from trueup.claims.verdict import Verdict
-from trueup.cli.claims import show_claims
+from trueup.cli.claims import RESULTS, show_claims
 from trueup.core.errors import BadInput
 
 
@@ -109,3 +110,25 @@ def test_verdicts_without_times_are_still_shown(tmp_path, capsys):
     path.write_text(json.dumps(old))
     show_claims(tmp_path)
     assert "refuted" in capsys.readouterr().out
+
+
+def test_one_claims_verdicts_are_shown_whole(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    verdict = Verdict(
+        "retraction", "cpu", "refuted", "p < .01", 10, (0,), ({"name": "an arm", "score": 0.25},), ("so",)
+    )
+    path = verdict.save(RESULTS)
+    Verdict("latent-iteration", "cpu", "refuted", "p < .05", 10, (0,), ({"name": "another"},)).save(RESULTS)
+    for place in (Path("retraction"), path.parent, path):
+        show_claims(place)
+        shown = capsys.readouterr().out
+        assert "an arm" in shown and "0.250" in shown and "  so\n" in shown and "another" not in shown
+        assert "criterion: p < .01" in shown and "verdict: refuted, by an earlier criterion" in shown
+        show_claims(place, as_json=True)
+        assert [one["claim"] for one in json.loads(capsys.readouterr().out)] == ["retraction"]
+    for place in (Path("nothing"), Path(".")):
+        with pytest.raises(BadInput, match=f"no verdict in '{place}'; `trueup claims run NAME --save DIR` keeps one"):
+            show_claims(place)
+    path.write_text("{")
+    with pytest.raises(BadInput, match=f"cannot read '{path}' as a verdict"):
+        show_claims(path)

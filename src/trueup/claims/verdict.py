@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +44,11 @@ class Verdict:
     untimed_parts: int = 0
     size: str = ""
     jobs: int = 1
+
+    @classmethod
+    def of_json(cls, table: Mapping[str, Json]) -> Verdict:
+        """A verdict of what `text` made of it, also by an older version."""
+        return cls(**{one.name: table[one.name] for one in fields(cls) if one.name in table})
 
     def text(self) -> str:
         """This verdict as JSON, with what the papers report."""

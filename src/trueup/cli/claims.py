@@ -31,7 +31,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 Save = Annotated[Path | None, typer.Option(help="Keep NAME/SCALE.json in this folder.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes that share the work, each with a model of its own.")]
-Folder = Annotated[Path, typer.Argument(help="Where results are kept.", metavar="DIR")]
+Place = Annotated[
+    Path, typer.Argument(help="Where results are kept, a claim there, or a file.", metavar="DIR|NAME|FILE")
+]
 
 rooms = typer.Typer(no_args_is_help=True, help="Findings of the literature, put to the test.")
 
@@ -40,7 +42,7 @@ def add_commands(app: typer.Typer) -> None:
     """Put `trueup claims` on the command line."""
     rooms.command("list", epilog="Example: trueup claims list")(list_claims)
     rooms.command("run", epilog="Example: trueup claims run internal-external --scale smoke")(run_claim)
-    rooms.command("show", epilog="Example: trueup claims show results/claims")(show_claims)
+    rooms.command("show", epilog="Example: trueup claims show think-or-answer")(show_claims)
     app.add_typer(rooms, name="claims")
 
 
@@ -75,16 +77,32 @@ def run_claim(
     print(verdict.text(), end="") if as_json else _print(verdict)
 
 
-def show_claims(folder: Folder = RESULTS, as_json: AsJson = False) -> None:
-    """The verdicts kept in a folder."""
-    read = [json.loads(path.read_text()) for path in sorted(folder.glob("*/*.json"))]
+def show_claims(place: Place = RESULTS, as_json: AsJson = False) -> None:
+    """The verdicts kept in a folder, or, whole, those of one claim or file."""
+    place = RESULTS / place if str(place) in CLAIMS and not place.exists() else place
+    many = sorted(place.glob("*/*.json"))
+    read = [_read(path) for path in many or ([place] if place.is_file() else sorted(place.glob("*.json")))]
     found = [one for one in read if isinstance(one, dict) and "claim" in one]
     kept = [{**verdict, "published": beside(verdict["claim"], verdict["arms"])} for verdict in found]
     if not kept:
-        raise BadInput(f"no verdict in {str(folder)!r}; run `trueup claims run NAME --save {folder}`")
+        raise BadInput(f"no verdict in {str(place)!r}; `trueup claims run NAME --save DIR` keeps one in DIR")
     if as_json:
         print(json.dumps(kept, indent=1))
-        return
+    elif many:
+        _print_list(kept)
+    else:
+        for row in kept:
+            _print(replace(Verdict.of_json(row), verdict=_verdict(row)))
+
+
+def _read(path: Path) -> Json:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"cannot read {str(path)!r} as a verdict: {error}") from error
+
+
+def _print_list(kept: Sequence[Mapping[str, Json]]) -> None:
     rows = table(("claim", "scale", "verdict", "date"), ("n", "took", "of CPUs"))
     for row in kept:
         known = row.get("untimed_parts", 0), row.get("jobs", 1)
