@@ -29,8 +29,8 @@ from trueup.core.types import Json
 
 if TYPE_CHECKING:
     from trueup.train.laboratory import Examples, Recipe, Spent, Transformer
+    from trueup.train.laboratory.decoder import Decoder
     from trueup.train.laboratory.preferences import Preferences
-    from trueup.train.laboratory.sampling import Decoder
     from trueup.train.laboratory.tasks.calls import Calls
 
 Tokens = NDArray[np.int64]

@@ -243,12 +243,13 @@ def held_to_form(model: Transformer, prompts_BP: Tokens) -> Tokens:
     """The likeliest answers of a model that may write nothing but `#`, two digits and the end."""
     import torch
 
+    from trueup.train.laboratory.costs import reading
     from trueup.train.laboratory.tasks.hundredths import DIGITS
     from trueup.train.laboratory.vocabulary import ANSWER, DIGIT_0, END
 
     rows_BT = np.pad(prompts_BP, ((0, 0), (0, 1)), constant_values=ANSWER)
     for _ in range(2):
-        with torch.inference_mode():
+        with torch.inference_mode(), reading(model, rows_BT):
             logits_BV = model(torch.from_numpy(rows_BT))[:, -1, DIGIT_0 : DIGIT_0 + DIGITS]
         rows_BT = np.column_stack([rows_BT, DIGIT_0 + logits_BV.argmax(-1).numpy()])
     return np.pad(rows_BT[:, prompts_BP.shape[1] :], ((0, 0), (0, 1)), constant_values=END)

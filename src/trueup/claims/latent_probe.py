@@ -88,6 +88,7 @@ def _states(model: Transformer, prompts_BP: NDArray[np.int64]) -> list[Numbers]:
     """The stream behind the embedding and behind each block, at the last places."""
     import torch
 
+    from trueup.train.laboratory.costs import reading
     from trueup.train.laboratory.vocabulary import ANSWER
 
     rows_BT = torch.from_numpy(np.pad(prompts_BP, ((0, 0), (0, 1)), constant_values=ANSWER))
@@ -97,7 +98,7 @@ def _states(model: Transformer, prompts_BP: NDArray[np.int64]) -> list[Numbers]:
         streams.append(stream_BTC[:, -PLACES:].flatten(1).double().numpy())
 
     hooks = [part.register_forward_hook(keep) for part in (model.embedding, *model.blocks)]
-    with torch.inference_mode():
+    with torch.inference_mode(), reading(model, rows_BT.numpy()):
         model.states(rows_BT)
     for hook in hooks:
         hook.remove()

@@ -19,12 +19,13 @@ from typing import TypeVar
 from trueup import __version__
 from trueup.core.errors import BadInput
 from trueup.core.types import Json
+from trueup.train.meter import ByKind, Work, metered
 
 K = TypeVar("K")
 T = TypeVar("T")
 Watch = Callable[[str, float], None]
 """Told of every part: its name, and the seconds that it took (0 where it was done before)."""
-ABOUT, TOOK = "about.json", "took"
+ABOUT, TOOK, SPENT = "about.json", "took", "spent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Pieces:
         self.folder, self._watch, self._turn, self._jobs = folder, watch, turn, jobs
         self._began, self._inside, self._untimed = _now(), Took(), set[str]()
         about = json.loads(json.dumps({"trueup": __version__, "about": about}))
+        self.about = json.dumps(about, sort_keys=True)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             kept = folder / ABOUT
@@ -87,6 +89,11 @@ class Pieces:
         parts = (_read(path) for path in self.folder.glob(f"*.{TOOK}"))
         return sum(parts, _now() - self._began - self._inside)
 
+    def spent(self) -> dict[str, ByKind]:
+        """What each part that is done spent, by its name and the ledger's kinds, in all tries."""
+        done = (path for path in sorted(self.folder.glob(f"*.{SPENT}")) if path.with_suffix(".json").exists())
+        return {path.stem: _read_work(path) for path in done}
+
     @property
     def untimed(self) -> int:
         """Of the parts that were asked for, how many were made before times were kept."""
@@ -101,7 +108,9 @@ class Pieces:
         if path.exists():
             return 0.0
         before = _now()
-        with self._timed(name):
+        path_of_work = self.folder / f"{name}.{SPENT}"
+        before_that = _read_work(path_of_work)
+        with self._timed(name), metered(lambda found: _write_work(path_of_work, before_that, found)):
             value = make()
         _write(path, value)
         return (_now() - before).seconds
@@ -137,6 +146,16 @@ def _now() -> Took:
 
 def _read(path: Path) -> Took:
     return Took(**json.loads(path.read_text())) if path.exists() else Took()
+
+
+def _read_work(path: Path) -> ByKind:
+    table = json.loads(path.read_text()) if path.exists() else {}
+    return {kind: Work(**work) for kind, work in table.items()}
+
+
+def _write_work(path: Path, before: ByKind, now: ByKind) -> None:
+    kinds = sorted({*before, *now})
+    _write(path, {kind: asdict(before.get(kind, Work()) + now.get(kind, Work())) for kind in kinds})
 
 
 def _write(path: Path, value: Json) -> None:

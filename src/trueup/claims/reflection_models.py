@@ -238,10 +238,11 @@ def judging(model: Transformer, strips: Sequence[Strip], seed: int) -> float:
     """The part of verdicts on ties of the new kind that is right; as many hold as do not, by weight."""
     import torch
 
+    from trueup.train.laboratory.costs import reading
     from trueup.train.laboratory.tasks.strip import judged_rows
 
     rows = judged_rows(Random(f"judged:{seed}"), strips, JUDGED_STEPS // 2, ties=NEW)
-    with torch.no_grad():
+    with torch.no_grad(), reading(model, rows.tokens_BT[:, :-1]):
         said_BT = model(torch.from_numpy(rows.tokens_BT[:, :-1])).argmax(-1).numpy()
     learned_BT, true_BT = rows.learned_BT[:, 1:], rows.tokens_BT[:, 1:]
     right, mark = (said_BT == true_BT)[learned_BT], true_BT[learned_BT]

@@ -25,8 +25,8 @@ from trueup.core.types import Json
 
 if TYPE_CHECKING:
     from trueup.train.laboratory import Examples, Source, Transformer
+    from trueup.train.laboratory.decoder import Decoder
     from trueup.train.laboratory.presets import Stage
-    from trueup.train.laboratory.sampling import Decoder
 
 Tokens = NDArray[np.int64]
 Right = NDArray[np.bool_]

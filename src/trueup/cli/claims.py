@@ -11,10 +11,13 @@ from typing import Annotated
 
 import typer
 
-from trueup.claims import CLAIMS, SCALES, Verdict
+from trueup.claims import CLAIMS, SCALES, Pieces, Verdict
+from trueup.claims.books import post
 from trueup.claims.published import beside
 from trueup.cli.jobs import helped, module_of, pieces_of, size_by
+from trueup.cli.pipeline import price_list
 from trueup.cli.screen import aside, screen, table
+from trueup.core.charge import PICO, Total
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
 from trueup.report.words import duration
@@ -74,7 +77,20 @@ def run_claim(
         verdict = replace(CLAIMS[name](scale, seed, pieces).timed(pieces), size=size_by(name, scale), jobs=jobs)
     if save is not None:
         verdict.save(save)
-    print(verdict.text(), end="") if as_json else _print(verdict)
+    totals = post(pieces, f"claim {name} at {scale}, seed {seed}", None if scale == "gpu" else price_list(None))
+    if as_json:
+        print(verdict.text(), end="")
+    else:
+        _print(verdict)
+        _print_books(pieces, totals)
+
+
+def _print_books(pieces: Pieces, totals: Sequence[Total]) -> None:
+    """What the parts spent in all, as far as they were made while books were kept."""
+    tokens = sum(total.prompt_tokens + total.completion_tokens for total in totals)
+    usd = "unknown dollars" if any(t.unpriced for t in totals) else f"${sum(t.picodollars for t in totals) / PICO:.4f}"
+    spent = f"{tokens:,} tokens, {sum(total.megaflops for total in totals) / 1e6:,.2f} TFLOPs, {usd}"
+    screen().print(f"ledger: {pieces.folder} ({spent}; `trueup ledger show` tells of what kind)", soft_wrap=True)
 
 
 def show_claims(place: Place = RESULTS, as_json: AsJson = False) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 
 from trueup.core.errors import BadInput
 from trueup.train.laboratory.costs import sampling_flops
-from trueup.train.laboratory.sampling import Decoder, generate
+from trueup.train.laboratory.decoder import Decoder
+from trueup.train.laboratory.sampling import generate
 from trueup.train.laboratory.verifier import Ratings, Verifier, rate
 from trueup.train.laboratory.vocabulary import END, PAD, Tokens
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trueup.train.laboratory.decoder import Decoder, device_of
 from trueup.train.laboratory.grammar import Grammar, Place
-from trueup.train.laboratory.sampling import Decoder, device_of
 from trueup.train.laboratory.vocabulary import CHARACTERS, token
 
 GrammarOf = Callable[[str], Grammar]

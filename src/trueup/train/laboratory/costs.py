@@ -1,22 +1,28 @@
-"""FLOPs of sampling and rating whole arrays, by the ledger's own formula.
+"""FLOPs of sampling, rating and reading whole arrays, by the ledger's own formula, and telling of them.
 
 `dense-v1` (core/cost.py), so that training (`loop.Spent`) and inference stand on one axis. Counted as with a cache: a
-token is read once by each model, whatever was computed anew.
+token is read once by each model, whatever was computed anew. What is told to a meter is what each call read and wrote:
+a prompt that a search hands in again counts again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from trueup.core.cost import sample_flops
 from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
-from trueup.train.laboratory.sampling import Decoder
+from trueup.train.laboratory.constrained import Constrained
+from trueup.train.laboratory.decoder import Decoder
 from trueup.train.laboratory.steered import Steered
 from trueup.train.laboratory.transformer import Shape
-from trueup.train.laboratory.vocabulary import Tokens
+from trueup.train.laboratory.vocabulary import PAD, Tokens
+from trueup.train.meter import Tell, Work, working
 
 
 class Sized(Protocol):
@@ -29,6 +35,13 @@ class Sized(Protocol):
     def parameter_count(self) -> int: ...
 
 
+class Read(Sized, Protocol):
+    """What a pass is told of."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+
 def card_of(model: Sized, *, name: str = "tiny", fingerprint: str = "") -> ModelCard:
     """A network as the ledger knows it; its core-seconds are paid."""
     return ModelCard(name, fingerprint, "cpu", model.parameter_count, model.shape.layers, model.shape.width)
@@ -38,6 +51,8 @@ def sampling_flops(model: Decoder | Sized, prompt_tokens: int, lengths: Tokens, 
     """FLOPs of completions of these lengths behind `prompt_tokens` each; so many prompts are read, once each."""
     if isinstance(model, Steered):
         return sum(sampling_flops(part, prompt_tokens, lengths, prompts=prompts) for part in model.parts)
+    if isinstance(model, Constrained):
+        return sampling_flops(model.model, prompt_tokens, lengths, prompts=prompts)
     card = card_of(model)  # type: ignore[arg-type]
     total = prompts * _flops(card, prompt_tokens, 0, with_prompt=True)
     for length, count in zip(*np.unique(lengths, return_counts=True), strict=True):
@@ -53,6 +68,40 @@ def rating_flops(verifier: Sized, lengths: Tokens) -> int:
         int(count) * _flops(card, int(length), 0, with_prompt=True)
         for length, count in zip(lengths, counts, strict=True)
     )
+
+
+def reading_flops(model: Sized, tokens: int) -> int:
+    """FLOPs of a pass over so many tokens, 2 N each."""
+    return 2 * model.parameter_count * tokens
+
+
+def at_work(kind: str, device: torch.device) -> AbstractContextManager[Tell]:
+    """Work of a kind on the threads that torch has, or on a GPU."""
+    return working(kind, torch.get_num_threads() if device.type == "cpu" else 1)
+
+
+def sampled(model: Decoder, prompts_BP: Tokens, lengths: Tokens) -> Work:
+    """Completions of these lengths, as many behind each prompt."""
+    flops = sampling_flops(model, prompts_BP.shape[1], lengths, prompts=len(prompts_BP))
+    return Work(_count(prompts_BP), int(lengths.sum()), flops)
+
+
+def rated(verifier: Sized, tokens_BT: Tokens) -> Work:
+    """Whole rows, rated."""
+    return Work(_count(tokens_BT), flops=rating_flops(verifier, (tokens_BT != PAD).sum(1)))
+
+
+@contextmanager
+def reading(model: Read, tokens_BT: Tokens, kind: str = "prefill") -> Iterator[None]:
+    """A pass of whole rows through a model, told as work of a kind."""
+    with at_work(kind, model.device) as told:
+        yield
+        told(lambda: Work(_count(tokens_BT), flops=reading_flops(model, _count(tokens_BT))))
+
+
+def _count(tokens_BT: Tokens) -> int:
+    """All but padding."""
+    return int((tokens_BT != PAD).sum())
 
 
 def _flops(card: ModelCard, prompt: int, completion: int, *, with_prompt: bool) -> int:

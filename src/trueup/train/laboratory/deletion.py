@@ -18,8 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trueup.train.laboratory.costs import at_work, reading_flops, sampled
+from trueup.train.laboratory.decoder import device_of
 from trueup.train.laboratory.transformer import Cache, Transformer
 from trueup.train.laboratory.vocabulary import END, PAD, Tokens, decode
+from trueup.train.meter import Work
 
 STEP = 2
 Allows = Callable[[int, str], bool]
@@ -52,6 +55,28 @@ class _Rows:
 @torch.inference_mode()
 def generate_deleting(model: Transformer, prompts_BP: Tokens, *, most: int, room: int, undo: int) -> Standing:
     """The likeliest text of each row within `most` written tokens, of which no more than `room` stand at once."""
+    with at_work("sampled", device_of(model)) as told:
+        standing = _deleting(model, prompts_BP, most, room, undo)
+        told(lambda: _work(model, prompts_BP, standing))
+    return standing
+
+
+@torch.inference_mode()
+def generate_steered(model: Transformer, prompts_BP: Tokens, allows: Allows, *, most: int, steps: int) -> Standing:
+    """Each row's likeliest steps of those that the critic allows, within `most` written tokens; else the row ends."""
+    with at_work("sampled", device_of(model)) as told:
+        standing = _steered(model, prompts_BP, allows, most, steps)
+        told(lambda: _work(model, prompts_BP, standing))
+    return standing
+
+
+def _work(model: Transformer, prompts_BP: Tokens, standing: Standing) -> Work:
+    """What was written, and read again, behind each prompt."""
+    again = reading_flops(model, int(standing.reread_B.sum()))
+    return sampled(model, prompts_BP, standing.written_B) + Work(flops=again)
+
+
+def _deleting(model: Transformer, prompts_BP: Tokens, most: int, room: int, undo: int) -> Standing:
     rows = _begun(model, prompts_BP, room)
     while bool(rows.open_B.any()):
         places = torch.stack([rows.read_B, rows.length_B], 1)[rows.open_B]
@@ -63,9 +88,7 @@ def generate_deleting(model: Transformer, prompts_BP: Tokens, *, most: int, room
     return _standing(rows)
 
 
-@torch.inference_mode()
-def generate_steered(model: Transformer, prompts_BP: Tokens, allows: Allows, *, most: int, steps: int) -> Standing:
-    """Each row's likeliest steps of those that the critic allows, within `most` written tokens; else the row ends."""
+def _steered(model: Transformer, prompts_BP: Tokens, allows: Allows, most: int, steps: int) -> Standing:
     rows = _begun(model, prompts_BP, STEP * steps)
     B = len(prompts_BP)
     every_B, start = torch.ones(B, dtype=torch.bool), rows.start

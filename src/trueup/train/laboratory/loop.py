@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import cos, pi
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 from trueup.core.errors import BadInput
 from trueup.train.failures import require_finite
 from trueup.train.laboratory.checkpoint import load_state, save_state
+from trueup.train.laboratory.costs import at_work
+from trueup.train.meter import Work, settle
 
 RECENT = 0.98
 SCHEDULES = ("cosine", "constant")
@@ -106,13 +109,17 @@ def fit(
     model.train()
     started, before = time.perf_counter(), spent
     while spent.steps < recipe.steps:
-        loss = loss_of(np.random.default_rng((recipe.seed, spent.steps)))
-        value = _update(weights, optimizer, loss.value, recipe.rate(spent.steps), recipe.clip, spent.steps + 1)
+        with at_work("trained", weights[0].device) as told:
+            loss = loss_of(np.random.default_rng((recipe.seed, spent.steps)))
+            value = _update(weights, optimizer, loss.value, recipe.rate(spent.steps), recipe.clip, spent.steps + 1)
+            flops = flops_per_token * loss.tokens
+            told(partial(Work, loss.tokens, flops=flops))
         mean = _running(spent.loss, value)
-        flops = flops_per_token * loss.tokens + loss.extra_flops
         seconds = before.seconds + time.perf_counter() - started
-        spent = Spent(spent.steps + 1, spent.tokens + loss.tokens, spent.flops + flops, seconds, mean)
+        flops += spent.flops + loss.extra_flops
+        spent = Spent(spent.steps + 1, spent.tokens + loss.tokens, flops, seconds, mean)
         if checkpoint and (spent.steps % every_steps == 0 or spent.steps == recipe.steps):
+            settle()
             save_state(checkpoint, model, optimizer, recipe, spent)
     model.eval()
     return spent

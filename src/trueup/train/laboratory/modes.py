@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trueup.train.laboratory.costs import reading
 from trueup.train.laboratory.examples import Examples, Pairs, Source, examples, stack
 from trueup.train.laboratory.sampling import generate
 from trueup.train.laboratory.tasks.carries import Carries
@@ -104,7 +105,8 @@ class Modes:
 @torch.inference_mode()
 def mode_chances(model: Transformer, prompts_BP: Tokens) -> Numbers:
     """How likely the model is to begin with SHORT and with THINK behind each prompt, axes 2B."""
-    logits_BV: Tensor = model(torch.from_numpy(prompts_BP).to(model.device))[:, -1].clone()
+    with reading(model, prompts_BP):
+        logits_BV: Tensor = model(torch.from_numpy(prompts_BP).to(model.device))[:, -1].clone()
     logits_BV[:, PAD] = -torch.inf
     chances_2B: Numbers = logits_BV.softmax(-1)[:, [SHORT, THINK]].T.cpu().numpy()
     return chances_2B

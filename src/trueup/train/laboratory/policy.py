@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trueup.core.errors import BadInput
-from trueup.train.laboratory.costs import sampling_flops
+from trueup.train.laboratory.costs import reading, reading_flops, sampling_flops
 from trueup.train.laboratory.loop import Choice, Loss, LossOf, Recipe, Spent, fit
 from trueup.train.laboratory.sampling import generate
 from trueup.train.laboratory.transformer import Transformer
@@ -110,7 +110,7 @@ def policy_logp(logits_BTV: Tensor, tokens_BT: Tensor) -> Tensor:
 
 def reference_flops(reference: Transformer, tokens_BT: Tokens) -> int:
     """FLOPs of the reference's pass over the rows, 2 N a token."""
-    return 2 * reference.parameter_count * int((tokens_BT != PAD).sum())
+    return reading_flops(reference, int((tokens_BT != PAD).sum()))
 
 
 def seed_of(rng: np.random.Generator) -> int:
@@ -143,7 +143,7 @@ def _loss_of(
         count = int((part.tokens_BT != PAD).sum())
         if reference is None:
             return Loss(value, count, part.flops)
-        with torch.no_grad():
+        with torch.no_grad(), reading(reference, part.tokens_BT, "reference"):
             reference_BTV = policy_logits(reference, tokens_BT)
         value = value + kl * token_mean(token_kl(logits_BTV, reference_BTV), mask_BT)
         return Loss(value, count, part.flops + reference_flops(reference, part.tokens_BT))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trueup.core.errors import BadInput
+from trueup.train.laboratory.costs import reading, reading_flops
 from trueup.train.laboratory.examples import Examples, Pairs, examples, widen
 from trueup.train.laboratory.loop import Loss, Recipe, Spent, fit
 from trueup.train.laboratory.supervised import to_tensors
@@ -105,7 +106,7 @@ def train_dpo(
     """
     if not len(pairs):
         raise BadInput("no pairs to learn from: no prompt has both a right and a wrong completion; sample more")
-    held = [log_probabilities(reference, side) for side in (pairs.chosen, pairs.rejected)]
+    held = [log_probabilities(reference, side, "reference") for side in (pairs.chosen, pairs.rejected)]
 
     def loss_of(rng: np.random.Generator) -> Loss:
         watch()
@@ -126,15 +127,16 @@ def train_dpo(
 
 def reference_flops(reference: Transformer, pairs: Preferences) -> int:
     """What its log-probabilities of all pairs cost."""
-    return 2 * reference.parameter_count * (count_tokens(pairs.chosen) + count_tokens(pairs.rejected))
+    return reading_flops(reference, count_tokens(pairs.chosen) + count_tokens(pairs.rejected))
 
 
 @torch.no_grad()
-def log_probabilities(model: Transformer, rows: Examples) -> LogProbabilities:
-    """The log-probability of each row's learned tokens."""
+def log_probabilities(model: Transformer, rows: Examples, kind: str = "prefill") -> LogProbabilities:
+    """The log-probability of each row's learned tokens; the pass is told as work of a kind."""
     rows_B = np.arange(len(rows.tokens_BT))
     blocks = [_rows(rows, rows_B[at : at + BLOCK_ROWS]) for at in range(0, len(rows_B), BLOCK_ROWS)]
-    logps: list[LogProbabilities] = [_log_probability(model, block).cpu().numpy() for block in blocks]
+    with reading(model, rows.tokens_BT, kind):
+        logps: list[LogProbabilities] = [_log_probability(model, block).cpu().numpy() for block in blocks]
     return np.concatenate([np.zeros(0, np.float32), *logps])
 
 

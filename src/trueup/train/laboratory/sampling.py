@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trueup.train.laboratory.costs import at_work, sampled
+from trueup.train.laboratory.decoder import Decoder, device_of
 from trueup.train.laboratory.vocabulary import END, PAD, Tokens
 
 BLOCK_ROWS, GPU_BLOCK_ROWS = 1024, 8192
@@ -38,17 +39,6 @@ class Completions:
         return lengths
 
 
-class Decoder(Protocol):
-    """What logits come from: a model, or several behind one face."""
-
-    @property
-    def parameter_count(self) -> int: ...
-
-    def begin(self, rows: int, length: int, seen_BT: Tensor | None = None) -> Any: ...
-
-    def __call__(self, tokens_BT: Tensor, cache: Any) -> Tensor: ...
-
-
 @torch.no_grad()
 def generate(
     model: Decoder, prompts_BP: Tokens, *, most: int, n: int = 1, temperature: float = 1.0, seed: int = 0
@@ -60,25 +50,21 @@ def generate(
     # Not inference mode, in which no rounded weight is kept from token to token.
     device = device_of(model)
     rows = max(1, (BLOCK_ROWS if device.type == "cpu" else GPU_BLOCK_ROWS) // n)
-    with getattr(model, "precision", nullcontext)():
+    with at_work("sampled", device) as told, getattr(model, "precision", nullcontext)():
         parts = [
             _block(model, prompts_BP[begin : begin + rows], most, n, temperature, _generator(seed, begin, device))
             for begin in range(0, len(prompts_BP), rows)
         ]
-    tokens = [tokens for tokens, _ in parts] or [np.zeros((0, most), np.int64)]
-    logps = [logp for _, logp in parts] or [np.zeros((0, most), np.float32)]
-    return Completions(np.concatenate(tokens), np.concatenate(logps))
+        tokens = [tokens for tokens, _ in parts] or [np.zeros((0, most), np.int64)]
+        logps = [logp for _, logp in parts] or [np.zeros((0, most), np.float32)]
+        out = Completions(np.concatenate(tokens), np.concatenate(logps))
+        told(lambda: sampled(model, prompts_BP, out.lengths))
+    return out
 
 
 def greedy(model: Decoder, prompts_BP: Tokens, *, most: int) -> Completions:
     """The likeliest token at every place."""
     return generate(model, prompts_BP, most=most, temperature=0.0)
-
-
-def device_of(model: Decoder) -> torch.device:
-    """Where a model is; the CPU where it does not say."""
-    device: torch.device = getattr(model, "device", torch.device("cpu"))
-    return device
 
 
 def _generator(seed: int, place: int, device: torch.device) -> torch.Generator:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trueup.train.laboratory.sampling import Decoder, device_of
+from trueup.train.laboratory.decoder import Decoder, device_of
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from trueup.train.laboratory.costs import reading, reading_flops
 from trueup.train.laboratory.examples import Examples, Source, mixture
 from trueup.train.laboratory.loop import Choice, Loss, LossOf, Recipe, Spent, fit
 from trueup.train.laboratory.transformer import Transformer
@@ -50,9 +51,9 @@ def _loss_of(model: Transformer, source: Source, rows: int, reference: Transform
         value, count = sft_loss(logits_BTV, tokens_BT[:, 1:], mask_BT), _count(drawn)
         if reference is None:
             return Loss(value, count)
-        with torch.no_grad():
+        with torch.no_grad(), reading(reference, drawn.tokens_BT, "reference"):
             reference_BTV = reference(inputs_BT)
-        extra = 2 * reference.parameter_count * count
+        extra = reading_flops(reference, count)
         return Loss(value + kl * kl_loss(logits_BTV, reference_BTV, mask_BT), count, extra)
 
     return loss_of

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trueup.train.laboratory.costs import reading
 from trueup.train.laboratory.loop import Loss, LossOf, Recipe, Spent, fit
 from trueup.train.laboratory.policy import policy_logits, policy_logp, reference_flops, seed_of
 from trueup.train.laboratory.tasks.two_turns import Problems, TwoTurns
@@ -136,7 +137,7 @@ def turn_loss(
     if not beta1 and not beta2:
         value = stage_two_loss(logp_BT, advantage_BK, torch.zeros_like(logp_BT), turn_BT, beta1=0.0)
         return Loss(value, count, found.flops)
-    with torch.no_grad():
+    with torch.no_grad(), reading(reference, rows_BT, "reference"):
         reference_BTV = policy_logits(reference, tokens_BT)
     kl_BT = token_kl(logits_BTV, reference_BTV)
     value = stage_one_loss(logp_BT, advantage_BK, kl_BT, turn_BT, beta1=beta1, beta2=beta2)

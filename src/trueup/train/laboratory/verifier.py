@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trueup.train.laboratory.costs import sampling_flops
+from trueup.train.laboratory.costs import at_work, rated, sampling_flops
 from trueup.train.laboratory.examples import widen
 from trueup.train.laboratory.loop import Loss, Recipe, Spent, fit
 from trueup.train.laboratory.sampling import generate
@@ -166,10 +166,12 @@ def rate(verifier: Verifier, prompts_BP: Tokens, completions_BT: Tokens) -> Rati
     tokens_BT = np.concatenate([prompts_BP, completions_BT], 1)
     last_B = tokens_BT.shape[1] - 1 - (tokens_BT[:, ::-1] != PAD).argmax(1)
     parts = []
-    for begin in range(0, len(tokens_BT), BLOCK_ROWS):
-        block_BT, at_B = (
-            torch.from_numpy(array[begin : begin + BLOCK_ROWS]).to(verifier.device) for array in (tokens_BT, last_B)
-        )
-        logit_BT = verifier(block_BT)
-        parts.append(logit_BT.gather(1, at_B[:, None])[:, 0].sigmoid().cpu().numpy())
+    with at_work("judge", verifier.device) as told:
+        for begin in range(0, len(tokens_BT), BLOCK_ROWS):
+            block_BT, at_B = (
+                torch.from_numpy(array[begin : begin + BLOCK_ROWS]).to(verifier.device) for array in (tokens_BT, last_B)
+            )
+            logit_BT = verifier(block_BT)
+            parts.append(logit_BT.gather(1, at_B[:, None])[:, 0].sigmoid().cpu().numpy())
+        told(lambda: rated(verifier, tokens_BT))
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
