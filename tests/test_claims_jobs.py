@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import time
 from dataclasses import replace
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,8 @@ def work(folder: Path, turn: int, jobs: int) -> list[str]:
     return pieces.over(KEYS, make)
 
 
-def worked(folder: Path, turn: int, jobs: int) -> None:
+def worked(folder: Path, turn: int, jobs: int, all_here: Barrier) -> None:
+    all_here.wait(60)
     (folder / f"found{turn}.json").write_text(json.dumps(work(folder, turn, jobs)))
 
 
@@ -57,7 +59,8 @@ def test_each_process_begins_elsewhere_and_gives_the_same_in_the_same_order(tmp_
 def test_a_part_is_made_by_one_process_and_waited_for_by_the_others(tmp_path):
     Pieces(tmp_path, "x")
     context = multiprocessing.get_context("fork")
-    others = [context.Process(target=worked, args=(tmp_path, turn, 3)) for turn in range(3)]
+    all_here = context.Barrier(3)
+    others = [context.Process(target=worked, args=(tmp_path, turn, 3, all_here)) for turn in range(3)]
     for one in others:
         one.start()
     for one in others:
