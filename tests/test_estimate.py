@@ -69,9 +69,11 @@ def test_accuracy_of_independent_items_has_the_exact_interval():
 
 
 def test_items_that_repeat_each_other_count_once():
-    # 10 clusters of 5 equal items: variance of the mean 10/9 x 10 x 2.5^2 / 50^2 = 1/36, n* = 0.25 x 36 = 9.
+    # 10 clusters of 5 equal items: variance of the mean 10/9 x 10 x 2.5^2 / 50^2 = 1/36, n* = 0.25 x 36 = 9, which is
+    # told by 9 degrees of freedom, not by 49: Student's .975 quantiles are 2.26216 and 2.00958.
     values = np.repeat(column(*[1] * 5, *[0] * 5), 5)
-    assert accuracy_interval(values, np.repeat(np.arange(10), 5)) == pytest.approx(exact_interval(4.5, 9))
+    n = 9 * (2.00958 / 2.26216) ** 2
+    assert accuracy_interval(values, np.repeat(np.arange(10), 5)) == pytest.approx(exact_interval(n / 2, n), abs=1e-5)
     assert accuracy_interval(np.ones(50), np.repeat(np.arange(10), 5)) == pytest.approx(exact_interval(10, 10))
 
 

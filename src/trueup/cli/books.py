@@ -37,12 +37,14 @@ def show(where: Where, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([{f.name: getattr(t, f.name) for f in fields(t)} for t in verdict.totals], indent=1))
         return
-    rows = table(("kind",), ("charges", "prompt", "cached", "completion", "core-s", "GFLOP", "USD", "unknown"))
+    tokens, unknown = ("prompt", "cached", "completion"), ("unknown", "unpriced")
+    rows = table(("kind",), ("charges", *tokens, "core-s", "GFLOP", "USD", *unknown))
     for total in verdict.totals:
         rows.add_row(
             total.kind, f"{total.charges:,}", f"{total.prompt_tokens:,}", f"{total.cached_tokens:,}",
             f"{total.completion_tokens:,}", f"{total.micros / MICRO:,.2f}", f"{total.megaflops / 1000:,.0f}",
-            f"{total.picodollars / PICO:.6f}", str(total.unknown_tokens),
+            f"{total.picodollars / PICO:.6f}" if total.unpriced < max(1, total.charges) else "unknown",
+            str(total.unknown_tokens), str(total.unpriced),
         )  # fmt: skip
     screen().print(rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,20 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
         console.print(f"  {name}: {told}")
     for line in _training(plan):
         console.print(line)
-    totals = study["ledger"]["totals"]
-    tokens = sum(t["prompt_tokens"] + t["completion_tokens"] for t in totals)
-    spent = sum(t["usd"] or 0 for t in totals)
     console.print(
-        f"\nthis study: {study['ledger']['charges']:,} charges, {tokens:,} tokens, {_usd(spent)} in all; "
+        f"\nthis study: {study['ledger']['charges']:,} charges, {_spent(study['ledger']['totals'])} in all; "
         f"now {fresh_calls} new model calls in {seconds:.0f} s"
     )
     console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
     console.print(f"policy: {folder / 'policy.toml'}  (trueup serve {folder / 'policy.toml'})", soft_wrap=True)
+
+
+def _spent(totals: Sequence[dict[str, Any]]) -> str:
+    """Tokens and dollars, at least so many where an endpoint keeps some to itself."""
+    tokens = sum(t["prompt_tokens"] + t["completion_tokens"] for t in totals)
+    known = f"{'at least ' if any(t['unknown_tokens'] for t in totals) else ''}{tokens:,} tokens"
+    usd = _usd(sum(t["usd"] or 0 for t in totals))
+    return f"{known}, {'at least ' if any(t['unpriced'] for t in totals) else ''}{usd}"
 
 
 def print_points(strata: dict[str, Any]) -> None:
@@ -139,18 +145,21 @@ def _verdicts(study: dict[str, Any]) -> Table:
     rows = table(("stratum", "n", "once", "cause", "lever", "plan"), ("accuracy", "95 %", "per 1,000"))
     for name, stratum in study["strata"].items():
         choice = study["plan"]["choices"][name]
-        first = stratum["points"][0]
         low, high = choice["ci95"]
         until_then = "until then " if choice["is_interim"] else ""
         rows.add_row(
-            f"[bold]{name}[/]", str(stratum["items"]), _accuracy(first), stratum["diagnosis"]["cause"],
+            f"[bold]{name}[/]", str(stratum["items"]), _once(stratum), stratum["diagnosis"]["cause"],
             stratum["diagnosis"]["lever"], f"{until_then}[green]{choice['label']}[/]", f"{choice['accuracy']:.0%}",
             f"{low:.0%}-{high:.0%}", _usd(choice["usd"], 1000),
         )  # fmt: skip
     return rows
 
 
-def _accuracy(point: dict[str, Any]) -> str:
+def _once(stratum: dict[str, Any]) -> str:
+    """How often one attempt is right: by the method `once`, else by coverage."""
+    point = next((point for point in stratum["points"] if point["label"] == "once"), None)
+    if point is None:
+        return next((f"{row['pass_at_k']:.0%}" for row in stratum["coverage"] if row["k"] == 1), "-")
     return "failed" if point["failures"] == point["n"] else f"{point['accuracy']:.0%}"
 
 
@@ -167,7 +176,13 @@ def _certificate(certificate: dict[str, Any]) -> str:
     if certificate["status"] == "certified":
         return f"certified at {certificate['bound']:.0%} or better ({risk}, n = {certificate['n']})"
     needs = certificate["needs"]
-    more = f"needs n = {needs:,}" if needs else "its estimate does not clear the target"
+    is_high = certificate["n"] and certificate["right"] > certificate["n"] * certificate["target"]
+    if needs or not is_high:
+        more = f"needs n = {needs:,}" if needs else "its estimate does not clear the target"
+    else:
+        more = "more than a million items would be needed"
+    if not certificate["n"]:
+        more = "no item was left to certify on"
     return f"uncertified: at least {certificate['bound']:.0%} ({risk}, n = {certificate['n']}); {more}"
 
 

@@ -4,8 +4,10 @@ A bound is honest only on items that had no say in what it bounds. So the items 
 and by seed; the plan's choice is the one made on the first half, and the second half, untouched until then,
 proves it: one exact binomial test per stratum (decision: p = P(Bin(n, target) >= right) <= delta), delta
 shared by the strata (Bonferroni), so that all certificates hold together with probability 1 - delta.
-Where a cluster has several items the seed draws one of them: the test needs independent items. It needs them of one
-engine too: of what several have answered nothing is proved, for nobody knows which one will serve.
+Where a cluster has several items the seed draws one of them: the test needs independent items. What is promised is
+about requests, most of which come from the larger clusters; so where sizes differ a cluster is kept with the chance of
+its size over the largest, after which the one drawn of it is any request. The test needs items of one engine too: of
+what several have answered nothing is proved, for nobody knows which one will serve.
 """
 
 from __future__ import annotations
@@ -97,7 +99,12 @@ def _independent(outcomes: list[Outcome], dice: random.Random) -> list[Outcome]:
     by_cluster: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_cluster.setdefault(outcome.item.cluster, []).append(outcome)
-    return [dice.choice(group) for group in by_cluster.values()]
+    largest = max(map(len, by_cluster.values()), default=0)
+    return [
+        dice.choice(group)
+        for group in by_cluster.values()
+        if len(group) == largest or dice.random() * largest < len(group)
+    ]
 
 
 def _dice(measured: Measured, seed: int, use: str) -> random.Random:

@@ -1,7 +1,8 @@
 """Estimates and exact intervals: pass@k, accuracy, a certificate's bound.
 
 pass@k: Chen et al. 2021, arXiv:2107.03374, eq. 1, in product form. Binomial intervals: Clopper and Pearson
-1934; where items come in clusters the sample is shrunk by its design effect (Korn and Graubard 1998).
+1934; where items come in clusters the sample is shrunk by its design effect, and for the degrees of freedom that are
+left to tell it by (Korn and Graubard 1998).
 """
 
 from __future__ import annotations
@@ -60,7 +61,13 @@ def accuracy_interval(values: Column, codes: Codes) -> tuple[float, float]:
 
 
 def _effective_size(values: Column, codes: Codes) -> float:
-    """Items that would say as much if they were independent: n over the design effect, n at most."""
+    """Items that would say as much if they were independent: n over the design effect, n at most.
+
+    The variance is one of few clusters where there are few: it is held to be larger by the square of the ratio of
+    Student's quantiles.
+    """
+    from scipy.special import stdtrit
+
     _, places = np.unique(codes, return_inverse=True)
     clusters = int(places.max()) + 1
     n, mean = len(values), float(values.mean())
@@ -70,4 +77,7 @@ def _effective_size(values: Column, codes: Codes) -> float:
         return float(clusters)
     sums = np.bincount(places, weights=values - mean)
     variance = clusters / (clusters - 1) * float(sums @ sums) / n**2
-    return min(float(n), mean * (1.0 - mean) / variance) if variance > 0 else float(n)
+    if variance == 0:
+        return float(clusters)
+    quantile, of_items = (float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) for degrees in (clusters - 1, n - 1))
+    return min(float(n), mean * (1.0 - mean) / variance) * (of_items / quantile) ** 2

@@ -45,7 +45,10 @@ class JudgeRates:
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """An accuracy as judged and as corrected; the value is not cut to [0, 1], its interval is."""
+    """An accuracy as judged and as corrected; the value is not cut to [0, 1], its interval is.
+
+    `variance` is by the shares as they are, the interval by shares that never are 0 or 1.
+    """
 
     judged: float
     value: float
@@ -78,11 +81,27 @@ def correct_judged(judged: float, n: int, rates: JudgeRates) -> Corrected:
     Raises BadInput for a judge that is no better than chance, whose verdicts say nothing.
     """
     value = true_share(judged, rates.q0, rates.q1)
-    spread = (
-        judged * (1 - judged) / n
-        + (1 - value) ** 2 * rates.q0 * (1 - rates.q0) / rates.m0
-        + value**2 * rates.q1 * (1 - rates.q1) / rates.m1
-    )
-    variance = spread / rates.edge**2
-    reach = NormalDist().inv_cdf(0.975) * sqrt(variance)
-    return Corrected(judged, value, variance, n, (max(0.0, value - reach), min(1.0, value + reach)))
+    variance = _variance(judged, n, rates.q0, rates.q1, rates.m0, rates.m1)
+    return Corrected(judged, value, variance, n, _interval(judged, n, rates))
+
+
+def _interval(judged: float, n: int, rates: JudgeRates) -> tuple[float, float]:
+    """By adjusted shares; everything where these are no better than chance, or no accuracy goes with such verdicts."""
+    p, q0, q1 = _adjusted(judged, n), _adjusted(rates.q0, rates.m0), _adjusted(rates.q1, rates.m1)
+    if q0 + q1 <= 1:
+        return 0.0, 1.0
+    middle = true_share(p, q0, q1)
+    reach = NormalDist().inv_cdf(0.975) * sqrt(_variance(p, n + 4, q0, q1, rates.m0 + 4, rates.m1 + 4))
+    low, high = max(0.0, middle - reach), min(1.0, middle + reach)
+    return (low, high) if low < high else (0.0, 1.0)
+
+
+def _adjusted(share: float, n: int) -> float:
+    """A share with two successes and two failures more (Agresti and Coull 1998)."""
+    return (share * n + 2) / (n + 4)
+
+
+def _variance(p: float, n: int, q0: float, q1: float, m0: int, m1: int) -> float:
+    value = true_share(p, q0, q1)
+    spread = p * (1 - p) / n + (1 - value) ** 2 * q0 * (1 - q0) / m0 + value**2 * q1 * (1 - q1) / m1
+    return spread / (q0 + q1 - 1) ** 2

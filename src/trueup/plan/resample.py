@@ -1,7 +1,11 @@
-"""The cluster bootstrap: percentile intervals of means, ratios, differences.
+"""The cluster bootstrap: intervals of means, ratios, differences, on few items too.
 
 Clusters are drawn, never attempts alone: items of one cluster are not independent, and attempts at one item
 even less so (Miller 2024, arXiv:2411.00640). All figures of a stratum use the same draws.
+Percentiles of a bootstrap know nothing of what no draw can hold, and miss far too often on few items. So at each end
+the interval counts one cluster more, that nobody has seen: as large as the largest, as bad or as good as can be, of an
+exponential weight. That is Gaffke's limit of a bounded mean (Gaffke 2005; Learned-Miller and Thomas 2020,
+arXiv:1905.06208), but for draws in place of exponential weights for all.
 """
 
 from __future__ import annotations
@@ -26,10 +30,14 @@ DIFFERENCE = (-1.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Resampler:
-    """How often each cluster comes up in each draw; `codes` says which cluster an item is in."""
+    """How often each cluster comes up in each draw, and what one that nobody has seen weighs there.
+
+    `codes` says which cluster an item is in.
+    """
 
     codes: Codes
     weights: NDArray[np.uint16]
+    unseen: Column
 
     @classmethod
     def of(cls, clusters: Sequence[str], *, seed: int, name: str = "", draws: int = DRAWS) -> Resampler:
@@ -39,7 +47,7 @@ class Resampler:
         rng = np.random.default_rng([abs(seed), crc32(name.encode())])
         step = max(1, BLOCK // number)
         blocks = [_draw(rng, min(step, draws - done), number) for done in range(0, draws, step)]
-        return cls(codes, np.concatenate(blocks))
+        return cls(codes, np.concatenate(blocks), rng.standard_exponential(draws))
 
     def mean(self, values: Column, span: Interval = SHARE) -> Interval:
         """The interval of the mean of values that lie within `span`; NaN is left out."""
@@ -53,18 +61,23 @@ class Resampler:
     def ratio(self, top: Column, bottom: Column, span: Interval = SHARE) -> Interval:
         """The interval of sum(top) / sum(bottom), the ratio of each item lying within `span`.
 
-        Where all items have the same ratio a bootstrap knows no doubt. Then, if a share q of the population
+        Where all items have the same ratio the draws know no doubt. Then, if a share q of the population
         were different, n clusters would all be alike with probability (1 - q)^n: the exact limit.
         """
         kept = bottom > 0
         if not kept.any():
             return span
         each = top[kept] / bottom[kept]
-        if np.ptp(each) < 1e-12:
+        if np.ptp(each) < 1e-12 and not top[~kept].any():
             return _limit_of_no_doubt(float(each[0]), len(np.unique(self.codes[kept])), span)
         tops, bottoms = self._sums(top), self._sums(bottom)
-        drawn = tops[bottoms > 0] / bottoms[bottoms > 0]
-        low, high = np.quantile(drawn, [TAIL, 1.0 - TAIL])
+        more = self.unseen * float(np.bincount(self.codes, weights=bottom).max())
+        low, high = ((tops + end * more) / (bottoms + more) for end in span)
+        return float(np.quantile(low, TAIL)), float(np.quantile(high, 1.0 - TAIL))
+
+    def unbounded_ratio(self, top: Column, bottom: Column) -> Interval:
+        """The percentile interval of sum(top) / sum(bottom) where no limit of an item's ratio is known."""
+        low, high = np.quantile(self._sums(top) / self._sums(bottom), [TAIL, 1.0 - TAIL])
         return float(low), float(high)
 
     def _sums(self, values: Column) -> Column:
@@ -87,10 +100,10 @@ def _limit_of_no_doubt(value: float, clusters: int, span: Interval) -> Interval:
 
 
 def cluster_bootstrap(values: Column, clusters: Sequence[str], *, seed: int) -> Interval:
-    """The 95 % percentile interval of the mean of shares."""
+    """The 95 % interval of the mean of shares."""
     return Resampler.of(clusters, seed=seed).mean(values)
 
 
 def paired_bootstrap(first: Column, second: Column, clusters: Sequence[str], *, seed: int) -> Interval:
-    """The 95 % percentile interval of the mean difference of shares measured on the same items."""
+    """The 95 % interval of the mean difference of shares measured on the same items."""
     return Resampler.of(clusters, seed=seed).difference(first, second)

@@ -45,7 +45,7 @@ def section(study: Mapping[str, Any]) -> str:
 
 
 def ways(rows: Sequence[Row], points: Sequence[Row], plan: Row) -> list[Way]:
-    """The arms that the rows name and whose price is known; training where a crossing says what it costs after."""
+    """The arms that the rows name and whose price is known, none that is free; training where a crossing tells it."""
     named = {label for row in rows for label in (row["a"], row["b"])}
     arms = [Way(p["label"], 0.0, p["cost"]["usd"]) for p in points if p["label"] in named and p["cost"]["usd"]]
     crossings = [row for row in rows if row["volume"] and TRAINING in (row["a"], row["b"])]
@@ -53,6 +53,8 @@ def ways(rows: Sequence[Row], points: Sequence[Row], plan: Row) -> list[Way]:
     if not crossings or not fixed:
         return arms
     after = _after(arms, crossings, fixed)
+    if not after:
+        return arms
     if max(after) - min(after) > 0.01 * max(way.each for way in arms):
         wrong = {p["label"]: (plan.get("error_usd") or 0.0) * (1 - p["accuracy"]) for p in points}
         arms = [replace(way, each=way.each + wrong[way.label]) for way in arms]
