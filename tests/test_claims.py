@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
 import pytest
+from terminal import trueup
 
 from trueup.claims import CLAIMS, Pieces
-from trueup.claims.verdict import Verdict
+from trueup.claims.verdict import Verdict, place_in
 from trueup.cli.claims import RESULTS, show_claims
 from trueup.core.errors import BadInput
 
@@ -132,3 +134,100 @@ def test_one_claims_verdicts_are_shown_whole(tmp_path, capsys, monkeypatch):
     path.write_text("{")
     with pytest.raises(BadInput, match=f"cannot read '{path}' as a verdict"):
         show_claims(path)
+
+
+# bad input
+
+
+def test_a_damaged_part_is_named_and_is_made_anew_once_it_is_deleted(tmp_path):
+    part = tmp_path / "a.json"
+    for text in ("", '{"right": [tr'):
+        Pieces(tmp_path, "x").get("a", lambda: 1)
+        part.write_text(text)
+        with pytest.raises(
+            BadInput, match=rf"^'{part}' is damaged \(.*\); delete it and run again, which makes it anew$"
+        ):
+            Pieces(tmp_path, "x").get("a", lambda: 2)
+        part.unlink()
+        assert Pieces(tmp_path, "x").get("a", lambda: 3) == 3
+        part.unlink()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"seconds": ', '{"other": {"a": 1}}'])
+def test_damaged_times_and_work_of_a_part_count_as_none(tmp_path, text):
+    Pieces(tmp_path, "x").get("a", lambda: 1)
+    for end in ("took", "spent"):
+        (tmp_path / f"a.{end}").write_text(text)
+    again = Pieces(tmp_path, "x")
+    assert again.get("a", lambda: 2) == 1 and again.untimed == 1
+    assert again.took().seconds >= 0 and again.spent() == {"a": {}}
+    (tmp_path / "a.json").unlink()
+    anew = Pieces(tmp_path, "x")
+    assert anew.get("a", lambda: 2) == 2 and anew.untimed == 0 and anew.took().seconds >= 0
+
+
+WHOLE = json.loads(Verdict("x", "smoke", "refuted", "p < .01", 10, (0,), ({"name": "a"},)).text())
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"claim": "x"}, "it has no 'scale'"),
+        ({"claim": "x", "arms": [1]}, "it has no 'scale'"),
+        (WHOLE | {"arms": [1]}, "an arm of it has no name"),
+        (WHOLE | {"arms": [{}]}, "an arm of it has no name"),
+        (WHOLE | {"arms": None}, "its 'arms' is 'None'"),
+        (WHOLE | {"n": "many"}, "its 'n' is 'many'"),
+        (WHOLE | {"seconds": "long"}, "its 'seconds' is 'long'"),
+        (WHOLE | {"jobs": None}, "its 'jobs' is 'None'"),
+    ],
+)
+def test_a_file_that_is_no_whole_verdict_is_one_line(tmp_path, table, told):
+    path = tmp_path / "x" / "smoke.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(table))
+    for place in (path, path.parent, tmp_path):
+        with pytest.raises(BadInput, match=f"^cannot read '{path}' as a verdict: {told}; save it again, or delete it$"):
+            show_claims(place)
+
+
+def test_a_verdict_of_other_seeds_names_the_first_in_its_command(tmp_path):
+    for seeds, jobs, more in (((5, 6), 1, " --seed 5"), ((7,), 2, " --seed 7 --jobs 2"), ((0, 1), 1, ""), ((), 1, "")):
+        verdict = Verdict("x", "smoke", "refuted", "p < .01", 10, seeds, ({"name": "a"},), jobs=jobs)
+        assert json.loads(verdict.text())["command"] == f"trueup claims run x --scale smoke{more}"
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32 - 4, 2**44])
+def test_a_seed_that_leaves_no_room_is_one_line_and_nothing_is_written(tmp_path, monkeypatch, capsys, seed):
+    monkeypatch.chdir(tmp_path)
+    trueup(monkeypatch, "claims", "run", "retraction", "--seed", seed, code=2)
+    assert capsys.readouterr().err == f"error: --seed is {seed}; give a whole number from 0 to 4294967291\n"
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "locked"])
+def test_a_place_that_nothing_can_be_kept_in_is_one_line_before_the_run(tmp_path, monkeypatch, capsys, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "locked" / "retraction").mkdir(parents=True)
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK or "locked" not in str(path))
+    trueup(monkeypatch, "claims", "run", "retraction", "--save", place, code=2)
+    line = capsys.readouterr().err
+    assert line.startswith(f"error: cannot write '{place}/retraction': ") and line.count("\n") == 1
+    assert not (tmp_path / "out").exists() and (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_verdict_that_cannot_be_kept_is_one_line_and_leaves_the_old_one(tmp_path, monkeypatch):
+    verdict = Verdict("x", "smoke", "refuted", "p < .01", 10, (0,), ({"name": "a"},))
+    path = verdict.save(tmp_path)
+    kept = path.read_text()
+    write = Path.write_text
+
+    def full(path, text):
+        write(path, text[:9])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(BadInput, match=rf"^cannot write '{path}': No space left on device; choose another folder"):
+        verdict.save(tmp_path)
+    assert path.read_text() == kept and place_in(tmp_path, "x") == path.parent

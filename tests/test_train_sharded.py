@@ -100,7 +100,7 @@ def test_half_precision_reads_layers_in_half_and_learns_in_whole(alone, tmp_path
 def test_offline_trainers_are_started_by_torchrun_and_online_ones_by_accelerate(monkeypatch, tmp_path):
     monkeypatch.setattr(ground, "require", lambda profile: None)
     (tmp_path / "task.jsonl").write_text(
-        "".join(f'{{"id": "{i}", "prompt": "?", "reference": "a"}}\n' for i in range(4))
+        "".join(f'{{"id": "{i}", "prompt": "{i}?", "reference": "a"}}\n' for i in range(4))
     )
     base = save_tiny(tmp_path / "n", 0)
     starters = {}

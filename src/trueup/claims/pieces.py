@@ -68,15 +68,23 @@ class Pieces:
             raise BadInput(f"cannot use {str(folder)!r}: {error}; choose another --out") from error
 
     def get(self, name: str, make: Callable[[], Json]) -> Json:
-        """The part of this name, made unless it was before."""
+        """The part of this name, made unless it was before.
+
+        Raises BadInput where its file is damaged.
+        """
         path, seconds = self.folder / f"{name}.json", 0.0
         if not path.exists():
             with self._alone(name):
                 seconds = self._made(name, path, make)
-        elif not self._time_of(name).exists():
+        elif _read(self._time_of(name)) is None:
             self._untimed.add(name)
         self._watch(name, seconds)
-        return json.loads(path.read_text())
+        try:
+            return json.loads(path.read_text())
+        except ValueError as error:
+            raise BadInput(
+                f"{str(path)!r} is damaged ({error}); delete it and run again, which makes it anew"
+            ) from None
 
     def over(self, keys: Sequence[K], one: Callable[[K], T]) -> list[T]:
         """What comes of each key, in their order; every process at this claim begins with another."""
@@ -87,7 +95,7 @@ class Pieces:
     def took(self) -> Took:
         """What the parts took, in all sittings and processes, and what this one took between them."""
         parts = (_read(path) for path in self.folder.glob(f"*.{TOOK}"))
-        return sum(parts, _now() - self._began - self._inside)
+        return sum(filter(None, parts), _now() - self._began - self._inside)
 
     def spent(self) -> dict[str, ByKind]:
         """What each part that is done spent, by its name and the ledger's kinds, in all tries."""
@@ -132,7 +140,7 @@ class Pieces:
             yield
         finally:
             whole, path = _now() - began, self._time_of(name)
-            _write(path, asdict(_read(path) + whole - self._inside))
+            _write(path, asdict((_read(path) or Took()) + whole - self._inside))
             self._inside = outside + whole
 
     def _time_of(self, name: str) -> Path:
@@ -144,13 +152,21 @@ def _now() -> Took:
     return Took(time.perf_counter(), time.process_time() + ended.children_user + ended.children_system)
 
 
-def _read(path: Path) -> Took:
-    return Took(**json.loads(path.read_text())) if path.exists() else Took()
+def _read(path: Path) -> Took | None:
+    """A part's time; None where it was not kept, or its file is damaged."""
+    try:
+        return Took(**json.loads(path.read_text())) if path.exists() else None
+    except (ValueError, TypeError):
+        return None
 
 
 def _read_work(path: Path) -> ByKind:
-    table = json.loads(path.read_text()) if path.exists() else {}
-    return {kind: Work(**work) for kind, work in table.items()}
+    """What a part has spent; nothing is known of it where its file is damaged."""
+    try:
+        table = json.loads(path.read_text()) if path.exists() else {}
+        return {kind: Work(**work) for kind, work in table.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _write_work(path: Path, before: ByKind, now: ByKind) -> None:

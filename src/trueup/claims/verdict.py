@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -52,8 +54,9 @@ class Verdict:
 
     def text(self) -> str:
         """This verdict as JSON, with what the papers report."""
+        first = f" --seed {self.seeds[0]}" if self.seeds and self.seeds[0] else ""
         shared = f" --jobs {self.jobs}" if self.jobs > 1 else ""
-        command = f"trueup claims run {self.claim} --scale {self.scale}{shared}"
+        command = f"trueup claims run {self.claim} --scale {self.scale}{first}{shared}"
         table = {**asdict(self), "published": beside(self.claim, self.arms), "command": command}
         return json.dumps(table, indent=1) + "\n"
 
@@ -65,11 +68,37 @@ class Verdict:
         )
 
     def save(self, folder: Path) -> Path:
-        """Write it to NAME/SCALE.json in a folder."""
-        path = folder / self.claim / f"{self.scale}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.text())
+        """Write it to NAME/SCALE.json in a folder, whole or not at all.
+
+        Raises BadInput where it cannot be written.
+        """
+        path = place_in(folder, self.claim) / f"{self.scale}.json"
+        draft = path.with_suffix(".draft")
+        try:
+            draft.write_text(self.text())
+            draft.replace(path)
+        except OSError as error:
+            raise _unwritable(path, error) from error
         return path
+
+
+def place_in(folder: Path, claim: str) -> Path:
+    """Where in a folder a claim's verdicts are kept, made if need be.
+
+    Raises BadInput where nothing can be written there.
+    """
+    place = folder / claim
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(place, error) from error
+    if not os.access(place, os.W_OK):
+        raise _unwritable(place, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    return place
+
+
+def _unwritable(path: Path, error: OSError) -> BadInput:
+    return BadInput(f"cannot write {str(path)!r}: {error.strerror}; choose another folder for --save")
 
 
 def size_of(claim: str, scale: str, sizes: Mapping[str, S]) -> S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -42,13 +43,35 @@ def main() -> None:
     try:
         if app(standalone_mode=False) == INTERRUPT_CODE:
             _fail(INTERRUPTED)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go()
+        sys.exit(1)
+    except OSError as error:
+        _let_go()
+        _fail(_told(error))
     except TrueupError as error:
         _fail(str(error))
     except UsageError as error:
         _fail(error.format_message())  # type: ignore[attr-defined]
 
 
+def _told(error: OSError) -> str:
+    """What the system refused, in a line."""
+    where = "" if error.filename is None else f"{str(error.filename)!r}: "
+    return f"{where}{error.strerror or error}; make room or mend the path, and run the same command again"
+
+
+def _let_go() -> None:
+    """Give up standard output where it takes no more: the interpreter would else try again as it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
 def _fail(message: str) -> None:
     line = " ".join(message.split())
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(line)}")
+    Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(f"[bold red]error:[/] {escape(line)}")
     sys.exit(2)

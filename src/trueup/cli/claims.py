@@ -14,7 +14,9 @@ import typer
 from trueup.claims import CLAIMS, SCALES, Pieces, Verdict
 from trueup.claims.books import post
 from trueup.claims.published import beside
+from trueup.claims.verdict import place_in
 from trueup.cli.jobs import helped, module_of, pieces_of, size_by
+from trueup.cli.order import demand_seed
 from trueup.cli.pipeline import price_list
 from trueup.cli.screen import aside, screen, table
 from trueup.core.charge import PICO, Total
@@ -25,6 +27,16 @@ from trueup.report.words import duration
 RESULTS = Path("results/claims")
 WORK = Path("out/claims")
 COLUMNS = 7
+SEEDS = 5
+"""No claim takes more from its first one on."""
+
+FORM = {
+    "claim": str, "scale": str, "verdict": str, "criterion": str, "date": str, "n": int, "seeds": list, "arms": list,
+}  # fmt: skip
+"""What every verdict has, in its file."""
+LATER = {"seconds": int | float | None, "cpu_seconds": int | float | None, "untimed_parts": int, "jobs": int}
+"""What older verdicts have not."""
+SHOWN_CHARS = 40
 
 Name = Annotated[str, typer.Argument(help="A claim; `trueup claims list` names all.")]
 Scale = Annotated[str, typer.Option(help="smoke (two minutes), cpu (two hours at most) or gpu.")]
@@ -72,6 +84,9 @@ def run_claim(
         raise UnknownName("claim", name, CLAIMS, hint="(`trueup claims list` names all)")
     if scale not in SCALES:
         raise UnknownName("scale", scale, SCALES)
+    demand_seed("--seed", seed, seeds=SEEDS)
+    if save is not None:
+        place_in(save, name)
     pieces = pieces_of(name, scale, seed, out, (lambda *_: None) if quiet else _say, jobs=jobs)
     with helped(name, scale, seed, out, jobs):
         verdict = replace(CLAIMS[name](scale, seed, pieces).timed(pieces), size=size_by(name, scale), jobs=jobs)
@@ -98,7 +113,7 @@ def show_claims(place: Place = RESULTS, as_json: AsJson = False) -> None:
     place = RESULTS / place if str(place) in CLAIMS and not place.exists() else place
     many = sorted(place.glob("*/*.json"))
     read = [_read(path) for path in many or ([place] if place.is_file() else sorted(place.glob("*.json")))]
-    found = [one for one in read if isinstance(one, dict) and "claim" in one]
+    found = [one for one in read if one is not None]
     kept = [{**verdict, "published": beside(verdict["claim"], verdict["arms"])} for verdict in found]
     if not kept:
         raise BadInput(f"no verdict in {str(place)!r}; `trueup claims run NAME --save DIR` keeps one in DIR")
@@ -111,11 +126,29 @@ def show_claims(place: Place = RESULTS, as_json: AsJson = False) -> None:
             _print(replace(Verdict.of_json(row), verdict=_verdict(row)))
 
 
-def _read(path: Path) -> Json:
+def _read(path: Path) -> dict[str, Json] | None:
+    """The verdict in a file; None where it holds something else. Raises BadInput where it is malformed."""
     try:
-        return json.loads(path.read_text())
+        table = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise BadInput(f"cannot read {str(path)!r} as a verdict: {error}") from error
+    if not isinstance(table, dict) or "claim" not in table:
+        return None
+    if wrong := _malformed(table):
+        raise BadInput(f"cannot read {str(path)!r} as a verdict: {wrong}; save it again, or delete it")
+    return table
+
+
+def _malformed(table: Mapping[str, Json]) -> str:
+    """What of a verdict's table is missing or no such thing, in words; empty where all is well."""
+    for name, kinds in (FORM | LATER).items():
+        if name in FORM and name not in table:
+            return f"it has no {name!r}"
+        if name in table and not isinstance(table[name], kinds):
+            return f"its {name!r} is {str(table[name])[:SHOWN_CHARS]!r}"
+    if not all(isinstance(arm, dict) and "name" in arm for arm in table["arms"]):
+        return "an arm of it has no name"
+    return ""
 
 
 def _print_list(kept: Sequence[Mapping[str, Json]]) -> None:

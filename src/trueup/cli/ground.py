@@ -11,15 +11,16 @@ from pathlib import Path
 from trueup.arms import has_side_effects
 from trueup.catalog import OpenTask, names, open_task
 from trueup.cli.half import the_one
-from trueup.cli.order import Order
+from trueup.cli.order import Order, demand_seed
+from trueup.cli.pipeline import gradable
 from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured
 from trueup.core.stratum import Stratum
-from trueup.core.training import CARD
+from trueup.core.training import BEGUN, CARD
 from trueup.core.types import Json
 from trueup.models import SMOLLM2
 from trueup.models.huggingface import converted
-from trueup.models.huggingface.folder import base_of, find_folder
+from trueup.models.huggingface.folder import base_of, find_folder, has_weights
 from trueup.models.words import kind_of
 from trueup.plan import halves
 from trueup.plan.past import Past, marks, read_past, without
@@ -41,7 +42,8 @@ OFFLINE = "trueup.train.offline"
 class Ground:
     """All that a training stands on: the halves of its stratum, those of the others, the base, where it runs.
 
-    `origin` tells of all this as it was when the training began.
+    `repeated` held-out items ask what is trained on and are left out. `origin` tells of all this as it was when the
+    training began.
     """
 
     order: Order
@@ -54,11 +56,18 @@ class Ground:
     base: Path
     profile: Profile
     origin: Mapping[str, Json]
+    repeated: int = 0
 
     @property
     def turns(self) -> int:
         """How many turns the evaluation takes."""
         return 2 if self.order.trainer in TWO_TURNS else 1
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the items."""
+        items = f"{self.repeated} item{'s' * (self.repeated > 1)}"
+        return [f"left out of the held-out half, since they ask what is trained on: {items}"] * (self.repeated > 0)
 
     @property
     def engine(self) -> Engine:
@@ -76,11 +85,12 @@ def stand_on(order: Order, out: Path) -> Ground:
     profile = _profile(order)
     require(profile)
     task = open_task(order.task, limit=order.limit, seed=order.seed, sets=order.strata)
+    demand_seed(f"the seed of {order.task!r}", task.seed)
     known = {stratum.name: stratum for stratum in task.strata}
     name = the_one(known, order.stratum, str(order.task))
     if has_side_effects(known[name]):
         raise BadInput(f"stratum {name!r} has side effects, and training samples an item many times; train on another")
-    training, held_out = _halves(_gradable(known[name]), task.seed)
+    training, held_out = _halves(gradable(known[name]), task.seed)
     if not held_out.items:
         raise BadInput(f"{name!r} has {len(training.items)} independent items; half is held out, so give at least 2")
     rest = [
@@ -88,13 +98,31 @@ def stand_on(order: Order, out: Path) -> Ground:
     ]
     past = read_past(order.model)
     held_out, *guards = (_untrained(one, past) for one in (held_out, *_guards(order, task, [b for _, b in rest])))
-    guards = [_apart(guard, training) for guard in guards]
     if not held_out.items:
         raise BadInput(f"{order.model!r} was trained on every held-out item of {name!r}; give other items or --seed")
+    new, *guards = (_apart(one, training) for one in (held_out, *guards))
+    if not new.items:
+        raise BadInput(f"every held-out item of {name!r} asks what is trained on; give more items, or another --seed")
     base, others = _base(order.model, out), tuple(a for a, _ in rest)
     guarded = tuple(guard for guard in guards if guard.items)
-    origin = origin_of(training, held_out, others, guarded, base, past)
-    return Ground(order, out, task, training, held_out, others, guarded, base, profile, origin)
+    origin, repeated = origin_of(training, new, others, guarded, base, past), len(held_out.items) - len(new.items)
+    return Ground(order, out, task, training, new, others, guarded, base, profile, origin, repeated)
+
+
+def demand_free(order: Order, out: Path) -> None:
+    """Raise BadInput where a training in this folder would write over its base, or be read as another model.
+
+    Only what is on disk is looked at; a model that the hub brings lies elsewhere.
+    """
+    kind, name = kind_of(order.model, names("models"))
+    there = out.expanduser().resolve()
+    if kind == "hf" and Path(name).expanduser().is_dir():
+        folder = find_folder(name)
+        for base in (one.resolve() for one in (folder, base_of(folder)) if one is not None):
+            if there in (base, base.parent) or base in there.parents:
+                raise BadInput(f"--out {str(out)!r} is where the model lies ({str(base)!r}); choose another --out")
+    if has_weights(out) and not (out / BEGUN).exists():
+        raise BadInput(f"--out {str(out)!r} holds a model, which would be read as what was trained; choose another")
 
 
 def _profile(order: Order) -> Profile:
@@ -127,7 +155,7 @@ def _guards(order: Order, task: OpenTask, rest: Sequence[Stratum]) -> Sequence[S
     if order.guard is None:
         return rest
     strata = open_task(_guard(order.guard), limit=order.limit, seed=task.seed, sets={}).strata
-    return [_gradable(_renamed(one, GUARD if len(strata) == 1 else f"{GUARD} {one.name}")) for one in strata]
+    return [gradable(_renamed(one, GUARD if len(strata) == 1 else f"{GUARD} {one.name}")) for one in strata]
 
 
 def _guard(words: str) -> str:
@@ -153,24 +181,16 @@ def _untrained(stratum: Stratum, past: Past | None) -> Stratum:
     return stratum if past is None else replace(stratum, items=past.without(stratum.items, stratum.recipe))
 
 
-def _apart(guard: Stratum, training: Stratum) -> Stratum:
-    """What of a guard is not among the items that are about to be learned."""
+def _apart(stratum: Stratum, training: Stratum) -> Stratum:
+    """What of a stratum does not ask what is about to be learned."""
     learned = {mark for item in training.items for mark in marks(item, training.recipe)}
-    return replace(guard, items=without(guard.items, learned, guard.recipe))
+    return replace(stratum, items=without(stratum.items, learned, stratum.recipe))
 
 
 def _halves(stratum: Stratum, seed: int) -> tuple[Stratum, Stratum]:
     """The items that a study chooses on and those that it certifies on: the same split, so that its proof holds."""
     choosing, held_out = halves(Measured(stratum, (), (), ()), seed=seed)
     return choosing.stratum, held_out.stratum
-
-
-def _gradable(stratum: Stratum) -> Stratum:
-    if stratum.verifier.needs_reference and all(item.reference is None for item in stratum.items):
-        raise BadInput(
-            f"{stratum.name!r} has no reference answers and its verifier needs them: nothing says what is right"
-        )
-    return stratum
 
 
 def _base(spec: str, out: Path) -> Path:

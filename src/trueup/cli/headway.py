@@ -20,11 +20,11 @@ class Headway:
 
     def __init__(self, *, quiet: bool = False) -> None:
         """Nothing is under way."""
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = Console(stderr=True, quiet=quiet, emoji=False)
         self._bars: dict[str, TaskID] = {}
         self._missed: set[str] = set()
         self._progress = Progress(
-            TextColumn("{task.description:>20}"), BarColumn(bar_width=28), MofNCompleteColumn(),
+            TextColumn("{task.description:>20}", markup=False), BarColumn(bar_width=28), MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=self._console,
             disable=not self._console.is_terminal,
         )  # fmt: skip

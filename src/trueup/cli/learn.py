@@ -13,6 +13,7 @@ from trueup.cli import judges
 from trueup.cli.half import Half, open_half
 from trueup.cli.screen import screen
 from trueup.core.errors import BadInput
+from trueup.core.settings import one_word
 from trueup.methods.rightness import leader_frequency
 from trueup.plan import fit_rightness, frequencies, save_frequencies
 from trueup.plan.engines import mixtures
@@ -61,8 +62,12 @@ def head(folder: Folder, stratum: Only = None, out: Out = None) -> None:
 
 def _open(folder: Path, name: str | None, out: Path | None, kind: str) -> tuple[Half, Path]:
     """The stratum's half to learn from, and where to write."""
+    if any(letter.isspace() or letter == "," for letter in str(out or folder)):
+        raise BadInput(
+            f"no setting can name a file in {str(out or folder)!r}; give --out FILE without blanks or commas"
+        )
     half = open_half(folder, name)
-    return half, out or folder / f"{half.measured.stratum.name}.{kind}.json"
+    return half, out or folder / f"{one_word(half.measured.stratum.name)}.{kind}.json"
 
 
 def _keep(path: Path, save: Callable[[Path], None]) -> None:

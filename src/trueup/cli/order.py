@@ -21,6 +21,8 @@ BASE = "base"
 PREPARED = (BASE, "rounds", "checkpoints")
 NOTED = ("log.jsonl", "failures.jsonl")
 """What a training may have left in its folder before anything was trained or paid for."""
+SEEDS = 2**32
+"""Below this all generators that are seeded here take a seed, numpy's among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Order:
             raise BadInput(f"--samples is {self.samples}; ask for at least 1 attempt an item")
         if self.limit is not None and self.limit < 2:
             raise BadInput(f"--limit is {self.limit}; half is trained on and half held out, so give at least 2 items")
+        if self.seed is not None:
+            demand_seed("--seed", self.seed)
         split_models(self.models)
         return self
 
@@ -77,6 +81,12 @@ class Order:
         if changed:
             raise BadInput(f"{str(folder)!r} holds another training: {changed}; choose another --out or delete it")
         return replace(self, threads=kept.get("threads", self.threads))
+
+
+def demand_seed(name: str, seed: int, *, seeds: int = 1) -> None:
+    """Raise BadInput where one of so many seeds from this one on is none that every generator takes."""
+    if not 0 <= seed <= SEEDS - seeds:
+        raise BadInput(f"{name} is {seed}; give a whole number from 0 to {SEEDS - seeds}")
 
 
 def _changes(kept: Mapping[str, Json], table: Mapping[str, Json]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.resources import as_file, files
@@ -15,6 +15,7 @@ from trueup.arms import arms_of, make_arm, refuse_repeats, telling
 from trueup.catalog import open_model, open_task
 from trueup.cli.progress import Meter
 from trueup.cli.request import Request, split_models
+from trueup.core.asks import Check
 from trueup.core.charge import MICRO, PICO, Total
 from trueup.core.cost import Prices, read_prices
 from trueup.core.errors import BadInput
@@ -25,7 +26,8 @@ from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Item
 from trueup.models import Recorder, Sealed
 from trueup.plan.past import Past, read_past
-from trueup.run import Clerk, collect
+from trueup.run import Clerk, collect, rehearse
+from trueup.run.keys import digest, prompt_text
 
 LEDGER_FILE = "ledger.sqlite"
 REMOTE_LANES = 64
@@ -54,10 +56,11 @@ def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: P
     """Collect what the request asks for, from the ledger where it has it.
 
     A sealed gathering asks no model; it raises BadInput where the ledger lacks a sample that an unsealed one has not
-    asked for. With a tape every new reply of the study's own model is recorded for `replay:`.
+    asked for, or may not have since what is asked has changed. With a tape every new reply of the study's own model is
+    recorded for `replay:`.
     """
     started = time.monotonic()
-    prices = price_list(request.prices)
+    prices = price_list(request.prices_path())
     sets = split_sets(request.sets)
     model = open_model(request.model, sets.pop("model", {}))
     others = {name: open_model(spec, sets.pop(name, {})) for name, spec in split_models(request.models).items()}
@@ -67,24 +70,103 @@ def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: P
     if tape is not None:
         model = Recorder(model, tape)
     pasts = trainings(request)
-    strata = tuple(replace(s, items=_untrained(s, pasts)) for s in task.strata)
+    strata = tuple(replace(gradable(s), items=_untrained(s, pasts)) for s in task.strata)
     left_out = {a.name: len(a.items) - len(b.items) for a, b in zip(task.strata, strata, strict=True)}
     arms = {s.name: (*arms_of(s, request.samples, request.methods), *_tuned(s, pasts)) for s in strata}
     strata = tuple(telling(s, arms[s.name]) for s in strata)
-    folder.mkdir(parents=True, exist_ok=True)
+    asked = what_is_asked(request, strata, arms, {"": model.card, **{name: m.card for name, m in others.items()}})
+    if not sealed:
+        for stratum in strata:
+            _refuse_unplannable(stratum, arms[stratum.name])
+        request.save(folder)
+    elif not (folder / LEDGER_FILE).exists():
+        raise BadInput(f"no ledger in {str(folder)!r}; {_mend(request, folder)}")
     with Ledger(folder / LEDGER_FILE) as ledger:
         if sealed:
-            shut = partial(Sealed, all_was_asked=request.is_gathered)
+            shut = _sealing(request, folder, asked | {"ledger": _charges(ledger)})
             model, others = shut(model.card), {name: shut(other.card) for name, other in others.items()}
         clerk = Clerk(model, ledger, prices, others)
         with Meter({s.name: len(s.items) * (1 + len(arms[s.name])) for s in strata}, quiet=quiet) as meter:
             measured = asyncio.run(_collect(strata, arms, request.samples, clerk, meter))
         table = ledger_table(ledger.totals())
     if not sealed:
-        replace(request, is_gathered=True).save(folder)
+        replace(request, is_gathered=True, asked=asked | {"ledger": table["charges"]}).save(folder)
     about = {"name": task.name, "seed": task.seed, "path": request.task}
     seconds = time.monotonic() - started
     return Findings(about, model.card, prices, measured, table, clerk.fresh_calls, seconds, pasts, left_out)
+
+
+def what_is_asked(
+    request: Request, strata: Sequence[Stratum], arms: Mapping[str, Sequence[Arm]], cards: Mapping[str, ModelCard]
+) -> dict[str, str | int]:
+    """All that decides which samples a study asks for, by its parts; a part of any length as a digest of it.
+
+    What others follow from comes first: how many samples there are decides the usual methods, and these what is asked.
+    """
+    return {
+        "number of samples": request.samples,
+        "methods": _digest(f"{s.name}: {arm.label}" for s in strata for arm in arms[s.name]),
+        "model": _digest(f"{name}: {card.fingerprint}" for name, card in cards.items()),
+        "task": _digest(line for stratum in strata for line in _task_lines(stratum)),
+    }
+
+
+def _task_lines(stratum: Stratum) -> Iterator[str]:
+    """What a stratum's samples, and what follows from their grades, depend on."""
+    graders = stratum.verifier.name, stratum.check and stratum.check.name
+    workers = stratum.solver and stratum.solver.fingerprint, stratum.rater and stratum.rater.fingerprint
+    yield repr((stratum.name, *graders, *workers))
+    for item in stratum.items:
+        problem = item.problem
+        form = problem.schema, problem.grammar, item.reference
+        yield repr((problem.id, prompt_text(problem.prompt), problem.sampling, *form))
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return digest(*lines).hex()
+
+
+def _sealing(request: Request, folder: Path, asked: Mapping[str, str | int]) -> Callable[[ModelCard], Sealed]:
+    """What stands in for a model: only while nothing has changed did that fail which the ledger lacks."""
+    changed = [part for part in asked if part != "ledger" and request.asked.get(part, asked[part]) != asked[part]]
+    if int(request.asked.get("ledger", 0)) > int(asked["ledger"]):
+        changed.append("ledger")
+    if not changed:
+        return partial(Sealed, all_was_asked=request.is_gathered)
+    lack = f"the {changed[0]} of this study changed since it was sampled, and the ledger lacks some samples"
+    return partial(Sealed, lack=f"{lack}; {_mend(request, folder)}")
+
+
+def _mend(request: Request, folder: Path) -> str:
+    return f"run `trueup study {request.task} ... --out {folder}` again"
+
+
+def _charges(ledger: Ledger) -> int:
+    return sum(total.charges for total in ledger.totals())
+
+
+def gradable(stratum: Stratum) -> Stratum:
+    """The stratum; raises BadInput where no item of it has the reference that its verifier needs."""
+    if stratum.verifier.needs_reference and all(item.reference is None for item in stratum.items):
+        raise BadInput(
+            f"{stratum.name!r} has no reference answers and its verifier needs them: nothing says what is right"
+        )
+    return stratum
+
+
+def _refuse_unplannable(stratum: Stratum, arms: Sequence[Arm]) -> None:
+    """Raise BadInput, before anything is paid, where none of a stratum's arms could be deployed."""
+    if stratum.items and not any(_could_be_deployed(arm, stratum) for arm in arms):
+        raise BadInput(
+            f"every method for stratum {stratum.name!r} sees the reference or needs a batch: none could be deployed; "
+            f"add `once` to --methods, or a check to the task"
+        )
+
+
+def _could_be_deployed(arm: Arm, stratum: Stratum) -> bool:
+    if arm.is_batch:
+        return False
+    return stratum.check is not None or Check not in rehearse(arm, stratum.items[0].problem)
 
 
 def trainings(request: Request) -> dict[str, Past]:

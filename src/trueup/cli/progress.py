@@ -16,13 +16,13 @@ class Meter:
 
     def __init__(self, steps: Mapping[str, int], *, quiet: bool = False) -> None:
         """So many steps for each stratum."""
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = Console(stderr=True, quiet=quiet, emoji=False)
         self._steps = dict(steps)
         self._done = dict.fromkeys(steps, 0)
         self._samples = dict.fromkeys(steps, (0, 0))
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
-            TextColumn("{task.description:>14}"), BarColumn(bar_width=28), MofNCompleteColumn(),
+            TextColumn("{task.description:>14}", markup=False), BarColumn(bar_width=28), MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=self._console,
             disable=not self._console.is_terminal,
         )  # fmt: skip

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import math
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -17,7 +20,7 @@ FILE = "request.json"
 class Request:
     """The arguments of `trueup study`; `sets` are its --set pairs, `methods` its --methods, `models` its --with.
 
-    `is_gathered` once all of it was asked for, whatever came of it.
+    `is_gathered` once all of it was asked for, whatever came of it; `asked` says what that was, by its parts.
     """
 
     task: str
@@ -35,10 +38,22 @@ class Request:
     started_in: str = ""
     models: tuple[str, ...] = ()
     is_gathered: bool = False
+    asked: Mapping[str, str | int] = field(default_factory=dict)
 
     def task_path(self) -> str:
         """Where the task is, also when asked from another folder than the study was started in."""
-        return self.task if Path(self.task).exists() else str(Path(self.started_in) / self.task)
+        return self._find(self.task)
+
+    def prices_path(self) -> str | None:
+        """Where the price file is, if there is one, in the same way."""
+        return None if self.prices is None else self._find(self.prices)
+
+    def _find(self, path: str) -> str:
+        """The path as it is written where that leads to the study's own file, else from where the study was started."""
+        own = Path(self.started_in, path)
+        if not Path(path).exists() or (own.exists() and not own.samefile(path)):
+            return str(own)
+        return path
 
     def check(self) -> Request:
         """This request, if its numbers make sense; BadInput otherwise."""
@@ -59,11 +74,10 @@ class Request:
         """Write this request into a study's folder."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / FILE).write_text(
-                json.dumps(asdict(self) | {"started_in": self.started_in or str(Path.cwd())}, indent=1) + "\n"
-            )
         except OSError as error:
             raise BadInput(f"cannot write {str(folder)!r}: {error.strerror}; choose another --out") from error
+        table = asdict(self) | {"started_in": self.started_in or str(Path.cwd())}
+        write_whole(folder / FILE, json.dumps(table, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Request:
@@ -74,6 +88,8 @@ class Request:
             return cls(**table | {name: tuple(table[name]) for name in ("methods", "sets", "models")})
         except FileNotFoundError:
             raise BadInput(f"no study in {str(folder)!r}; run `trueup study TASK --out {folder}` first") from None
+        except NotADirectoryError:
+            raise BadInput(f"{str(folder)!r} is a file; give the folder of a study") from None
         except (ValueError, TypeError, KeyError) as error:
             raise BadInput(f"{path} is no request of this version: {error}; run `trueup study` again") from error
 
@@ -102,6 +118,18 @@ def dollars(name: str, text: str | None) -> Decimal | None:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal(-1)
-    if not amount.is_finite() or amount < 0:
+    if not (amount.is_finite() and math.isfinite(float(amount))) or amount < 0:
         raise BadInput(f"{name} is {text!r}; give dollars as a number of 0 or more")
     return amount
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all; BadInput where it cannot be written."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; make room, or choose another folder") from error

@@ -15,11 +15,12 @@ import typer
 
 from trueup.cli.half import choosing, of_its_own
 from trueup.cli.pipeline import LEDGER_FILE, Findings, gather
-from trueup.cli.request import Request, split_models
+from trueup.cli.request import Request, split_models, write_whole
 from trueup.cli.screen import screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.ledger import Ledger
 from trueup.core.outcome import Measured, Pool
+from trueup.core.settings import one_word
 from trueup.core.types import Json, Problem
 from trueup.methods.appraise import appraise
 from trueup.methods.compute_optimal import AGREEMENT, RATING, SIGNALS, agreement
@@ -86,7 +87,7 @@ def fit(
         chance = fit_chance(rows, pair.right[0], pair.clusters, seed=seed)
         learned = {"cheap": cheap, "costly": dear, "threshold": point.threshold, **asdict(chance)}
         seen = {"trial": asdict(trial), **noted(mixtures(measured.engines))}
-        path = _write(folder, f"router-{measured.stratum.name}.json", learned | seen)
+        path = _write(folder, f"router-{one_word(measured.stratum.name)}.json", learned | seen)
         found[measured.stratum.name] = seen | {"operating": asdict(point), "file": str(path)}
         if not as_json:
             _print_router(measured.stratum.name, trial, point, path)
@@ -121,7 +122,7 @@ def bins(
         best = best_per_bin(logs, told, budget=spend, bins=bins)
         rows = {"pilot": pilot, "signal": signal, **asdict(best), "budget": spend, "unit": logs.unit}
         rows |= noted(mixtures(measured.engines))
-        path = _write(folder, f"bins-{measured.stratum.name}.json", rows)
+        path = _write(folder, f"bins-{one_word(measured.stratum.name)}.json", rows)
         found[measured.stratum.name] = {"comparison": asdict(compared), "table": rows, "file": str(path)}
         if not as_json:
             _print_bins(measured.stratum.name, compared, rows, path)
@@ -219,10 +220,7 @@ def _usual_budget(logs: Logged, pilot: Pilot) -> float:
 
 def _write(folder: Path, name: str, content: Mapping[str, Json]) -> Path:
     path = folder / name
-    try:
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; make the folder writable") from error
+    write_whole(path, json.dumps(content, indent=1) + "\n")
     return path
 
 

@@ -12,13 +12,13 @@ PIPED_WIDTH = 118
 
 def screen() -> Console:
     """Standard output."""
-    console = Console(soft_wrap=False)
-    return console if console.is_terminal else Console(width=PIPED_WIDTH)
+    console = Console(soft_wrap=False, emoji=False)
+    return console if console.is_terminal else Console(width=PIPED_WIDTH, emoji=False)
 
 
 def aside() -> Console:
     """Standard error, for what is no result."""
-    return Console(stderr=True, soft_wrap=True)
+    return Console(stderr=True, soft_wrap=True, emoji=False)
 
 
 def warn(lines: Iterable[str]) -> None:

@@ -46,7 +46,7 @@ def serve(
 ) -> None:
     """Answer /v1/chat/completions with the plan's method for each request's stratum."""
     plan = read_policy(policy)
-    key = api_key or os.environ.get("TRUEUP_API_KEY")
+    key = os.environ.get("TRUEUP_API_KEY") if api_key is None else api_key
     check_exposure(host, key)
     desks = {stratum.name: _desk(stratum) for stratum in plan.strata}
     with Ledger(ledger or policy.with_name("served.sqlite")) as book:

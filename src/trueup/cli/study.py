@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from trueup.cli.pipeline import Findings, gather
-from trueup.cli.request import Request, dollars, split_models
-from trueup.cli.screen import screen
+from trueup.cli.request import Request, dollars, split_models, write_whole
+from trueup.cli.screen import screen, warn
 from trueup.cli.summary import print_diagnosis, print_differences, print_points, print_summary
 from trueup.core.errors import BadInput
 from trueup.plan import Wish, assess, write_policy
+from trueup.plan.assess import describe
+from trueup.plan.choose import NoneDeployable
 from trueup.report import write_report
 
 STUDY_FILE, REPORT_FILE, POLICY_FILE = "study.json", "report.html", "policy.toml"
@@ -81,7 +83,6 @@ def study(
         None if prices is None else str(prices), target, volume, training_usd, error_usd, models=tuple(models or ()),
     ).check()  # fmt: skip
     folder = out or default_folder(task)
-    request.save(folder)
     findings = gather(request, folder, sealed=False, quiet=quiet, tape=record)
     result = conclude(request, findings, folder)
     if as_json:
@@ -111,7 +112,6 @@ def sample(
         None if prices is None else str(prices), models=tuple(models or ()),
     ).check()  # fmt: skip
     folder = out or default_folder(task)
-    request.save(folder)
     findings = gather(request, folder, sealed=False, quiet=quiet, tape=record)
     screen().print(
         f"{findings.ledger['charges']:,} charges in {folder / 'ledger.sqlite'}, {findings.fresh_calls} new calls; "
@@ -155,13 +155,13 @@ def plan(
         old,
         target=old.target if target is None else target,
         volume=old.volume if volume is None else volume,
-        prices=old.prices if prices is None else str(prices),
+        prices=old.prices if prices is None else str(prices.absolute()),
         training_usd=training_usd or old.training_usd,
         error_usd=error_usd or old.error_usd,
     ).check()
     findings = gather(request, folder, sealed=True, quiet=True)
-    request.save(folder)
     result = conclude(request, findings, folder)
+    request.save(folder)
     if as_json:
         print(json.dumps(result["plan"], indent=1))
     else:
@@ -176,6 +176,8 @@ def report(folder: Folder) -> None:
         result = json.loads(path.read_text())
     except FileNotFoundError:
         raise BadInput(f"no {STUDY_FILE} in {str(folder)!r}; run `trueup study TASK --out {folder}` first") from None
+    except NotADirectoryError:
+        raise BadInput(f"{str(folder)!r} is a file; give the folder of a study") from None
     except ValueError as error:
         raise BadInput(f"{path} is no JSON: {error}; run `trueup study` again") from error
     write_report(result, folder / REPORT_FILE)
@@ -184,16 +186,8 @@ def report(folder: Folder) -> None:
 
 def judge(request: Request, findings: Findings) -> dict[str, Any]:
     """The study.json of what was found."""
-    wish = Wish(
-        target=request.target,
-        volume=request.volume,
-        seed=findings.task["seed"],
-        training_usd=dollars("--training-usd", request.training_usd),
-        error_usd=dollars("--error-usd", request.error_usd),
-        trained={name: past.usd for name, past in findings.pasts.items()},
-    )
     result = assess(
-        findings.measured, findings.card, findings.prices, wish,
+        findings.measured, findings.card, findings.prices, _wish(request, findings),
         task=findings.task, samples=request.samples, ledger=findings.ledger,
     )  # fmt: skip
     result["model"]["spec"] = request.model
@@ -203,6 +197,17 @@ def judge(request: Request, findings: Findings) -> dict[str, Any]:
         (result["models"][name] if name else result["model"])["training"] = {"stratum": past.stratum, "usd": usd}
     result["left_out"] = {name: count for name, count in findings.left_out.items() if count}
     return result
+
+
+def _wish(request: Request, findings: Findings) -> Wish:
+    return Wish(
+        target=request.target,
+        volume=request.volume,
+        seed=findings.task["seed"],
+        training_usd=dollars("--training-usd", request.training_usd),
+        error_usd=dollars("--error-usd", request.error_usd),
+        trained={name: past.usd for name, past in findings.pasts.items()},
+    )
 
 
 def print_trainings(result: dict[str, Any]) -> None:
@@ -219,7 +224,7 @@ def print_trainings(result: dict[str, Any]) -> None:
 def conclude(request: Request, findings: Findings, folder: Path) -> dict[str, Any]:
     """Assess what was found and write study.json, report.html and policy.toml."""
     result = judge(request, findings)
-    (folder / STUDY_FILE).write_text(json.dumps(result, indent=1) + "\n")
+    write_whole(folder / STUDY_FILE, json.dumps(result, indent=1) + "\n")
     write_report(result, folder / REPORT_FILE)
     recipes = {m.stratum.name: dict(m.stratum.recipe) for m in findings.measured}
     write_policy(result, recipes, folder / POLICY_FILE)
@@ -238,7 +243,14 @@ def default_folder(task: str) -> Path:
 
 
 def _again(folder: Path) -> dict[str, Any]:
-    """The study of a folder, assessed anew from its ledger; nothing is written."""
+    """The study of a folder, assessed anew from its ledger; nothing is written.
+
+    Where no method can be deployed its strata alone.
+    """
     request = Request.load(folder)
     findings = gather(request, folder, sealed=True, quiet=True)
-    return judge(request, findings)
+    try:
+        return judge(request, findings)
+    except NoneDeployable as error:
+        warn([f"no plan: {error}"])
+        return {"strata": describe(findings.measured, _wish(request, findings), samples=request.samples), "plan": {}}

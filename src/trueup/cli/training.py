@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -17,7 +16,7 @@ from typing import Any
 from trueup import __version__
 from trueup.arms import make_arm
 from trueup.catalog import names, open_model
-from trueup.cli.ground import GUARD, Ground, is_offline, stand_on
+from trueup.cli.ground import GUARD, Ground, demand_free, is_offline, stand_on
 from trueup.cli.headway import Headway
 from trueup.cli.order import Order
 from trueup.cli.pipeline import LEDGER_FILE, ledger_table, price_list
@@ -29,14 +28,14 @@ from trueup.core.training import BEGUN, CARD
 from trueup.core.types import Json
 from trueup.core.versions import versions
 from trueup.models.huggingface.folder import find_folder
-from trueup.train.ask import Asker
+from trueup.train.ask import Asker, NothingSampled
 from trueup.train.books import Books, training_usd
 from trueup.train.card import UNGUARDED, VERSION, history_of, notes_of, write_card
 from trueup.train.control_tokens import taught_tokens
-from trueup.train.exam import Sitting, compared, distance, sit
+from trueup.train.exam import Sitting, compared, distance, sit, together
 from trueup.train.export import gguf_of, write_gguf
-from trueup.train.failures import in_one_line
-from trueup.train.job import Job, Progress, Trained, append_log
+from trueup.train.failures import count_failures, in_one_line, note_failure, read_table
+from trueup.train.job import ADAPTER, MODEL, Job, Progress, Trained, append_log
 from trueup.train.mode_exam import control_tokens, mode_table, moded
 from trueup.train.offline.company import in_company
 from trueup.train.offline.supervised import ROUNDS
@@ -54,14 +53,16 @@ def conduct(
         _conduct(order, out, arguments, quiet=quiet)
     if is_launched():
         return None
+    card = read_table(out / CARD, "delete it and run again, which measures anew")
     if gguf is not None:
         with in_one_line(out, lambda: "the training is kept"):
-            write_gguf(find_folder(str(out)), gguf_of(order.model), out / "model.gguf", gguf)
-    card: dict[str, Any] = json.loads((out / CARD).read_bytes())
+            write_gguf(_made(out, card), gguf_of(order.model), out / "model.gguf", gguf)
     return card
 
 
 def _conduct(order: Order, out: Path, arguments: Sequence[str], *, quiet: bool) -> None:
+    if not (out / CARD).exists():
+        demand_free(order, out)
     if (out / BEGUN).exists():
         order = order.keep(out)
     if not (out / CARD).exists():
@@ -92,8 +93,8 @@ def _train(ground: Ground, headway: Headway) -> None:
     done = ground.out / TRAINED
     if done.exists():
         return
-    if not ground.guards:
-        headway.tell(UNGUARDED)
+    for note in (*ground.notes, *([] if ground.guards else [UNGUARDED])):
+        headway.tell(note)
     trainer = _trainer(ground.order)
     if not is_main():
         trainer(_job(ground))
@@ -136,8 +137,7 @@ def _asker(ground: Ground, headway: Headway) -> Iterator[Asker]:
     others = {name: partial(open_model, spec) for name, spec in split_models(ground.order.models).items()}
 
     def failed(what: str, item: str, reason: str) -> None:
-        with (ground.out / FAILURES).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"what": what, "item": item, "reason": reason}) + "\n")
+        note_failure(ground.out / FAILURES, what, item, reason)
         headway.missed(what, item, reason)
 
     with Ledger(ground.out / LEDGER_FILE) as ledger:
@@ -161,46 +161,70 @@ def _books(ground: Ground, asker: Asker) -> Books:
     )  # fmt: skip
 
 
-def _sittings(ground: Ground, folder: Path, headway: Headway, when: str) -> list[Sitting]:
-    """The half that is trained on, the half held out, then what must not be forgotten."""
+def _sittings(ground: Ground, folder: Path, headway: Headway, when: str) -> list[Sitting | NothingSampled]:
+    """The half that is trained on, the half held out, then what must not be forgotten, as far as it can be asked."""
     n, turns, own = ground.order.samples, ground.turns, ground.training.name
-    parts = [(ground.training, turns, f"{own} trained on"), (ground.held_out, turns, own)]
-    parts += [(guard, 1, guard.name) for guard in ground.guards]
+    found: list[Sitting | NothingSampled] = []
     with _asker(ground, headway) as asker:
-        return [sit(asker, folder, part, n, turns=turns, what=f"{when}: {name}") for part, turns, name in parts]
+        for part, name in ((ground.training, f"{own} trained on"), (ground.held_out, own)):
+            found.append(sit(asker, folder, part, n, turns=turns, what=f"{when}: {name}"))
+        for guard in ground.guards:
+            try:
+                found.append(sit(asker, folder, guard, n, turns=1, what=f"{when}: {guard.name}"))
+            except NothingSampled as error:
+                found.append(error)
+    return found
+
+
+def _measured(ground: Ground, folder: Path, headway: Headway) -> tuple[list[tuple[Sitting, Sitting]], list[str]]:
+    """Every part before and after, and what to say of guards that cannot be asked at all: they are left out."""
+    pairs, notes = list[tuple[Sitting, Sitting]](), list[str]()
+    before, after = (
+        _sittings(ground, one, headway, when) for one, when in ((ground.base, "before"), (folder, "after"))
+    )
+    for one, other in zip(before, after, strict=True):
+        if isinstance(one, Sitting) and isinstance(other, Sitting):
+            pairs.append((one, other))
+        else:
+            notes.append(f"left out of before, after and KL: {other if isinstance(one, Sitting) else one}")
+    for note in notes:
+        headway.tell(note)
+    return pairs, notes
 
 
 def _conclude(ground: Ground, headway: Headway) -> None:
     """Measure the base and what came of it, and write the card."""
-    folder = find_folder(str(ground.out))
-    before = _sittings(ground, ground.base, headway, "before")
-    after = _sittings(ground, folder, headway, "after")
-    pairs = [*zip(before, after, strict=True)]
-    if ground.order.guard is not None and len(ground.guards) > 1:
-        pairs.insert(2, (_together(before[2:]), _together(after[2:])))
+    folder = _made(ground.out, _trained(ground))
+    pairs, notes = _measured(ground, folder, headway)
+    own, guards = pairs[1], pairs[2:]
+    apart_of = [before for before, _ in pairs[1:]]
+    if ground.order.guard is not None and len(guards) > 1:
+        pairs.insert(2, (together([a for a, _ in guards], GUARD), together([b for _, b in guards], GUARD)))
     told = [(a.stratum.name, compared(a, b, seed=ground.task.seed)) for a, b in pairs]
     evaluation = {"trained_half": dict(told[:1]), "evaluation": dict(told[1:])}
     with _asker(ground, headway) as asker:
         books = _books(ground, asker)
         apart = distance(
-            ground.base, folder, before[1:], device=ground.profile.device, template=ground.engine.template,
+            ground.base, folder, apart_of, device=ground.profile.device, template=ground.engine.template,
             charge=books.charge,
         )  # fmt: skip
-        modes = _modes(ground, asker, folder, (before[1], after[1]), books)
+        modes = _modes(ground, asker, folder, own, books)
         usd = training_usd(asker.ledger)
         totals = ledger_table(asker.ledger.totals())
     _notice(ground, headway)
-    card = _card(ground, books.fingerprint) | evaluation | modes | {"distance": apart} | _history(ground, usd)
+    notes = [*notes_of(_trained(ground)["figures"], is_guarded=bool(guards)), *ground.notes, *notes]
+    card = _card(ground, books.fingerprint, notes) | evaluation | modes | {"distance": apart} | _history(ground, usd)
     write_card(card | {"gradient_tokens": _gradient_tokens(totals), "ledger": totals}, ground.out)
 
 
-def _together(sittings: Sequence[Sitting]) -> Sitting:
-    """What a model did on all parts of a guard, every item weighing the same."""
-    items = [
-        replace(item, cluster=f"{one.stratum.name}/{item.cluster}") for one in sittings for item in one.stratum.items
-    ]
-    stratum = replace(sittings[0].stratum, name=GUARD, items=tuple(items))
-    return Sitting(stratum, tuple(attempts for one in sittings for attempts in one.attempts))
+def _trained(ground: Ground) -> dict[str, Any]:
+    """What the trainer left word of."""
+    return read_table(ground.out / TRAINED, "delete the folder and train again, or choose another --out")
+
+
+def _made(out: Path, told: Mapping[str, Any]) -> Path:
+    """The weights that a training has made, whatever else lies in its folder."""
+    return find_folder(str(out / (ADAPTER if told["adapter"] else MODEL)))
 
 
 def _history(ground: Ground, usd: Decimal | None) -> dict[str, Json]:
@@ -222,19 +246,12 @@ def _notice(ground: Ground, headway: Headway) -> None:
         )
 
 
-def _failures(path: Path) -> dict[str, int]:
-    """How many items were left out, by what was done with them."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-    return dict(Counter(what for what, _ in {(row["what"], row["item"]) for row in rows}))
-
-
 def _modes(
     ground: Ground, asker: Asker, folder: Path, sittings: tuple[Sitting, Sitting], books: Books
 ) -> dict[str, Json]:
     """How often and how well the held-out items are answered in each mode, where the trainer knows of two."""
-    figures = json.loads((ground.out / TRAINED).read_bytes())["figures"]
     engines = [asker.engine.open(one) for one in (ground.base, folder)]
-    tokens = control_tokens(figures, ground.order.settings, engines[0])
+    tokens = control_tokens(_trained(ground)["figures"], ground.order.settings, engines[0])
     if tokens is None:
         return {}
     before, after = (
@@ -248,8 +265,8 @@ def _gradient_tokens(totals: Mapping[str, Any]) -> int:
     return sum(total["completion_tokens"] for total in totals["totals"] if total["kind"] == "trained")
 
 
-def _card(ground: Ground, fingerprint: str) -> dict[str, Any]:
-    order, trained = ground.order, json.loads((ground.out / TRAINED).read_bytes())
+def _card(ground: Ground, fingerprint: str, notes: Sequence[str]) -> dict[str, Any]:
+    order, trained = ground.order, _trained(ground)
     return {
         "version": VERSION,
         "trueup": __version__,
@@ -272,7 +289,7 @@ def _card(ground: Ground, fingerprint: str) -> dict[str, Any]:
         "steps": trained["steps"],
         "figures": trained["figures"],
         "adapter": trained["adapter"],
-        "notes": notes_of(trained["figures"], is_guarded=bool(ground.guards)),
-        "failures": _failures(ground.out / FAILURES),
+        "notes": list(notes),
+        "failures": count_failures(ground.out / FAILURES),
         "versions": versions(),
     }

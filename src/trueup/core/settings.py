@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
@@ -40,8 +41,15 @@ def split_words(text: str) -> tuple[str, dict[str, str]]:
         key, equals, value = word.partition("=")
         if not equals:
             raise BadInput(f"{word!r} in {text!r} is no setting; write name=value")
+        if key in pairs:
+            raise BadInput(f"{key} is set twice in {text!r}; set it once")
         pairs[key] = value
     return name, pairs
+
+
+def one_word(name: str) -> str:
+    """A name as one word: in a setting's value there is no blank, between methods stands a comma."""
+    return re.sub(r"[\s,/]+", "_", name)
 
 
 def _fit(what: str, kind: Any, value: Json) -> Json:

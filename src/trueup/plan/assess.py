@@ -31,13 +31,19 @@ UNMEASURED_LEVERS = ("training", "bigger model or training")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """All that the plan knows of one stratum."""
+class Seen:
+    """What was measured on one stratum, and the cause of its errors."""
 
     measured: Measured
     points: tuple[Point, ...]
     coverage: tuple[Coverage, ...]
     diagnosis: Diagnosis
+
+
+@dataclass(frozen=True, slots=True)
+class Finding(Seen):
+    """All that the plan knows of one stratum."""
+
     choice: Choice
     certificate: Certificate
     breakeven: tuple[Breakeven, ...]
@@ -71,7 +77,7 @@ def assess(
 ) -> dict[str, Any]:
     """The complete study: JSON, and the same bytes for the same results and seed.
 
-    Raises BadInput where a stratum has nothing that could be planned with.
+    Raises BadInput where a stratum has nothing that could be planned with, or a figure is too large.
     """
     shares = wish.shares_of([measured.stratum.name for measured in strata])
     setting = Setting(model, prices, wish, samples, shares)
@@ -89,6 +95,16 @@ def assess(
         "ledger": dict(ledger),
     }
     rounded: dict[str, Any] = _rounded(study)
+    return rounded
+
+
+def describe(strata: Sequence[Measured], wish: Wish, *, samples: int) -> dict[str, Any]:
+    """The strata of study.json alone, which need no method that could be deployed."""
+    seen = (
+        Seen(m, measure(m), coverage(sheet, samples), diagnose(sheet, wish.target))
+        for m, sheet in ((m, lay_out(m, seed=wish.seed)) for m in strata)
+    )
+    rounded: dict[str, Any] = _rounded({each.measured.stratum.name: _stratum(each, wish) for each in seen})
     return rounded
 
 
@@ -146,7 +162,7 @@ def _attempt_usd(measured: Measured, setting: Setting) -> float | None:
     return mean_cost(costs).usd if costs else None
 
 
-def _stratum(found: Finding, wish: Wish) -> dict[str, Any]:
+def _stratum(found: Seen, wish: Wish) -> dict[str, Any]:
     stratum = found.measured.stratum
     return {
         "items": len(stratum.items),
@@ -233,12 +249,20 @@ def _prices(prices: Prices) -> dict[str, Any]:
 
 
 def _rounded(value: Json) -> Json:
-    """Lists for tuples, and floats to 12 significant digits; no figure may be infinite or no number."""
+    """Lists for tuples, and floats to 12 significant digits.
+
+    Raises BadInput for an infinite one, which absurdly large wishes come to.
+    """
     if isinstance(value, Mapping):
         return {key: _rounded(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_rounded(inner) for inner in value]
     if isinstance(value, float):
-        assert math.isfinite(value), "a figure of the study is no number"
+        assert not math.isnan(value), "a figure of the study is no number"
+        if math.isinf(value):
+            raise BadInput(
+                "a figure of the study is too large for a number; "
+                "give a smaller --volume, --error-usd or --training-usd"
+            )
         return float(f"{value:.{DIGITS}g}") + 0.0
     return value

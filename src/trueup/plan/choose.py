@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Never
 
 from trueup.core.errors import BadInput
 from trueup.plan.measure import Point
 from trueup.plan.wish import Wish
 from trueup.plan.words import dollars, many, percent
+
+
+class NoneDeployable(BadInput):
+    """A stratum whose methods have results, and none that a server could answer requests with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,11 @@ class Scale:
 def choose(points: Sequence[Point], wish: Wish) -> Choice:
     """The arm to deploy, by these points alone.
 
-    Raises BadInput where none can be deployed.
+    Raises NoneDeployable where none can be deployed, BadInput where one of them failed on every item.
     """
     usable = [point for point in points if point.is_deployable]
     if not usable:
-        raise BadInput(_why_none(points))
+        _refuse(points)
     scale = scale_of(usable, wish)
     reaching = [point for point in usable if point.accuracy >= wish.target]
     if reaching:
@@ -51,16 +56,19 @@ def choose(points: Sequence[Point], wish: Wish) -> Choice:
     return Choice(best.label, bool(reaching), _reason(best, usable, scale, wish, is_reached=bool(reaching)))
 
 
-def _why_none(points: Sequence[Point]) -> str:
+def _refuse(points: Sequence[Point]) -> Never:
+    """Say why none of these can be deployed."""
     broken = [point for point in points if point.is_broken]
     if broken:
         first, rest = broken[0], len(points) - len(broken)
         others = " and no other method can be deployed" if rest else ""
-        return (
+        raise BadInput(
             f"no plan: {first.label} failed on every item (n = {first.n}){others}: {first.failure}; "
             f"mend that, or add another method to --methods"
         )
-    return "every method measured saw the reference or needs a batch: none can be deployed; add `once` to --methods"
+    raise NoneDeployable(
+        "every method measured saw the reference or needs a batch: none can be deployed; add `once` to --methods"
+    )
 
 
 def scale_of(points: Sequence[Point], wish: Wish) -> Scale:

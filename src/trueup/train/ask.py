@@ -30,6 +30,10 @@ Seen = Callable[[str, int, int], None]
 REMOTE_LANES = 64
 
 
+class NothingSampled(BadInput):
+    """A stratum of which no item could be sampled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """How folders are sampled: the settings of the engine `hf`."""
@@ -75,7 +79,7 @@ class Asker:
     def each(self, folder: Path, stratum: Stratum, work: Work[T], what: str) -> list[T | None]:
         """The work done on every item by the model in a folder; None where an ask of its failed.
 
-        Raises BadInput where it failed on all of them.
+        Raises NothingSampled where it failed on all of them.
         """
         return asyncio.run(self._each(folder, stratum, work, what))
 
@@ -103,7 +107,7 @@ class Asker:
         finally:
             await clerk.close()
         if failures and len(failures) == len(results):
-            raise BadInput(f"{what}: no item of {stratum.name!r} could be sampled: {failures[0]}")
+            raise NothingSampled(f"{what}: no item of {stratum.name!r} could be sampled: {failures[0]}")
         return results
 
 

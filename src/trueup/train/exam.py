@@ -8,7 +8,7 @@ distance. All of it is charged as evaluation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +81,15 @@ def sit(asker: Asker, folder: Path, stratum: Stratum, n: int, *, turns: int, wha
     nothing: tuple[tuple[Graded, ...], tuple[Trace, ...]] = ((), ())
     both = [item if item is not None else nothing for item in found]
     return Sitting(stratum, tuple(a for a, _ in both), tuple(t for _, t in both) if turns == 2 else ())
+
+
+def together(sittings: Sequence[Sitting], name: str) -> Sitting:
+    """One model's first attempts at all of some strata under one name, every item weighing the same."""
+    items = [
+        replace(item, cluster=f"{one.stratum.name}/{item.cluster}") for one in sittings for item in one.stratum.items
+    ]
+    stratum = replace(sittings[0].stratum, name=name, items=tuple(items))
+    return Sitting(stratum, tuple(attempts for one in sittings for attempts in one.attempts))
 
 
 def compared(before: Sitting, after: Sitting, *, seed: int) -> dict[str, Json]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -52,6 +55,39 @@ def require_finite(step: int, figures: Mapping[str, float], goes_on: Callable[[]
     if broken:
         told = f"{broken[0]} of step {step} is {figures[broken[0]]}"
         raise BadInput(f"{told}; set a lower lr and another --out, or look for broken weights; {goes_on()}")
+
+
+def note_failure(path: Path, what: str, item: str, reason: str) -> None:
+    """Add a line of JSON for an item that was left out, behind whatever a kill or a full disk has left of another."""
+    row = json.dumps({"what": what, "item": item, "reason": reason})
+    with path.open("a+b") as file:
+        file.seek(max(0, file.tell() - 1))
+        is_cut = file.read(1) not in (b"", b"\n")
+        file.write(b"\n" * is_cut + row.encode() + b"\n")
+
+
+def count_failures(path: Path) -> dict[str, int]:
+    """How many items were left out, by what was done with them; lines that were never finished tell of none."""
+    rows = map(_row, path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ())
+    return dict(Counter(what for what, _ in {(row["what"], row["item"]) for row in rows if row}))
+
+
+def read_table(path: Path, mend: str) -> dict[str, Any]:
+    """The table in a training's file; BadInput with what to do where there is none in it."""
+    try:
+        table = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BadInput(f"{str(path)!r} is damaged ({error}); {mend}") from None
+    if not isinstance(table, dict) or not table:
+        raise BadInput(f"{str(path)!r} is damaged (it holds no table); {mend}")
+    return table
+
+
+def _row(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _is_memory(error: Exception) -> bool:

@@ -222,7 +222,7 @@ def _replayed(job: Job, found: Sequence[Preference], share: float, path: Path) -
 def _pair_figures(job: Job, found: Sequence[Preference]) -> dict[str, float]:
     """How many pairs there are, of which errors, and how many items gave none."""
     errors = {f"pairs: {kind}": float(count) for kind, count in Counter(p.error for p in found).most_common()}
-    unpaired = len(job.stratum.items) - len({p.prompt for p in found})
+    unpaired = len(job.stratum.items) - len({p.item for p in found})
     return {"pairs": float(len(found)), "unpaired_items": float(unpaired), **errors}
 
 

@@ -26,7 +26,7 @@ def expert_iteration(
     job: Job, *, teacher: str = "best_of_n n=8", rounds: int = 1, graded: bool = True, steps: int = 100,
     batch: int = 8, lr: float = 1e-4, lora_rank: int = 16, kl: float = 0.0, replay: float = 0.0, save_every: int = 10,
 ) -> Trained:  # fmt: skip
-    """Learn the method's answers that are right; without `graded` all of them, for want of references."""
+    """Learn the method's answers that are right; without `graded` all of them."""
     course = Course(steps, batch, lr, lora_rank, kl, replay, save_every)
     arm = asker_of(job).arm(teacher)
     demand_asked(job.ask, re.findall(r"\w+", teacher), "what teacher names")

@@ -27,12 +27,13 @@ OWN, TEACHER, BOTH = "own", "teacher", "both"
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """A right answer, a wrong one, and what is wrong with it."""
+    """A right answer, a wrong one, and what is wrong with it; `item` is the id of what both answer."""
 
     prompt: Prompt
     chosen: str
     rejected: str
     error: str
+    item: str = ""
 
 
 def mined(job: Job, n: int, negatives: str) -> list[Preference]:
@@ -51,7 +52,13 @@ def mined(job: Job, n: int, negatives: str) -> list[Preference]:
             f"take more samples an item or another source of negatives"
         )
     return [
-        Preference(tuple(Message(*turn) for turn in row["messages"]), row["chosen"], row["rejected"], row["error"])
+        Preference(
+            tuple(Message(*turn) for turn in row["messages"]),
+            row["chosen"],
+            row["rejected"],
+            row["error"],
+            row.get("item", json.dumps(row["messages"])),
+        )
         for row in rows
     ]
 
@@ -66,7 +73,7 @@ def preferences(job: Job, found: Sequence[tuple[int, Sequence[Graded]]]) -> list
         wrong = {a.attempt.text: a.grade for a in attempts if not a.grade.is_right}
         for row, (text, grade) in enumerate(wrong.items() if right else ()):
             kind = error_of(grade)
-            pairs.append(Preference(item.problem.prompt, right[row % len(right)], text, kind))
+            pairs.append(Preference(item.problem.prompt, right[row % len(right)], text, kind, item.problem.id))
     return pairs
 
 
@@ -89,4 +96,6 @@ def _sampled(job: Job, n: int, negatives: str) -> list[tuple[int, list[Graded]]]
 
 def _row(pair: Preference) -> dict[str, object]:
     turns = [[message.role, message.content] for message in pair.prompt]
-    return {"messages": turns, "chosen": pair.chosen, "rejected": pair.rejected, "error": pair.error}
+    return {
+        "messages": turns, "chosen": pair.chosen, "rejected": pair.rejected, "error": pair.error, "item": pair.item,
+    }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
 
@@ -103,12 +104,13 @@ def with_replay(job: Job, examples: Sequence[Example], share: float) -> list[Exa
 
 
 def own_answers(job: Job, share: float) -> list[Graded]:
-    """What the base says itself to each item of the other strata, be it right or wrong.
+    """What the base says itself to each item of the other strata, be it right or wrong; the strata taken in turn.
 
     Raises BadInput where there is no other stratum to replay.
     """
     others = others_of(job, share)
-    return [one for stratum in others for item in attempts(job, job.model, 1, 0, stratum) for one in item]
+    found = [[one for item in attempts(job, job.model, 1, 0, stratum) for one in item] for stratum in others]
+    return [one for row in zip_longest(*found) for one in row if one is not None]
 
 
 def others_of(job: Job, share: float) -> list[Stratum]:

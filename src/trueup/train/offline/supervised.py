@@ -186,7 +186,9 @@ def nothing_fits(job: Job, trainee: Trainee) -> BadInput:
 def leave(job: Job, trainee: Trainee, target: Path, learned: Learned, about: Mapping[str, float]) -> None:
     """Save a round's weights, then the figures that say it is done and what it was about, and drop its checkpoint."""
     save(trainee.network, trainee.vocabulary.tokenizer, target, learned.weights)
-    (target / FIGURES).write_text(json.dumps({**about, **learned.figures}) + "\n")
+    draft = (target / FIGURES).with_suffix(".draft")
+    draft.write_text(json.dumps({**about, **learned.figures}) + "\n")
+    draft.replace(target / FIGURES)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
 
