@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from toys import PRICES, item
 
 from trueup.models.huggingface import HuggingFace
 from trueup.models.huggingface.choose import choose, log_probability, nucleus
+from trueup.models.huggingface.decode import are_numbers
 
 HELLO = (Message("user", "hello"),)
 SHORT = Sampling(max_tokens=12, logprobs=True)
@@ -124,6 +126,19 @@ def test_logits_that_are_no_numbers_are_a_failure_on_record(tmp_path: Path) -> N
     (reply,) = run(HuggingFace(save_tiny(tmp_path, 1, sharpness=float("nan"))), (HELLO, 2, 0, SHORT))
     assert reply.attempts == () and [waste.kind for waste in reply.waste] == ["failed"]
     assert "no numbers; set dtype=float32" in reply.waste[0].reason
+
+
+@pytest.mark.parametrize(
+    ("logits", "can_go_on"),
+    [
+        ([[0.0, -1.0], [-math.inf, 2.0]], True),
+        ([[0.0, -1.0], [math.nan, 2.0]], False),
+        ([[0.0, math.inf], [0.0, 1.0]], False),
+        ([[0.0, 1.0], [-math.inf, -math.inf]], False),
+    ],
+)
+def test_logits_need_a_likeliest_token_in_every_row(logits: list[list[float]], can_go_on: bool) -> None:
+    assert are_numbers(torch.tensor(logits)) == can_go_on
 
 
 def test_a_cancelled_sample_stops_and_says_what_it_used(folder: Path) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -99,15 +100,61 @@ def test_what_cannot_be_written_for_one_who_has_left_is_one_error_without_a_trac
     assert complaints == []
 
 
+@pytest.mark.parametrize("changes", [
+    {"usd": Decimal("1e30")}, {"prompt_tokens": 10**19}, {"reply": "half \ud83d"}, {"decode_seconds": float("inf")},
+])  # fmt: skip
+def test_a_charge_that_cannot_be_booked_is_one_line_and_the_ledger_goes_on(tmp_path, changes):
+    async def run():
+        with Ledger(tmp_path / "l") as ledger:
+            with pytest.raises(LedgerError, match="cannot book a charge in ") as caught:
+                await asyncio.wait_for(ledger.commit([charge(1, source="other"), charge(2, **changes)]), 5)
+            await asyncio.wait_for(ledger.commit([charge(3, source="other")]), 5)
+        return str(caught.value)
+
+    assert "\n" not in asyncio.run(run())
+    assert [one.key for one in read_charges(tmp_path / "l")] == [charge(3).key]
+    assert verify(tmp_path / "l").discrepancies == ()
+
+
 def test_a_second_writer_is_refused_in_one_line(tmp_path):
-    with Ledger(tmp_path / "l"), pytest.raises(LedgerError, match="being written by another run"):
+    with Ledger(tmp_path / "l"), pytest.raises(LedgerError, match="being written by another run") as caught:
         Ledger(tmp_path / "l")
+    assert "--out" not in str(caught.value)
+
+
+def test_a_ledger_that_cannot_be_made_names_no_option_of_one_command():
+    with pytest.raises(LedgerError, match=r"cannot write '/dev/null/l'.*; choose another place$"):
+        Ledger(Path("/dev/null/l"))
 
 
 def test_a_file_that_is_no_ledger_is_refused(tmp_path):
     (tmp_path / "l").write_text("certainly not a database, but long enough to look at" * 10)
     with pytest.raises(LedgerError, match="not a database"):
         Ledger(tmp_path / "l")
+    with pytest.raises(LedgerError, match="cannot be read as a ledger: file is not a database"):
+        list(read_charges(tmp_path / "l"))
+
+
+@pytest.mark.parametrize("tables", [
+    "CREATE TABLE t (a)",
+    "CREATE TABLE sources (id, name); CREATE TABLE charges (source); INSERT INTO sources VALUES (1, 's'); "
+    "INSERT INTO charges VALUES (1)",
+])  # fmt: skip
+def test_rows_of_another_database_are_no_charges(tmp_path, tables):
+    db = sqlite3.connect(tmp_path / "l")
+    db.executescript(tables)
+    db.close()
+    with pytest.raises(LedgerError, match="cannot be read as a ledger"):
+        list(read_charges(tmp_path / "l"))
+
+
+def test_a_damaged_ledger_is_one_line(tmp_path):
+    write(tmp_path / "l", *(charge(i, reply="x" * 500) for i in range(100)))
+    whole = (tmp_path / "l").read_bytes()
+    (tmp_path / "l").write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    for read in (lambda: list(read_charges(tmp_path / "l")), lambda: Ledger(tmp_path / "l")):
+        with pytest.raises(LedgerError, match="malformed"):
+            read()
 
 
 def test_a_full_disk_is_one_clear_line_and_keeps_what_was_committed(tmp_path):

@@ -469,6 +469,48 @@ def test_log_probabilities_are_asked_for_and_averaged() -> None:
         assert read_completion({"choices": [choice]}, 1, 0, 0.0).attempts[0].logprob == logprob
 
 
+@pytest.mark.parametrize(
+    ("told", "logprob"),
+    [
+        (float("inf"), None),
+        (float("nan"), None),
+        (float("-inf"), None),
+        (-(10**400), None),
+        (10**400, None),
+        (0.5, None),
+        (True, None),
+        ("-1", None),
+        (1e-6, -0.5),
+        (0, -0.5),
+        (-9999.0, -5000.0),
+    ],
+)
+def test_what_can_be_no_log_probability_is_unknown(told: Any, logprob: float | None) -> None:
+    message = {"role": "assistant", "content": "two words"}
+    content = [{"token": "two", "logprob": -1.0}, {"token": " words", "logprob": told}]
+    choice = {"index": 0, "message": message, "logprobs": {"content": content}}
+    assert read_completion({"choices": [choice]}, 1, 0, 0.0).attempts[0].logprob == logprob
+
+
+@pytest.mark.parametrize("told", [float("inf"), float("nan"), 10**400, 0.5])
+def test_next_tokens_of_no_log_probability_are_not_read(told: Any) -> None:
+    top = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": told}]
+    choice = {"index": 0, "message": {"content": "a"}, "logprobs": {"content": [top[0] | {"top_logprobs": top}]}}
+    with pytest.raises(ValueError, match="a log-probability that is none"):
+        read_next_token({"choices": [choice]})
+    top[1]["logprob"] = float("-inf")
+    assert read_next_token({"choices": [choice]}) == {"a": -0.1}
+
+
+@pytest.mark.parametrize("count", [10**19, 1 << 63, -1, 1.5, True])
+def test_a_count_that_cannot_be_booked_is_unknown(count: Any) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "a"}}
+    for name, known in (("prompt_tokens", (None, 3)), ("completion_tokens", (7, None))):
+        usage = {"prompt_tokens": 7, "completion_tokens": 3} | {name: count}
+        (attempt,) = read_completion({"choices": [choice], "usage": usage}, 1, 0, 0.0).attempts
+        assert (attempt.usage.prompt_tokens, attempt.usage.completion_tokens) == known
+
+
 def test_next_tokens_are_read_and_a_reply_without_them_fails() -> None:
     top = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": -2.5}]
     message = {"role": "assistant", "content": "a"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from trueup.core.cost import sample_flops
-from trueup.core.errors import BadInput
+from trueup.core.errors import AskFailed, BadInput
 from trueup.core.types import Message, Sampling, Usage
 
 pytest.importorskip("torch", reason="the hf engine: pip install 'trueup[hf]'")
@@ -209,6 +209,16 @@ def test_the_antiexpert_takes_the_experts_template_unless_it_has_its_own(home: P
 def test_alpha_must_be_finite(home: Path, alpha: float) -> None:
     with pytest.raises(BadInput, match="give a finite number"):
         mixed(home, "big", "expert", "plain", alpha)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_logits_beyond_all_numbers_are_a_failure_and_no_answer(home: Path, temperature: float) -> None:
+    model = mixed(home, "big", "expert", "plain", 1e38)
+    reply = asyncio.run(model.sample(HELLO, 2, 0, Sampling(temperature, max_tokens=4)))
+    assert reply.attempts == () and [waste.kind for waste in reply.waste] == ["failed"]
+    assert "no numbers" in reply.waste[0].reason and "a smaller alpha" in reply.waste[0].reason
+    with pytest.raises(AskFailed, match="no numbers"):
+        asyncio.run(model.next_token(HELLO))
 
 
 def test_a_pass_of_each_model_is_charged(home: Path) -> None:

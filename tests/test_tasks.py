@@ -81,6 +81,14 @@ def test_a_limit_draws_by_the_seed_and_a_smaller_one_from_the_same(tmp_path):
         ('{"id": 2, "messages": [{"role": "user"}], "reference": 1}', "a message is"),
         ('{"id": 2, "messages": [{"role": "assistant", "content": "x"}], "reference": 1}', "must be the user's"),
         ('{"id": 2, "prompt": "x", "reference": 1, "schema": {}, "grammar": "g"}', "both schema and grammar"),
+        ('{"id": 2, "prompt": "x", "reference": 1, "grammar": 3}', "grammar is '3'; it takes a grammar's text"),
+        ('{"id": 2, "prompt": "x", "reference": 1, "grammar": ["g"]}', "grammar is"),
+        ('{"id": 2, "prompt": "x", "reference": 1, "grammar": true}', "grammar is 'True'"),
+        ('{"id": 2, "prompt": "x", "reference": 1, "cluster": ["a"]}', "cluster is"),
+        ('{"id": 2, "prompt": "x", "reference": 1, "cluster": {"a": 1}}', "cluster is"),
+        ('{"id": 2, "prompt": null, "reference": 1}', "'prompt' or 'messages'"),
+        (r'{"id": 2, "prompt": "x\ud83d", "reference": 1}', r"'\ud83d' is half a character"),
+        (r'{"id": "\ud83d", "prompt": "x", "reference": 1}', "half a character"),
     ],
 )
 def test_a_bad_row_is_named_by_file_and_line(tmp_path, line, what):
@@ -91,6 +99,39 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path, line, what):
     assert str(caught.value).startswith(f"{path}:3: ")
     assert what in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_null_in_an_optional_key_is_as_good_as_none(tmp_path):
+    rows = [{**row, "cluster": None, "schema": None, "grammar": None, "messages": None} for row in ROWS]
+    path = write_rows(tmp_path / "a.jsonl", rows)
+    assert jsonl(path, stratum="s") == jsonl(write_rows(tmp_path / "b.jsonl", ROWS), stratum="s")
+    (item,) = jsonl(write_rows(tmp_path / "c.jsonl", [{**rows[0], "grammar": "g"}]), stratum="s")
+    assert (item.problem.grammar, item.problem.schema) == ("g", None)
+
+
+def test_a_whole_character_may_be_written_in_two_halves(tmp_path):
+    (tmp_path / "a.jsonl").write_text(r'{"id": 1, "prompt": "\ud83d\ude00", "reference": 1}')
+    (item,) = jsonl(str(tmp_path / "a.jsonl"), stratum="s")
+    assert item.problem.prompt[0].content == "\N{GRINNING FACE}"
+
+
+def test_files_may_begin_with_a_byte_order_mark(tmp_path):
+    write_task(tmp_path, 'source = "jsonl:rows.jsonl"\n')
+    for name in ("task.toml", "rows.jsonl"):
+        file = tmp_path / name
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    (stratum,) = build_strata(read_task(tmp_path), names=NAMES.get)
+    assert [item.problem.id for item in stratum.items] == [str(i) for i in range(10)]
+
+
+@pytest.mark.parametrize("reference", [None, ["2", None]])
+def test_a_null_reference_is_refused_where_the_verifier_needs_one(tmp_path, reference):
+    write_task(tmp_path, 'source = "jsonl:rows.jsonl"\n')
+    write_rows(tmp_path / "rows.jsonl", [*ROWS[:3], {"id": "open", "prompt": "?", "reference": reference}])
+    with pytest.raises(BadInput, match="item 'open' has a null reference, and 'exact' needs one"):
+        build_strata(read_task(tmp_path), names=NAMES.get)
+    free = read_task(tmp_path, sets={"s": {"verifier": "json_schema"}})
+    assert len(build_strata(free, names=NAMES.get)[0].items) == 4
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xff\xfe"])
@@ -352,6 +393,7 @@ def test_constrain_holds_every_attempt_to_the_grammar(tmp_path):
         ('source = "jsonl:rows.jsonl"\nstop = [1]', "stop is [1]"),
         ('source = "jsonl:rows.jsonl"\ntemplate = "Q"', "no {question}"),
         ('source = "jsonl:rows.jsonl"\nshots = [{question = "x"}]', "a question and an answer"),
+        ('source = "jsonl:rows.jsonl"\nshots = [{question = 1, answer = 2}]', "a question and an answer, both texts"),
         ('source = "jsonl:rows.jsonl"\n[[stratum]]\nname = "s"\nsource = "csp:sudoku4"', "two strata are called 's'"),
         ('source = "jsonl:rows.jsonl"\n[[stratum]]\nsource = "csp:sudoku4"', "without a name"),
         ('source = "none:x"', "unknown source 'none'"),

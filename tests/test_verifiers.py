@@ -113,8 +113,16 @@ def test_a_reference_that_cannot_be_read_is_bad_input():
         number().check("1", PROBLEM, "many")
     with pytest.raises(BadInput, match="'p1'"):
         exact().check("1", PROBLEM, " ")
+    for nothing in ([None], ["none", None]):
+        with pytest.raises(BadInput, match=r"'p1'.*is empty; give the right answer"):
+            exact().check("none", PROBLEM, nothing)
     with pytest.raises(BadInput, match="'p1'"):
         math().check("1", PROBLEM, "a lot of words")
+
+
+def test_a_null_reference_has_no_words_of_its_own():
+    assert {exact().check(said, PROBLEM, None).value for said in ("none", "null", "")} == {0.0}
+    assert exact().check("none", PROBLEM, "None").value == 1.0
 
 
 @pytest.mark.parametrize("text", ["Paris", " paris. ", '"PARIS"', "**Paris**", r"\boxed{Paris}", "so\n#### Paris"])

@@ -70,6 +70,13 @@ def test_what_is_taken_for_an_answer_is_read_by_the_verifier_as_the_same_value(t
     assert objective().read(item.reference) == value
 
 
+def test_a_row_whose_id_is_null_is_named_by_its_place(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"id": null, "question": "x", "answer": 1}\n{"id": null, "question": "y", "answer": 2}\n')
+    items = word_problems(str(file), stratum="s")
+    assert [item.problem.id for item in items] == ["rows.jsonl:1", "rows.jsonl:2"]
+
+
 def test_a_name_that_is_neither_file_nor_family_offers_the_families():
     with pytest.raises(BadInput, match="no file 'diets'; give the path of a JSONL file, or a family: production, diet"):
         word_problems("diets", stratum="s")

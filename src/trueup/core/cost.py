@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from trueup.core.errors import BadInput
 from trueup.core.roles import ModelCard
@@ -22,6 +22,8 @@ FLOP_FORMULA = "dense-v1"
 NANO = 1_000_000_000
 HOUR_NANOSECONDS = 3600 * NANO
 MILLION = 1_000_000
+DEAREST = Decimal(1_000_000)
+"""The most dollars that an hour or a million tokens may cost: a ledger could not hold the sums of much more."""
 GPU = "gpu"
 """The billing of a model whose seconds on a GPU of this machine are paid, as `cpu` is of core-seconds."""
 
@@ -138,29 +140,40 @@ def compute_cost(prices: Prices, seconds: float) -> Cost:
 def read_prices(path: Path) -> Prices:
     """The price list in a TOML file.
 
-    Raises BadInput where the file is missing, malformed, undated or a price is no number >= 0.
+    Raises BadInput where the file cannot be read, is undated or a price is no number from 0 to `DEAREST`.
     """
-    try:
-        table = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        raise BadInput(f"no price file {str(path)!r}; give one with --prices, or leave it out") from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{path}: not valid TOML: {error}") from None
+    table = _table(path)
     if "date" not in table:
         raise BadInput(f'{path}: prices need a date; add date = "YYYY-MM-DD"')
-    models = {
-        name: TokenPrice(
-            prompt=_dollars(path, f"{name}.prompt_per_million", row.get("prompt_per_million")),
-            completion=_dollars(path, f"{name}.completion_per_million", row.get("completion_per_million")),
-            cached=_dollars(
-                path, f"{name}.cached_per_million", row.get("cached_per_million", row.get("prompt_per_million"))
-            ),
-        )
-        for name, row in table.get("models", {}).items()
-    }
+    rows = table.get("models", {})
+    if not isinstance(rows, dict):
+        raise BadInput(f"{path}: models is {rows!r}; write a table [models.NAME] for each model")
+    models = {name: _token_price(path, name, row) for name, row in rows.items()}
     core_hour = _dollars(path, "core_hour", table.get("core_hour"))
     gpu_hour = _dollars(path, "gpu_hour", table["gpu_hour"]) if "gpu_hour" in table else None
     return Prices(str(table["date"]), core_hour, models, str(table.get("note", "")), gpu_hour)
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise BadInput(f"no price file {str(path)!r}; give one with --prices, or leave it out") from None
+    except OSError as error:
+        raise BadInput(f"cannot read {str(path)!r}: {error.strerror}; give a price file in TOML") from None
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: not valid TOML: {error}") from None
+
+
+def _token_price(path: Path, name: str, row: object) -> TokenPrice:
+    if not isinstance(row, dict):
+        raise BadInput(f"{path}: models.{name} is {row!r}; write a table with prompt_per_million and the like")
+    prompt = row.get("prompt_per_million")
+    return TokenPrice(
+        prompt=_dollars(path, f"{name}.prompt_per_million", prompt),
+        completion=_dollars(path, f"{name}.completion_per_million", row.get("completion_per_million")),
+        cached=_dollars(path, f"{name}.cached_per_million", row.get("cached_per_million", prompt)),
+    )
 
 
 def _dollars(path: Path, name: str, value: object) -> Decimal:
@@ -170,4 +183,6 @@ def _dollars(path: Path, name: str, value: object) -> Decimal:
         amount = Decimal(-1)
     if not amount.is_finite() or amount < 0:
         raise BadInput(f"{path}: {name} is {value!r}; write dollars as a number of 0 or more")
+    if amount > DEAREST:
+        raise BadInput(f"{path}: {name} is {value!r}; write {DEAREST:,} dollars or less")
     return amount

@@ -12,6 +12,7 @@ import fcntl
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -55,11 +56,11 @@ class Ledger:
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             _prepare(self._db, path)
+            self._sources = self._read_sources()
+            self._keys = {row[0] for row in self._db.execute("SELECT key FROM charges")}
         except (sqlite3.Error, LedgerError) as error:
             self._lock.close()
             raise error if isinstance(error, LedgerError) else _mend(error, path) from error
-        self._sources = self._read_sources()
-        self._keys = {row[0] for row in self._db.execute("SELECT key FROM charges")}
 
     def __enter__(self) -> Ledger:
         return self
@@ -129,12 +130,16 @@ class Ledger:
             self._db.executemany(INSERT, rows)
             self._db.executemany(ADD_TOTAL, sums(charges))
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, those who wait must hear of it, or they wait for ever
+            self._undo()
+            raise _mend(error, self.path) from error
+        self._keys.update(charge.key for charge in charges)
+
+    def _undo(self) -> None:
+        with suppress(sqlite3.Error):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
                 self._sources = self._read_sources()
-            raise _mend(error, self.path) from error
-        self._keys.update(charge.key for charge in charges)
 
     def _read_sources(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT name, id FROM sources"))
@@ -164,7 +169,7 @@ def verify(path: Path) -> Verdict:
         summed = {row[0]: Total(*row) for row in db.execute(SUM_ROWS)}
         found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
     except sqlite3.Error as error:
-        raise LedgerError(f"{path}: cannot be read as a ledger: {error}") from error
+        raise _unreadable(error, path) from error
     finally:
         db.close()
     for kind in sorted(kept.keys() | summed.keys()):
@@ -175,19 +180,24 @@ def verify(path: Path) -> Verdict:
 def open_reader(path: Path) -> sqlite3.Connection:
     """A read-only connection, which may stay open beside the writer.
 
-    Raises LedgerError where there is no such file.
+    Raises LedgerError where there is no such file, or it cannot be opened.
     """
     if not path.exists():
         raise LedgerError(f"no ledger at {str(path)!r}; name the folder of a study")
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    except sqlite3.Error as error:
+        raise _unreadable(error, path) from error
 
 
 def read_charges(path: Path) -> Iterator[Charge]:
-    """Every charge, in the order of writing."""
+    """Every charge, in the order of writing; raises LedgerError where the file is no ledger, or a damaged one."""
     db = open_reader(path)
     try:
         query = "SELECT c.*, s.name FROM charges c JOIN sources s ON s.id = c.source ORDER BY c.rowid"
         yield from map(from_row, db.execute(query))
+    except (sqlite3.Error, TypeError, ValueError) as error:
+        raise _unreadable(error, path) from error
     finally:
         db.close()
 
@@ -197,12 +207,12 @@ def _lock(path: Path) -> IO[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = open(path.with_name(path.name + ".lock"), "w")  # noqa: SIM115 - held as long as the ledger
     except OSError as error:
-        raise LedgerError(f"cannot write {str(path)!r}: {error.strerror}; choose another --out") from error
+        raise LedgerError(f"cannot write {str(path)!r}: {error.strerror}; choose another place") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise LedgerError(f"{path} is being written by another run; wait for it or choose another --out") from None
+        raise LedgerError(f"{path} is being written by another run; wait for it or choose another place") from None
     return lock
 
 
@@ -217,7 +227,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; PRAGMA application_id={APPLICATION_ID}; COMMIT;"
         )
     elif version not in (*UPGRADES, SCHEMA_VERSION) or _is_foreign(db):
-        raise LedgerError(f"{path} is no ledger of this version ({version}); choose another --out")
+        raise LedgerError(f"{path} is no ledger of this version ({version}); choose another place")
     elif version in UPGRADES:
         db.executescript(f"BEGIN; {UPGRADES[version]} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 
@@ -226,7 +236,14 @@ def _is_foreign(db: sqlite3.Connection) -> bool:
     return bool(db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID)
 
 
-def _mend(error: sqlite3.Error, path: Path) -> LedgerError:
+def _mend(error: Exception, path: Path) -> LedgerError:
+    if not isinstance(error, sqlite3.Error):
+        said = " ".join(str(error).split())
+        return LedgerError(f"cannot book a charge in {path}: {said}; check the prices and what the model reports")
     if "full" in str(error):
         return LedgerError(f"disk full while writing {path}; free some space and run again: what was paid is kept")
     return LedgerError(f"cannot write {path}: {error}; check the disk and run again")
+
+
+def _unreadable(error: Exception, path: Path) -> LedgerError:
+    return LedgerError(f"{path}: cannot be read as a ledger: {error}")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import inf
 from typing import Any
 
 from trueup.core.roles import Waste
@@ -13,6 +14,10 @@ from trueup.core.types import Attempt, Prompt, Sampling, Usage
 from trueup.models.servers import Server, echo, ending, own_fields
 
 SEED_SPAN = 1 << 30
+TOKENS_AT_MOST = 1 << 32
+"""A count beyond it is a mistake of who told it, and sums of such counts fit no ledger."""
+LOGPROB_LEAST, LOGPROB_ROUNDING = -1e39, 1e-3
+"""llama.cpp's server says the least float of 32 bits for probability 0; rounded, a certain token may lie above 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,11 @@ def read_next_token(reply: object) -> dict[str, float]:
     top = told[0].get("top_logprobs") if told else None
     if not isinstance(top, list) or not top:
         raise ValueError("a reply without log-probabilities")
-    return {token["token"]: float(token["logprob"]) for token in top}
+    likely = {token["token"]: _log_probability(token["logprob"]) for token in top if token["logprob"] != -inf}
+    known = {token: logprob for token, logprob in likely.items() if logprob is not None}
+    if not known or len(known) < len(likely):
+        raise ValueError("a log-probability that is none")
+    return known
 
 
 def share(total: int, weights: Sequence[int]) -> list[int]:
@@ -178,7 +187,7 @@ def name_engine(told: object) -> str | None:
 
 
 def _count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= TOKENS_AT_MOST else None
 
 
 def _covers_all(reply: object, choices: Sequence[Mapping[str, Any]], completion: int | None) -> bool:
@@ -193,9 +202,17 @@ def _covers_all(reply: object, choices: Sequence[Mapping[str, Any]], completion:
 
 
 def _mean_logprob(choice: Mapping[str, Any]) -> float | None:
-    told = [token.get("logprob") for token in _logprobs(choice)]
-    known = [float(one) for one in told if isinstance(one, int | float)]
+    told = [_log_probability(token.get("logprob")) for token in _logprobs(choice)]
+    known = [one for one in told if one is not None]
     return sum(known) / len(known) if known and len(known) == len(told) else None
+
+
+def _log_probability(told: object) -> float | None:
+    """The natural log-probability that is told, None where it can be none."""
+    if type(told) not in (int, float):
+        return None
+    assert isinstance(told, int | float)
+    return min(float(told), 0.0) if LOGPROB_LEAST <= told <= LOGPROB_ROUNDING else None
 
 
 def _logprobs(choice: Mapping[str, Any]) -> list[Mapping[str, Any]]:

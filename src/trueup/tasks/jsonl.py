@@ -1,7 +1,7 @@
 """Items from a JSONL file: {"id", "prompt" or "messages", "reference"}, one a line.
 
 A row may add `schema` (a JSON schema of the answer), `grammar` (GBNF) and `cluster` (rows that are not independent
-share it); other keys are the author's own.
+share it), null being none; other keys are the author's own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_rows(path: str, form: str, instead: str = "") -> list[tuple[str, Mappin
     there is none, or the file cannot be read.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise BadInput(f"no file {path!r}; give the path of a JSONL file{instead}") from None
     except (OSError, ValueError) as error:
@@ -60,6 +60,11 @@ def _row(line: str, place: str) -> Mapping[str, Any]:
         raise BadInput(f"{place}: not valid JSON: {error}: {line.strip()[:SHOWN_CHARS]!r}") from None
     if not isinstance(row, dict):
         raise BadInput(f"{place}: a row must be an object, not {line.strip()[:SHOWN_CHARS]!r}")
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise BadInput(f"{place}: {half!r} is half a character; write the whole one, or leave it out") from None
     return row
 
 
@@ -69,18 +74,24 @@ def _item(row: Mapping[str, Any], place: str, stratum: str) -> Item:
             raise BadInput(f"{place}: no {key!r}; add one to the row")
     if not isinstance(row["id"], (str, int)) or isinstance(row["id"], bool) or row["id"] == "":
         raise BadInput(f"{place}: id is {row['id']!r}; it takes a string or an integer")
-    if "schema" in row and "grammar" in row:
+    name, schema, grammar = str(row["id"]), row.get("schema"), row.get("grammar")
+    cluster = name if row.get("cluster") is None else row["cluster"]
+    if schema is not None and grammar is not None:
         raise BadInput(f"{place}: both schema and grammar; a row takes one of them")
-    schema = json.dumps(row["schema"], separators=(",", ":")) if "schema" in row else None
-    name = str(row["id"])
-    problem = Problem(name, stratum, _prompt(row, place), schema=schema, grammar=row.get("grammar"))
-    return Item(problem, row["reference"], str(row.get("cluster", name)))
+    if not (grammar is None or isinstance(grammar, str)):
+        raise BadInput(f"{place}: grammar is {str(grammar)[:SHOWN_CHARS]!r}; it takes a grammar's text")
+    if isinstance(cluster, (list, dict)):
+        raise BadInput(f"{place}: cluster is {str(cluster)[:SHOWN_CHARS]!r}; it takes a name or a number")
+    form = None if schema is None else json.dumps(schema, separators=(",", ":"))
+    problem = Problem(name, stratum, _prompt(row, place), schema=form, grammar=grammar)
+    return Item(problem, row["reference"], str(cluster))
 
 
 def _prompt(row: Mapping[str, Any], place: str) -> Prompt:
-    if ("prompt" in row) == ("messages" in row):
+    prompt, messages = row.get("prompt"), row.get("messages")
+    if (prompt is None) == (messages is None):
         raise BadInput(f"{place}: a row takes 'prompt' or 'messages', one of them")
-    messages = row["messages"] if "messages" in row else [{"role": "user", "content": row["prompt"]}]
+    messages = [{"role": "user", "content": prompt}] if messages is None else messages
     if not isinstance(messages, list) or not messages:
         raise BadInput(f"{place}: messages must be a list of one or more")
     turns = tuple(_message(message, place) for message in messages)

@@ -67,9 +67,25 @@ def _build(spec: StratumSpec, names: Names, limit: int | None, seed: int) -> Str
     items = sources[spec.kind](spec.argument, stratum=spec.name, limit=limit, seed=seed)
     if not items:
         raise BadInput(f"stratum {spec.name!r} has no items; {spec.kind}:{spec.argument} gave none")
+    if parts["verifier"].needs_reference:
+        _require_references(items, spec.name, parts["verifier"].name)
     offers = Offers(parts["check"] is not None, parts["rater"] is not None)
     dressed = tuple(_dressed(item, spec.recipe, seed, offers) for item in items)
     return Stratum(spec.name, dressed, **parts, guess_options=spec.recipe.get("guess_options"), recipe=spec.recipe)
+
+
+def _require_references(items: Sequence[Item], stratum: str, verifier: str) -> None:
+    """Raise BadInput where some items lack the reference; one without any is for its user to refuse."""
+    lacking = [item.problem.id for item in items if _lacks(item.reference)]
+    if lacking and len(lacking) < len(items):
+        raise BadInput(
+            f"stratum {stratum!r}: item {lacking[0]!r} has a null reference, and {verifier!r} needs one; "
+            f"give the right answer, or leave the row out"
+        )
+
+
+def _lacks(reference: Json) -> bool:
+    return reference is None or (isinstance(reference, list) and None in reference)
 
 
 def _parts(spec: StratumSpec, names: Names) -> dict[str, Any]:

@@ -84,14 +84,14 @@ def read_task(
 
 def _table(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise BadInput(f"no task at {str(file)!r}; give a folder with a {FILE}, a TOML file or a JSONL file") from None
     except tomllib.TOMLDecodeError as error:
         found = LINE.search(str(error))
         place = f"{file}:{found[1]}" if found else str(file)
         raise BadInput(f"{place}: not valid TOML: {LINE.sub('', str(error))}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"cannot read {str(file)!r}: {error}; give a TOML file in UTF-8") from None
 
 
@@ -158,5 +158,6 @@ def _check_values(recipe: Mapping[str, Json], where: str) -> None:
         if not all(isinstance(part, str) and part for part in recipe.get(key, [])):
             raise BadInput(f"{where}: {key} is {recipe[key]!r}; it takes a list of strings")
     for shot in recipe.get("shots", []):
-        if not isinstance(shot, dict) or set(shot) != {"question", "answer"}:
-            raise BadInput(f"{where}: a shot is {shot!r}; it takes a question and an answer")
+        is_whole = isinstance(shot, dict) and set(shot) == {"question", "answer"}
+        if not is_whole or not all(isinstance(text, str) for text in shot.values()):
+            raise BadInput(f"{where}: a shot is {shot!r}; it takes a question and an answer, both texts")

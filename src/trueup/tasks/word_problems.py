@@ -68,7 +68,7 @@ def _read(row: Mapping[str, Any], place: str, stratum: str) -> Item:
             f"{place}: the answer is {str(answer)[:SHOWN_CHARS]!r}; it takes the objective's best value, a number and "
             f"nothing else, or 'no solution'"
         )
-    name = row.get("id", place.rpartition("/")[2])
+    name = place.rpartition("/")[2] if row.get("id") is None else row["id"]
     return _item(str(name), question.strip(), str(answer).strip(), stratum)
 
 

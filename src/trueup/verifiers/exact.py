@@ -35,8 +35,11 @@ class Exact:
         return self._normal(matches[-1].group(1) or "") if matches else None
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
-        """1 for the reference's own words, or for any of them where the reference is a list."""
-        accepted = [self._normal(str(one)) for one in (reference if isinstance(reference, list) else [reference])]
+        """1 for the reference's own words, or for any of them where the reference is a list; null has no words."""
+        if reference is None:
+            return Grade(0.0, note="nothing says what is right")
+        told = reference if isinstance(reference, list) else [reference]
+        accepted = [None if one is None else self._normal(str(one)) for one in told]
         if None in accepted or not accepted:
             raise BadInput(f"item {problem.id!r}: the reference {reference!r} is empty; give the right answer")
         return Grade(float(answer in accepted))

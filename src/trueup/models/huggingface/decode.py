@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from trueup.models.huggingface.vocabulary import Vocabulary
 
 
+NO_NUMBERS = "the model's logits are no numbers; set dtype=float32, and a smaller alpha where models are mixed"
+
+
 class Stream(Protocol):
     """A text that has been read so far, in one row or in several alike."""
 
@@ -120,16 +123,21 @@ def _write(stream: Stream, drafts: Sequence[Draft], vocabulary: Vocabulary, samp
     limit = min(sampling.max_tokens, stream.room)
     while not pace.has_left():
         tokens = [stream.last] * pace.rows
-        are_numbers = not bool(stream.logits_BV.isnan().any())
+        can_go_on = are_numbers(stream.logits_BV)
         for draft in drafts:
-            if not are_numbers and not draft.finish:
-                draft.finish, draft.fault = "failed", "the model's logits are no numbers; set dtype=float32"
+            if not can_go_on and not draft.finish:
+                draft.finish, draft.fault = "failed", NO_NUMBERS
             elif not draft.finish:
                 tokens[draft.row] = _add(draft, stream.logits_BV[draft.row], sampling)
                 draft.finish = _finish(draft, stream.last, vocabulary, sampling, limit)
         if all(draft.finish for draft in drafts):
             return
         stream.step(tokens)
+
+
+def are_numbers(logits_BV: Tensor) -> bool:
+    """Whether every row has a likeliest token: none that is no number or +inf, and not all of them at -inf."""
+    return bool(logits_BV.amax(-1).isfinite().all())
 
 
 def _add(draft: Draft, logits_V: Tensor, sampling: Sampling) -> int:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from trueup.core.cost import GPU
-from trueup.core.errors import BadInput
+from trueup.core.errors import AskFailed, BadInput
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Prompt, Sampling
 from trueup.models.huggingface.convert import converted
-from trueup.models.huggingface.decode import Ask, Draft, Pace, Source, Stream, sample_from
+from trueup.models.huggingface.decode import NO_NUMBERS, Ask, Draft, Pace, Source, Stream, are_numbers, sample_from
 from trueup.models.huggingface.folder import digest, find_folder, read_shape
 from trueup.models.huggingface.memory import Memory
 from trueup.models.huggingface.network import Network, Text, require_packages
@@ -173,8 +173,13 @@ def answer(load: Callable[[], Source], ask: Ask, pace: Pace) -> Sampled:
 
 
 def likeliest(source: Source, prompt: Prompt, k: int) -> Mapping[str, float]:
-    """The k likeliest next tokens with their log-probabilities; of tokens that look alike, the likelier."""
+    """The k likeliest next tokens with their log-probabilities; of tokens that look alike, the likelier.
+
+    Raises AskFailed where the model's logits are no numbers.
+    """
     stream = source.begin(prompt)
+    if not are_numbers(stream.logits_BV):
+        raise AskFailed(NO_NUMBERS)
     top = stream.logits_BV[0].double().log_softmax(-1).topk(min(k, stream.logits_BV.shape[-1]))
     pieces = [source.vocabulary.piece(token, stream.last) for token in top.indices.tolist()]
     likelier_last = reversed(list(zip(pieces, top.values.tolist(), strict=True)))
