@@ -175,15 +175,18 @@ def _certificate(certificate: dict[str, Any]) -> str:
     risk = f"{1 - certificate['delta']:.0%} confidence"
     if certificate["status"] == "certified":
         return f"certified at {certificate['bound']:.0%} or better ({risk}, n = {certificate['n']})"
-    needs = certificate["needs"]
-    is_high = certificate["n"] and certificate["right"] > certificate["n"] * certificate["target"]
-    if needs or not is_high:
-        more = f"needs n = {needs:,}" if needs else "its estimate does not clear the target"
-    else:
-        more = "more than a million items would be needed"
-    if not certificate["n"]:
-        more = "no item was left to certify on"
-    return f"uncertified: at least {certificate['bound']:.0%} ({risk}, n = {certificate['n']}); {more}"
+    return f"uncertified: at least {certificate['bound']:.0%} ({risk}, n = {certificate['n']}); {_lacking(certificate)}"
+
+
+def _lacking(certificate: dict[str, Any]) -> str:
+    """What would certify the target."""
+    n, needs = certificate["n"], certificate["needs"]
+    if not n:
+        return "no item was left to certify on"
+    if needs:
+        return f"needs n = {needs:,}"
+    is_above = certificate["right"] > n * certificate["target"]
+    return "more than a million items would be needed" if is_above else "its estimate does not clear the target"
 
 
 def _usd(amount: Json, times: int = 1) -> str:
