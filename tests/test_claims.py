@@ -12,7 +12,7 @@ from terminal import trueup
 
 from trueup.claims import CLAIMS, Pieces
 from trueup.claims.verdict import Verdict, place_in
-from trueup.cli.claims import RESULTS, show_claims
+from trueup.cli.claims import RESULTS, run_claim, show_claims
 from trueup.core.errors import BadInput
 
 
@@ -231,3 +231,18 @@ def test_a_verdict_that_cannot_be_kept_is_one_line_and_leaves_the_old_one(tmp_pa
     with pytest.raises(BadInput, match=rf"^cannot write '{path}': No space left on device; choose another folder"):
         verdict.save(tmp_path)
     assert path.read_text() == kept and place_in(tmp_path, "x") == path.parent
+
+
+def test_a_verdict_is_told_though_its_ledger_cannot_be_written(tmp_path, capsys, monkeypatch):
+    def claim(scale, seed, pieces):
+        return Verdict("x", scale, "refuted", "p < .01", 10, (0,), ({"name": "a"},))
+
+    monkeypatch.setitem(CLAIMS, "x", claim)
+    monkeypatch.setattr("trueup.cli.claims.size_by", lambda name, scale: "")
+    monkeypatch.setattr("trueup.cli.jobs.size_by", lambda name, scale: "")
+    place = tmp_path / "x" / "smoke-0"
+    place.mkdir(parents=True)
+    (place / "ledger.sqlite").write_text("no ledger")
+    run_claim("x", out=tmp_path, quiet=True)
+    said = capsys.readouterr()
+    assert "verdict: refuted" in said.out and "not booked:" in said.err

@@ -29,14 +29,21 @@ def test_work_is_told_to_the_innermost_meter_alone():
     assert kept[2][1]["sampled"].prompt_tokens == 1 and kept[2][1]["sampled"].flops == 3
 
 
-def test_work_inside_other_work_is_not_counted_twice_and_cores_are():
+def test_work_inside_other_work_is_not_counted_twice():
+    kept, now = {}, iter((1.0, 3.0, 10.0, 12.0))
+    with metered(kept.update), working("trained", lambda: next(now)), working("sampled", lambda: next(now)):
+        pass
+    assert (kept["sampled"].seconds, kept["trained"].seconds) == (7.0, 4.0)
+
+
+def test_seconds_of_the_cpu_are_those_that_its_cores_worked():
+    torch = pytest.importorskip("torch")
+    from trueup.train.laboratory.costs import at_work
+
     kept = {}
-    with metered(kept.update), working("trained", cores=3):
-        with working("sampled", cores=2):
-            time.sleep(0.06)
-        time.sleep(0.03)
-    assert 0.12 <= kept["sampled"].seconds < kept["trained"].seconds + 0.12
-    assert kept["trained"].seconds >= 0.09
+    with metered(kept.update), at_work("sampled", torch.device("cpu")):
+        time.sleep(0.3)
+    assert kept["sampled"].seconds < 0.2
 
 
 def test_what_is_broken_off_counts_as_far_as_it_was_told():
@@ -66,8 +73,11 @@ def test_a_claims_ledger_has_all_tries_of_each_part_once(tmp_path):
         (total,) = post(Pieces(tmp_path, "about"), "claim x", PRICES)
         assert (total.kind, total.charges, total.prompt_tokens, total.completion_tokens) == ("sampled", 2, 17, 3), again
         assert total.megaflops == 21 and not total.unpriced
+    (tmp_path / "a.json").unlink()
+    pieces.get("a", lambda: part(20))
+    assert post(pieces, "claim x", PRICES)[0].prompt_tokens == 37, "what is made anew is paid again"
     rows = {row.stratum: row for row in read_charges(tmp_path / "ledger.sqlite")}
-    assert (rows["a"].prompt_tokens, rows["b.5"].prompt_tokens) == (7, 10) and rows["a"].source == "claim x"
+    assert (rows["a"].prompt_tokens, rows["b.5"].prompt_tokens) == (20, 10) and rows["a"].source == "claim x"
     assert not verify(tmp_path / "ledger.sqlite").discrepancies
     assert post(Pieces(tmp_path / "gpu", "about"), "claim y", None) == []
 

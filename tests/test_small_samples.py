@@ -106,6 +106,26 @@ def test_the_interval_of_a_corrected_share_holds_where_rates_are_near_one():
     assert held >= 0.93 * TIMES * 5
 
 
+@pytest.mark.parametrize(
+    ("judged", "n", "q0", "q1", "m"),
+    [(0.9, 1000, 0.77, 0.82, 100), (0.9, 1000, 0.49, 0.74, 100), (0.0, 10, 0.57, 0.7, 100)],
+)
+def test_verdicts_that_hardly_any_accuracy_goes_with_prove_nothing_to_a_hair(judged, n, q0, q1, m):
+    low, high = correct_judged(judged, n, JudgeRates(q0, q1, m, m, (0.0, 1.0), (0.0, 1.0))).ci95
+    assert high - low > 0.03
+
+
+def test_a_slope_has_the_interval_of_its_draws():
+    """Few items have most of the spread: what would weigh as much as they, unseen, says nothing of a slope."""
+    rng = np.random.default_rng(0)
+    spread = rng.poisson(1.0, 2000) - 1.0
+    right = (rng.random(2000) < 0.5 - 0.03 * spread) - 0.5
+    draws = Resampler.of(names(2000), seed=0)
+    low, high = draws.unbounded_ratio(right * spread, spread**2, (-1.0, 1.0))
+    assert -0.06 < low < -0.03 < high < 0.0
+    assert draws.unbounded_ratio(right, 0 * right, (-1.0, 1.0)) == (-1.0, 1.0)
+
+
 def test_a_judge_whose_adjusted_rates_tell_nothing_leaves_everything_open():
     rates = JudgeRates(0.4, 0.61, 1_000_000, 1, (0.0, 1.0), (0.0, 1.0))
     assert correct_judged(0.6, 10, rates).ci95 == (0.0, 1.0)

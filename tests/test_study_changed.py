@@ -14,6 +14,7 @@ import terminal
 from trueup.cli.request import Request, dollars, write_whole
 from trueup.cli.screen import aside, screen
 from trueup.core.errors import BadInput
+from trueup.core.settings import one_word
 
 STAGES = ("measure", "diagnose", "plan")
 
@@ -237,20 +238,25 @@ def test_a_file_where_a_folder_is_expected_is_one_line(run, made, words):
     assert told == "error: 'ed/q.jsonl' is a file; give the folder of a study"
 
 
+def test_names_become_words_of_their_own():
+    names = ("word sums, long", "word_sums_long", "word sums long", "word/sums long")
+    words = {one_word(name) for name in names}
+    assert len(words) == 4 and "word_sums_long" in words and not any(set(word) & set(" ,/") for word in words)
+
+
 def test_a_stratum_of_two_words_is_learned_into_a_file_that_a_setting_can_name(run, tmp_path):
+    word = one_word("word sums, long")
     (tmp_path / "w.jsonl").write_text(rows(*range(24)))
     (tmp_path / "t.toml").write_text(
         '[task]\nname = "t"\n[[stratum]]\nname = "word sums, long"\nsource = "jsonl:w.jsonl"\nverifier = "exact"\n'
     )
     study = ("study", "t.toml", "--model", "toy:0.6", "--samples", "4", "--out", "o", "-q", "--methods")
     run(*study, "once,vote n=4")
-    assert "lookahead_vote table=o/word_sums_long.rightness.json" in " ".join(
-        run("learn", "rightness", "o").out.split()
-    )
+    assert f"lookahead_vote table=o/{word}.rightness.json" in " ".join(run("learn", "rightness", "o").out.split())
     run("route", "bins", "o", "--pilot", "2", "--bins", "2")
     run(
         *study,
-        "lookahead_vote n=4 table=o/word_sums_long.rightness.json,compute_optimal table=o/bins-word_sums_long.json",
+        f"lookahead_vote n=4 table=o/{word}.rightness.json,compute_optimal table=o/bins-{word}.json",
     )
     assert "without blanks" in run("learn", "rightness", "o", "--out", "my table.json", code=2).err
 
@@ -271,4 +277,13 @@ def test_a_task_without_any_reference_is_refused_before_anything_is_paid(run, tm
     (tmp_path / "none.jsonl").write_text(rows(*range(4)).replace('"right"', "null"))
     told = run("study", "none.jsonl", "--model", "toy:0.9", "--samples", "2", "--out", "none", code=2).err
     assert "'none' has no reference answers and its verifier needs them" in told
+    (tmp_path / "none.jsonl").write_text(rows(*range(4)).replace('"right"', '["right", null]'))
+    assert told == run("sample", "none.jsonl", "--model", "toy:0.9", "--out", "none", code=2).err
     assert not (tmp_path / "none").exists()
+
+
+def test_what_is_not_to_be_planned_with_may_be_sampled(run, tmp_path):
+    (tmp_path / "q.jsonl").write_text(rows(*range(4)))
+    run("sample", "q.jsonl", "--model", "toy:0.9", "--samples", "2", "--methods", "best_of_n n=2", "--out", "o", "-q")
+    assert "best_of_n n=2" in run("measure", "o").out
+    assert "none can be deployed" in " ".join(run("plan", "o", code=2).err.split())

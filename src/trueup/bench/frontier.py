@@ -56,7 +56,7 @@ def cheapest(ours: Spent, rivals: Sequence[Spent], reference: Spent, draws: Resa
         return None
     best = min(fit, key=lambda rival: float(rival.tokens.mean()))
     ratio = float(ours.tokens.sum() / best.tokens.sum())
-    return Rival(best.system, Band(ratio, *draws.unbounded_ratio(ours.tokens, best.tokens)))
+    return Rival(best.system, Band(ratio, *draws.unbounded_ratio(ours.tokens, best.tokens, (0.0, 1.0))))
 
 
 def intervals(systems: Sequence[Spent], draws: Resampler) -> list[tuple[Band, Band]]:

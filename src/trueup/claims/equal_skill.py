@@ -58,7 +58,7 @@ def compare(trial: Trial, seed: int) -> Found:
     return Found(
         float(trial.large.facts_F.mean()),
         gained,
-        Difference(float(share), items.ratio(steered - large, tuned - large, (-1.0, 2.0))),
+        Difference(float(share), items.unbounded_ratio(steered - large, tuned - large, (-1.0, 2.0))),
         against(items, trial.steered.skill_M, trial.expert.skill_M),
         {name: match(stops) for name, stops in trial.arms.items()},
     )

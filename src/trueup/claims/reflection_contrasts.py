@@ -129,7 +129,7 @@ def slope(groups: Mapping[str, Group], seed: int, *, bins: int) -> Difference:
     if not bottom_M.any():
         return Difference(float("nan"), SLOPE)
     draws = Resampler.of([str(i) for i in range(len(top_M))], seed=seed, name="slope")
-    return Difference(float(top_M.sum() / bottom_M.sum()), draws.ratio(top_M, bottom_M, SLOPE))
+    return Difference(float(top_M.sum() / bottom_M.sum()), draws.unbounded_ratio(top_M, bottom_M, SLOPE))
 
 
 def _centred(values_M: Right | Tokens, length_M: Tokens, bins: int) -> Column:

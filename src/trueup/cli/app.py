@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import EACCES, EDQUOT, EFBIG, EIO, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS
 
 import typer
 from rich.console import Console
@@ -17,6 +18,8 @@ UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """Whatever click calls it in the copy that typer brings along."""
 INTERRUPT_CODE = 130
 """What typer makes of Ctrl-C."""
+REFUSALS = (EACCES, EDQUOT, EFBIG, EIO, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
+"""What a disk or a path is to blame for."""
 INTERRUPTED = "interrupted; what was paid is kept: run the same command again to go on"
 
 app = typer.Typer(
@@ -45,11 +48,12 @@ def main() -> None:
             _fail(INTERRUPTED)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
-        _let_go()
-        sys.exit(1)
     except OSError as error:
-        _let_go()
+        is_ours = _let_go()
+        if is_ours and isinstance(error, BrokenPipeError):
+            sys.exit(1)
+        if error.errno not in REFUSALS:
+            raise
         _fail(_told(error))
     except TrueupError as error:
         _fail(str(error))
@@ -63,12 +67,14 @@ def _told(error: OSError) -> str:
     return f"{where}{error.strerror or error}; make room or mend the path, and run the same command again"
 
 
-def _let_go() -> None:
-    """Give up standard output where it takes no more: the interpreter would else try again as it ends."""
+def _let_go() -> bool:
+    """Give up standard output if it takes no more, for the interpreter would else try again as it ends."""
     try:
         sys.stdout.flush()
     except OSError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        return True
+    return False
 
 
 def _fail(message: str) -> None:

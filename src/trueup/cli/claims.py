@@ -18,9 +18,9 @@ from trueup.claims.verdict import place_in
 from trueup.cli.jobs import helped, module_of, pieces_of, size_by
 from trueup.cli.order import demand_seed
 from trueup.cli.pipeline import price_list
-from trueup.cli.screen import aside, screen, table
+from trueup.cli.screen import aside, screen, table, warn
 from trueup.core.charge import PICO, Total
-from trueup.core.errors import BadInput, UnknownName
+from trueup.core.errors import BadInput, LedgerError, UnknownName
 from trueup.core.types import Json
 from trueup.report.words import duration
 
@@ -92,11 +92,12 @@ def run_claim(
         verdict = replace(CLAIMS[name](scale, seed, pieces).timed(pieces), size=size_by(name, scale), jobs=jobs)
     if save is not None:
         verdict.save(save)
-    totals = post(pieces, f"claim {name} at {scale}, seed {seed}", None if scale == "gpu" else price_list(None))
-    if as_json:
-        print(verdict.text(), end="")
+    print(verdict.text(), end="") if as_json else _print(verdict)
+    try:
+        totals = post(pieces, f"claim {name} at {scale}, seed {seed}", None if scale == "gpu" else price_list(None))
+    except LedgerError as error:
+        warn([f"not booked: {error}"])
     else:
-        _print(verdict)
         _print_books(pieces, totals)
 
 
@@ -105,7 +106,7 @@ def _print_books(pieces: Pieces, totals: Sequence[Total]) -> None:
     tokens = sum(total.prompt_tokens + total.completion_tokens for total in totals)
     usd = "unknown dollars" if any(t.unpriced for t in totals) else f"${sum(t.picodollars for t in totals) / PICO:.4f}"
     spent = f"{tokens:,} tokens, {sum(total.megaflops for total in totals) / 1e6:,.2f} TFLOPs, {usd}"
-    screen().print(f"ledger: {pieces.folder} ({spent}; `trueup ledger show` tells of what kind)", soft_wrap=True)
+    aside().print(f"ledger: {pieces.folder} ({spent}; `trueup ledger show` tells of what kind)", soft_wrap=True)
 
 
 def show_claims(place: Place = RESULTS, as_json: AsJson = False) -> None:

@@ -28,6 +28,7 @@ from trueup.models import Recorder, Sealed
 from trueup.plan.past import Past, read_past
 from trueup.run import Clerk, collect, rehearse
 from trueup.run.keys import digest, prompt_text
+from trueup.tasks.strata import lacks_reference
 
 LEDGER_FILE = "ledger.sqlite"
 REMOTE_LANES = 64
@@ -52,12 +53,15 @@ class Findings:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: Path | None = None) -> Findings:
+def gather(
+    request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: Path | None = None, to_plan: bool = False
+) -> Findings:
     """Collect what the request asks for, from the ledger where it has it.
 
     A sealed gathering asks no model; it raises BadInput where the ledger lacks a sample that an unsealed one has not
     asked for, or may not have since what is asked has changed. With a tape every new reply of the study's own model is
-    recorded for `replay:`.
+    recorded for `replay:`. What is gathered `to_plan` has a method that could be deployed on each stratum, or is
+    refused before anything is paid.
     """
     started = time.monotonic()
     prices = price_list(request.prices_path())
@@ -75,9 +79,9 @@ def gather(request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: P
     arms = {s.name: (*arms_of(s, request.samples, request.methods), *_tuned(s, pasts)) for s in strata}
     strata = tuple(telling(s, arms[s.name]) for s in strata)
     asked = what_is_asked(request, strata, arms, {"": model.card, **{name: m.card for name, m in others.items()}})
+    for stratum in strata if to_plan else ():
+        _refuse_unplannable(stratum, arms[stratum.name])
     if not sealed:
-        for stratum in strata:
-            _refuse_unplannable(stratum, arms[stratum.name])
         request.save(folder)
     elif not (folder / LEDGER_FILE).exists():
         raise BadInput(f"no ledger in {str(folder)!r}; {_mend(request, folder)}")
@@ -147,7 +151,7 @@ def _charges(ledger: Ledger) -> int:
 
 def gradable(stratum: Stratum) -> Stratum:
     """The stratum; raises BadInput where no item of it has the reference that its verifier needs."""
-    if stratum.verifier.needs_reference and all(item.reference is None for item in stratum.items):
+    if stratum.verifier.needs_reference and all(lacks_reference(item) for item in stratum.items):
         raise BadInput(
             f"{stratum.name!r} has no reference answers and its verifier needs them: nothing says what is right"
         )

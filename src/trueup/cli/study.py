@@ -83,7 +83,7 @@ def study(
         None if prices is None else str(prices), target, volume, training_usd, error_usd, models=tuple(models or ()),
     ).check()  # fmt: skip
     folder = out or default_folder(task)
-    findings = gather(request, folder, sealed=False, quiet=quiet, tape=record)
+    findings = gather(request, folder, sealed=False, quiet=quiet, tape=record, to_plan=True)
     result = conclude(request, findings, folder)
     if as_json:
         print(json.dumps(result, indent=1))

@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Any, get_type_hints
 
 from trueup.core.errors import BadInput, UnknownName
@@ -48,8 +49,9 @@ def split_words(text: str) -> tuple[str, dict[str, str]]:
 
 
 def one_word(name: str) -> str:
-    """A name as one word: in a setting's value there is no blank, between methods stands a comma."""
-    return re.sub(r"[\s,/]+", "_", name)
+    """A name as one word, another for each: in a setting's value there is no blank, between methods stands a comma."""
+    word = re.sub(r"[\s,/]+", "_", name)
+    return word if word == name else f"{word}-{blake2b(name.encode(), digest_size=2).hexdigest()}"
 
 
 def _fit(what: str, kind: Any, value: Json) -> Json:

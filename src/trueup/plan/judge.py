@@ -86,14 +86,13 @@ def correct_judged(judged: float, n: int, rates: JudgeRates) -> Corrected:
 
 
 def _interval(judged: float, n: int, rates: JudgeRates) -> tuple[float, float]:
-    """By adjusted shares; everything where these are no better than chance, or no accuracy goes with such verdicts."""
+    """By adjusted shares, about what can be; everything where these shares are no better than chance."""
     p, q0, q1 = _adjusted(judged, n), _adjusted(rates.q0, rates.m0), _adjusted(rates.q1, rates.m1)
     if q0 + q1 <= 1:
         return 0.0, 1.0
-    middle = true_share(p, q0, q1)
+    middle = min(1.0, max(0.0, true_share(p, q0, q1)))
     reach = NormalDist().inv_cdf(0.975) * sqrt(_variance(p, n + 4, q0, q1, rates.m0 + 4, rates.m1 + 4))
-    low, high = max(0.0, middle - reach), min(1.0, middle + reach)
-    return (low, high) if low < high else (0.0, 1.0)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def _adjusted(share: float, n: int) -> float:

@@ -59,7 +59,7 @@ class Resampler:
         return self.mean(first - second, DIFFERENCE)
 
     def ratio(self, top: Column, bottom: Column, span: Interval = SHARE) -> Interval:
-        """The interval of sum(top) / sum(bottom), the ratio of each item lying within `span`.
+        """The interval of sum(top) / sum(bottom), no bottom below 0 and the ratio of each item within `span`.
 
         Where all items have the same ratio the draws know no doubt. Then, if a share q of the population
         were different, n clusters would all be alike with probability (1 - q)^n: the exact limit.
@@ -75,9 +75,16 @@ class Resampler:
         low, high = ((tops + end * more) / (bottoms + more) for end in span)
         return float(np.quantile(low, TAIL)), float(np.quantile(high, 1.0 - TAIL))
 
-    def unbounded_ratio(self, top: Column, bottom: Column) -> Interval:
-        """The percentile interval of sum(top) / sum(bottom) where no limit of an item's ratio is known."""
-        low, high = np.quantile(self._sums(top) / self._sums(bottom), [TAIL, 1.0 - TAIL])
+    def unbounded_ratio(self, top: Column, bottom: Column, otherwise: Interval) -> Interval:
+        """The percentile interval of sum(top) / sum(bottom) where no limit of an item's ratio is known.
+
+        Draws whose bottom is not above 0 are left out; it is `otherwise` where none is.
+        """
+        tops, bottoms = self._sums(top), self._sums(bottom)
+        kept = bottoms > 0
+        if not kept.any():
+            return otherwise
+        low, high = np.quantile(tops[kept] / bottoms[kept], [TAIL, 1.0 - TAIL])
         return float(low), float(high)
 
     def _sums(self, values: Column) -> Column:

@@ -60,6 +60,12 @@ def sampling_of(recipe: Mapping[str, Json], seed: int = 0) -> Sampling:
     return replace(Sampling(seed=seed, stop=tuple(recipe.get("stop", ()))), **chosen)
 
 
+def lacks_reference(item: Item) -> bool:
+    """Whether nothing, or a list with nothing in it, stands for an item's right answer."""
+    told = item.reference
+    return told is None or (isinstance(told, list) and None in told)
+
+
 def _build(spec: StratumSpec, names: Names, limit: int | None, seed: int) -> Stratum:
     sources, parts = names("sources"), _parts(spec, names)
     if spec.kind not in sources:
@@ -76,16 +82,12 @@ def _build(spec: StratumSpec, names: Names, limit: int | None, seed: int) -> Str
 
 def _require_references(items: Sequence[Item], stratum: str, verifier: str) -> None:
     """Raise BadInput where some items lack the reference; one without any is for its user to refuse."""
-    lacking = [item.problem.id for item in items if _lacks(item.reference)]
+    lacking = [item.problem.id for item in items if lacks_reference(item)]
     if lacking and len(lacking) < len(items):
         raise BadInput(
             f"stratum {stratum!r}: item {lacking[0]!r} has a null reference, and {verifier!r} needs one; "
             f"give the right answer, or leave the row out"
         )
-
-
-def _lacks(reference: Json) -> bool:
-    return reference is None or (isinstance(reference, list) and None in reference)
 
 
 def _parts(spec: StratumSpec, names: Names) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Tokens read and written, FLOPs, and core-seconds; on a GPU seconds of one process at it."""
+    """Tokens read and written, FLOPs, and the seconds of all cores that were used; on a GPU those of its process."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -31,9 +31,18 @@ class Work:
             self.seconds + other.seconds,
         )
 
+    def __sub__(self, other: Work) -> Work:
+        return Work(
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.flops - other.flops,
+            self.seconds - other.seconds,
+        )
+
 
 ByKind = Mapping[str, Work]
 """By the ledger's kinds: sampled, judge, trained, reference, prefill."""
+Clock = Callable[[], float]
 Tell = Callable[[Callable[[], Work]], None]
 """Takes what says how much was done; it is asked only where somebody counts."""
 
@@ -71,18 +80,18 @@ def settle() -> None:
 
 
 @contextmanager
-def working(kind: str, cores: int = 1) -> Iterator[Tell]:
-    """Time work of a kind on so many cores and have it told how much it was; broken off, it counts as far as told."""
+def working(kind: str, clock: Clock = time.perf_counter) -> Iterator[Tell]:
+    """Time work of a kind by a clock and have it told how much it was; broken off, it counts as far as it was told."""
     meter = _OPEN.get()
     if meter is None:
         yield lambda work: None
         return
     told: list[Callable[[], Work]] = []
-    began, outside, meter.inside = time.perf_counter(), meter.inside, 0.0
+    began, outside, meter.inside = clock(), meter.inside, 0.0
     try:
         yield told.append
     finally:
-        whole = time.perf_counter() - began
-        done = sum((work() for work in told), Work(seconds=cores * (whole - meter.inside)))
+        whole = clock() - began
+        done = sum((work() for work in told), Work(seconds=whole - meter.inside))
         meter.found[kind] = meter.found.get(kind, Work()) + done
         meter.inside = outside + whole

@@ -7,6 +7,7 @@ a prompt that a search hands in again counts again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -76,8 +77,8 @@ def reading_flops(model: Sized, tokens: int) -> int:
 
 
 def at_work(kind: str, device: torch.device) -> AbstractContextManager[Tell]:
-    """Work of a kind on the threads that torch has, or on a GPU."""
-    return working(kind, torch.get_num_threads() if device.type == "cpu" else 1)
+    """Work of a kind, by what all threads of this process take, or by the clock where a GPU does it."""
+    return working(kind, time.process_time if device.type == "cpu" else time.perf_counter)
 
 
 def sampled(model: Decoder, prompts_BP: Tokens, lengths: Tokens) -> Work:
