@@ -223,7 +223,7 @@ def test_a_verdict_that_cannot_be_kept_is_one_line_and_leaves_the_old_one(tmp_pa
     kept = path.read_text()
     write = Path.write_text
 
-    def full(path, text):
+    def full(path, text, **more):
         write(path, text[:9])
         raise OSError(28, "No space left on device")
 

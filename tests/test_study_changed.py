@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import terminal
 
-from trueup.cli.request import Request, dollars, write_whole
+from trueup.cli.request import Request, dollars
 from trueup.cli.screen import aside, screen
 from trueup.core.errors import BadInput
+from trueup.core.files import write_whole
 from trueup.core.settings import one_word
 
 STAGES = ("measure", "diagnose", "plan")

@@ -14,11 +14,13 @@ from typing import TypeVar
 from trueup.claims.pieces import Pieces
 from trueup.claims.published import beside
 from trueup.core.errors import BadInput
+from trueup.core.files import write_whole
 from trueup.core.types import Json
 from trueup.core.versions import machine, versions
 
 SCALES = ("smoke", "cpu", "gpu")
 S = TypeVar("S")
+MEND = "choose another folder for --save"
 REPRODUCED, REFUTED, INCONCLUSIVE = "reproduced", "refuted", "inconclusive"
 
 
@@ -73,12 +75,7 @@ class Verdict:
         Raises BadInput where it cannot be written.
         """
         path = place_in(folder, self.claim) / f"{self.scale}.json"
-        draft = path.with_suffix(".draft")
-        try:
-            draft.write_text(self.text())
-            draft.replace(path)
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        write_whole(path, self.text(), MEND)
         return path
 
 
@@ -98,7 +95,7 @@ def place_in(folder: Path, claim: str) -> Path:
 
 
 def _unwritable(path: Path, error: OSError) -> BadInput:
-    return BadInput(f"cannot write {str(path)!r}: {error.strerror}; choose another folder for --save")
+    return BadInput(f"cannot write {str(path)!r}: {error.strerror}; {MEND}")
 
 
 def size_of(claim: str, scale: str, sizes: Mapping[str, S]) -> S:

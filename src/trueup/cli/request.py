@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from trueup.core.errors import BadInput
+from trueup.core.files import write_whole
 
 FILE = "request.json"
 
@@ -121,15 +120,3 @@ def dollars(name: str, text: str | None) -> Decimal | None:
     if not (amount.is_finite() and math.isfinite(float(amount))) or amount < 0:
         raise BadInput(f"{name} is {text!r}; give dollars as a number of 0 or more")
     return amount
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all; BadInput where it cannot be written."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; make room, or choose another folder") from error

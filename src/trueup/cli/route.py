@@ -15,9 +15,10 @@ import typer
 
 from trueup.cli.half import choosing, of_its_own
 from trueup.cli.pipeline import LEDGER_FILE, Findings, gather
-from trueup.cli.request import Request, split_models, write_whole
+from trueup.cli.request import Request, split_models
 from trueup.cli.screen import screen, table
 from trueup.core.errors import BadInput, UnknownName
+from trueup.core.files import write_whole
 from trueup.core.ledger import Ledger
 from trueup.core.outcome import Measured, Pool
 from trueup.core.settings import one_word

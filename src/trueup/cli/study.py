@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from trueup.cli.pipeline import Findings, gather
-from trueup.cli.request import Request, dollars, split_models, write_whole
+from trueup.cli.request import Request, dollars, split_models
 from trueup.cli.screen import screen, warn
 from trueup.cli.summary import print_diagnosis, print_differences, print_points, print_summary
 from trueup.core.errors import BadInput
+from trueup.core.files import write_whole
 from trueup.plan import Wish, assess, write_policy
 from trueup.plan.assess import describe
 from trueup.plan.choose import NoneDeployable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 import tomli_w
 
 from trueup.core.errors import BadInput
+from trueup.core.files import write_whole
 from trueup.core.types import Json
 
 VERSION = 1
@@ -73,12 +73,7 @@ def write_policy(study: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Js
     }
     if study.get("models"):
         table["models"] = {name: row["spec"] for name, row in study["models"].items()}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(tomli_w.dumps(_without_nulls(table)), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; choose another place") from error
+    write_whole(path, tomli_w.dumps(_without_nulls(table)), "choose another place")
 
 
 def read_policy(path: Path) -> Policy:

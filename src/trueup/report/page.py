@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from trueup.core.errors import BadInput
+from trueup.core.files import write_whole
 from trueup.report import answers, breakeven, causes, costs, coverage, frontier, headline, provenance
 from trueup.report.svg import el
 from trueup.report.words import breakable, certificate, percent, plural, prose, safe
@@ -22,13 +24,9 @@ NEEDED = ("task", "model", "prices", "samples", "strata", "plan", "ledger")
 def write_report(study: Mapping[str, Any], path: Path) -> None:
     """Write the report of a study to a file, whole or not at all."""
     page = render(study)
-    partial = path.with_name(path.name + ".part")
-    try:
+    with suppress(OSError):  # in a folder that cannot be made nothing can be written
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; choose another --out") from error
+    write_whole(path, page, "choose another --out")
 
 
 def render(study: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from trueup.train.laboratory.constrained import Constrained
 from trueup.train.laboratory.decoder import Decoder
 from trueup.train.laboratory.steered import Steered
 from trueup.train.laboratory.transformer import Shape
-from trueup.train.laboratory.vocabulary import PAD, Tokens
+from trueup.train.laboratory.vocabulary import PAD, Tokens, token_count
 from trueup.train.meter import Tell, Work, working
 
 
@@ -84,12 +84,12 @@ def at_work(kind: str, device: torch.device) -> AbstractContextManager[Tell]:
 def sampled(model: Decoder, prompts_BP: Tokens, lengths: Tokens) -> Work:
     """Completions of these lengths, as many behind each prompt."""
     flops = sampling_flops(model, prompts_BP.shape[1], lengths, prompts=len(prompts_BP))
-    return Work(_count(prompts_BP), int(lengths.sum()), flops)
+    return Work(token_count(prompts_BP), int(lengths.sum()), flops)
 
 
 def rated(verifier: Sized, tokens_BT: Tokens) -> Work:
     """Whole rows, rated."""
-    return Work(_count(tokens_BT), flops=rating_flops(verifier, (tokens_BT != PAD).sum(1)))
+    return Work(token_count(tokens_BT), flops=rating_flops(verifier, (tokens_BT != PAD).sum(1)))
 
 
 @contextmanager
@@ -97,12 +97,7 @@ def reading(model: Read, tokens_BT: Tokens, kind: str = "prefill") -> Iterator[N
     """A pass of whole rows through a model, told as work of a kind."""
     with at_work(kind, model.device) as told:
         yield
-        told(lambda: Work(_count(tokens_BT), flops=reading_flops(model, _count(tokens_BT))))
-
-
-def _count(tokens_BT: Tokens) -> int:
-    """All but padding."""
-    return int((tokens_BT != PAD).sum())
+        told(lambda: Work(token_count(tokens_BT), flops=reading_flops(model, token_count(tokens_BT))))
 
 
 def _flops(card: ModelCard, prompt: int, completion: int, *, with_prompt: bool) -> int:

@@ -22,7 +22,7 @@ from trueup.train.laboratory.costs import reading, reading_flops, sampling_flops
 from trueup.train.laboratory.loop import Choice, Loss, LossOf, Recipe, Spent, fit
 from trueup.train.laboratory.sampling import generate
 from trueup.train.laboratory.transformer import Transformer
-from trueup.train.laboratory.vocabulary import PAD, Flags, Tokens
+from trueup.train.laboratory.vocabulary import PAD, Flags, Tokens, token_count
 from trueup.train.losses.likelihood import token_logp
 from trueup.train.losses.policy import group_advantage, grpo_loss, token_kl, token_mean
 
@@ -110,7 +110,7 @@ def policy_logp(logits_BTV: Tensor, tokens_BT: Tensor) -> Tensor:
 
 def reference_flops(reference: Transformer, tokens_BT: Tokens) -> int:
     """FLOPs of the reference's pass over the rows, 2 N a token."""
-    return reading_flops(reference, int((tokens_BT != PAD).sum()))
+    return reading_flops(reference, token_count(tokens_BT))
 
 
 def seed_of(rng: np.random.Generator) -> int:
@@ -140,7 +140,7 @@ def _loss_of(
         )
         logits_BTV = policy_logits(model, tokens_BT)
         value = loss(policy_logp(logits_BTV, tokens_BT), old_logp_BT, advantage_BT, mask_BT)
-        count = int((part.tokens_BT != PAD).sum())
+        count = token_count(part.tokens_BT)
         if reference is None:
             return Loss(value, count, part.flops)
         with torch.no_grad(), reading(reference, part.tokens_BT, "reference"):

@@ -23,7 +23,7 @@ from trueup.train.laboratory.examples import Examples, Pairs, examples, widen
 from trueup.train.laboratory.loop import Loss, Recipe, Spent, fit
 from trueup.train.laboratory.supervised import to_tensors
 from trueup.train.laboratory.transformer import Transformer
-from trueup.train.laboratory.vocabulary import PAD, Flags, Tokens
+from trueup.train.laboratory.vocabulary import PAD, Flags, Tokens, token_count
 from trueup.train.losses.dpo import dpo_loss, dpo_nll_loss, sequence_logp
 
 BLOCK_ROWS = 512
@@ -114,7 +114,7 @@ def train_dpo(
         drawn = pairs.take(rows_B)
         ours = [_log_probability(model, side) for side in (drawn.chosen, drawn.rejected)]
         theirs = [torch.from_numpy(logp_B[rows_B]).to(model.device) for logp_B in held]
-        tokens = count_tokens(drawn.chosen) + count_tokens(drawn.rejected)
+        tokens = token_count(drawn.chosen.tokens_BT) + token_count(drawn.rejected.tokens_BT)
         if not nll:
             return Loss(dpo_loss(ours[0], ours[1], theirs[0], theirs[1], beta=beta), tokens)
         length_B = torch.from_numpy(drawn.chosen.learned_BT.sum(1)).to(model.device)
@@ -127,7 +127,7 @@ def train_dpo(
 
 def reference_flops(reference: Transformer, pairs: Preferences) -> int:
     """What its log-probabilities of all pairs cost."""
-    return reading_flops(reference, count_tokens(pairs.chosen) + count_tokens(pairs.rejected))
+    return reading_flops(reference, token_count(pairs.chosen.tokens_BT) + token_count(pairs.rejected.tokens_BT))
 
 
 @torch.no_grad()
@@ -138,11 +138,6 @@ def log_probabilities(model: Transformer, rows: Examples, kind: str = "prefill")
     with reading(model, rows.tokens_BT, kind):
         logps: list[LogProbabilities] = [_log_probability(model, block).cpu().numpy() for block in blocks]
     return np.concatenate([np.zeros(0, np.float32), *logps])
-
-
-def count_tokens(rows: Examples) -> int:
-    """All tokens but padding, prompts included."""
-    return int((rows.tokens_BT != PAD).sum())
 
 
 def _log_probability(model: Transformer, rows: Examples) -> Tensor:

@@ -14,7 +14,7 @@ from trueup.train.laboratory.costs import reading, reading_flops
 from trueup.train.laboratory.examples import Examples, Source, mixture
 from trueup.train.laboratory.loop import Choice, Loss, LossOf, Recipe, Spent, fit
 from trueup.train.laboratory.transformer import Transformer
-from trueup.train.laboratory.vocabulary import PAD
+from trueup.train.laboratory.vocabulary import token_count
 from trueup.train.losses import kl_loss, sft_loss
 
 
@@ -48,7 +48,7 @@ def _loss_of(model: Transformer, source: Source, rows: int, reference: Transform
         tokens_BT, learned_BT = to_tensors(drawn, model.device)
         inputs_BT, mask_BT = tokens_BT[:, :-1], learned_BT[:, 1:]
         logits_BTV = model(inputs_BT)
-        value, count = sft_loss(logits_BTV, tokens_BT[:, 1:], mask_BT), _count(drawn)
+        value, count = sft_loss(logits_BTV, tokens_BT[:, 1:], mask_BT), token_count(drawn.tokens_BT)
         if reference is None:
             return Loss(value, count)
         with torch.no_grad(), reading(reference, drawn.tokens_BT, "reference"):
@@ -62,8 +62,3 @@ def _loss_of(model: Transformer, source: Source, rows: int, reference: Transform
 def to_tensors(drawn: Examples, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
     """The rows and the marks of what is learned."""
     return torch.from_numpy(drawn.tokens_BT).to(device), torch.from_numpy(drawn.learned_BT).to(device)
-
-
-def _count(drawn: Examples) -> int:
-    """Tokens that went in: all but padding, prompts included."""
-    return int((drawn.tokens_BT != PAD).sum())

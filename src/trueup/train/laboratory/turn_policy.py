@@ -23,7 +23,7 @@ from trueup.train.laboratory.policy import policy_logits, policy_logp, reference
 from trueup.train.laboratory.tasks.two_turns import Problems, TwoTurns
 from trueup.train.laboratory.transformer import Transformer
 from trueup.train.laboratory.turns import Episodes, episodes
-from trueup.train.laboratory.vocabulary import PAD
+from trueup.train.laboratory.vocabulary import token_count
 from trueup.train.losses.policy import group_advantage, token_kl
 from trueup.train.losses.score import stage_one_loss, stage_one_reward, stage_two_loss, stage_two_reward
 
@@ -133,7 +133,7 @@ def turn_loss(
     tokens_BT = torch.from_numpy(rows_BT).to(model.device)
     turn_BT, advantage_BK = torch.from_numpy(turns_BT[:, 1:]).to(model.device), advantage_BK.to(model.device)
     logits_BTV = policy_logits(model, tokens_BT)
-    logp_BT, count = policy_logp(logits_BTV, tokens_BT), int((rows_BT != PAD).sum())
+    logp_BT, count = policy_logp(logits_BTV, tokens_BT), token_count(rows_BT)
     if not beta1 and not beta2:
         value = stage_two_loss(logp_BT, advantage_BK, torch.zeros_like(logp_BT), turn_BT, beta1=0.0)
         return Loss(value, count, found.flops)

@@ -28,6 +28,11 @@ STEP, ANSWER = token(";"), token("#")
 """What ends a worked step, and what stands before an answer."""
 
 
+def token_count(tokens_BT: Tokens) -> int:
+    """How many tokens stand in rows: all but padding."""
+    return int((tokens_BT != PAD).sum())
+
+
 def encode(text: str) -> list[int]:
     """The tokens of a text.
 
