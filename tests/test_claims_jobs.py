@@ -10,12 +10,15 @@ import time
 from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+import torch
 from terminal import in_folder
 
-from trueup.claims import Pieces, Verdict
-from trueup.cli.jobs import module_of, pieces_of, size_by
+from trueup.claims import CLAIMS, Pieces, Verdict
+from trueup.cli import jobs as crew
+from trueup.cli.jobs import helped, module_of, pieces_of, size_by, threads_each
 from trueup.core.errors import BadInput
 
 KEYS = ("a", "b", "c")
@@ -102,6 +105,43 @@ def test_two_processes_come_to_the_verdict_of_one(tmp_path, capsys):
     assert told["2"]["command"] == f"{told['1']['command']} --jobs 2"
     apart = dict.fromkeys(("seconds", "cpu_seconds", "jobs", "command"))
     assert {**told["1"], **apart} == {**told["2"], **apart}
+
+
+@pytest.mark.parametrize(
+    ("cores", "told", "jobs", "each"), [(4, "", 1, 4), (4, "", 3, 1), (4, "", 2, 2), (2, "", 7, 1), (3, "3", 2, 3)]
+)
+def test_processes_share_the_cores_unless_their_threads_are_told(tmp_path, monkeypatch, cores, told, jobs, each):
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    before, seen = torch.get_num_threads(), []
+    monkeypatch.setattr(crew, "pieces_of", lambda *_, **__: None)
+    monkeypatch.setitem(CLAIMS, "retraction", lambda *_: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr(multiprocessing.get_context("spawn"), "Process", Unstarted)
+    Unstarted.made.clear()
+    torch.set_num_threads(cores)
+    try:
+        with helped("retraction", "smoke", 0, tmp_path, jobs):
+            seen.append(torch.get_num_threads())
+            for helper in Unstarted.made:
+                helper.run()
+        assert seen == [each] * jobs == [threads_each(cores, jobs)] * jobs
+        assert torch.get_num_threads() == cores
+    finally:
+        torch.set_num_threads(before)
+
+
+class Unstarted:
+    """A process that is never started; `run` does its work here."""
+
+    made: ClassVar[list[Unstarted]] = []
+
+    def __init__(self, target, args, daemon):
+        self.run = lambda: target(*args)
+        self.made.append(self)
+
+    def start(self):
+        pass
+
+    terminate = join = start
 
 
 def test_parts_of_another_size_are_not_taken_up(tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ Out = Annotated[Path, typer.Option(help="Where finished parts are kept; a run re
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Save = Annotated[Path | None, typer.Option(help="Keep NAME/SCALE.json in this folder.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Processes that share the work, each with a model of its own.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes that share work and cores, each with a model of its own.")]
 Place = Annotated[
     Path, typer.Argument(help="Where results are kept, a claim there, or a file.", metavar="DIR|NAME|FILE")
 ]

@@ -12,6 +12,7 @@ from types import ModuleType
 
 from trueup.claims import CLAIMS, Pieces
 from trueup.claims.pieces import Watch
+from trueup.claims.start import laboratory
 from trueup.cli.screen import aside
 from trueup.core.errors import TrueupError
 
@@ -38,24 +39,41 @@ def module_of(claim: str) -> ModuleType:
 def helped(claim: str, scale: str, seed: int, out: Path, jobs: int) -> Iterator[None]:
     """Have so many processes in all at a claim's parts, this one among them, which alone says what comes of them.
 
-    What a helper leaves undone this one does. Helpers end with it.
+    What a helper leaves undone this one does. Helpers end with it. Torch's threads wait by spinning: with more of them
+    than cores, all processes together are several times slower than one alone, so they share the cores.
+    Raises Unavailable without torch.
     """
+    laboratory()
+    import torch
+
     context = multiprocessing.get_context("spawn")
+    threads = torch.get_num_threads()
+    each = threads_each(threads, jobs)
     helpers = [
-        context.Process(target=_help, args=(claim, scale, seed, out, turn, jobs), daemon=True)
+        context.Process(target=_help, args=(claim, scale, seed, out, turn, jobs, each), daemon=True)
         for turn in range(1, jobs)
     ]
     for helper in helpers:
         helper.start()
+    torch.set_num_threads(each)
     try:
         yield
     finally:
+        torch.set_num_threads(threads)
         for helper in helpers:
             helper.terminate()
             helper.join()
 
 
-def _help(claim: str, scale: str, seed: int, out: Path, turn: int, jobs: int) -> None:
+def threads_each(threads: int, jobs: int) -> int:
+    """Threads of each of so many processes: all that OMP_NUM_THREADS says, or its share of one's, at least one."""
+    return threads if os.environ.get("OMP_NUM_THREADS") else max(1, threads // jobs)
+
+
+def _help(claim: str, scale: str, seed: int, out: Path, turn: int, jobs: int, threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
     try:
         CLAIMS[claim](scale, seed, pieces_of(claim, scale, seed, out, turn=turn, jobs=jobs))
     except TrueupError as error:
