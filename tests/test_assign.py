@@ -11,7 +11,7 @@ import lr2bench_folder as made
 import pytest
 from toys import attempts, finish
 
-from trueup.core.errors import BadInput, Unavailable
+from trueup.core.errors import AskFailed, BadInput, Unavailable
 from trueup.core.lexicon import lexicon_of
 from trueup.core.puzzles.assign import Candidates, assign
 from trueup.core.puzzles.widen import widened
@@ -61,6 +61,25 @@ def test_every_cell_has_one_letter_whatever_is_proposed():
     for name, word in assign(slots).items():
         for cell, letter in zip(slots[name].cells, word, strict=True):
             assert letters.setdefault(cell, letter) == letter
+
+
+def test_a_clue_that_cannot_be_asked_has_no_proposals():
+    flow = propose_and_assign(Problem("c", "s", (Message("user", f"Solve:\n{made.CROSSWORD}"),)), n=1)
+    flow.send(None)
+    flow.throw(AskFailed("the endpoint answered 500"))
+    _, answer = finish(resumed(flow), [attempts(text) for text in ("AGE", "TEN", "CAT", "AGO", "TEN")])
+    assert answer.note.startswith("5 of 6 clues had a proposal")
+    assert json.loads(answer.value) == made.CROSSWORD_GOLD
+
+
+def resumed(flow):
+    """A flow that was begun, from its next reply on."""
+    reply = yield
+    while True:
+        try:
+            reply = yield flow.send(reply)
+        except StopIteration as end:
+            return end.value
 
 
 def test_a_crossword_is_asked_clue_by_clue_and_filled_by_what_crosses():

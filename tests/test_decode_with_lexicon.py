@@ -11,7 +11,7 @@ import pytest
 from toys import finish
 
 from trueup.core.asks import Sample, Solve
-from trueup.core.errors import BadInput
+from trueup.core.errors import AskFailed, BadInput
 from trueup.core.puzzles.decoding import Decoding, plain_words, read_decodings, written
 from trueup.core.types import Attempt, Message, Problem, Solution, Usage
 from trueup.methods.decode_with_lexicon import decode_with_lexicon
@@ -46,6 +46,16 @@ def test_the_model_is_held_to_the_words_and_nothing_else():
     assert json.loads(second.sampling.schema) == {"const": "Is a."}
     assert first.sampling.logprobs and first.sampling.temperature == 0 and first.prompt == second.prompt
     assert "Nobody" not in first.prompt[0].content and "AB" not in first.prompt[0].content
+
+
+def test_where_the_model_cannot_be_asked_the_lexicons_likeliest_stands():
+    flow = decode_with_lexicon(PUZZLE)
+    flow.send(None)
+    flow.send(FOUND)
+    with pytest.raises(StopIteration) as end:
+        flow.throw(AskFailed("the endpoint answered 500"))
+    assert json.loads(end.value.value.value) == FIRST
+    assert end.value.value.note.endswith("by the lexicon; the model's ask failed")
 
 
 def test_without_a_weight_or_a_choice_no_model_is_asked():

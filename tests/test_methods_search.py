@@ -592,3 +592,30 @@ def test_ab_mcts_leaves_the_global_dice_as_they_were():
     flow.send(attempts("a"))
     flow.send((Grade(0.0),))
     assert np.random.get_state()[1].tolist() == before
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("search", [particle_filter, tree_search])
+def test_a_turn_that_is_over_is_not_a_beginning_of_the_same_words(search, first):
+    """What says 42 ends its turn half the time, and is rated .9; what follows behind it otherwise is rated .1."""
+    answer = driven(search(ratable(), n=8), first)
+    assert answer.value == "42"
+    assert search is tree_search or answer.note.startswith("weight 36 of 36.4, 4 of 8 votes")
+
+
+def driven(flow, first):
+    reply = None
+    while True:
+        try:
+            ask = flow.send(reply)
+        except StopIteration as end:
+            return end.value
+        reply = tuple(0.9 if t == "42" else 0.1 for t in ask.texts) if isinstance(ask, Rate) else wrote(ask, first)
+
+
+def wrote(ask, first):
+    """Its numbers even or odd, an attempt at the first step ends its turn; at the second one all do."""
+    if ask.prompt[-1].role == "assistant":
+        return tuple(Attempt(ask.start + i, "no 7", "eos", Usage(5, 1), "7") for i in range(ask.n))
+    ends = ["eos" if (ask.start + i) % 2 == first else "stop:\n" for i in range(ask.n)]
+    return tuple(Attempt(ask.start + i, "42", end, Usage(5, 1), "42") for i, end in enumerate(ends))

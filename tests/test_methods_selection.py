@@ -139,6 +139,13 @@ def test_corrected_verdicts_are_right_on_average():
         assert (1 - q0) * bench.corrected(1) + q0 * bench.corrected(0) == pytest.approx(0)
 
 
+@pytest.mark.parametrize(("many", "few", "rating"), [(3, 2, 0.9), (6, 2, 0.9), (12, 4, 0.9), (49, 15, 1.0)])
+def test_equal_mean_ratings_fall_by_votes(many, few, rating):
+    n = many + few
+    replies = [attempts(*"a" * many, *"b" * few), (rating,) * n]
+    assert finish(best_of_majority(replace(problem(), ratable=True), n=n), replies)[1].value == "a"
+
+
 def test_verdicts_that_cannot_be_read_weigh_nothing():
     replies = [attempts("a", "b"), said("perhaps"), said("yes")]
     assert finish(judge_best(problem(), n=2), replies)[1].value == "b"
@@ -157,6 +164,17 @@ def test_verdicts_that_cannot_be_read_weigh_nothing():
         ("In step 2 there is no mistake in", ("yes", "no"), None),
         ("The verdict: B. A closer look shows it.", ("A", "B"), "B"),
         ("B is right. A is wrong.", ("A", "B"), None),
+        ("Answer A is better than Answer B.", ("A", "B"), "A"),
+        ("Answer B is right, not A.", ("A", "B"), "B"),
+        ("I prefer A over B.", ("A", "B"), "A"),
+        ("Answer B is nearer to it than answer A", ("A", "B"), "B"),
+        ("A is not better than B.", ("A", "B"), None),
+        ("A is worse than B.", ("A", "B"), None),
+        ("Neither A nor B", ("A", "B"), None),
+        ("Compared with A, B is better", ("A", "B"), None),
+        ("Answer A is wrong.", ("A", "B"), None),
+        ("**A**\n\nA holds what was asked while B does not.", ("A", "B"), "A"),
+        ("Verdict: B\nA over B was close.", ("A", "B"), "B"),
     ],
 )
 def test_the_last_word_is_the_verdict(text, words, word):

@@ -8,9 +8,9 @@ import pytest
 from toys import attempts, problem
 
 from trueup import methods
-from trueup.core.asks import Check, Sample
+from trueup.core.asks import Check, Sample, Solve
 from trueup.core.errors import AskFailed, BadInput
-from trueup.core.types import Attempt, Grade, Usage
+from trueup.core.types import Attempt, Grade, Solution, Usage
 from trueup.methods.elsewhere import elsewhere
 
 GONE = AskFailed("the endpoint answered 500")
@@ -211,3 +211,37 @@ def test_a_try_that_fails_behind_another_is_one_of_the_n():
     assert (answer.value, answer.note) == (None, "none of 2 tries passed, 1 failed; 2 are allowed, 2 pay")
     with pytest.raises(AskFailed):
         told(methods.reset_and_discard(problem(checkable=True), n=2), GONE)
+
+
+PROGRAM = "```\nint answer in 1..9\ncon answer == 7\n```"
+SOLVED, UNREAD = Solution("solved", "#### 7", "7"), Solution("unreadable", reason="line 1: x")
+
+
+def test_a_program_that_cannot_be_mended_is_lost_and_the_others_vote():
+    flow = methods.formalise_and_solve(problem(), n=3, say=False)
+    assert told(flow, said(*[PROGRAM] * 3), SOLVED, UNREAD, GONE, SOLVED)[1].value == "7"
+    with pytest.raises(AskFailed):
+        told(methods.formalise_and_solve(problem(), n=1), said(PROGRAM), UNREAD, GONE)
+
+
+@pytest.mark.parametrize("settings", [{"clues": True}, {"constrain": True}])
+def test_a_program_that_cannot_be_written_is_lost_and_the_others_are_solved(settings):
+    asks, _ = told(methods.formalise_and_solve(problem(), n=2, repairs=0, say=False, **settings), *written(**settings))
+    assert [type(ask) for ask in asks].count(Solve) == 1
+
+
+def written(*, clues=False, constrain=False):
+    """What two programs are written from, the first of which fails."""
+    whole = (Attempt(0, "int answer in 1..9\ncon answer == 7", "eos", Usage(5, 1)),)
+    line = (Attempt(0, " answer == 7", "eos", Usage(5, 1)),)
+    return [*([said("x", "y")] if constrain else []), GONE, whole, *([line] if clues else []), SOLVED]
+
+
+def test_a_turn_that_held_an_answer_stands_where_it_cannot_go_on():
+    flow = methods.budget_forcing(problem())
+    _, answer = told(flow, attempts("7"), GONE)
+    assert (answer.text, answer.value, answer.note) == ("<7>", "7", "an ask failed; the turn before it stands")
+    cut = (Attempt(0, "<7> and", "length", Usage(5, 512), "7"),)
+    assert told(methods.budget_forcing(problem()), cut, GONE)[1].value == "7"
+    with pytest.raises(AskFailed):
+        told(methods.budget_forcing(problem()), attempts(None), GONE)

@@ -253,6 +253,11 @@ def test_confidences_are_read_between_nought_and_a_hundred():
         ("95\n\nThere are 2 steps, both easy.", 0.95),
         ("**70%**", 0.7),
         ("<think>There are 2 steps", None),
+        ("I'd say 90 out of 100, because 7*6=42", 0.9),
+        ("I am 80 percent sure the answer is 12.", 0.8),
+        ("Confidence: 85\nAnswer: 42", 0.85),
+        ("Of 20 % I am unsure, so I am 70% confident in 3", 0.7),
+        ("My confidence is 65/100; the sum is 12", 0.65),
     ],
 )
 def test_a_confidence_is_said_last_or_on_a_line_of_its_own_behind_the_thinking(text, confidence):

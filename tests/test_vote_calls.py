@@ -125,3 +125,10 @@ def test_equal_calls_in_other_words_vote_together():
     read = function_call().read
     texts = ["f(a=1)", json.dumps({"f": {"a": 1}}), '{"name": "g", "arguments": {"a": 1}}']
     assert elected(*map(read, texts)).value == call("f", a=1)
+
+
+@pytest.mark.parametrize(
+    "answer", ["[" * 3000, '{"name":"f","arguments":{"x":NaN}}', '{"name":"f","arguments":{"x":1e999}}']
+)
+def test_what_no_json_can_be_votes_as_a_whole(answer):
+    assert elected(answer, answer, call("f", a=1)).value == answer

@@ -15,6 +15,7 @@ from trueup.core.asks import Flow, sample
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Message, Problem, Prompt
 from trueup.methods.revise import continued
+from trueup.methods.spare import spared
 
 WAIT = "\n\nWait"
 OPEN, CLOSE = "<think>", "</think>"
@@ -29,22 +30,40 @@ def budget_forcing(
     """
     _refuse_misfits(tokens, waits)
     free = replace(problem.sampling, schema=None, grammar=None)
-    prompt, left, waited = problem.prompt, tokens, 0
+    turn, part, left, waited = problem.prompt, None, tokens, 0
     while True:
+        prompt = continued(turn, WAIT) if waited else turn
         stop = (*free.stop, CLOSE) if waited < waits else free.stop
-        (part, *_) = yield from sample(prompt, sampling=replace(free, max_tokens=left, stop=stop))
-        prompt = continued(prompt, part.text)
+        said = yield from spared(sample(prompt, sampling=replace(free, max_tokens=left, stop=stop)), _read(part))
+        if said is None:
+            return _stands(turn, part)
+        (part, *_) = said
+        turn = continued(prompt, part.text)
         left -= _used(part, left)
         if waited == waits or left < 1 or part.finish == "length":
             break
-        prompt, waited = continued(prompt, WAIT), waited + 1
+        waited += 1
     is_forced = part.finish == "length" or waited < waits or part.answer is None
     if is_forced:
-        prompt = continued(prompt, _closing(prompt) + cue)
-        (part, *_) = yield from sample(prompt, reads_turn=False)
-        prompt = continued(prompt, part.text)
+        prompt = continued(turn, _closing(turn) + cue)
+        said = yield from spared(sample(prompt, reads_turn=False), _read(part))
+        if said is None:
+            return _stands(turn, part)
+        (part, *_) = said
+        turn = continued(prompt, part.text)
     note = f"waited {waited} times, {'answer forced' if is_forced else 'answered by itself'}"
-    return Answer(prompt[-1].content, part.answer, note, part.finish)
+    return Answer(turn[-1].content, part.answer, note, part.finish)
+
+
+def _read(part: Attempt | None) -> list[Attempt]:
+    """The turn so far, where it holds an answer."""
+    return [part] if part and part.answer is not None else []
+
+
+def _stands(turn: Prompt, part: Attempt | None) -> Answer:
+    """The answer of the turn before an ask failed."""
+    (held,) = _read(part)
+    return Answer(turn[-1].content, held.answer, "an ask failed; the turn before it stands", held.finish)
 
 
 def _refuse_misfits(tokens: int, waits: int) -> None:

@@ -28,9 +28,17 @@ from trueup.methods.spare import each
 from trueup.methods.tally import elect, favourite, voice_of
 
 ASK = "How sure are you that this answer is right? Reply with one number from 0 (surely wrong) to 100 (surely right)."
-SCALE = re.compile(r"(?<![\d.])0\s*(?:\([^()]*\)\s*)?(?:to|and|[-\u2013])\s*100\b|(?:/|\bout of)\s*100\b")
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
-ALONE = re.compile(r"^\W*(\d+(?:\.\d+)?)\W*$", re.MULTILINE)
+SCALE = re.compile(r"(?<![\d.])0\s*(?:\([^()]*\)\s*)?(?:to|and|[-\u2013])\s*100\b")
+OF_ALL = r"\s*(?:%|percent\b|(?:/|out of)\s*100\b)"
+NUMBER = re.compile(rf"(\d+(?:\.\d+)?)(?:{OF_ALL})?")
+SHARE = re.compile(rf"(\d+(?:\.\d+)?){OF_ALL}")
+SURE = re.compile(
+    rf"(?:confidence|sure|certain)\W{{0,4}}(?:(?:is|at|of)\W+)?(\d+(?:\.\d+)?)"
+    rf"|(\d+(?:\.\d+)?)(?:{OF_ALL})?\s*(?:sure|certain|confiden)", re.IGNORECASE,
+)  # fmt: skip
+ALONE = re.compile(rf"^\W*(\d+(?:\.\d+)?)(?:{OF_ALL})?\W*$", re.MULTILINE)
+FORMS = (ALONE, SURE, SHARE, NUMBER)
+"""How a confidence is told, the plainest first."""
 
 
 def confidence_vote(problem: Problem, *, n: int = 8, temperature: float = 0.5, keep: float = 1.0) -> Flow[Answer]:
@@ -81,11 +89,13 @@ def softmax(confidences: Sequence[float], temperature: float) -> list[float]:
 def read_confidence(text: str) -> float | None:
     """The last number from 0 to 100 behind any thinking, as a share; None where there is none.
 
-    One that has a line to itself goes before others; the scale, where the text says it again, is no number.
+    One that has a line to itself goes before others, then one said to be a confidence, then one said to be out of 100;
+    the scale, where the text says it again, is no number.
     """
     spoken = SCALE.sub("", text.rpartition("</think>")[2].partition("<think>")[0])
-    shares = [[float(found) / 100 for found in form.findall(spoken)] for form in (NUMBER, ALONE)]
-    return next((share for said in shares[::-1] for share in said[::-1] if share <= 1), None)
+    said = (list(form.finditer(spoken))[::-1] for form in FORMS)
+    shares = (float(found[found.lastindex or 0]) / 100 for form in said for found in form)
+    return next((share for share in shares if share <= 1), None)
 
 
 def _said(problem: Problem, attempts: Sequence[Attempt]) -> Flow[list[float]]:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from trueup.core.asks import Flow, judge
 from trueup.core.asks import solve as ask_solver
-from trueup.core.errors import BadInput
+from trueup.core.errors import AskFailed, BadInput
 from trueup.core.puzzles.decoding import Decoding, plain_words, read_decodings
 from trueup.core.types import Answer, Message, Problem, Sampling, last_asked
 
@@ -39,7 +39,10 @@ def decode_with_lexicon(problem: Problem, *, k: int = 10, weight: float = 1.0, m
         return Answer(solution.text, solution.answer, "the solver gives one answer alone")
     if weight == 0 or len(found) == 1:
         return _answer(found[0], f"the likeliest of {len(found)} by the lexicon")
-    logps = yield from _log_probabilities(problem, found, model)
+    try:
+        logps = yield from _log_probabilities(problem, found, model)
+    except AskFailed:
+        return _answer(found[0], f"the likeliest of {len(found)} by the lexicon; the model's ask failed")
     if logps is None:
         return _answer(found[0], f"the likeliest of {len(found)} by the lexicon; the engine tells no probabilities")
     best = max(range(len(found)), key=lambda i: found[i].worth + weight * logps[i])

@@ -29,6 +29,7 @@ from trueup.methods.formal import PLAINLY, SAY, request, task
 from trueup.methods.program_text import LONGEST, clue_of, labelled, mended, names_in, scope_of
 from trueup.methods.reread import put_behind
 from trueup.methods.revise import ask_again
+from trueup.methods.spare import each
 from trueup.methods.tally import favourite
 from trueup.methods.write_program import Pen, Written, write_at_once, write_by_clue
 
@@ -60,10 +61,9 @@ def formalise_and_solve(
             raise BadInput(f"formalise_and_solve {name} is {value}; give at least {least}")
     pen = Pen(problem, tokens, constrain, clues)
     write = write_by_clue(pen, n, patience=patience) if clues else write_at_once(pen, n, reason=reason)
-    ends: list[End] = []
-    for written in (yield from write):
-        ends += [(yield from _settle(pen, written, n, repairs, say=say))]
-    return _elected(problem, ends)
+    programs = yield from write
+    ends = yield from each(_settle(pen, written, n, repairs, say=say) for written in programs)
+    return _elected(problem, [end for end in ends if end is not None])
 
 
 def _settle(pen: Pen, written: Written, n: int, repairs: int, *, say: bool) -> Flow[End]:

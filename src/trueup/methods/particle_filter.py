@@ -83,9 +83,9 @@ def systematic(weights: Sequence[float], n: int, start: float) -> list[int]:
 
 def _moved(steps: Steps, particles: Sequence[Path]) -> Flow[list[Valued]]:
     """Every particle one step on; those that share a beginning are asked for together."""
-    alike = Counter(path.text for path in particles)
-    firsts = {path.text: path for path in particles}
-    moved = yield from each(_onward(steps, path, alike[text]) for text, path in firsts.items())
+    alike = Counter(path.beginning for path in particles)
+    firsts = {path.beginning: path for path in particles}
+    moved = yield from each(_onward(steps, path, alike[beginning]) for beginning, path in firsts.items())
     return (yield from steps.value([path for paths in moved for path in paths or ()]))
 
 

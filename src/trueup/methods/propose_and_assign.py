@@ -23,6 +23,7 @@ from trueup.core.puzzles.crossword import Crossword, Slot, read_crossword
 from trueup.core.puzzles.quotation import fill_acrostic, places_of
 from trueup.core.puzzles.widen import fill_crossword
 from trueup.core.types import Answer, Attempt, Message, Problem, Prompt, last_asked
+from trueup.methods.spare import each
 
 ASKED = "Crossword clue: {clue}\nThe answer has {size}. Reply with the answer alone, in capital letters."
 CAPITALS = re.compile(r"\b[A-Z][A-Z' -]*\b")
@@ -48,10 +49,11 @@ def propose_and_assign(problem: Problem, *, n: int = 8, trust: float = 0.9) -> F
 
 
 def _crossword(crossword: Crossword, n: int, trust: float) -> Flow[Answer]:
-    candidates = {}
-    for slot in crossword.slots:
-        attempts = yield from sample(_prompt(slot), n)
-        candidates[slot.name] = _candidates(slot.cells, attempts, trust)
+    said = yield from each(sample(_prompt(slot), n) for slot in crossword.slots)
+    candidates = {
+        slot.name: _candidates(slot.cells, attempts or (), trust)
+        for slot, attempts in zip(crossword.slots, said, strict=True)
+    }
     if not _proposed(candidates):
         return _none(candidates)
     try:
@@ -63,10 +65,11 @@ def _crossword(crossword: Crossword, n: int, trust: float) -> Flow[Answer]:
 
 def _acrostic(acrostic: Acrostic, n: int, trust: float) -> Flow[Answer]:
     lexicon = load_lexicon()  # before anything is asked that could not be used without it
-    candidates = {}
-    for clue in acrostic.clues:
-        attempts = yield from sample(_prompt(clue), n)
-        candidates[clue.name] = _candidates(places_of(clue.cells), attempts, trust)
+    said = yield from each(sample(_prompt(clue), n) for clue in acrostic.clues)
+    candidates = {
+        clue.name: _candidates(places_of(clue.cells), attempts or (), trust)
+        for clue, attempts in zip(acrostic.clues, said, strict=True)
+    }
     if not _proposed(candidates):
         return _none(candidates)
     letters = fill_acrostic(acrostic, candidates, lexicon)

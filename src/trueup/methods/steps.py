@@ -24,6 +24,9 @@ from trueup.methods.revise import continued
 from trueup.methods.spare import each
 from trueup.methods.weighted_best_of_n import elect_by_weight
 
+Beginning = tuple[str, bool, bool]
+"""A text, whether its turn is over, and whether a separator stands behind it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Path:
@@ -44,6 +47,11 @@ class Path:
     def text(self) -> str:
         """What the model has written."""
         return self.turn.text
+
+    @property
+    def beginning(self) -> Beginning:
+        """What makes it the same beginning as another: a turn that is over is not one that goes on from its text."""
+        return self.text, self.is_over, self.is_parted
 
     @property
     def is_passed(self) -> bool:

@@ -20,7 +20,7 @@ from trueup.core.asks import Flow
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Problem
 from trueup.methods.spare import spared
-from trueup.methods.steps import Path, Steps, Valued, begin, conclude, passed, readable
+from trueup.methods.steps import Beginning, Path, Steps, Valued, begin, conclude, passed, readable
 
 
 @dataclass(eq=False, slots=True)
@@ -30,7 +30,7 @@ class Node:
     path: Path
     parent: Node | None = None
     valued: Valued | None = None
-    children: dict[str, Node] = field(default_factory=dict)
+    children: dict[Beginning, Node] = field(default_factory=dict)
     draws: int = 0
     visits: int = 0
     total: float = 0.0
@@ -85,10 +85,10 @@ def _bound(node: Node, c: float) -> float:
 def _grown(steps: Steps, node: Node) -> Flow[Node]:
     """The child that one more step leads to."""
     (path,) = yield from steps.extend(node.path, 1)
-    child = node.children.get(path.text)
+    child = node.children.get(path.beginning)
     if child is None:
         (valued,) = yield from steps.value([path])
-        child = node.children[path.text] = Node(path, node, valued, is_spent=path.is_over)
+        child = node.children[path.beginning] = Node(path, node, valued, is_spent=path.is_over)
     node.draws += 1
     return child
 

@@ -11,6 +11,9 @@ from trueup.core.errors import BadInput
 from trueup.core.judging import true_share
 from trueup.core.types import Attempt, Problem, Prompt, Sampling
 
+SENTENCE = re.compile(r"[.!?;\n]")
+DENIED = re.compile(r"\b(?:not|neither|nor|wrong|incorrect|worse|less)\b|n't\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -59,20 +62,56 @@ def share_of(said: Sequence[str], words: tuple[str, str]) -> float | None:
     return said.count(words[0]) / len(said) if said else None
 
 
-def last_word(text: Attempt, words: Sequence[str]) -> str | None:
+def last_word(text: Attempt, words: tuple[str, str]) -> str | None:
     """The verdict of a text, after any thinking: letters as they are, words in whatever case; None where it has none.
 
-    It stands right behind the choice ("yes or no") where the judge says that again, else it is the word said last with
-    no other behind it; failing that, the only letter said, or the word that a text begins with.
+    It stands right behind the choice ("yes or no") where the judge says that again, else where `_last_letter` or
+    `_last_said` of what follows find it.
     """
     spoken = text.text.rpartition("</think>")[2]
     are_letters = max(map(len, words)) == 1
     case = re.NOFLAG if are_letters else re.IGNORECASE
-    word = rf"\b({'|'.join(words)})\b"
-    alone = word + r"(?![ \t]*\w)"
     behind = re.split(rf"\b{' or '.join(words)}\b", spoken, flags=case)[-1]
-    found = re.findall(rf"\A\W*{alone}", behind, case) if behind != spoken else []
-    found = found or re.findall(alone, behind, case)[-1:]
-    found = found or re.findall(word if are_letters else rf"\A\W*{word}", behind, case)
-    said = {one.lower() for one in found}
+    found = re.findall(rf"\A\W*{_alone(words)}", behind, case) if behind != spoken else []
+    if not found:
+        found = [_last_letter(behind, words)] if are_letters else _last_said(behind, words)
+    said = {one.lower() for one in found if one}
     return next((word for word in words if said == {word.lower()}), None)
+
+
+def _alone(words: tuple[str, str]) -> str:
+    """One of two words that no other follows."""
+    return rf"\b({'|'.join(words)})\b(?![ \t]*\w)"
+
+
+def _last_said(text: str, words: tuple[str, str]) -> list[str]:
+    """The word said last with no other behind it; failing that, the one that the text begins with."""
+    return re.findall(_alone(words), text, re.I)[-1:] or re.findall(rf"\A\W*\b({'|'.join(words)})\b", text, re.I)
+
+
+def _last_letter(text: str, words: tuple[str, str]) -> str | None:
+    """The letter that has a line to itself, else of the last sentence that names one with no word behind it.
+
+    A sentence that names both says the one that it prefers to the other; failing all, it is the only letter said.
+    What is denied is no verdict.
+    """
+    either = "|".join(words)
+    lone = re.findall(rf"^\W*(?:(?i:answer|verdict)\W+)*({either})\W*$", text, re.MULTILINE)
+    if lone:
+        return str(lone[-1])
+    for sentence in reversed(SENTENCE.split(text)):
+        if set(re.findall(rf"\b({either})\b", sentence)) == set(words):
+            return _preferred(sentence, either)
+        named = re.findall(_alone(words), sentence)
+        if named and not DENIED.search(sentence):
+            return str(named[-1])
+    said = set(re.findall(rf"\b({either})\b", text))
+    return said.pop() if len(said) == 1 and not DENIED.search(text) else None
+
+
+def _preferred(sentence: str, either: str) -> str | None:
+    """The letter that a sentence puts before the other one."""
+    found = re.search(rf"\b({either})\b(.*?)\b(?:than|over|instead of|not)\s+(?:\w+\s+)?({either})\b", sentence)
+    if not found or found[1] == found[3] or DENIED.search(found[2]):
+        return None
+    return found[1]

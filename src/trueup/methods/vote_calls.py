@@ -100,7 +100,8 @@ def _calls(answer: str | None) -> list[dict[str, Any]] | None:
     """The calls of a canonical answer; None where it is no call, or list of calls."""
     try:
         value = json.loads(answer or "")
-    except ValueError:
+        _canonical(value)
+    except (ValueError, RecursionError):
         return None
     calls = value if isinstance(value, list) else [value]
     return calls if calls and all(map(_is_call, calls)) else None

@@ -17,6 +17,9 @@ from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.appraise import appraise
 from trueup.methods.tally import count
 
+DIGITS = 12
+"""Decimals of a total; what differs behind them is rounding."""
+
 
 def weighted_best_of_n(problem: Problem, *, n: int = 16) -> Flow[Answer]:
     """The vote of n attempts, each with its rating for a weight."""
@@ -35,7 +38,7 @@ def elect_by_weight(problem: Problem, attempts: Sequence[Attempt], weights: Sequ
     if not votes:
         return Answer.of(attempts[0], "no attempt could be read")
     pairs = list(zip(attempts, weights, strict=True))
-    totals = {answer: fsum(weight for a, weight in pairs if a.answer == answer) for answer in votes}
+    totals = {answer: round(fsum(weight for a, weight in pairs if a.answer == answer), DIGITS) for answer in votes}
     most = max((totals[answer], votes[answer]) for answer in votes)
     tied = sorted(answer for answer in votes if (totals[answer], votes[answer]) == most)
     winner = random.Random(f"{problem.sampling.seed}:{problem.id}").choice(tied)

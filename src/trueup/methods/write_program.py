@@ -30,6 +30,7 @@ from trueup.methods.program_text import (
 )  # fmt: skip
 from trueup.methods.reread import last_question, put_behind
 from trueup.methods.revise import continued
+from trueup.methods.spare import each
 
 REMARK = "\n#"
 LINE_TOKENS = 96
@@ -97,22 +98,23 @@ def write_at_once(pen: Pen, n: int, *, reason: bool) -> Flow[list[Written]]:
         return [Written.of(attempt) for attempt in attempts]
     wish = put_behind(pen.asked, task(APART))
     thoughts = yield from sample(wish, n, sampling=pen.free(CUE, FENCE))
-    written = []
-    for thought in thoughts:
-        turn = continued(wish, f"{thought.text.rstrip()}\n\n{CUE}\n")
-        (attempt, *_) = yield from sample(turn, start=thought.index, sampling=pen.held(grammar()))
-        written.append(Written.of(attempt))
-    return written
+    written = yield from each(_write_behind(pen, wish, thought) for thought in thoughts)
+    return [one for one in written if one is not None]
+
+
+def _write_behind(pen: Pen, wish: Prompt, thought: Attempt) -> Flow[Written]:
+    """The program that a thought comes to."""
+    turn = continued(wish, f"{thought.text.rstrip()}\n\n{CUE}\n")
+    (attempt, *_) = yield from sample(turn, start=thought.index, sampling=pen.held(grammar()))
+    return Written.of(attempt)
 
 
 def write_by_clue(pen: Pen, n: int, *, patience: int) -> Flow[list[Written]]:
     """n programs, each clue's line checked by the reader before the next is written."""
     wish = put_behind(pen.asked, task(BY_CLUE, by_clue=True))
-    written = []
-    for number in range(n):
-        numbers = range(number * patience, (number + 1) * patience)
-        written.append((yield from _write_lines(pen, wish, number, numbers)))
-    return written
+    draws = [range(number * patience, (number + 1) * patience) for number in range(n)]
+    written = yield from each(_write_lines(pen, wish, number, numbers) for number, numbers in enumerate(draws))
+    return [one for one in written if one is not None]
 
 
 def _write_lines(pen: Pen, wish: Prompt, number: int, numbers: range) -> Flow[Written]:
