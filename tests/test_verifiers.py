@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -261,6 +262,14 @@ def test_what_is_no_json_is_unparsable(text):
 def test_a_problem_without_schema_cannot_be_checked_by_one():
     with pytest.raises(BadInput, match="'p1' has no schema"):
         json_schema().check("1", PROBLEM, None)
+
+
+@pytest.mark.parametrize("ref", ["http://127.0.0.1:9/x", "file:///etc/hostname", "#/$defs/none"])
+def test_json_schema_fetches_nothing(ref):
+    schema = replace(PROBLEM, schema=json.dumps({"type": "object", "properties": {"n": {"$ref": ref}}}))
+    with pytest.raises(BadInput, match=r"its schema refers to .*, which is not in it"):
+        json_schema().check('{"n":1}', schema, None)
+    assert json_schema().check("1", schema, None).value == 0
 
 
 CALL = '{"arguments":{"x":4,"y":5},"name":"math.hypot"}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from itertools import islice
 
 from trueup.core.types import Json
 from trueup.verifiers.json_text import NotJson, canonical, decode
@@ -13,42 +14,77 @@ from trueup.verifiers.marks import spoken
 CHARS_AT_MOST = 8_000
 PLACES_AT_MOST = 64
 BEGINNING = re.compile(r"[\[{]|[A-Za-z_][\w.]*\(")
+LOOSE = re.compile(r"(?<!\w)(?<!\w )\(")
+"""A parenthesis that opens no arguments, as one behind a word may."""
+BETWEEN = re.compile(r"(?:[\s,;]|</?tool_call>)*")
 ARGUMENTS = ("arguments", "parameters", "args")
 
 
 def read_calls(text: str) -> str | None:
-    """The first call, or list of calls, as canonical JSON: {"arguments": {...}, "name": "f"}, or a list of two or more.
+    """The first calls as canonical JSON: {"arguments": {...}, "name": "f"}, or a list where there are two or more.
 
     Reads {"name", "arguments"} (the latter as an object or as its text, under any of three names), {"f": {...}},
-    an OpenAI tool call, and f(a=1). Python arguments must be literals with names.
+    an OpenAI tool call, and f(a=1). Python arguments must be literals with names. Calls with nothing but blanks,
+    commas, semicolons or tool_call tags between them belong together; f() is a mention where f(a=1) follows.
     """
     said = spoken(text[:CHARS_AT_MOST]) or ""
+    mentioned = None
     for start in _beginnings(said):
-        value = _json_at(said, start) or _python_at(said, start)
+        calls = _calls_from(said, start)
         try:
-            if value:
-                return canonical(value[0] if len(value) == 1 else value)
+            read = canonical(calls[0] if len(calls) == 1 else calls) if calls else None
         except NotJson:
             continue
-    return None
+        if read and (said[start] in "[{" or any(call["arguments"] for call in calls)):
+            return read
+        mentioned = mentioned or read
+    return mentioned
 
 
 def _beginnings(text: str) -> list[int]:
     """Where a call may begin: never inside a bracket, or the rest of a call cut short would read as another."""
     places = {match.start() for match in BEGINNING.finditer(text)}
+    stray = _stray(text)
     outside, depth = [], 0
     for place, sign in enumerate(text):
         if depth == 0 and place in places:
             outside.append(place)
-        depth = max(0, depth + (sign in "([{") - (sign in ")]}"))
+        depth = max(0, depth + (sign in "([{" and place not in stray) - (sign in ")]}"))
     return outside[:PLACES_AT_MOST]
 
 
-def _json_at(text: str, start: int) -> list[Json]:
+def _stray(text: str) -> set[int]:
+    """Where a parenthesis opens that nothing closes, and that is none of a call."""
+    opened: list[int] = []
+    for place, sign in enumerate(text):
+        if sign in "([{":
+            opened.append(place)
+        elif sign in ")]}" and opened:
+            opened.pop()
+    return {match.end() - 1 for match in LOOSE.finditer(text)}.intersection(opened)
+
+
+def _calls_from(text: str, start: int) -> list[Json]:
+    """The calls that stand at `start` and right behind one another."""
+    calls: list[Json] = []
+    for _ in range(PLACES_AT_MOST):
+        found, end = _calls_at(text, start)
+        if not found:
+            break
+        calls += found
+        start = next(BETWEEN.finditer(text, end)).end()
+    return calls
+
+
+def _calls_at(text: str, start: int) -> tuple[list[Json], int]:
+    """The calls of one notation that begins at `start`, and where it ends."""
     try:
-        return _calls(decode(text, start)[0])
+        value, end = decode(text, start)
+        if calls := _calls(value):
+            return calls, end
     except NotJson:
-        return []
+        pass
+    return _python_at(text, start)
 
 
 def _calls(value: Json) -> list[Json]:
@@ -82,20 +118,22 @@ def _object(text: str) -> Json:
     return value if end == len(text) else None
 
 
-def _python_at(text: str, start: int) -> list[Json]:
+def _python_at(text: str, start: int) -> tuple[list[Json], int]:
+    if not BEGINNING.match(text, start):
+        return [], start
     closing = "]" if text[start] == "[" else ")"
-    ends = [place for place in range(start, len(text)) if text[place] == closing][:PLACES_AT_MOST]
-    for end in ends:
+    ends = (place + 1 for place in range(start, len(text)) if text[place] == closing)
+    for end in islice(ends, PLACES_AT_MOST):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                tree = ast.parse(text[start : end + 1], mode="eval").body
+                tree = ast.parse(text[start:end], mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         nodes = tree.elts if isinstance(tree, ast.List) else [tree]
         calls = [_python_call(node) for node in nodes]
-        return [] if None in calls else calls
-    return []
+        return ([] if None in calls else calls), end
+    return [], start
 
 
 def _python_call(node: ast.expr) -> Json | None:

@@ -28,6 +28,8 @@ TERMS_AT_MOST = 60
 EXPANDED_TERMS_AT_MOST = 100
 BITS_AT_MOST = 14_000
 """Python writes no longer number out."""
+DECIMAL_AT_LEAST = 1e-3
+DECIMAL_AT_MOST = 1e8
 ROOT = re.compile(r"(?<!\\)sqrt\(([^()]*)\)")
 HUGE = re.compile(r"\\binom|[0-9]{4,}\s*!|!\s*!")
 
@@ -59,17 +61,39 @@ def _normal(value: Any) -> Any:
     if isinstance(value, sympy.MatrixBase):
         cells = [_normal(cell) for cell in value]
         return None if None in cells else sympy.ImmutableMatrix(*value.shape, cells)
-    if isinstance(value, sympy.Eq) and isinstance(value.lhs, sympy.Symbol):
+    if _is_assignment(value):
         return _normal(value.rhs)
     if isinstance(value, sympy.Expr):
         return _expanded(value)
     if isinstance(value, sympy.logic.boolalg.BooleanAtom):
         return None
-    parts = [part if isinstance(part, sympy.logic.boolalg.BooleanAtom) else _normal(part) for part in value.args]
+    parts = [_normal_part(part, keeps_names=_has_names(value)) for part in value.args]
     if None in parts:
         return None
+    if isinstance(value, sympy.Tuple) and all(map(_is_assignment, parts)):
+        return sympy.FiniteSet(*parts)
     settings = {"evaluate": False} if isinstance(value, sympy.core.relational.Relational) else {}
     return value.func(*parts, **settings) if parts else value
+
+
+def _normal_part(part: Any, *, keeps_names: bool) -> Any:
+    if isinstance(part, sympy.logic.boolalg.BooleanAtom):
+        return part
+    if keeps_names and _is_assignment(part):
+        right = _normal(part.rhs)
+        return None if right is None else sympy.Eq(part.lhs, right, evaluate=False)
+    return _normal(part)
+
+
+def _is_assignment(value: Any) -> bool:
+    return isinstance(value, sympy.Eq) and isinstance(value.lhs, sympy.Symbol)
+
+
+def _has_names(value: Any) -> bool:
+    """Whether its values go by names that tell them apart: x = 3, y = 2, and not x = 3, x = 2."""
+    relations = [part for part in value.args if isinstance(part, sympy.core.relational.Relational)]
+    is_list = isinstance(value, sympy.FiniteSet | sympy.Tuple)
+    return is_list and len({part.lhs if _is_assignment(part) else part for part in relations}) > 1
 
 
 def _expanded(value: Any) -> Any:
@@ -77,10 +101,14 @@ def _expanded(value: Any) -> Any:
         return value
     if not _is_small(value):
         return None
-    exact = value.xreplace({f: sympy.Rational(str(f)) for f in value.atoms(sympy.Float)}).doit()
+    exact = value.xreplace({f: _fraction(f) for f in value.atoms(sympy.Float)}).doit()
     expanded = sympy.radsimp(sympy.cancel(sympy.expand(exact)) if exact.free_symbols else sympy.expand(exact))
     is_long = any(max(abs(n.p), n.q).bit_length() > BITS_AT_MOST for n in expanded.atoms(sympy.Rational))
     return None if is_long or expanded.has(sympy.zoo, sympy.nan) else expanded
+
+
+def _fraction(decimal: Any) -> Any:
+    return sympy.Rational(str(decimal))
 
 
 def _is_small(value: Any) -> bool:
@@ -102,7 +130,7 @@ def _size(value: Any) -> float:
     if isinstance(value, sympy.Pow):
         return float(_size(value.base) * max(1.0, abs(complex(_constant(value.exp)))) + _size(value.exp))
     if not value.args:
-        return float(len(str(value)))
+        return float(len(str(_fraction(value) if isinstance(value, sympy.Float) else value)))
     return float(sum(_size(part) for part in value.args))
 
 
@@ -161,5 +189,57 @@ def latex(value: Any) -> str:
 
 
 def equal(right: Any, value: Any) -> bool:
-    """Whether math-verify finds two values equal, decimals to six places."""
-    return bool(is_equal(right, value, timeout_seconds=None))
+    """Whether math-verify finds two values equal, decimals to six places.
+
+    Values with names, as x = 3, y = 2, are equal by name: to the same names, to a tuple in the order of the names, and
+    where only the reference has no names, to a set of as many.
+    """
+    if right is None or value is None:
+        return False
+    wanted, given = _by_name(right), _by_name(value)
+    if wanted and given:
+        return wanted.keys() == given.keys() and _is_equal(_tuple(wanted), sympy.Tuple(*map(given.get, wanted)))
+    if wanted:
+        return _is_tuple(value) and _is_equal(_tuple(wanted), value)
+    if given and isinstance(right, sympy.FiniteSet):
+        return len(right) == len(given) and _is_equal(right, sympy.FiniteSet(*given.values()))
+    if given:
+        return _is_tuple(right) and _is_equal(right, _tuple(given))
+    return _is_equal(right, value)
+
+
+def _by_name(value: Any) -> dict[Any, Any]:
+    """The values of x = 2, y = 3 or of (x, y) = (2, 3) by their names; empty where they have none of their own."""
+    if isinstance(value, sympy.Eq) and isinstance(value.lhs, sympy.Tuple) and _is_tuple(value.rhs):
+        return dict(zip(value.lhs, value.rhs.args, strict=False))
+    if not isinstance(value, sympy.FiniteSet) or not all(map(_is_assignment, value.args)):
+        return {}
+    named = {part.lhs: part.rhs for part in sorted(value.args, key=sympy.default_sort_key)}
+    return named if len(named) == len(value) else {}
+
+
+def _tuple(named: dict[Any, Any]) -> Any:
+    return sympy.Tuple(*named.values())
+
+
+def _is_tuple(value: Any) -> bool:
+    """(2, 3) is an open interval to math-verify."""
+    return isinstance(value, sympy.Tuple) or (isinstance(value, sympy.Interval) and bool(value.is_open))
+
+
+def _is_equal(right: Any, value: Any) -> bool:
+    decimals = _with_decimals(right), _with_decimals(value)
+    return any(is_equal(*pair, timeout_seconds=None) for pair in dict.fromkeys([(right, value), decimals]))
+
+
+def _with_decimals(value: Any) -> Any:
+    """The value with what decimals can be as such, since those are what math-verify rounds to six places.
+
+    Fractions of halves alone stay exact, and so does what is too small to have digits there, or too large for floats.
+    """
+    return value.xreplace({n: sympy.Float(n) for n in value.atoms(sympy.Rational) if _is_decimal(n)})
+
+
+def _is_decimal(n: Any) -> bool:
+    ends: bool = n.q % 5 == 0 and pow(10, n.q.bit_length(), n.q) == 0
+    return ends and bool(DECIMAL_AT_LEAST <= abs(n) <= DECIMAL_AT_MOST)

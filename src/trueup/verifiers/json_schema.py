@@ -24,9 +24,14 @@ class JsonSchema:
         return read_json(text)
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
-        """1 for a valid value; the note says where another breaks the schema."""
+        """1 for a valid value; the note says where another breaks the schema.
+
+        Raises BadInput without a schema, and for one that is none or refers to what is not in it: nothing is fetched.
+        """
         from jsonschema import Draft202012Validator
         from jsonschema.exceptions import SchemaError, best_match
+        from referencing.exceptions import Unresolvable
+        from referencing.jsonschema import EMPTY_REGISTRY
 
         if problem.schema is None:
             raise BadInput(f"item {problem.id!r} has no schema; `json_schema` checks against one, take another check")
@@ -36,7 +41,10 @@ class JsonSchema:
         except (ValueError, SchemaError) as error:
             reason = str(error).splitlines()[0]
             raise BadInput(f"item {problem.id!r}: its schema is no JSON schema: {reason}") from None
-        broken = best_match(Draft202012Validator(schema).iter_errors(json.loads(answer)))
+        try:
+            broken = best_match(Draft202012Validator(schema, registry=EMPTY_REGISTRY).iter_errors(json.loads(answer)))
+        except Unresolvable as error:
+            raise BadInput(f"item {problem.id!r}: its schema refers to {error.ref!r}, which is not in it") from None
         return Grade(1.0) if broken is None else Grade(0.0, note=f"{broken.json_path}: {broken.message}"[:NOTE_CHARS])
 
 

@@ -81,7 +81,7 @@ def _last_span(text: str) -> str | None:
 def _bare(text: str) -> str | None:
     """A formula with no words around it, in or out of a math span; None where there are words."""
     formula = _last_span(text) or EMPHASIS.sub("", text)
-    return None if not formula or _has_words(formula) or SHORT_WORD.search(formula) else formula
+    return None if not formula or _has_words(formula) or SHORT_WORD.search(NO_WORDS.sub("", formula)) else formula
 
 
 def _tidy(formula: str) -> str:

@@ -1,6 +1,7 @@
 r"""One number, whatever its notation: 1,000 = 1000.0, 0.50 = 1/2.
 
-Read from the last \boxed{}, else after ####, else after "answer is", else the last number of the text.
+Read from the last \boxed{}, else after ####, else after "answer is", else the last number of the text. A reference in
+which none of these marks it must hold one number alone.
 """
 
 from __future__ import annotations
@@ -34,8 +35,15 @@ WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|(?<=\^)\{(
 GROUPED = re.compile(r"(?<![\w.,/])[0-9]{1,3}(?: [0-9]{3})+(?![\w/])")
 """Thousands apart, which a final answer alone may have: elsewhere they may be numbers side by side."""
 THIN_SPACE = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3})")
+RAISED = str.maketrans("\u207b\u207a\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-+0123456789")
+POWER_OF_TEN = re.compile(
+    rf"(?<![\w./^])(?:(?P<factor>{PLAIN})\s*(?:[*x\u00d7\u00b7\u22c5]|\\times|\\cdot)\s*)?10"
+    r"(?:(?:\^|\*\*)\s*(?P<power>\{\s*[-+]?[0-9]+\s*\}|[-+]?[0-9]+(?!\w|\.[0-9]))"
+    rf"|(?P<raised>[{''.join(map(chr, RAISED))}]+))"
+)
 TYPESET = {
-    "\u2212": "-", "{,}": ",", r"\,": "", r"\!": "", r"\$": "$", r"\%": "%", "~": " ",
+    "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2212": "-",
+    "{,}": ",", r"\,": "", r"\!": "", r"\$": "$", r"\%": "%", "~": " ",
     r"\left": "", r"\right": "", r"^\circ": "°",
 }  # fmt: skip
 PERCENT = {"percent", "pct", "percentage"}
@@ -56,22 +64,28 @@ class Number:
         if said is None:
             return None
         plain = _plain(said)
-        if (box := boxed(plain)) is not None:
-            found = list(NUMBER.finditer(grouped(box.rpartition("=")[2])))
-            return self._key(found[0]) if len(found) == 1 else None
-        if (line := hashed(plain)) is not None:
-            found = list(NUMBER.finditer(grouped(line)))
-            return self._key(found[0]) if found else None
-        found = _stated(plain) or list(NUMBER.finditer(plain))
-        return self._key(found[-1]) if found else None
+        marked = _marked(plain)
+        return self._only(_alone(plain) or list(NUMBER.finditer(plain))[-1:] if marked is None else marked)
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
         """1 for the reference's value, give or take the tolerance."""
-        right = self.read(str(reference))
+        right = self.read_reference(reference)
         if right is None:
-            raise BadInput(f"item {problem.id!r}: the reference {reference!r} is no number; mend it or take `exact`")
+            raise BadInput(
+                f"item {problem.id!r}: the reference {reference!r} is not one number; mend it or take `exact`"
+            )
         (value, unit), (wanted, its_unit) = _split(answer), _split(right)
         return Grade(float(unit == its_unit and abs(value - wanted) <= self.tolerance))
+
+    def read_reference(self, reference: Json) -> str | None:
+        """What `read` finds where a mark says which number is meant, else the only one; None where there are more."""
+        plain = _plain(spoken(str(reference)) or "")
+        plain = hashed(plain) or plain
+        marked = _marked(plain)
+        return self._only(list(NUMBER.finditer(grouped(plain))) if marked is None else marked)
+
+    def _only(self, found: list[re.Match[str]]) -> str | None:
+        return self._key(found[0]) if len(found) == 1 else None
 
     def _key(self, match: re.Match[str]) -> str | None:
         top, bottom = match["top"].replace(",", ""), (match["bottom"] or "1").replace(",", "")
@@ -104,6 +118,21 @@ def grouped(text: str) -> str:
     return GROUPED.sub(lambda match: match[0].replace(" ", ""), text)
 
 
+def _marked(plain: str) -> list[re.Match[str]] | None:
+    """The numbers that a mark of the text says are final; None where it has no mark with a number."""
+    if (box := boxed(plain)) is not None:
+        return list(NUMBER.finditer(grouped(box.rpartition("=")[2])))
+    if (line := hashed(plain)) is not None:
+        return list(NUMBER.finditer(grouped(line)))[:1]
+    return _stated(plain) or None
+
+
+def _alone(plain: str) -> list[re.Match[str]]:
+    """The number that is all of the text, alone in a list."""
+    whole = NUMBER.fullmatch(grouped(plain.strip()))
+    return [whole] if whole else []
+
+
 def _stated(text: str) -> list[re.Match[str]]:
     """The number right after the last "answer is", alone in a list; of a sum written out there, its result."""
     for said in reversed(list(SAID.finditer(text))):
@@ -123,8 +152,13 @@ def _plain(text: str) -> str:
     """The text without typesetting, so that one pattern finds its numbers."""
     for mark, plain in TYPESET.items():
         text = text.replace(mark, plain)
-    text = THIN_SPACE.sub("", FRACTION.sub(_slashed, text))
+    text = POWER_OF_TEN.sub(_with_exponent, THIN_SPACE.sub("", FRACTION.sub(_slashed, text)))
     return WRAPPED.sub(lambda match: match[1] or match[2] or "", text)
+
+
+def _with_exponent(match: re.Match[str]) -> str:
+    power = match["power"] or match["raised"].translate(RAISED)
+    return f"{match['factor'] or '1'}e{power.strip('{ }')}"
 
 
 def _slashed(match: re.Match[str]) -> str:

@@ -18,6 +18,12 @@ from trueup.verifiers.number import number
 NONE = "no solution"
 MARK = "####"
 SAYS_NONE = re.compile(r"\b(?:no (?:best|optimal|feasible)? ?solution|infeasible|unbounded)\b", re.IGNORECASE)
+IN_PASSING = re.compile(
+    r"\b(?:although|though|while|whereas|despite|if|unless|would)\b"
+    r"|(?:\b(?:not|never|neither|nor)|n't)\s+(?:\w+\s+)?$|\b(?:region|set|polyhedron)\s+(?:is|are|was)\s+(?:\w+\s+)?$",
+    re.IGNORECASE,
+)
+"""What stands before such words, in their part of the sentence, where they do not say it of the question itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +41,25 @@ class Objective:
             return None
         last = said.strip().rpartition("\n")[2]
         behind = last.rpartition(MARK)[2].strip() if MARK in last else last
-        says_none = SAYS_NONE.search(behind) and not (MARK in last and number().read(behind))
-        return NONE if says_none else number().read(text)
+        return NONE if _says_none(behind) and not (MARK in last and number().read(behind)) else number().read(text)
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
         """1 where the two differ by at most the tolerance of the reference, or of 1 where that is less."""
-        wanted = self.read(str(reference))
+        said = str(reference)
+        wanted = NONE if self.read(said) == NONE else number().read_reference(said)
         if wanted is None:
-            raise BadInput(f"item {problem.id!r}: the reference {reference!r} is no value; mend it or take `exact`")
+            raise BadInput(
+                f"item {problem.id!r}: the reference {reference!r} is no value, or several; mend it or take `exact`"
+            )
         if NONE in (answer, wanted):
             return Grade(float(answer == wanted))
         value, right = Fraction(answer.rstrip("%")), Fraction(wanted.rstrip("%"))
         return Grade(float(abs(value - right) <= Fraction(str(self.tolerance)) * max(Fraction(1), abs(right))))
+
+
+def _says_none(line: str) -> bool:
+    parts = (re.split("[.,;:]", line[: match.start()])[-1] for match in SAYS_NONE.finditer(line))
+    return any(not IN_PASSING.search(part) for part in parts)
 
 
 def objective(*, tolerance: float = 1e-4) -> Objective:
