@@ -35,6 +35,7 @@ class MockEndpoint:
     """Answers with as many words as it bills tokens; each knob spoils one thing."""
 
     takes_logprobs: bool = True
+    is_reasoner: bool = False
     takes_n: str = "yes"  # or "rejects", "ignores", "counts one", "adds one"
     cut_share: float = 0.0
     refuse: Callable[[int, dict[str, Any]], Response | None] = lambda place, body: None
@@ -75,6 +76,8 @@ class MockEndpoint:
         n = body.get("n", 1)
         if refusal is None and body.get("logprobs") and not self.takes_logprobs:
             refusal = error(400, "logprobs are not supported", param="logprobs")
+        if refusal is None and self.is_reasoner:
+            refusal = refuse_as_reasoner(body)
         if refusal is None and n > 1 and self.takes_n == "rejects":
             refusal = error(400, "'n' : number must be at most 1", param="n")
         if refusal is not None:
@@ -107,7 +110,8 @@ class MockEndpoint:
         """A text that depends on the prompt and on seed + place alone, as an engine's does."""
         drawn = random.Random(f"{body['messages']} {body.get('seed', 0) + place}")
         is_cut = drawn.random() < self.cut_share
-        size = body["max_tokens"] if is_cut else drawn.randint(1, body["max_tokens"] - 1)
+        limit = body["max_completion_tokens" if self.is_reasoner else "max_tokens"]
+        size = limit if is_cut else drawn.randint(1, limit - 1)
         text = self.reply(body) if self.reply else " ".join(f"w{drawn.randint(0, 999)}" for _ in range(size))
         message = {"role": "assistant", "content": text}
         return {"index": place, "message": message, "finish_reason": "length" if is_cut else "stop", **self.marks}
@@ -117,6 +121,19 @@ def error(status: int, message: str, *, param: str | None = None, headers: dict[
     """An error in OpenAI's shape."""
     told = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
     return JSONResponse({"error": told}, status, headers)
+
+
+def refuse_as_reasoner(body: dict[str, Any]) -> Response | None:
+    """What a reasoning model of OpenAI's says to its first field that it does not take, o3-mini to settings at all."""
+    if "max_tokens" in body:
+        told = "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        return error(400, f"Unsupported parameter: {told}", param="max_tokens")
+    if body.get("temperature", 1) != 1:
+        told = "'temperature' does not support 0.8 with this model. Only the default (1) value is supported."
+        return error(400, f"Unsupported value: {told}", param="temperature")
+    rejected = next((name for name in ("temperature", "top_p", "stop") if name in body), None)
+    told = f"Unsupported parameter: '{rejected}' is not supported with this model."
+    return error(400, told, param=rejected) if rejected else None
 
 
 @contextmanager

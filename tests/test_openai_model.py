@@ -196,6 +196,75 @@ def test_an_endpoint_without_logprobs_is_asked_once_more_and_never_again() -> No
     assert [bool(call.body.get("logprobs")) for call in mock.calls] == [True, False, False]
 
 
+def ask_reasoner(mock: MockEndpoint, *asks: Sampling) -> list[Sampled]:
+    """What one model brings of a reasoning model for these asks of two attempts, in order."""
+
+    async def run(root: str) -> list[Sampled]:
+        model = OpenAI(root, "toy")
+        try:
+            return [await model.sample(PROMPT, 2, 0, sampling) for sampling in asks]
+        finally:
+            await model.close()
+
+    with loopback(mock.app) as root:
+        return asyncio.run(run(root))
+
+
+def test_a_reasoning_model_is_asked_by_the_names_it_takes_and_not_again_by_others() -> None:
+    """Temperature and top-p of 1 are what it samples at by itself, so that they may go unsaid."""
+    mock, told = MockEndpoint(is_reasoner=True, takes_logprobs=False), Sampling(1.0, max_tokens=20, logprobs=True)
+    first, second = ask_reasoner(mock, told, replace(told, seed=1))
+    assert (len(first.attempts), len(second.attempts)) == (2, 2)
+    assert [waste.kind for waste in (*first.waste, *second.waste)] == ["retried"] * 4
+    assert [call.status for call in mock.calls] == [400, 400, 400, 400, 200, 200]
+    fields = {"max_tokens", "max_completion_tokens", "logprobs", "temperature", "top_p"}
+    assert [fields & set(call.body) for call in mock.served] == [{"max_completion_tokens"}] * 2
+    assert {call.body["max_completion_tokens"] for call in mock.served} == {20}
+
+
+@pytest.mark.parametrize(
+    ("sampling", "mend"),
+    [
+        (Sampling(0.8, max_tokens=20), r"; set temperature to 1 in the task or the request"),
+        (Sampling(1.0, top_p=0.9, max_tokens=20), r"; set top_p to 1 in the task or the request"),
+        (Sampling(1.0, max_tokens=20, stop=("\n",)), r"; leave stop out of the task or the request"),
+    ],
+)
+def test_settings_that_a_reasoning_model_rejects_are_refused_with_the_mend(sampling: Sampling, mend: str) -> None:
+    """Also behind asks that were answered without them; the names it takes are kept all the same."""
+    mock = MockEndpoint(is_reasoner=True)
+    first, taken, again = ask_reasoner(mock, sampling, Sampling(1.0, max_tokens=20), sampling)
+    for reply in (first, again):
+        *retried, refused = reply.waste
+        assert reply.attempts == () and {waste.kind for waste in retried} <= {"retried"} and refused.kind == "refused"
+        assert mend in refused.reason and read_refusal(refused.reason) == (400, None)
+    assert len(taken.attempts) == 2 and len(again.waste) == 1
+    assert ["max_tokens" in call.body for call in mock.calls].count(True) == 1
+
+
+def test_a_limit_that_is_too_great_is_not_asked_for_under_another_name() -> None:
+    told = "'max_tokens' or 'max_completion_tokens' is too large: 4000. This model's maximum context length is 2048"
+    mock = MockEndpoint(refuse=lambda place, body: error(400, told, param="max_tokens"))
+    reply = sample(mock, n=2)
+    assert [waste.kind for waste in reply.waste] == ["refused"] and len(mock.calls) == 1
+
+
+def test_next_tokens_are_asked_for_by_the_limit_that_a_reasoning_model_takes() -> None:
+    mock = MockEndpoint(is_reasoner=True, cut_share=1)
+
+    async def run(root: str) -> None:
+        model = OpenAI(root, "toy")
+        try:
+            await model.next_token(PROMPT, 5)
+        finally:
+            await model.close()
+
+    with loopback(mock.app) as root, pytest.raises(AskFailed, match="a reply without log-probabilities"):
+        asyncio.run(run(root))
+    (body,) = (call.body for call in mock.served)
+    assert (body["top_logprobs"], body["max_completion_tokens"], body["logprobs"]) == (5, 1, True)
+
+
 def test_count_of_one_choice_is_unknown_and_not_asked_for_again() -> None:
     mock = MockEndpoint(takes_n="counts one")
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+from hashlib import blake2b
+from pathlib import Path
 
 import pytest
 from toys import attempts
 
 from trueup import raters
+from trueup.core.cache import sha256
 from trueup.core.cost import Cost
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.outcome import Pool
@@ -234,6 +238,77 @@ def test_a_step_is_scored_at_the_token_of_its_tag(tiny):
     with torch.inference_mode():
         wanted = network(torch.tensor([ids])).logits[0].softmax(-1)[tags, 1]
     assert model.scores(asked("2?"), "ab\ncd") == pytest.approx(wanted.tolist())
+
+
+@pytest.fixture(scope="module")
+def plain(tiny, tmp_path_factory):
+    """The folders again, with a tokenizer that has no template and encloses a text in `<s>` and `</s>`."""
+    from tiny import byte_tokenizer
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = byte_tokenizer(template=None)
+    ends = [(name, tokenizer.convert_tokens_to_ids(name)) for name in ("<s>", "</s>")]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
+    folders = {}
+    for kind, folder in tiny.items():
+        folders[kind] = tmp_path_factory.mktemp("plain") / kind
+        shutil.copytree(folder, folders[kind], ignore=shutil.ignore_patterns("*.jinja", "tokenizer*"))
+        tokenizer.save_pretrained(folders[kind])
+    return {kind: str(folder) for kind, folder in folders.items()}
+
+
+def enclosed(tokenizer, text):
+    return [tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+
+
+def test_a_reward_model_without_template_reads_its_special_tokens(plain):
+    torch = pytest.importorskip("torch")
+    model = raters.hf_reward(name=plain["one"])
+    tokenizer, network = model.model.parts()
+    with torch.inference_mode():
+        wanted = network(torch.tensor([enclosed(tokenizer, "2?\n4")])).logits[0].sigmoid()
+    assert rated(model, asked("2?"), "4") == pytest.approx(wanted.tolist())
+
+
+@pytest.mark.parametrize("more", [{"label": 1}, {"good": "+", "bad": "-"}])
+def test_a_process_model_without_template_reads_them_too_and_scores_at_none(plain, more):
+    torch = pytest.importorskip("torch")
+    model = raters.hf_process(name=plain["steps" if "label" in more else "causal"], tag="#", **more)
+    tokenizer, network = model.model.parts()
+    ids = enclosed(tokenizer, "2?\nab#cd#")
+    tags = [place for place, token in enumerate(ids) if token == tokenizer.convert_tokens_to_ids("#")]
+    assert tags == [6, 9] and len(ids) == 11
+    shown = [1] if "label" in more else tokenizer.convert_tokens_to_ids(["+", "-"])
+    with torch.inference_mode():
+        logits = network(torch.tensor([ids])).logits[0, tags]
+    chances = logits.softmax(-1) if "label" in more else logits[:, shown].softmax(-1)
+    assert model.scores(asked("2?"), "ab\ncd") == pytest.approx(chances[:, 1 if "label" in more else 0].tolist())
+
+
+def of_files(folder):
+    """The fingerprint by the files alone."""
+    whole = blake2b(digest_size=8)
+    for path in sorted(Path(folder).iterdir()):
+        whole.update(f"{path.name}\0{sha256(path)}\0".encode())
+    return f"hf_reward:{whole.hexdigest()}:"
+
+
+@pytest.mark.parametrize(
+    ("settings", "has_template"),
+    [
+        ("{}", False),
+        ('{"chat_template": null}', False),
+        ('{"chat_template" : ""}', False),
+        ('{"chat_template": "x"}', True),
+        ('{"chat_template":\n[{"name": "default"}]}', True),
+    ],
+)
+def test_what_was_rated_without_special_tokens_is_not_taken_up(tiny, plain, tmp_path, settings, has_template):
+    """A model with a template is read as ever, and known by the files alone."""
+    folder = shutil.copytree(plain["one"], tmp_path / "m")
+    (folder / "tokenizer_config.json").write_text(settings)
+    assert (raters.hf_reward(name=str(folder)).fingerprint == of_files(folder)) == has_template
+    assert raters.hf_reward(name=tiny["one"]).fingerprint == of_files(tiny["one"])
 
 
 def test_fingerprints_tell_models_and_settings_apart(tiny):

@@ -11,6 +11,7 @@ from typing import Any
 
 from trueup.core.roles import Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
+from trueup.models.manner import LOGPROBS, Manner
 from trueup.models.servers import Server, echo, ending, own_fields
 
 SEED_SPAN = 1 << 30
@@ -18,6 +19,7 @@ TOKENS_AT_MOST = 1 << 32
 """A count beyond it is a mistake of who told it, and sums of such counts fit no ledger."""
 LOGPROB_LEAST, LOGPROB_ROUNDING = -1e39, 1e-3
 """llama.cpp's server says the least float of 32 bits for probability 0; rounded, a certain token may lie above 0."""
+NEXT_TOKEN = Sampling(1.0, max_tokens=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,8 @@ class Completion:
     waste: tuple[Waste, ...] = ()
 
 
-def request_body(
-    name: str, prompt: Prompt, n: int, start: int, sampling: Sampling, server: Server | None = None
-) -> bytes:
-    """The JSON of a request for attempts `start` to `start + n - 1`, with what only this server knows.
+def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampling, manner: Manner) -> bytes:
+    """The JSON of a request for attempts `start` to `start + n - 1`, in the manner that this endpoint takes.
 
     An assistant's turn that is to be continued is asked for in the words of vLLM and SGLang.
     """
@@ -44,9 +44,9 @@ def request_body(
         "messages": [{"role": message.role, "content": message.content} for message in prompt],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        "max_tokens": sampling.max_tokens,
+        manner.limit: sampling.max_tokens,
         "seed": first_seed(prompt, sampling.seed) + start,
-        **own_fields(server, sampling),
+        **own_fields(manner.server, sampling),
     }
     if prompt and prompt[-1].role == "assistant":
         body |= {"continue_final_message": True, "add_generation_prompt": False}
@@ -55,11 +55,11 @@ def request_body(
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if sampling.logprobs:
-        body["logprobs"] = True
+        body[LOGPROBS] = True
     if sampling.schema is not None:
         form = {"name": "answer", "schema": json.loads(sampling.schema), "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
-    return json.dumps(body).encode()
+    return json.dumps(manner.said(body)).encode()
 
 
 def first_seed(prompt: Prompt, seed: int) -> int:
@@ -121,10 +121,10 @@ def read_completion(reply: object, n: int, start: int, seconds: float, by: Readi
     return Completion(tuple(attempts[:n]), is_total, tuple(waste))
 
 
-def next_token_body(name: str, prompt: Prompt, k: int, server: Server | None) -> bytes:
+def next_token_body(name: str, prompt: Prompt, k: int, manner: Manner) -> bytes:
     """The JSON of a request for the likeliest next tokens; temperature 1 changes nothing on any server."""
-    body = json.loads(request_body(name, prompt, 1, 0, Sampling(1.0, max_tokens=1, logprobs=True), server))
-    return json.dumps(body | {"top_logprobs": k}).encode()
+    body = json.loads(request_body(name, prompt, 1, 0, NEXT_TOKEN, manner))
+    return json.dumps(body | {LOGPROBS: True, "top_logprobs": k}).encode()
 
 
 def read_next_token(reply: object) -> dict[str, float]:

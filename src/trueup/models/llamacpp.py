@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -31,6 +32,10 @@ SLOTS = 16
 CONTEXT_TOKENS = 2048
 IDLE_PROBE_SECONDS = 0.2
 SEED_SPAN = 1 << 31
+
+_TEMPLATE_GAVE_UP = re.compile(
+    r"Unable to generate parser for this template.*\nError: (?:Jinja Exception: )?", re.DOTALL
+)
 
 
 class LlamaCpp:
@@ -65,6 +70,8 @@ class LlamaCpp:
             http = self._http or await self._start()
             await self._try(http, sampling)
             text = await _render(http, prompt)
+            if isinstance(text, Waste):
+                return Sampled((), (text,))
             attempts: list[Attempt] = []
             for offset in range(0, n, self._slots):
                 size = min(self._slots, n - offset)
@@ -81,7 +88,10 @@ class LlamaCpp:
         """
         async with self._turn:
             http = self._http or await self._start()
-            body = {"prompt": await _render(http, prompt), "n_predict": 1, "n_probs": k, "cache_prompt": False}
+            text = await _render(http, prompt)
+            if isinstance(text, Waste):
+                raise AskFailed(text.reason)
+            body = {"prompt": text, "n_predict": 1, "n_probs": k, "cache_prompt": False}
             response = await http.post("/completion", json=body | {"temperature": 0.0})
         if response.status_code != httpx.codes.OK:
             raise AskFailed(_reason(response))
@@ -117,8 +127,7 @@ class LlamaCpp:
         response = await http.post("/completion", json=body)
         seconds = time.perf_counter() - started
         if response.status_code != httpx.codes.OK:
-            kind = "refused" if response.status_code == httpx.codes.BAD_REQUEST else "failed"
-            return Waste(kind, _reason(response), seconds=seconds * self._threads)
+            return _waste(response, seconds * self._threads)
         reply = response.json()
         choices = reply if isinstance(reply, list) else [reply]
         return _attempts(sorted(choices, key=lambda c: c["index"]), start, seconds, self._threads)
@@ -164,11 +173,13 @@ def _cpu_ticks() -> tuple[int, int]:
     return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
 
 
-async def _render(http: httpx.AsyncClient, prompt: Prompt) -> str:
-    """The prompt in the model's own chat template."""
+async def _render(http: httpx.AsyncClient, prompt: Prompt) -> str | Waste:
+    """The prompt in the model's own chat template, or the refusal of one that it does not take."""
     messages = [{"role": message.role, "content": message.content} for message in prompt]
     response = await http.post("/apply-template", json={"messages": messages})
-    text: str = response.raise_for_status().json()["prompt"]
+    if response.status_code != httpx.codes.OK:
+        return _waste(response)
+    text: str = response.json()["prompt"]
     return text
 
 
@@ -236,9 +247,17 @@ def _mean_logprob(choice: dict[str, Any]) -> float | None:
     return sum(told) / len(told) if told else None
 
 
+def _waste(response: httpx.Response, seconds: float = 0.0) -> Waste:
+    """What an answer amounts to that is none: refused where the request is at fault."""
+    kind = "refused" if response.status_code == httpx.codes.BAD_REQUEST else "failed"
+    return Waste(kind, _reason(response), seconds=seconds)
+
+
 def _reason(response: httpx.Response) -> str:
+    """What llama.cpp says, on one line; of a template that gave up its own words, without the code around them."""
     try:
         message = response.json()["error"]["message"]
     except (ValueError, KeyError, TypeError):
         message = response.text[:200]
-    return f"llama.cpp answered {response.status_code}: {message}"
+    told = _TEMPLATE_GAVE_UP.sub("the model's chat template does not take this prompt: ", str(message))
+    return f"llama.cpp answered {response.status_code}: {' '.join(told.split())}"

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+import httpx
+
 from trueup.core.errors import AskFailed, Unavailable
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.together import together
 from trueup.core.types import Attempt, Prompt, Sampling
 from trueup.models.completion import (
+    NEXT_TOKEN,
     Completion,
     Reading,
     count_tokens,
@@ -25,6 +28,7 @@ from trueup.models.completion import (
     request_body,
 )
 from trueup.models.endpoint import Endpoint
+from trueup.models.manner import Manner
 from trueup.models.retry import PATIENCE_SECONDS, Refusal, pause_seconds
 from trueup.models.servers import find_server, require_read
 from trueup.models.stream import FIELDS, Reception
@@ -94,12 +98,11 @@ class OpenAI:
         samplers are turned off and a grammar reaches it. Raises BadInput for a URL that is none, UnknownName for a
         server that there is not.
         """
-        self._server = find_server(server)
+        self._manner = Manner(find_server(server))
         self._endpoint = Endpoint(url, "/chat/completions", key_env=key_env, timeout=timeout, lanes=lanes)
         self._name, self.retries, self._streams = name, retries, stream
         self._probing = asyncio.Lock()
         self._takes_n: bool | None = None
-        self._takes_logprobs = True
         self._has_answered = False
         kind = f":{server}" if server else ""
         self.card = ModelCard(name, f"openai:{self._endpoint.base}:{name}{kind}", billing or name)
@@ -111,7 +114,7 @@ class OpenAI:
         BadInput for a grammar where no `server` is set that takes one, or in another notation than its own.
         """
         if sampling.grammar is not None:
-            require_read(self._server, self._endpoint.base, sampling.grammar)
+            require_read(self._manner.server, self._endpoint.base, sampling.grammar)
         reply = _Reply()
         try:
             for first in range(start, start + n, MOST_CHOICES):
@@ -135,13 +138,18 @@ class OpenAI:
 
         Raises AskFailed where the endpoint does not answer, or does not tell them.
         """
-        response = await self._endpoint.post(next_token_body(self._name, prompt, k, self._server))
+        response = await self._likely(prompt, k, self._manner)
         if isinstance(response, Refusal):
             raise AskFailed(str(response))
         try:
             return read_next_token(response.json())
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise AskFailed(str(self._endpoint.malformed(response, error))) from None
+
+    async def _likely(self, prompt: Prompt, k: int, manner: Manner) -> httpx.Response | Refusal:
+        response = await self._endpoint.post(next_token_body(self._name, prompt, k, manner))
+        field = manner.blamed(response, NEXT_TOKEN) if isinstance(response, Refusal) else None
+        return response if field is None else await self._likely(prompt, k, manner.without(field))
 
     async def close(self) -> None:
         """Close the connections; the next sample opens new ones."""
@@ -160,7 +168,7 @@ class OpenAI:
             return _Reply()
         reply = await self._call(ask, ask.start, ask.n)
         if reply.refusal is not None:
-            return await self._without_n(ask, reply) if _may_blame(reply.refusal, "n") else reply
+            return await self._without_n(ask, reply) if reply.refusal.may_blame("n") else reply
         self._takes_n = len(reply.attempts) == ask.n and reply.is_total
         return reply
 
@@ -193,33 +201,30 @@ class OpenAI:
             raise whole.left(gone) from None
         return whole
 
-    async def _call(self, ask: _Ask, start: int, n: int) -> _Reply:
-        """One call; where the endpoint rejects `logprobs`, once more without, and without from then on."""
-        if not ask.sampling.logprobs:
-            return await self._tried(ask, start, n)
-        plain = replace(ask, sampling=replace(ask.sampling, logprobs=False))
-        if not self._takes_logprobs:
-            return await self._tried(plain, start, n)
-        reply = await self._tried(ask, start, n)
-        if reply.refusal is None or not _may_blame(reply.refusal, "logprobs"):
+    async def _call(self, ask: _Ask, start: int, n: int, manner: Manner | None = None) -> _Reply:
+        """One call; where the endpoint rejects a field that can be done without, once more so, and so from then on."""
+        manner = manner or self._manner
+        reply = await self._tried(ask, start, n, manner)
+        field = manner.blamed(reply.refusal, ask.sampling)
+        if field is None:
             return reply
         try:
-            again = await self._tried(plain, start, n)
+            again = await self._call(ask, start, n, manner.without(field))
         except asyncio.CancelledError as gone:
             raise reply.left(gone) from None
-        self._takes_logprobs = again.refusal is not None
-        wasted = [replace(waste, kind="retried") for waste in reply.waste] if again.refusal is None else reply.waste
-        return replace(again, waste=[*wasted, *again.waste])
+        if again.refusal is None or again.refusal.blames_another(field):
+            self._manner = self._manner.without(field)
+            reply.waste = [replace(waste, kind="retried") for waste in reply.waste]
+        return replace(again, waste=[*reply.waste, *again.waste])
 
-    async def _tried(self, ask: _Ask, start: int, n: int) -> _Reply:
+    async def _tried(self, ask: _Ask, start: int, n: int, manner: Manner) -> _Reply:
         """One call, tried again while that can help: attempts, or the refusal that was the last."""
-        body = request_body(self._name, ask.prompt, n, start, ask.sampling, self._server)
+        body = request_body(self._name, ask.prompt, n, start, ask.sampling, manner)
         if self._streams and n == 1:
             body = json.dumps(json.loads(body) | FIELDS).encode()
         jitter = first_seed(ask.prompt, ask.sampling.seed) + start
-        by = Reading.of(ask.prompt, ask.sampling, self._server)
-        reply = _Reply()
-        tries = 0
+        by = Reading.of(ask.prompt, ask.sampling, manner.server)
+        reply, tries = _Reply(), 0
         async with self._endpoint.free:
             while True:
                 tries += 1
@@ -242,8 +247,7 @@ class OpenAI:
                     raise reply.left(gone) from None
 
     async def _try(self, body: bytes, n: int, start: int, by: Reading) -> Completion | Refusal:
-        began = time.perf_counter()
-        reception, endpoint = Reception(), self._endpoint
+        began, reception, endpoint = time.perf_counter(), Reception(), self._endpoint
         is_streamed = self._streams and n == 1
         try:
             response = await (endpoint.receive if is_streamed else endpoint.post)(body, reception)
@@ -293,7 +297,3 @@ def _broken_off(reception: Reception, start: int, seconds: float, by: Reading) -
     prompt, completion, _ = count_tokens(reception.pieces.usage if reception.has_last_words else None)
     engine = name_engine(reception.pieces.engine)
     return Sampled((), (Waste("cancelled", "the caller left before the reply", prompt, completion, seconds, engine),))
-
-
-def _may_blame(refusal: Refusal, field: str) -> bool:
-    return refusal.status in (400, 422) and refusal.param in (None, field)

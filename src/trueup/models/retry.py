@@ -13,6 +13,13 @@ LONGEST_PAUSE_SECONDS = 8.0
 PATIENCE_SECONDS = 120.0
 WORTH_ANOTHER_TRY = {408, 409, 429}
 FAULTS_OF_THE_REQUEST = {400, 413, 422}
+FAULTS_OF_A_FIELD = {400, 422}
+MENDS = {
+    "temperature": "set temperature to 1 in the task or the request, and leave greedy out, if it takes no other",
+    "top_p": "set top_p to 1 in the task or the request, if it takes no other",
+    "stop": "leave stop out of the task or the request, if it takes none",
+}
+"""What to do, by the field that is blamed: to sample otherwise than was asked is not ours to decide."""
 
 _STATUS = re.compile(r" answered (\d{3}): ")
 _RETRY_AFTER = re.compile(r" \(retry after ([0-9.]+) s\)")
@@ -35,12 +42,22 @@ class Refusal:
         """Whether the request itself is at fault, so that the same one would be refused again."""
         return self.status in FAULTS_OF_THE_REQUEST and not self.may_retry
 
+    def may_blame(self, field: str) -> bool:
+        """Whether this field of the request may be at fault: it is named, or none is."""
+        return self.status in FAULTS_OF_A_FIELD and self.param in (None, field)
+
+    def blames_another(self, field: str) -> bool:
+        """Whether a field is named, and it is not this one."""
+        return self.status in FAULTS_OF_A_FIELD and self.param not in (None, field)
+
     def __str__(self) -> str:
         """One line that `read_refusal` can read back."""
         if self.status is None:
             return f"{self.url} {self.detail}"
         wait = "" if self.retry_after is None else f" (retry after {self.retry_after:.3f} s)"
-        return f"{self.url} answered {self.status}: {self.detail}{wait}"
+        mend = MENDS.get(self.param or "") if self.is_for_good else None
+        told = f"{self.detail.rstrip('.')}; {mend}" if mend else self.detail
+        return f"{self.url} answered {self.status}: {told}{wait}"
 
 
 def read_refusal(reason: str) -> tuple[int | None, float | None]:

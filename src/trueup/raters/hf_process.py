@@ -18,7 +18,7 @@ from typing import Any
 
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Problem
-from trueup.raters.pretrained import Pretrained, as_read
+from trueup.raters.pretrained import Pretrained, as_read, tokenize
 
 AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
     "last": lambda scores: scores[-1],
@@ -75,7 +75,7 @@ class HfProcess:
         return float(AGGREGATES[self.aggregate](scores)) if scores else 0.0
 
     def _places(self, tokenizer: Any, problem: Problem, steps: Sequence[str]) -> tuple[list[int], list[int]]:
-        """The token at which each step is scored, and all tokens."""
+        """The token at which each step is scored, never a special one, which spans nothing; and all tokens."""
         whole = "".join(step + self.tag for step in steps)
         read = as_read(tokenizer, problem, whole)
         start = read.rfind(whole)
@@ -83,7 +83,7 @@ class HfProcess:
             raise BadInput(
                 f"rater hf_process: the chat template changes what a tag {self.tag!r} ends; take another tag"
             )
-        coded = tokenizer(read, return_offsets_mapping=True, add_special_tokens=False)
+        coded = tokenize(tokenizer, read, return_offsets_mapping=True)
         ends, reach = [], start
         for step in steps:
             reach += len(step) + len(self.tag)

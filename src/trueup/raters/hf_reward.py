@@ -14,7 +14,7 @@ from typing import Any
 
 from trueup.core.errors import BadInput
 from trueup.core.types import Problem
-from trueup.raters.pretrained import Pretrained, as_read
+from trueup.raters.pretrained import Pretrained, as_read, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class HfReward:
         import torch
 
         tokenizer, network = self.model.parts()
-        ids = tokenizer(as_read(tokenizer, problem, text), return_tensors="pt", add_special_tokens=False)
+        ids = tokenize(tokenizer, as_read(tokenizer, problem, text), return_tensors="pt")
         with torch.inference_mode():
             logits = network(**ids.to(network.device)).logits[0].float()
         place = _place(network.config, self.label)

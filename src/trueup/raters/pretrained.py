@@ -5,6 +5,7 @@ Only safetensors are loaded, and no code that comes with a model is run.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from trueup.core.errors import BadInput, Unavailable
 from trueup.core.types import Message, Problem
 
 LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+
+_TEMPLATE = re.compile(rb'"chat_template"\s*:(?!\s*(?:null|""))')
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class Pretrained:
         """The hex digest of every file that a rating depends on, taken once."""
         if not self._digest:
             folder, whole = self._folder(), blake2b(digest_size=8)
+            if not _has_template(folder):
+                whole.update(b"with special tokens\0")
             for path in sorted({path for pattern in LOADED for path in folder.glob(pattern)}):
                 whole.update(f"{path.name}\0{sha256(path)}\0".encode())
             self._digest = whole.hexdigest()
@@ -93,6 +98,18 @@ def as_read(tokenizer: Any, problem: Problem, text: str) -> str:
     turns = [{"role": message.role, "content": message.content} for message in chat]
     rendered: str = tokenizer.apply_chat_template(turns, tokenize=False)
     return rendered
+
+
+def tokenize(tokenizer: Any, read: str, **settings: Any) -> Any:
+    """The tokens of what is read: a template brings the special ones; where there is none, the tokenizer adds them."""
+    return tokenizer(read, add_special_tokens=not tokenizer.chat_template, **settings)
+
+
+def _has_template(folder: Path) -> bool:
+    """Whether a chat template is among a tokenizer's files."""
+    settings = folder / "tokenizer_config.json"
+    told = settings.read_bytes() if settings.is_file() else b""
+    return (folder / "chat_template.jinja").is_file() or _TEMPLATE.search(told) is not None
 
 
 def _transformers() -> Any:
