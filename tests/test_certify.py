@@ -10,7 +10,7 @@ import pytest
 from studies import measured, study
 
 from trueup.plan import Wish, certify, choose, halves, measure
-from trueup.plan.certify import needed
+from trueup.plan.certify import largest_cluster, needed
 from trueup.plan.estimate import lower_bound, tail
 
 
@@ -141,3 +141,12 @@ def test_one_item_leaves_nothing_to_certify_on():
     row = study(measured(["r"], {"once": "r"}))["plan"]["certificate"]["s"]
     assert (row["status"], row["n"], row["bound"], row["needs"]) == ("uncertified", 0, 0.0, None)
     assert "at least two independent items" in row["note"]
+
+
+def test_the_largest_cluster_counts_whichever_half_it_is_in():
+    """Sixty requests of one cluster are wrong, and sixty lone ones right: half of all."""
+    items = measured(["r"] * 120, {"once": "r" * 60 + "w" * 60}, clusters=[*map(str, range(60)), *["hot"] * 60])
+    for seed in range(40):
+        _, held_out = halves(items, seed=seed)
+        found = certify(held_out, "once", target=0.8, delta=0.05, seed=seed, largest=largest_cluster(items))
+        assert found.status == "uncertified" and found.n < 10

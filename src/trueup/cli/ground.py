@@ -92,7 +92,11 @@ def stand_on(order: Order, out: Path) -> Ground:
         raise BadInput(f"stratum {name!r} has side effects, and training samples an item many times; train on another")
     training, held_out = _halves(gradable(known[name]), task.seed)
     if not held_out.items:
-        raise BadInput(f"{name!r} has {len(training.items)} independent items; half is held out, so give at least 2")
+        found = len({item.cluster for item in training.items})
+        raise BadInput(
+            f"{name!r} has too few independent items ({found}: rows with one prompt or cluster are one); half is held "
+            f"out, so give at least 2"
+        )
     rest = [
         _halves(stratum, task.seed) for stratum in task.strata if stratum.name != name and not has_side_effects(stratum)
     ]

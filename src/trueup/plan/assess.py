@@ -14,7 +14,7 @@ from trueup.core.outcome import Measured
 from trueup.core.roles import ModelCard
 from trueup.core.types import Json
 from trueup.plan.breakeven import Breakeven, asked, breakeven, trained
-from trueup.plan.certify import Certificate, certify, halves
+from trueup.plan.certify import Certificate, certify, halves, largest_cluster
 from trueup.plan.choose import Choice, choose
 from trueup.plan.diagnose import Diagnosis, diagnose
 from trueup.plan.engines import differences, mixtures, noted
@@ -123,7 +123,10 @@ def _finding(measured: Measured, setting: Setting) -> Finding:
     rows = breakeven(sheet, sound, choice.label, after, wish, stratum=name, share=setting.shares[name])
     found = Finding(
         measured, points, coverage(sheet, setting.samples), diagnose(sheet, wish.target), choice,
-        certify(held_out, choice.label, target=wish.target, delta=delta, seed=wish.seed), tuple(rows),
+        certify(
+            held_out, choice.label, target=wish.target, delta=delta, seed=wish.seed, largest=largest_cluster(measured)
+        ),
+        tuple(rows),
     )  # fmt: skip
     return replace(found, diagnosis=_weigh_training(found, setting))
 

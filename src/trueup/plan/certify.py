@@ -6,13 +6,15 @@ proves it: one exact binomial test per stratum (decision: p = P(Bin(n, target) >
 shared by the strata (Bonferroni), so that all certificates hold together with probability 1 - delta.
 Where a cluster has several items the seed draws one of them: the test needs independent items. What is promised is
 about requests, most of which come from the larger clusters; so where sizes differ a cluster is kept with the chance of
-its size over the largest, after which the one drawn of it is any request. The test needs items of one engine too: of
+its size over the largest of both halves, after which the one drawn of it is any request. Of requests that come from
+clusters larger than any seen nothing is promised. The test needs items of one engine too: of
 what several have answered nothing is proved, for nobody knows which one will serve.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass, replace
 
@@ -22,7 +24,7 @@ from trueup.core.outcome import Measured, Outcome
 from trueup.core.types import Item
 from trueup.plan.engines import mixtures
 from trueup.plan.estimate import lower_bound, tail
-from trueup.plan.words import many, percent
+from trueup.plan.words import as_given, many
 
 MOST_ITEMS = 1_000_000
 CHUNK = 4096
@@ -57,9 +59,15 @@ def halves(measured: Measured, *, seed: int) -> tuple[Measured, Measured]:
     return _restrict(measured, choosing), _restrict(measured, frozenset(clusters) - choosing)
 
 
-def certify(held_out: Measured, label: str, *, target: float, delta: float, seed: int) -> Certificate:
-    """Test one arm on items that had no say in choosing it."""
-    outcomes = _independent([o for o in held_out.outcomes if o.arm == label], _dice(held_out, seed, "certify"))
+def largest_cluster(measured: Measured) -> int:
+    """How many items the largest cluster has, 0 without items."""
+    return max(Counter(item.cluster for item in measured.stratum.items).values(), default=0)
+
+
+def certify(held_out: Measured, label: str, *, target: float, delta: float, seed: int, largest: int = 1) -> Certificate:
+    """Test one arm on items that had no say in choosing it; `largest` is the largest cluster's size in both halves."""
+    dice, largest = _dice(held_out, seed, "certify"), max(largest, largest_cluster(held_out))
+    outcomes = _independent([o for o in held_out.outcomes if o.arm == label], largest, dice)
     n, right = len(outcomes), sum(outcome.grade.is_right for outcome in outcomes)
     if told := "; ".join(row.note for row in mixtures(held_out.engines)):
         note = f"nothing is proved of a mixture: {told}"
@@ -95,11 +103,10 @@ def _restrict(measured: Measured, clusters: Set[str]) -> Measured:
     )
 
 
-def _independent(outcomes: list[Outcome], dice: random.Random) -> list[Outcome]:
+def _independent(outcomes: list[Outcome], largest: int, dice: random.Random) -> list[Outcome]:
     by_cluster: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_cluster.setdefault(outcome.item.cluster, []).append(outcome)
-    largest = max(map(len, by_cluster.values()), default=0)
     return [
         dice.choice(group)
         for group in by_cluster.values()
@@ -118,7 +125,7 @@ def _note(right: int, n: int, target: float, needs: int | None, *, is_proved: bo
     if is_proved:
         return f"{seen}; none of them had a say in the choice"
     if needs is not None:
-        return f"{seen}; {many(needs)} held-out items at this accuracy would certify {percent(target)}"
+        return f"{seen}; {many(needs)} held-out items at this accuracy would certify {as_given(target)}"
     if right / n <= target:
         return f"{seen}, no more than the target asks for: at this accuracy no number of items would certify it"
-    return f"{seen}; more than a million would be needed to certify {percent(target)} at this accuracy"
+    return f"{seen}; more than a million would be needed to certify {as_given(target)} at this accuracy"

@@ -1,7 +1,7 @@
 """Items from a JSONL file: {"id", "prompt" or "messages", "reference"}, one a line.
 
 A row may add `schema` (a JSON schema of the answer), `grammar` (GBNF) and `cluster` (rows that are not independent
-share it), null being none; other keys are the author's own.
+share it, and those with the same prompt do anyway), null being none; other keys are the author's own.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from trueup.core.settings import fit_settings, split_words
 from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Json, Sampling
 from trueup.tasks.prompting import build_chat
+from trueup.tasks.repeats import joined
 from trueup.tasks.taskfile import StratumSpec, TaskFile
 
 USUAL_VERIFIER = {
@@ -76,7 +77,7 @@ def _build(spec: StratumSpec, names: Names, limit: int | None, seed: int) -> Str
     if parts["verifier"].needs_reference:
         _require_references(items, spec.name, parts["verifier"].name)
     offers = Offers(parts["check"] is not None, parts["rater"] is not None)
-    dressed = tuple(_dressed(item, spec.recipe, seed, offers) for item in items)
+    dressed = joined([_dressed(item, spec.recipe, seed, offers) for item in items])
     return Stratum(spec.name, dressed, **parts, guess_options=spec.recipe.get("guess_options"), recipe=spec.recipe)
 
 

@@ -1,0 +1,23 @@
+"""Requests that come more than once, as traffic's do: one draw of an answer serves them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from trueup.core.types import Item, Prompt
+
+
+def joined(items: Sequence[Item]) -> tuple[Item, ...]:
+    """The items, those with the same prompt in one cluster, with all that was in the clusters of any of them."""
+    leader: dict[str, str] = {}
+
+    def root(cluster: str) -> str:
+        while (above := leader.setdefault(cluster, cluster)) != cluster:
+            cluster = above
+        return cluster
+
+    first: dict[Prompt, str] = {}
+    for item in items:
+        leader[root(item.cluster)] = root(first.setdefault(item.problem.prompt, item.cluster))
+    return tuple(replace(item, cluster=root(item.cluster)) for item in items)

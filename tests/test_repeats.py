@@ -1,0 +1,37 @@
+"""Requests that come more than once: one draw, one cluster, and no proof by repetition."""
+
+from __future__ import annotations
+
+import json
+
+from terminal import in_folder
+from toys import item
+
+from trueup.tasks.repeats import joined
+
+
+def clusters_of(*asked):
+    return [one.cluster for one in joined([_named(*one) for one in asked])]
+
+
+def _named(words, cluster):
+    plain = item(words)
+    return type(plain)(plain.problem, plain.reference, cluster)
+
+
+def test_the_same_prompt_is_one_cluster_and_others_stay_apart():
+    assert clusters_of(("x", "0"), ("y", "1"), ("x", "2")) == ["0", "1", "0"]
+
+
+def test_clusters_that_share_a_prompt_are_one():
+    found = clusters_of(("x", "a"), ("y", "a"), ("y", "b"), ("z", "b"), ("z", "c"), ("w", "d"))
+    assert len(set(found[:5])) == 1 and found[5] == "d"
+
+
+def test_a_hundred_repeats_of_one_question_certify_nothing(tmp_path, capsys):
+    rows = [{"id": f"{i}", "prompt": "same question", "reference": "right"} for i in range(100)]
+    (tmp_path / "same.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    words = ("--model", "toy:1.0", "--samples", "2", "--methods", "once", "--out", "o", "--quiet", "--json")
+    in_folder(tmp_path, "study", "same.jsonl", *words)
+    (found,) = json.loads(capsys.readouterr().out)["plan"]["certificate"].values()
+    assert found["status"] == "uncertified" and found["n"] == 0
