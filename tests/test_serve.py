@@ -285,7 +285,7 @@ def test_only_stratum_needs_no_name_and_recipe_wraps_the_question(tmp_path: Path
         ask(url, "5+5")
     long, short = (prompt for prompt, _ in toy.asked)
     assert [(m.role, m.content) for m in long] == [
-        ("system", "Add.\n\nBe kind."),
+        ("system", "Be kind."),
         ("user", "Q: 1+1"),
         ("assistant", "2"),
         ("user", "3+3"),
@@ -409,7 +409,7 @@ def test_cut_answer_says_length_and_unknown_tokens_are_null(tmp_path: Path) -> N
         ({"messages": [{"role": "user", "content": "x"}, {"role": "assistant"}]}, "messages[1].role"),
         ({"temperature": 3}, "temperature"),
         ({"temperature": "hot"}, "temperature"),
-        ({"top_p": 0}, "top_p"),
+        ({"top_p": -0.1}, "top_p"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_completion_tokens": 1.5}, "max_completion_tokens"),
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),

@@ -14,6 +14,7 @@ from trueup.core.roles import Model
 from trueup.core.settings import settings_of, split_words
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Json
+from trueup.methods.cascade import SOLVER as CASCADE_SOLVER
 from trueup.methods.elsewhere import elsewhere
 from trueup.methods.start import ASKED, fit_method
 from trueup.solvers.program import ProgramSolver
@@ -30,6 +31,12 @@ NEEDS = {
     **dict.fromkeys(("constrained", "reason_then_constrain"), FORM),
 }
 """What a method cannot do without; those that are not named take any stratum."""
+UNHELD = (
+    "solve", "decode_with_lexicon", "run_stored", "beam_search", "particle_filter", "tree_search", "retract",
+)  # fmt: skip
+"""Methods that hold nothing to the problem's schema or grammar."""
+HELD_IN_PART = ("budget_forcing", "formalise_and_solve", "propose_and_assign", "vote_calls")
+"""Methods that hold texts to it, and answer with more than such a text, or with something else."""
 GO_BY_LOGPROBS = ("probability_vote", "confidence_vote")
 BATCH = "problems"
 """The first parameter of a method that takes a batch."""
@@ -94,6 +101,17 @@ def telling(stratum: Stratum, arms: Sequence[Arm]) -> Stratum:
         for item in stratum.items
     )
     return replace(stratum, items=tuple(items))
+
+
+def holds_texts(arm: Arm) -> bool:
+    """Whether texts that an arm samples are held to the problem's schema or grammar."""
+    return arm.method not in UNHELD
+
+
+def holds_answer(arm: Arm) -> bool:
+    """Whether what an arm answers, unless it abstains, is a text that was held to it from the first word on."""
+    asks_solver = arm.method == "cascade" and arm.settings.get("to") == CASCADE_SOLVER
+    return holds_texts(arm) and arm.method not in HELD_IN_PART and not asks_solver
 
 
 def has_side_effects(stratum: Stratum) -> bool:

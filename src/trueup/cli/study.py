@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from trueup.cli.pipeline import Findings, gather
+from trueup.cli.pipeline import Findings, gather, split_sets
 from trueup.cli.request import Request, dollars, split_models
 from trueup.cli.screen import screen, warn
 from trueup.cli.summary import print_diagnosis, print_differences, print_points, print_summary
@@ -228,8 +229,26 @@ def conclude(request: Request, findings: Findings, folder: Path) -> dict[str, An
     write_whole(folder / STUDY_FILE, json.dumps(result, indent=1) + "\n")
     write_report(result, folder / REPORT_FILE)
     recipes = {m.stratum.name: dict(m.stratum.recipe) for m in findings.measured}
-    write_policy(result, recipes, folder / POLICY_FILE)
+    settings = _settings_of_models(request)
+    write_policy(result, recipes, folder / POLICY_FILE, settings=settings, started_in=request.origin())
     return result
+
+
+def _settings_of_models(request: Request) -> dict[str, dict[str, str]]:
+    """What --set says of a study's models; a `key_env` that may be a key, and no name of one, is left out and told."""
+    owners = {"model", *split_models(request.models)}
+    settings = {owner: row for owner, row in split_sets(request.sets).items() if owner in owners}
+    for owner, row in settings.items():
+        if not _is_variable(row.get("key_env", "")):
+            del row["key_env"]
+            told = f"{owner}.key_env is left out of {POLICY_FILE}, for it may be a key itself"
+            warn([f"{told}; set it to the name of an environment variable"])
+    return settings
+
+
+def _is_variable(name: str) -> bool:
+    """Whether a word is the name of an environment variable, as far as can be told, or empty."""
+    return not name or name in os.environ or (name.isidentifier() and name.isupper())
 
 
 def split_methods(text: str) -> tuple[str, ...]:

@@ -40,7 +40,8 @@ class PolicyStratum:
 class Policy:
     """A method per stratum, for one model; `certificate` has a sentence per stratum.
 
-    `models` are further ones that a method may ask by name.
+    `models` are further ones that a method may ask by name, `settings` those of all models by the names that --set
+    knows them by, as text. What is named by a relative path was found from `started_in`; it is empty where unknown.
     """
 
     name: str
@@ -51,10 +52,19 @@ class Policy:
     certificate: Mapping[str, str]
     strata: tuple[PolicyStratum, ...]
     models: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    started_in: str = ""
 
 
-def write_policy(study: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Json]], path: Path) -> None:
-    """Write the choices of a study's plan, each with its stratum's recipe.
+def write_policy(
+    study: Mapping[str, Any],
+    recipes: Mapping[str, Mapping[str, Json]],
+    path: Path,
+    *,
+    settings: Mapping[str, Mapping[str, str]] | None = None,
+    started_in: str = "",
+) -> None:
+    """Write the choices of a study's plan, each with its stratum's recipe, and the settings of its models.
 
     Raises BadInput where a chosen stratum has no recipe, or the file cannot be written.
     """
@@ -68,6 +78,8 @@ def write_policy(study: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Js
         "fingerprint": study["model"]["fingerprint"],
         "target": plan["target"],
         "prices_date": study["prices"]["date"],
+        "started_in": started_in or None,
+        "settings": settings or None,
         "certificate": {name: _sentence(row) for name, row in plan["certificate"].items()},
         "stratum": [_stratum(name, choice, recipes[name]) for name, choice in plan["choices"].items()],
     }
@@ -97,6 +109,8 @@ def read_policy(path: Path) -> Policy:
         certificate={name: str(told) for name, told in _need(path, table, "certificate", dict).items()},
         strata=strata,
         models={name: str(spec) for name, spec in table.get("models", {}).items()},
+        settings=_read_settings(path, table.get("settings", {})),
+        started_in=str(table.get("started_in", "")),
     )
 
 
@@ -143,6 +157,12 @@ def _read_stratum(path: Path, row: object) -> PolicyStratum:
         accuracy=_number(path, row, "accuracy", where),
         usd=_number(path, row, "usd", where),
     )
+
+
+def _read_settings(path: Path, table: object) -> dict[str, dict[str, str]]:
+    if not isinstance(table, dict) or not all(isinstance(row, dict) for row in table.values()):
+        raise BadInput(f"{path}: the settings are {table!r}; write those of a model as a table [settings.model]")
+    return {name: {key: str(value) for key, value in row.items()} for name, row in table.items()}
 
 
 def _need(path: Path, table: Mapping[str, Any], key: str, kind: type[T], where: str = "the policy") -> T:

@@ -17,10 +17,11 @@ from trueup import __version__
 from trueup.core.asks import Ask, Check, Rate, Sample, Solve
 from trueup.core.charge import Charge
 from trueup.core.cost import Prices, compute_cost
-from trueup.core.errors import AskFailed, BadInput, TrueupError, UnknownName
+from trueup.core.errors import AskFailed, BadForm, BadInput, TrueupError, UnknownName
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, Rater, Solver, Verifier
-from trueup.core.types import Attempt, Grade, Problem, Solution, begun_turn
+from trueup.core.types import Attempt, Grade, Item, Problem, Solution, begun_turn
+from trueup.run.apart import Apart, packed
 from trueup.run.keys import Turn, digest, prompt_text
 from trueup.run.limit import time_limit, within
 from trueup.run.sampler import Read, Sampler
@@ -30,6 +31,8 @@ S = TypeVar("S", str, str | None)
 T = TypeVar("T")
 SHOWN, REASON = 80, 200
 VERIFIER_SECONDS = 20.0
+SCHEMA_SECONDS = 5.0
+"""For a check of answers against a stranger's schema, in a process of its own."""
 RATER_SECONDS = 600.0
 """For all texts of an ask; the first one waits for a reward model to be loaded."""
 SOLVER_SECONDS = 1800.0
@@ -46,6 +49,7 @@ class Clerk:
     models: Mapping[str, Model] = field(default_factory=dict)
     _busy: dict[bytes, asyncio.Event] = field(default_factory=dict)
     _rating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _apart: Apart = field(default_factory=Apart)
     _sampler: Sampler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +69,8 @@ class Clerk:
         return replace(self)
 
     async def close(self) -> None:
-        """Close its models."""
+        """Close its models, and end what checks for it."""
+        self._apart.close()
         for model in (self.model, *self.models.values()):
             await model.close()
 
@@ -120,17 +125,32 @@ class Clerk:
             if charge is None:
                 started = time.perf_counter()
                 try:
-                    grades = _grade_all(verifier, answers, problem, reference)
+                    grades, seconds = await self._grades(verifier, answers, tab.item, reference)
                 except AskFailed as error:
                     seconds = time.perf_counter() - started
                     await self._failed(error, verifier.name, tab, seconds, is_paid=kind == "check")
                     raise
                 reply = json.dumps([[g.value, g.parsed, g.note] for g in grades])
-                charge = self._computed(key, kind, verifier.name, tab, time.perf_counter() - started, reply)
+                charge = self._computed(key, kind, verifier.name, tab, seconds, reply)
                 await self.ledger.commit([charge])
         if kind == "check":
             self._pay(charge, tab)
         return tuple(Grade(*row) for row in json.loads(charge.reply))
+
+    async def _grades(
+        self, verifier: Verifier, answers: Sequence[str | None], item: Item, reference: object
+    ) -> tuple[list[Grade], float]:
+        """Grades, and the seconds they took; by a stranger's schema, whose item has no reference, worked out apart."""
+        is_strangers = item.problem.schema is not None and item.reference is None
+        work = packed(_grade_all, verifier, answers, item.problem, reference) if is_strangers else None
+        if work is None:
+            started = time.perf_counter()
+            return _grade_all(verifier, answers, item.problem, reference), time.perf_counter() - started
+        try:
+            return await self._apart.call(SCHEMA_SECONDS, work)
+        except TimeoutError:
+            why = BadForm(f"its schema keeps a check busy for over {SCHEMA_SECONDS:g} s; give a simpler one")
+            raise _broken(f"verifier {verifier.name!r}", "check", (*answers, "")[0] or "", why) from why
 
     async def _rate(self, ask: Rate, tab: Tab) -> tuple[float, ...]:
         rater = tab.stratum.rater

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from trueup.arms import SOLVER, has_side_effects, lacks, make_arm, refuse_acts
-from trueup.core.asks import Check, Solve
+from trueup.arms import FORM, NEEDS, SOLVER, has_side_effects, holds_answer, holds_texts, lacks, make_arm, refuse_acts
+from trueup.core.asks import Ask, Check, Solve
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Item, Problem, Prompt, Sampling
@@ -17,13 +17,18 @@ from trueup.methods.route import read_router
 from trueup.plan.policy import Policy
 from trueup.run import rehearse
 
+REQUEST = "request-"
+"""What the name of a request's item begins with."""
+SCHEMA_CHECK = "json_schema"
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
     """A stratum without items, the arm that the policy chose for it, and its recipe at work.
 
     `build` wraps a question as the recipe says (system message, shots, template); its last message is the
-    question. `sampling`, `schema` and `grammar` are the recipe's too.
+    question. `sampling`, `schema` and `grammar` are the recipe's too. `checks_form` says that attempts are, or may be,
+    checked against the request's schema.
     """
 
     stratum: Stratum
@@ -32,6 +37,35 @@ class Desk:
     sampling: Sampling = field(default_factory=Sampling)
     schema: str | None = None
     grammar: str | None = None
+    checks_form: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find out once how schemas are checked: a rehearsal takes its time."""
+        check = self.stratum.check
+        is_schema = check is not None and check.name == SCHEMA_CHECK
+        object.__setattr__(self, "checks_form", is_schema and any(Check in self.asks(arm) for arm in self.arms))
+
+    @property
+    def arms(self) -> Sequence[Arm]:
+        """The arm, and those that it chooses among by a file."""
+        return [self.arm, *_chosen(self.arm)]
+
+    @property
+    def takes_form(self) -> bool:
+        """Whether a schema that comes with the request has its effect on what is answered."""
+        return self.checks_form or self.needs_form or all(map(holds_answer, self.arms))
+
+    @property
+    def needs_form(self) -> bool:
+        """Whether texts are held to a schema, and the recipe has no grammar instead, so that requests bring it."""
+        if self.grammar is not None:
+            return False
+        is_held = self.stratum.recipe.get("constrain", False)
+        return any((is_held and holds_texts(arm)) or NEEDS.get(arm.method) == FORM for arm in self.arms)
+
+    def asks(self, arm: Arm) -> frozenset[type[Ask]]:
+        """The kinds of asks that an arm comes to here."""
+        return rehearse(arm, self.item(self.build("?"), self.sampling).problem)
 
     def item(self, prompt: Prompt, sampling: Sampling, schema: str | None = None) -> Item:
         """A request as an item without a reference; the same request is the same item.
@@ -39,7 +73,7 @@ class Desk:
         A schema of its own takes the place of the recipe's schema or grammar.
         """
         told = json.dumps([[message.role, message.content] for message in prompt]) + repr(sampling)
-        name = f"request-{blake2b(told.encode(), digest_size=12).hexdigest()}"
+        name = f"{REQUEST}{blake2b(told.encode(), digest_size=12).hexdigest()}"
         problem = Problem(
             id=name,
             stratum=self.stratum.name,
@@ -66,7 +100,7 @@ def check_desks(policy: Policy, desks: Mapping[str, Desk]) -> None:
                 f"so it cannot be served; plan with another"
             )
         refuse_acts(desk.stratum, [desk.arm])
-        for arm in (desk.arm, *_chosen(desk.arm)):
+        for arm in desk.arms:
             _refuse_lacks(desk, arm)
 
 
@@ -91,7 +125,7 @@ def _chosen(arm: Arm) -> Sequence[Arm]:
 def _refuse_lacks(desk: Desk, arm: Arm) -> None:
     """Raise BadInput where an arm asks, or may ask, for what the stratum has none of."""
     stratum = desk.stratum
-    asked = rehearse(arm, desk.item(desk.build("?"), desk.sampling).problem)
+    asked = desk.asks(arm)
     need = lacks(arm.method, stratum) or (SOLVER if Solve in asked and stratum.solver is None else None)
     if need is not None:
         raise BadInput(f"stratum {stratum.name!r} is served by {arm.method!r} but has no {need}; plan again")

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from trueup.core.errors import AskFailed, BadForm, BadInput, Unavailable
 from trueup.models.retry import read_refusal
+from trueup.serve.desk import REQUEST
 from trueup.serve.wire import ErrorBody, ErrorReply
 
 CLIENT_ERRORS = {400, 413, 422}
@@ -18,6 +19,7 @@ DEFAULT_WAIT_SECONDS = 5.0
 
 LOG = logging.getLogger("trueup.serve")
 
+_NAMED = re.compile(rf"item '{REQUEST}\w+':? ")
 _ADDRESS = re.compile(r"https?://\S+")
 
 
@@ -58,16 +60,21 @@ def overloaded(message: str, wait_seconds: float) -> Failure:
 def to_failure(error: Exception, *, has_own_form: bool = False) -> Failure:
     """What an error becomes for a client; what is ours to mend goes to the log, and little of it to the client.
 
-    `has_own_form` says that the request brought the schema that it was to be answered under.
+    `has_own_form` says that the request brought the schema that it was to be answered under. A complaint of a check or
+    a rater is about the request where it names it, and about settings of ours otherwise.
     """
     if isinstance(error, Failure):
         return error
+    if isinstance(error, AskFailed) and isinstance(error.__cause__, BadInput):
+        return to_failure(error.__cause__, has_own_form=has_own_form)
     if isinstance(error, AskFailed):
         return _of_model(error)
     if isinstance(error, Unavailable):
         return _ours(503, _ADDRESS.sub("the endpoint", str(error)), "model_unavailable")
     if isinstance(error, BadForm) and has_own_form:
         return Failure(400, str(error), param="response_format", code="schema_invalid")
+    if isinstance(error, BadInput) and _NAMED.search(str(error)):
+        return Failure(400, _NAMED.sub("", str(error)), param="messages", code="invalid_prompt")
     if isinstance(error, BadInput):
         return _ours(500, str(error), "server_misconfigured")
     LOG.error("a request failed", exc_info=error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,14 +10,16 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from trueup.arms import FORM, NEEDS
 from trueup.core.types import Item, Message, Prompt, Sampling
 from trueup.plan.policy import Policy
 from trueup.serve.desk import Desk
 from trueup.serve.failure import Failure
 from trueup.serve.wire import HARMLESS, ChatRequest, Turn
+from trueup.tasks.prompting import join_turns
 
-SYSTEM = ("system", "developer")
+SCHEMA_CHARS = 20_000
+"""A longer schema is looked at where answers are checked against it: to look at it here would hold all others up."""
+SHOWN = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,9 @@ def read_order(body: bytes, policy: Policy, desks: Mapping[str, Desk], seeds: It
     request = _parse(body)
     desk = _route(request, policy, desks)
     prompt = _wrap(desk, request.messages)
-    schema = request.response_format.schema_text() if request.response_format else desk.schema
-    if NEEDS.get(desk.arm.method) == FORM and schema is None and desk.grammar is None:
-        told = f"stratum {desk.stratum.name!r} is answered under a schema; send one as response_format json_schema"
-        raise Failure(400, told, param="response_format", code="schema_needed")
+    own = request.response_format.schema_text() if request.response_format else None
+    schema = desk.schema if request.response_format is None else own
+    _refuse_form(desk, own)
     return Order(
         desk=desk,
         item=desk.item(prompt, _sampling(desk.sampling, request, schema, seeds), schema),
@@ -55,7 +57,7 @@ def read_order(body: bytes, policy: Policy, desks: Mapping[str, Desk], seeds: It
         max_tokens=request.limit,
         is_streamed=bool(request.stream),
         wants_usage=bool(request.stream_options and request.stream_options.include_usage),
-        has_own_form=request.response_format is not None,
+        has_own_form=own is not None,
     )
 
 
@@ -115,12 +117,42 @@ def _route(request: ChatRequest, policy: Policy, desks: Mapping[str, Desk]) -> D
     return desks[named]
 
 
+def _refuse_form(desk: Desk, own: str | None) -> None:
+    """Raise Failure where a client's own schema has no effect, or one is missing, or is none."""
+    if own is not None and not desk.takes_form:
+        told = f"'response_format' is not supported here: {desk.arm.method!r} holds no answer to a schema; leave it out"
+        raise _bad_form(told, "unsupported_parameter")
+    if own is None and desk.schema is None and (desk.needs_form or desk.checks_form):
+        told = f"stratum {desk.stratum.name!r} is answered under a schema; send one as response_format json_schema"
+        raise _bad_form(told, "schema_needed")
+    if own is not None and len(own) <= SCHEMA_CHARS and desk.checks_form:
+        _refuse_invalid(own)
+
+
+def _refuse_invalid(schema: str) -> None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        Draft202012Validator.check_schema(json.loads(schema))
+    except SchemaError as error:
+        raise _bad_form(f"the schema is no JSON schema: {error.message[:SHOWN]}; mend it", "schema_invalid") from None
+
+
+def _bad_form(told: str, code: str) -> Failure:
+    return Failure(400, told, param="response_format", code=code)
+
+
 def _sampling(recipe: Sampling, request: ChatRequest, schema: str | None, seeds: Iterator[int]) -> Sampling:
-    """The recipe's settings, with what the client gave in their place; a schema also in that of the grammar."""
+    """The recipe's settings, with what the client gave in their place; a schema also in that of the grammar.
+
+    A `top_p` of 0 leaves the likeliest token alone, as temperature 0 does, which every engine takes.
+    """
+    temperature = recipe.temperature if request.temperature is None else request.temperature
     return replace(
         recipe,
-        temperature=recipe.temperature if request.temperature is None else request.temperature,
-        top_p=recipe.top_p if request.top_p is None else request.top_p,
+        temperature=0.0 if request.top_p == 0 else temperature,
+        top_p=recipe.top_p if request.top_p is None else request.top_p or 1.0,
         max_tokens=request.limit or recipe.max_tokens,
         stop=recipe.stop if request.stop is None else tuple(request.stop),
         schema=schema,
@@ -130,16 +162,15 @@ def _sampling(recipe: Sampling, request: ChatRequest, schema: str | None, seeds:
 
 
 def _wrap(desk: Desk, turns: Sequence[Turn]) -> Prompt:
-    """The last question in its recipe, with the turns before it between the shots and the question.
+    """The last question in its recipe, among the turns before it as a study's own rows have them."""
+    if turns[-1].role != "user":
+        raise Failure(400, "the last message must be the user's", param=f"messages[{len(turns) - 1}].role")
+    *earlier, last = (_message(turn, place) for place, turn in enumerate(turns))
+    return join_turns(tuple(earlier), desk.build(last.content))
 
-    The client's own system messages are appended to the recipe's: many templates take only one.
-    """
-    *earlier, last = turns
-    if last.role != "user":
-        raise Failure(400, "the last message must be the user's", param=f"messages[{len(earlier)}].role")
-    *shots, question = desk.build(last.content)
-    told = [shots.pop(0).content] if shots and shots[0].role == "system" else []
-    told += [turn.content for turn in earlier if turn.role in SYSTEM]
-    system = [Message("system", "\n\n".join(told))] if told else []
-    history = [Message(turn.role, turn.content) for turn in earlier if turn.role not in SYSTEM]
-    return (*system, *shots, *history, question)
+
+def _message(turn: Turn, place: int) -> Message:
+    if turn.said is None:
+        told = f"messages[{place}].content: the {turn.role}'s message has no content; give it a text"
+        raise Failure(400, told, param=f"messages[{place}].content", code="invalid_value")
+    return Message(turn.role, turn.said)

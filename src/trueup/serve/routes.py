@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -18,7 +18,7 @@ from trueup.serve import reply
 from trueup.serve.failure import Failure, to_failure
 from trueup.serve.order import Order, model_names, read_order, unknown_model
 from trueup.serve.server import is_key
-from trueup.serve.service import Served, Service
+from trueup.serve.service import Served, Service, shutting_down
 from trueup.serve.transport import EventStream, read_body, stop, wait_for
 from trueup.serve.wire import ModelEntry, ModelList
 
@@ -47,7 +47,7 @@ def build_app(service: Service, key: str | None, heartbeat_seconds: float) -> St
         exception_handlers={HTTPException: _no_such_route},
         lifespan=lifespan,
     )
-    app.state.key = key
+    app.state.key, app.state.service = key, service
     return app
 
 
@@ -103,8 +103,10 @@ class Routes:
             order = read_order(body, self._service.policy, self._service.desks, self._service.seeds)
             stratum, has_own_form = order.desk.stratum.name, order.has_own_form
             response = await self._serve(request, order)
-        except Exception as error:
-            response = to_failure(error, has_own_form=has_own_form).response()
+        except ClientDisconnect:
+            response = Response(status_code=CLIENT_GONE)
+        except (Exception, asyncio.CancelledError) as error:
+            response = _failure(error, has_own_form=has_own_form).response()
         self._service.meter.request(stratum, response.status_code)
         return response
 
@@ -113,7 +115,7 @@ class Routes:
 
         What fails before is told by its status; what is done by then has all its headers.
         """
-        work = asyncio.create_task(self._service.fulfil(order))
+        work = self._service.begin(order)
         try:
             is_here = await wait_for(work, request, self._heartbeat_seconds if order.is_streamed else None)
             served = work.result() if work.done() and is_here else None
@@ -136,13 +138,18 @@ class Routes:
             await asyncio.wait({work}, timeout=self._heartbeat_seconds)
         try:
             served = work.result()
-        except Exception as error:
-            failure = to_failure(error, has_own_form=order.has_own_form)
+        except (Exception, asyncio.CancelledError) as error:
+            failure = _failure(error, has_own_form=order.has_own_form)
             self._service.meter.error(order.desk.stratum.name, failure.status)
             yield f"data: {failure.body()}\n\n{reply.DONE}"
             return
         for piece in reply.pieces(head, served, wants_usage=order.wants_usage):
             yield piece
+
+
+def _failure(error: Exception | asyncio.CancelledError, *, has_own_form: bool) -> Failure:
+    """What an error becomes for a client; only the end of the server cancels work whose client is still there."""
+    return to_failure(error, has_own_form=has_own_form) if isinstance(error, Exception) else shutting_down()
 
 
 async def _health(_: Request) -> Response:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hmac
+import signal
 import socket
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
+from math import ceil
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from trueup.core.errors import BadInput, Unavailable
@@ -15,10 +20,19 @@ from trueup.run import Clerk
 from trueup.serve.desk import Desk, check_desks
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.applications import Starlette
 
+    from trueup.serve.service import Service
+
 BACKLOG = 2048
-GRACE_SECONDS = 5
+GRACE_SECONDS = 5.0
+"""For what is under way when the server is told to end; then it is cancelled."""
+STALLED_SECONDS = 5
+"""For clients that still send or read after that."""
+POLL_SECONDS = 0.1
+TERMINATED = 128 + signal.SIGTERM
+"""The exit status of what SIGTERM has ended."""
 MISSING = "serving needs starlette, uvicorn and pydantic; pip install 'trueup[serve]'"
 
 
@@ -53,10 +67,17 @@ def create_app(
 
 
 def run_server(
-    app: Starlette, host: str = "127.0.0.1", port: int = 8321, *, announce: Callable[[str], None] | None = None
-) -> None:
-    """Serve until interrupted; `announce` is told the URL once requests are taken (default: it is printed).
+    app: Starlette,
+    host: str = "127.0.0.1",
+    port: int = 8321,
+    *,
+    announce: Callable[[str], None] | None = None,
+    grace_seconds: float = GRACE_SECONDS,
+) -> int:
+    """Serve until interrupted or terminated; the exit status that this asks for: 0, or 143 after SIGTERM.
 
+    `announce` is told the URL once requests are taken (default: it is printed). Told to end, the server takes no more
+    requests, and cancels and answers with 503 what is not done in `grace_seconds`; a second Ctrl-C does so at once.
     Raises BadInput where the app has no key and the host is not this machine alone, Unavailable where the
     address is taken.
     """
@@ -72,12 +93,56 @@ def run_server(
         access_log=False,
         server_header=False,
         ws="none",
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        lifespan="off",
+        timeout_graceful_shutdown=ceil(grace_seconds) + STALLED_SECONDS,
     )
+    server = uvicorn.Server(config)
     url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-    announce(url) if announce else print(url, flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+    with _noting(server) as noted:
+        announce(url) if announce else print(url, flush=True)
+        asyncio.run(_serve(server, listener, app.state.service, grace_seconds))
+    return TERMINATED if signal.SIGTERM in noted else 0
+
+
+@contextlib.contextmanager
+def _noting(server: uvicorn.Server) -> Iterator[list[int]]:
+    """Have signals end the server and nothing else: it raises them again when it ends, before its work has.
+
+    Only the main thread hears them.
+    """
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        server.handle_exit(number, frame)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {one: signal.signal(one, note) for one in (signal.SIGINT, signal.SIGTERM) if is_main}
+    try:
+        yield noted
+    finally:
+        for one, heard in before.items():
+            signal.signal(one, heard)
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, service: Service, grace_seconds: float) -> None:
+    """Serve to the end: every call booked, the model closed, and every client that waited answered."""
+    grace = asyncio.create_task(_stop_late(server, service, grace_seconds))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        grace.cancel()
+        await service.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(POLL_SECONDS):
+            await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
+
+
+async def _stop_late(server: uvicorn.Server, service: Service, grace_seconds: float) -> None:
+    while not server.should_exit:
+        await asyncio.sleep(POLL_SECONDS)
+    await asyncio.sleep(grace_seconds)
+    await service.stop()
 
 
 def listen(host: str, port: int) -> socket.socket:

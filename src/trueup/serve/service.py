@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +16,11 @@ from trueup.core.types import Answer, Attempt, begun_turn
 from trueup.plan.policy import Policy
 from trueup.run import Clerk, Tab, answer
 from trueup.serve.desk import Desk, no_check
+from trueup.serve.failure import Failure
 from trueup.serve.gate import Gate
 from trueup.serve.meter import Meter
 from trueup.serve.order import Order
+from trueup.serve.transport import stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,20 @@ class Service:
         self.seeds: Iterator[int] = count(time.time_ns() if first_seed is None else first_seed)
         self.gate = Gate(lanes, max_queue)
         self.meter = Meter()
+        self._works: set[asyncio.Task[Served]] = set()
+        self._is_ending = False
+
+    def begin(self, order: Order) -> asyncio.Task[Served]:
+        """Work on an order.
+
+        Raises Failure where the service is ending.
+        """
+        if self._is_ending:
+            raise shutting_down()
+        work = asyncio.create_task(self.fulfil(order))
+        self._works.add(work)
+        work.add_done_callback(self._works.discard)
+        return work
 
     async def fulfil(self, order: Order) -> Served:
         """Run the desk's method on the order.
@@ -78,11 +95,23 @@ class Service:
         self.meter.answer(order.desk.stratum.name, tab.cost, is_fresh=is_fresh)
         return Served(given, tab.cost, len(seen), visible_tokens(given, seen), is_fresh)
 
+    async def stop(self) -> None:
+        """Cancel what is under way, see it booked, and begin nothing more."""
+        self._is_ending = True
+        await asyncio.gather(*map(stop, tuple(self._works)))
+
     async def close(self) -> None:
-        """Close the model and the solvers."""
+        """Stop, and close the model and the solvers."""
+        await self.stop()
         await self.clerk.close()
         for desk in self.desks.values():
             await desk.stratum.close()
+
+
+def shutting_down() -> Failure:
+    """Whoever asked may ask again: what was begun for it is cancelled."""
+    told = "the server is shutting down; ask again when it is back"
+    return Failure(503, told, code="shutting_down", kind="server_error")
 
 
 def watched(order: Order, flow: Flow[Answer], seen: list[Text]) -> Flow[Answer]:

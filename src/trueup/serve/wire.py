@@ -22,6 +22,17 @@ HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "presence_penalty": (None, 0),
     "top_k": (None, -1, 0),
     "min_p": (None, 0),
+    "repetition_penalty": (None, 1),
+    "repeat_penalty": (None, 1),
+    "best_of": (None, 1),
+    "min_tokens": (None, 0),
+    "ignore_eos": (None, False),
+    "guided_json": (None,),
+    "guided_regex": (None,),
+    "guided_choice": (None,),
+    "guided_grammar": (None,),
+    "structured_outputs": (None,),
+    "grammar": (None, ""),
     "modalities": (None, ["text"]),
     "audio": (None,),
     "prediction": (None,),
@@ -45,15 +56,14 @@ class Turn(Given):
     """One message; parts of text are joined, parts of anything else refused."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str = ""
+    content: str | None = None
+    refusal: str | None = None
     tool_calls: None = None
 
     @field_validator("content", mode="before")
     @classmethod
     def join_parts(cls, content: object) -> object:
         """The text of a content that may come as a list of parts."""
-        if content is None:
-            return ""
         if not isinstance(content, list):
             return content
         for part in content:
@@ -61,6 +71,11 @@ class Turn(Given):
                 kind = part.get("type") if isinstance(part, dict) else type(part).__name__
                 raise PydanticCustomError("text_only", "only parts of text are taken, not {kind}", {"kind": repr(kind)})
         return "".join(part["text"] for part in content)
+
+    @property
+    def said(self) -> str | None:
+        """The text; where an assistant refused, its words for that."""
+        return self.refusal if self.content is None and self.role == "assistant" else self.content
 
 
 class StreamOptions(Given):
@@ -105,7 +120,7 @@ class ChatRequest(Given):
     model: str
     messages: Annotated[list[Turn], Field(min_length=1)]
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     stop: Annotated[list[NonEmpty], Field(max_length=4)] | None = None

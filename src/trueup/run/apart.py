@@ -1,0 +1,132 @@
+"""Work in a process of its own, which can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from socket import socket, socketpair
+from typing import Any
+
+from trueup.core.errors import AskFailed, BadInput, TrueupError
+
+MOST_CHILDREN = 8
+LENGTH_BYTES = 8
+CHUNK_BYTES = 65_536
+MAIN = "__main__"
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process, and the line to it."""
+
+    process: subprocess.Popen[bytes]
+    line: socket
+
+    def end(self) -> None:
+        """Kill it, and wait for its end."""
+        self.line.close()
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Children that work, each on one call at a time; they are started as they are needed, and kept."""
+
+    _idle: list[Child] = field(default_factory=list)
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CHILDREN))
+
+    async def call(self, seconds: float, work: bytes) -> tuple[Any, float]:
+        """What packed work returns, and the core-seconds that it took.
+
+        Raises what it raises of ours, TimeoutError where it takes longer, and AskFailed where its process dies. The
+        child of what does not end by itself is killed.
+        """
+        async with self._room:
+            child = self._idle.pop() if self._idle else _start()
+            try:
+                async with asyncio.timeout(seconds):
+                    value, error, cause, spent = await _exchange(child, work)
+            except BaseException:
+                child.end()
+                raise
+            self._idle.append(child)
+        if error is not None:
+            raise error from cause
+        return value, spent
+
+    def close(self) -> None:
+        """Kill the children."""
+        while self._idle:
+            self._idle.pop().end()
+
+
+def packed(work: Callable[..., Any], *args: Any) -> bytes | None:
+    """A call as bytes for a child; None where something in it cannot be told to another process."""
+    if any(type(arg).__module__ == MAIN for arg in args):
+        return None
+    try:
+        return pickle.dumps((work, args))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return None
+
+
+def main(place: int, path: list[str]) -> None:
+    """Do what comes over the line, until it is closed."""
+    sys.path[:] = path
+    with socket(fileno=place) as line, line.makefile("rwb") as stream:
+        while length := stream.read(LENGTH_BYTES):
+            told = _framed(pickle.dumps(_done(stream.read(int.from_bytes(length, "big")))))
+            stream.write(told)
+            stream.flush()
+
+
+def _done(told: bytes) -> tuple[Any, TrueupError | None, BadInput | None, float]:
+    work, args = pickle.loads(told)
+    began, value, error, cause = time.process_time(), None, None, None
+    try:
+        value = work(*args)
+    except TrueupError as failure:
+        error = failure
+        cause = BadInput(str(failure.__cause__)) if isinstance(failure.__cause__, BadInput) else None
+    return value, error, cause, time.process_time() - began
+
+
+def _start() -> Child:
+    ours, theirs = socketpair()
+    ours.setblocking(False)
+    with theirs:
+        code = f"from trueup.run.apart import main; main({theirs.fileno()}, {json.dumps(sys.path)})"
+        # In a session of its own, so that a Ctrl-C is ours to act on and not the child's.
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+    return Child(process, ours)
+
+
+async def _exchange(child: Child, work: bytes) -> Any:
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(child.line, _framed(work))
+    length = await _read(loop, child.line, LENGTH_BYTES)
+    return pickle.loads(await _read(loop, child.line, int.from_bytes(length, "big")))
+
+
+async def _read(loop: asyncio.AbstractEventLoop, line: socket, size: int) -> bytes:
+    told = b""
+    while len(told) < size:
+        more = await loop.sock_recv(line, min(CHUNK_BYTES, size - len(told)))
+        if not more:
+            raise AskFailed("the process of a check died")
+        told += more
+    return told
+
+
+def _framed(told: bytes) -> bytes:
+    return len(told).to_bytes(LENGTH_BYTES, "big") + told
