@@ -212,6 +212,8 @@ def test_the_command_reads_a_studys_samples_and_asks_nothing(tmp_path, monkeypat
     assert found["whole"]["attempts"] == 8
     assert found["n"] == 70, "the other half certifies"
     assert "turns at most 5.0% of requests from right to wrong" in run("calibrate", "o", "--margin", "0.05")
+    told = run("calibrate", "o", "--margin", "0.0512", "--delta", "0.025")
+    assert "turns at most 5.2% of requests from right to wrong (97.5% confidence" in told, "no more than is proved"
 
 
 @pytest.fixture

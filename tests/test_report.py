@@ -19,6 +19,7 @@ from studies import study as planned
 from trueup.cli.summary import print_points, print_summary
 from trueup.core.errors import BadInput
 from trueup.plan import Wish, exact_interval
+from trueup.plan.words import floored
 from trueup.report import render, write_report
 from trueup.report.answers import alike
 from trueup.report.axes import Frame
@@ -29,7 +30,17 @@ from trueup.report.labels import Box, Mark, place, stack
 from trueup.report.page import LARGEST
 from trueup.report.spend import axis
 from trueup.report.svg import Scale, log_scale, log_ticks
-from trueup.report.words import certificate, dollars, duration, interval, per_thousand, percent, safe, tick_dollars
+from trueup.report.words import (
+    as_given,
+    certificate,
+    dollars,
+    duration,
+    interval,
+    per_thousand,
+    percent,
+    safe,
+    tick_dollars,
+)
 
 FIXTURE = Path(__file__).parent / "data" / "study.json"
 POISON = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\x1b[31m\u202e\ud800\x00</script><!--]]>"
@@ -464,6 +475,23 @@ def test_numbers_are_written_for_people() -> None:
     assert [duration(s) for s in (0.0117, 12, 5400, None)] == ["11.7\u202fms", "12\u202fs", "1.5\u202fh", "unknown"]
 
 
+def test_what_is_promised_is_never_rounded_up() -> None:
+    shares = (0, 0.0004, 0.0049, 0.1697, 0.1938, 1 - 0.07, 0.975, 0.8985, 0.9012, 0.9949, 0.99996, 1)
+    assert [floored(share, "%") for share in shares] == [
+        "0%", "0%", "0.4%", "16.9%", "19%", "93%", "97.5%", "89.8%", "90%", "99.4%", "99.9%", "100%",
+    ]  # fmt: skip
+
+
+def test_a_target_keeps_its_own_digits(study: Study) -> None:
+    assert [as_given(share) for share in (0.9, 0.995, 0.57, 1, 1.0, 0.12345)] == [
+        "90\u202f%", "99.5\u202f%", "57\u202f%", "100\u202f%", "100\u202f%", "12.345\u202f%",
+    ]  # fmt: skip
+    page = render(study | {"plan": study["plan"] | {"target": 0.895, "delta": 0.025}})
+    texts = Page(page).texts
+    assert "certified at 89.5\u202f%" in texts and "97.5\u202f% confidence" in texts
+    assert "target 89.5\u202f%" in texts and "target 90\u202f%" not in page
+
+
 def test_certificates_are_written_in_plain_words() -> None:
     row = {
         "status": "uncertified",
@@ -480,6 +508,9 @@ def test_certificates_are_written_in_plain_words() -> None:
     assert certificate(row | {"needs": None, "n": 0}) == "uncertified: no item was held out"
     assert certificate(row | {"status": "certified", "bound": 0.91}) == (
         "certified: at least 91\u202f% right with 95\u202f% confidence"
+    )
+    assert certificate(row | {"status": "certified", "bound": 0.8985, "delta": 0.025}) == (
+        "certified: at least 89.8\u202f% right with 97.5\u202f% confidence"
     )
 
 

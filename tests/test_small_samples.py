@@ -154,6 +154,20 @@ def test_nothing_held_out_is_not_called_a_low_estimate(capsys, monkeypatch, tmp_
     assert "n = 0); no item was left to certify on" in shown and "does not clear" not in shown
 
 
+def test_a_guarantee_is_never_rounded_up_and_a_target_never_rounded(capsys, monkeypatch, tmp_path):
+    found = study(measured(["rrrr"] * 6, {"once": "rrrrrr"}), wish=Wish(target=0.995))
+    proof = found["plan"]["certificate"]["s"]
+    for bound, delta, told in (
+        (0.8985, 0.025, "at 89.8% or better (97.5% confidence, n = 3)"),
+        (0.9412, 0.05, "at 94% or better (95% confidence, n = 3)"),
+    ):
+        proof |= {"status": "certified", "bound": bound, "delta": delta}
+        shown = said(capsys, monkeypatch, tmp_path, found)
+        assert f"s: certified {told}" in shown and "plan at target 99.5%:" in shown
+    proof |= {"status": "uncertified", "bound": 0.1697}
+    assert "s: uncertified: at least 16.9% (95% confidence" in said(capsys, monkeypatch, tmp_path, found)
+
+
 def test_unknown_costs_are_at_least_what_is_known(capsys, monkeypatch, tmp_path):
     found = study(measured(["rrww"] * 6, {"once": "rrrwww"}))
     row = {"kind": "sampled", "charges": 3, "prompt_tokens": 5, "completion_tokens": 2, "usd": 0.25}

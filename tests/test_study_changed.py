@@ -12,7 +12,7 @@ import pytest
 import terminal
 
 from trueup.cli.request import Request, dollars
-from trueup.cli.screen import aside, screen
+from trueup.cli.screen import aside, screen, table, warn
 from trueup.core.errors import BadInput
 from trueup.core.files import write_whole
 from trueup.core.settings import one_word
@@ -111,6 +111,17 @@ def test_the_task_and_the_prices_are_those_of_the_studys_own_folder(run, made, t
     assert json.loads((tmp_path / "o" / "study.json").read_text())["strata"]["q"]["items"] == 6
 
 
+def test_the_models_files_are_looked_for_where_the_study_was_started(run, made, tmp_path, monkeypatch):
+    words = ("ed/q.jsonl", "--samples", "4", "-q", "--out")
+    run("study", *words, "taped", "--model", "toy:0.9", "--record", "tape.jsonl")
+    run("study", *words, "played", "--model", "replay:tape.jsonl")
+    before = written(tmp_path / "played")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    run("plan", "../played")
+    assert written(tmp_path / "played")["study.json"] == before["study.json"]
+
+
 def test_a_price_list_that_a_plan_names_is_found_from_anywhere(run, made, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     shipped = Path(__file__).parent.parent / "src" / "trueup" / "core" / "prices.toml"
@@ -145,6 +156,18 @@ def test_a_wish_without_end_is_refused_and_the_folder_goes_on(run, made, tmp_pat
     run("study", "ed/q.jsonl", "--model", "toy:0.9", "--samples", "4", "--out", "o", *wish, code=2)
     assert written(tmp_path / "o") == made
     run("measure", "o")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--training-usd", "1e300"), ("--error-usd", "1e13"), ("--volume", "1e300"), ("--volume", ".5")],
+)
+def test_a_wish_that_nobody_can_mean_is_one_line_before_anything_is_asked(run, made, tmp_path, option, value):
+    for words in (("plan", "o"), ("study", "ed/q.jsonl", "--model", "toy:0.9", "--out", "new")):
+        said = run(*words, option, value, code=2).err
+        assert said.strip().count("\n") == 0
+        assert f"error: {option} is " in said and "; give " in said
+    assert written(tmp_path / "o") == made and not (tmp_path / "new").exists()
 
 
 def test_dollars_are_finite_as_the_numbers_that_they_become():
@@ -207,6 +230,29 @@ def test_progress_shows_names_as_they_are(capsys):
             assert bar.columns[0].render(bar.tasks[-1]).plain.strip() == "[a] :100:"
             bar.remove_task(task)
             bar.disable = True
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_names_are_printed_as_they_are_written(run, tmp_path, quiet):
+    task, strata = "t [/i] :100:", ("a [/b]", "sums [hard]")
+    stratum = '\n[[stratum]]\nname = "{}"\nsource = "jsonl:q.jsonl"\n'
+    (tmp_path / "task.toml").write_text(f'[task]\nname = "{task}"\n' + "".join(map(stratum.format, strata)))
+    (tmp_path / "q.jsonl").write_text(rows(*range(4)))
+    study = run("study", "task.toml", "--model", "toy:0.9", "--samples", "4", "--out", "o[x]", *quiet)
+    assert all(study.err.count(f"{name}: ") == (not quiet) for name in strata)
+    assert f"{task} on toy" in study.out and "report: o[x]/report.html" in study.out
+    for told in (study.out, *(run(stage, "o[x]").out for stage in (*STAGES, "calibrate"))):
+        assert all(name in told for name in strata)
+    assert "'[/b]'" in run("plan", "[/b]", code=2).err
+
+
+def test_every_console_writes_brackets_as_they_are(capsys):
+    cells = table(("[/h]",), title="[/t]")
+    cells.add_row("[/c] [hard]")
+    screen().print(cells)
+    warn(["[/w] [hard]"])
+    out, err = capsys.readouterr()
+    assert out.split() == ["[/t]", "[/h]", "[/c]", "[hard]"] and err == "  [/w] [hard]\n"
 
 
 def test_a_file_is_written_whole_or_not_at_all(run, made, tmp_path):

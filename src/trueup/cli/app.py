@@ -7,11 +7,11 @@ import sys
 from errno import EACCES, EDQUOT, EFBIG, EIO, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from trueup import __version__
 from trueup.cli import bench, books, calibrate, claims, learn, names, route, serve, solve, study, train
+from trueup.cli.screen import aside
 from trueup.core.errors import TrueupError
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -79,5 +79,5 @@ def _let_go() -> bool:
 
 def _fail(message: str) -> None:
     line = " ".join(message.split())
-    Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(f"[bold red]error:[/] {escape(line)}")
+    aside().print(Text.assemble(("error:", "bold red"), " ", line))
     sys.exit(2)

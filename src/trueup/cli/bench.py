@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from trueup.bench import BENCHMARKS, Result, benchmark
 from trueup.cli.screen import screen, table
@@ -64,12 +63,12 @@ def _print(result: Result) -> None:
             rows = table(tuple(names), tuple(key.replace("_", " ") for key in figures), title=f"bench {result.name}")
             for row in alike:
                 cells = [*(str(row.get(name, "")) for name in names), *(_figure(row, key) for key in figures)]
-                rows.add_row(*map(escape, cells))
+                rows.add_row(*cells)
             screen().print(rows)
             continue
         for row in alike:
             told = ", ".join(f"{key.replace('_', ' ')} {_figure(row, key)}" for key in figures if _figure(row, key))
-            screen().print(f"{' '.join(str(row[name]) for name in names if name in row)}: {told}", markup=False)
+            screen().print(f"{' '.join(str(row[name]) for name in names if name in row)}: {told}")
 
 
 def _figure(row: Mapping[str, Json], key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import ceil
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from trueup.core.settings import settings_of
 from trueup.core.stratum import Arm
 from trueup.plan import Calibration, calibrate
 from trueup.plan.engines import MIXED
+from trueup.plan.words import floored
 
 STEPS = "0.999,0.99,0.98,0.95,0.9,0.85,0.8,0.75,0.7,0.6"
 
@@ -104,7 +106,8 @@ def _figures(attempts: float, *shares: float) -> Sequence[str]:
 
 
 def _verdict(found: Calibration, margin: float, delta: float) -> str:
-    promise = f"turns at most {margin:.1%} of requests from right to wrong ({1 - delta:.0%} confidence, n = {found.n})"
+    harm, confidence = ceil(round(1000 * margin, 9)) / 10, floored(1 - delta, "%")
+    promise = f"turns at most {harm:.1f}% of requests from right to wrong ({confidence} confidence, n = {found.n})"
     if found.chosen is not None:
         return f"{found.chosen}: {promise}"
     if found.engines:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from trueup.claims import CLAIMS, SCALES, Pieces, Verdict
 from trueup.claims.books import post
@@ -198,7 +199,7 @@ def _print(verdict: Verdict) -> None:
     known = verdict.untimed_parts, verdict.jobs
     took, of_cpus = (_took(spent, *known) for spent in (verdict.seconds, verdict.cpu_seconds))
     screen().print(f"took: {took}, {of_cpus} of CPUs")
-    screen().print(f"verdict: [bold]{verdict.verdict}[/]")
+    screen().print("verdict:", Text(verdict.verdict, "bold"))
 
 
 def _print_published(title: str, tables: Sequence[Json]) -> None:

@@ -100,7 +100,7 @@ def print_formalised(found: Formalised) -> None:
         f"coverage: {found.decided} of {found.programs} programs decided; {cost.calls} asks, {usd}",
     )
     for line in told:
-        screen().print(line, soft_wrap=True, highlight=False, markup=False)
+        screen().print(line, soft_wrap=True, highlight=False)
 
 
 def json_of(found: Formalised) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from trueup.cli.screen import verbatim
 from trueup.train.job import Progress as Step
 
 SHOWN = ("loss", "reward", "flat", "kl", "margin")
@@ -20,12 +19,12 @@ class Headway:
 
     def __init__(self, *, quiet: bool = False) -> None:
         """Nothing is under way."""
-        self._console = Console(stderr=True, quiet=quiet, emoji=False)
+        self._console = verbatim(stderr=True, quiet=quiet)
         self._bars: dict[str, TaskID] = {}
         self._missed: set[str] = set()
         self._progress = Progress(
             TextColumn("{task.description:>20}", markup=False), BarColumn(bar_width=28), MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=self._console,
+            TextColumn("{task.fields[note]}", markup=False), TimeRemainingColumn(), console=self._console,
             disable=not self._console.is_terminal,
         )  # fmt: skip
 
@@ -52,7 +51,7 @@ class Headway:
 
     def tell(self, line: str) -> None:
         """A line for the person who waits."""
-        self._console.print(escape(line), soft_wrap=True, highlight=False)
+        self._console.print(line, soft_wrap=True, highlight=False)
 
     def step(self, step: Step) -> None:
         """One step of the training is done."""

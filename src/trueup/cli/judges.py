@@ -233,4 +233,4 @@ def _tell(half: Half, heard: Heard, finding: Finding, *, as_json: bool) -> None:
     if heard.failed:
         lines.insert(2, f"  {len(heard.failed)} problems could not be asked about: {next(iter(heard.failed.values()))}")
     for line in lines:
-        screen().print(line, soft_wrap=True, markup=False, highlight=False)
+        screen().print(line, soft_wrap=True, highlight=False)

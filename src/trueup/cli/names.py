@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from trueup.catalog import KINDS, describe, names
 from trueup.cli.citations import citations
@@ -76,7 +76,7 @@ def _agree(specs: tuple[str, str], tolerance: float, sets: Sequence[str], *, as_
     if as_json:
         print(json.dumps(json_of(found), indent=1))
     else:
-        screen().print(str(found), soft_wrap=True, markup=False, highlight=False)
+        screen().print(str(found), soft_wrap=True, highlight=False)
     require_agreement(found, cards)
 
 
@@ -96,4 +96,5 @@ def cite(policy: PolicyPath, as_json: AsJson = False) -> None:
 
 def _print_finding(finding: Finding) -> None:
     colour = {"fine": "green", "warning": "yellow", "broken": "red"}[finding.state]
-    screen().print(f"[{colour}]{finding.state:>8}[/]  {escape(f'{finding.what}: {finding.detail}')}", soft_wrap=True)
+    state = Text(f"{finding.state:>8}", colour)
+    screen().print(state, f" {finding.what}: {finding.detail}", soft_wrap=True)

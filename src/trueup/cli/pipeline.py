@@ -14,7 +14,7 @@ from typing import Any
 from trueup.arms import arms_of, make_arm, refuse_repeats, telling
 from trueup.catalog import open_model, open_task
 from trueup.cli.progress import Meter
-from trueup.cli.request import Request, split_models
+from trueup.cli.request import Request
 from trueup.core.asks import Check
 from trueup.core.charge import MICRO, PICO, Total
 from trueup.core.cost import Prices, read_prices
@@ -66,8 +66,9 @@ def gather(
     started = time.monotonic()
     prices = price_list(request.prices_path())
     sets = split_sets(request.sets)
-    model = open_model(request.model, sets.pop("model", {}))
-    others = {name: open_model(spec, sets.pop(name, {})) for name, spec in split_models(request.models).items()}
+    specs = request.specs()
+    model = open_model(specs.pop(""), sets.pop("model", {}))
+    others = {name: open_model(spec, sets.pop(name, {})) for name, spec in specs.items()}
     task = open_task(request.task_path(), limit=request.limit, seed=request.seed, sets=sets)
     if not sealed:
         refuse_repeats(task.strata, {"model": model, **others})
@@ -175,7 +176,7 @@ def _could_be_deployed(arm: Arm, stratum: Stratum) -> bool:
 
 def trainings(request: Request) -> dict[str, Past]:
     """The trainings behind a request's models, by their names; the study's own is ""."""
-    found = {name: read_past(spec) for name, spec in {"": request.model, **split_models(request.models)}.items()}
+    found = {name: read_past(spec) for name, spec in request.specs().items()}
     return {name: past for name, past in found.items() if past is not None}
 
 

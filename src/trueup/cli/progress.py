@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from trueup.cli.screen import verbatim
 from trueup.core.outcome import Outcome, Pool
 
 
@@ -16,14 +16,14 @@ class Meter:
 
     def __init__(self, steps: Mapping[str, int], *, quiet: bool = False) -> None:
         """So many steps for each stratum."""
-        self._console = Console(stderr=True, quiet=quiet, emoji=False)
+        self._console = verbatim(stderr=True, quiet=quiet)
         self._steps = dict(steps)
         self._done = dict.fromkeys(steps, 0)
         self._samples = dict.fromkeys(steps, (0, 0))
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.description:>14}", markup=False), BarColumn(bar_width=28), MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"), TimeRemainingColumn(), console=self._console,
+            TextColumn("{task.fields[note]}", markup=False), TimeRemainingColumn(), console=self._console,
             disable=not self._console.is_terminal,
         )  # fmt: skip
 

@@ -9,10 +9,17 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from trueup.catalog import names
 from trueup.core.errors import BadInput
 from trueup.core.files import write_whole
+from trueup.core.types import Json
+from trueup.plan.wish import MOST_REQUESTS, MOST_USD
 
 FILE = "request.json"
+OF_FILES = ("gguf", "hf", "proxy", "replay")
+"""The models that are made from folders and files."""
+FILES = frozenset({"router", "table", "library", "template", "expert_template", "antiexpert_template"})
+"""The settings of methods and models that name a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +48,15 @@ class Request:
 
     def task_path(self) -> str:
         """Where the task is, also when asked from another folder than the study was started in."""
-        return self._find(self.task)
+        return find_path(self.task, self.started_in)
+
+    def origin(self) -> str:
+        """The folder that the study was started in."""
+        return self.started_in or str(Path.cwd())
 
     def prices_path(self) -> str | None:
         """Where the price file is, if there is one, in the same way."""
-        return None if self.prices is None else self._find(self.prices)
-
-    def _find(self, path: str) -> str:
-        """The path as it is written where that leads to the study's own file, else from where the study was started."""
-        own = Path(self.started_in, path)
-        if not Path(path).exists() or (own.exists() and not own.samefile(path)):
-            return str(own)
-        return path
+        return None if self.prices is None else find_path(self.prices, self.started_in)
 
     def check(self) -> Request:
         """This request, if its numbers make sense; BadInput otherwise."""
@@ -62,12 +66,18 @@ class Request:
             raise BadInput(f"--limit is {self.limit}; ask for at least 1 item a stratum")
         if not 0 < self.target <= 1:
             raise BadInput(f"--target is {self.target}; give an accuracy above 0, at most 1")
-        if not 0 < self.volume < float("inf"):
-            raise BadInput(f"--volume is {self.volume}; give a number of requests above 0")
+        if not 1 <= self.volume <= MOST_REQUESTS:
+            raise BadInput(f"--volume is {self.volume}; give requests from 1 to {MOST_REQUESTS:g}")
         split_models(self.models)
-        dollars("--training-usd", self.training_usd)
-        dollars("--error-usd", self.error_usd)
+        for name, told in (("--training-usd", self.training_usd), ("--error-usd", self.error_usd)):
+            if (dollars(name, told) or 0) > MOST_USD:
+                raise BadInput(f"{name} is {told!r}; give dollars from 0 to {MOST_USD:g}")
         return self
+
+    def specs(self) -> dict[str, str]:
+        """What opens every model, by its name (the study's own is ""), with files where the study had them."""
+        given = {"": self.model, **split_models(self.models)}
+        return {name: find_model(spec, self.started_in) for name, spec in given.items()}
 
     def save(self, folder: Path) -> None:
         """Write this request into a study's folder."""
@@ -75,7 +85,7 @@ class Request:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput(f"cannot write {str(folder)!r}: {error.strerror}; choose another --out") from error
-        table = asdict(self) | {"started_in": self.started_in or str(Path.cwd())}
+        table = asdict(self) | {"started_in": self.origin()}
         write_whole(folder / FILE, json.dumps(table, indent=1) + "\n")
 
     @classmethod
@@ -91,6 +101,34 @@ class Request:
             raise BadInput(f"{str(folder)!r} is a file; give the folder of a study") from None
         except (ValueError, TypeError, KeyError) as error:
             raise BadInput(f"{path} is no request of this version: {error}; run `trueup study` again") from error
+
+
+def find_path(path: str, started_in: str) -> str:
+    """The path as it is written where that leads to the study's own file, else from where the study was started."""
+    own = Path(started_in, path)
+    if not Path(path).exists() or (own.exists() and not own.samefile(path)):
+        return str(own)
+    return path
+
+
+def find_model(spec: str, started_in: str) -> str:
+    """A model's words, with the folders and files in them where the study had them."""
+    kind, _, rest = spec.partition(":")
+    if kind not in OF_FILES:
+        return spec if kind in names("models") else _find_word(spec, started_in)
+    words = rest.split(",") if kind == "proxy" else [rest]
+    return f"{kind}:{','.join(_find_word(word, started_in) for word in words)}"
+
+
+def find_files(settings: Mapping[str, Json], started_in: str) -> dict[str, Json]:
+    """The settings of a model or a method, with the files that they name where the study had them."""
+    return {name: _find_word(value, started_in) if name in FILES else value for name, value in settings.items()}
+
+
+def _find_word(word: str, started_in: str) -> str:
+    """A word that may name a place; others, such as a name on the hub, stay as they are."""
+    is_place = word and word not in names("models") and Path(started_in, word).exists()
+    return find_path(word, started_in) if is_place else word
 
 
 def split_models(pairs: Sequence[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -10,21 +11,26 @@ from rich.table import Table
 PIPED_WIDTH = 118
 
 
+def verbatim(**settings: Any) -> Console:
+    """A console that writes every text as it stands: brackets and colons in a name are part of it."""
+    return Console(markup=False, emoji=False, **settings)
+
+
 def screen() -> Console:
     """Standard output."""
-    console = Console(soft_wrap=False, emoji=False)
-    return console if console.is_terminal else Console(width=PIPED_WIDTH, emoji=False)
+    console = verbatim(soft_wrap=False)
+    return console if console.is_terminal else verbatim(width=PIPED_WIDTH)
 
 
 def aside() -> Console:
     """Standard error, for what is no result."""
-    return Console(stderr=True, soft_wrap=True, emoji=False)
+    return verbatim(stderr=True, soft_wrap=True)
 
 
 def warn(lines: Iterable[str]) -> None:
     """Warnings on standard error, where they are in the way of no result."""
     for line in lines:
-        aside().print(f"  {line}", style="yellow", markup=False, highlight=False)
+        aside().print(f"  {line}", style="yellow", highlight=False)
 
 
 def table(left: tuple[str, ...], right: tuple[str, ...] = (), *, title: str | None = None) -> Table:

@@ -153,7 +153,7 @@ def _print(stated: Program, reply: dict[str, Any]) -> None:
     best = reply.get("objective")
     worth = "" if best is None else f", objective {best if isinstance(best, int) else format(best, '.10g')}"
     only = f", with no other {ANSWER}" if reply.get("only_answer") else ""
-    out.print(f"{said}{worth}{only} ({reply['seconds']:.3f} s)", soft_wrap=True, highlight=False, markup=False)
+    out.print(f"{said}{worth}{only} ({reply['seconds']:.3f} s)", soft_wrap=True, highlight=False)
 
 
 def _contradiction(clues: Sequence[str]) -> str:

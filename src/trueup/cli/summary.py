@@ -7,25 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from trueup.cli.screen import screen, table
 from trueup.core.types import Json
 from trueup.plan.engines import MIXED
+from trueup.plan.words import as_given, floored
 
 
 def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds: float) -> None:
     """The verdict per stratum, the plan, what it cost to learn, and where to read more."""
     console = screen()
     plan, model = study["plan"], study["model"]
-    console.print(f"\n[bold]{study['task']['name']}[/] on {model['name']}: where the next unit of compute should go\n")
+    where = f" on {model['name']}: where the next unit of compute should go\n"
+    console.print(Text.assemble("\n", (study["task"]["name"], "bold"), where))
     console.print(_verdicts(study))
     for line in _warnings(study["strata"]):
-        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(line, style="yellow", highlight=False, soft_wrap=True)
     print_differences(plan)
     for line in _abstentions(study["strata"]):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     console.print(
-        f"plan at target {plan['target']:.0%}: {_usd(plan['cost_per_request'], 1000)} per 1,000 requests, "
+        f"plan at target {as_given(plan['target'], '%')}: {_usd(plan['cost_per_request'], 1000)} per 1,000 requests, "
         f"{_usd(plan['cost_per_volume'])} for {plan['volume']:,.0f}"
     )
     for name, certificate in plan["certificate"].items():
@@ -64,9 +67,9 @@ def print_points(strata: dict[str, Any]) -> None:
             )  # fmt: skip
         screen().print(rows)
         for line in _warnings({name: stratum}):
-            screen().print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            screen().print(line, style="yellow", highlight=False, soft_wrap=True)
         for line in _abstentions({name: stratum}):
-            screen().print(line, markup=False, highlight=False, soft_wrap=True)
+            screen().print(line, highlight=False, soft_wrap=True)
         coverage = ", ".join(f"{row['k']}: {row['pass_at_k']:.0%}" for row in stratum["coverage"])
         screen().print(f"  pass@k  {coverage}\n")
 
@@ -74,7 +77,7 @@ def print_points(strata: dict[str, Any]) -> None:
 def print_differences(plan: dict[str, Any]) -> None:
     """Every model that answered strata of the plan as different engines."""
     for row in plan.get("engines", ()):
-        screen().print(f"  {row['note']}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        screen().print(f"  {row['note']}", style="yellow", highlight=False, soft_wrap=True)
 
 
 def _warnings(strata: dict[str, Any]) -> list[str]:
@@ -126,7 +129,8 @@ def print_diagnosis(strata: dict[str, Any]) -> None:
     """The cause of every stratum's errors and the evidence for and against each candidate."""
     for name, stratum in strata.items():
         diagnosis = stratum["diagnosis"]
-        screen().print(f"[bold]{name}[/]: {diagnosis['cause']} -> {diagnosis['lever']}. {diagnosis['summary']}")
+        told = f": {diagnosis['cause']} -> {diagnosis['lever']}. {diagnosis['summary']}"
+        screen().print(Text.assemble((name, "bold"), told))
         rows = table(("test", "statistic"), ("value", "95 %", "threshold", "called"))
         for row in diagnosis["evidence"]:
             low, high = row["ci95"] or (None, None)
@@ -148,9 +152,9 @@ def _verdicts(study: dict[str, Any]) -> Table:
         low, high = choice["ci95"]
         until_then = "until then " if choice["is_interim"] else ""
         rows.add_row(
-            f"[bold]{name}[/]", str(stratum["items"]), _once(stratum), stratum["diagnosis"]["cause"],
-            stratum["diagnosis"]["lever"], f"{until_then}[green]{choice['label']}[/]", f"{choice['accuracy']:.0%}",
-            f"{low:.0%}-{high:.0%}", _usd(choice["usd"], 1000),
+            Text(name, "bold"), str(stratum["items"]), _once(stratum), stratum["diagnosis"]["cause"],
+            stratum["diagnosis"]["lever"], Text.assemble(until_then, (choice["label"], "green")),
+            f"{choice['accuracy']:.0%}", f"{low:.0%}-{high:.0%}", _usd(choice["usd"], 1000),
         )  # fmt: skip
     return rows
 
@@ -172,10 +176,11 @@ def _training(plan: dict[str, Any]) -> list[str]:
 
 
 def _certificate(certificate: dict[str, Any]) -> str:
-    risk = f"{1 - certificate['delta']:.0%} confidence"
+    bound = floored(certificate["bound"], "%")
+    risk = f"{floored(1 - certificate['delta'], '%')} confidence, n = {certificate['n']}"
     if certificate["status"] == "certified":
-        return f"certified at {certificate['bound']:.0%} or better ({risk}, n = {certificate['n']})"
-    return f"uncertified: at least {certificate['bound']:.0%} ({risk}, n = {certificate['n']}); {_lacking(certificate)}"
+        return f"certified at {bound} or better ({risk})"
+    return f"uncertified: at least {bound} ({risk}); {_lacking(certificate)}"
 
 
 def _lacking(certificate: dict[str, Any]) -> str:

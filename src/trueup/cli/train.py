@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from trueup.catalog import names
 from trueup.cli.order import Order, split_trainer_sets
@@ -119,11 +120,12 @@ def _threads() -> int:
 
 def _print(card: dict[str, Any], out: Path) -> None:
     console = screen()
-    data = card["data"]
-    console.print(
-        f"\n[bold]{card['model']['name']}[/] after {card['trainer']} on {card['stratum']}: trained on "
-        f"{len(data['trained_on'])} items, the choosing half; measured on items that were not trained on\n"
+    n = len(card["data"]["trained_on"])
+    told = (
+        f" after {card['trainer']} on {card['stratum']}: trained on {n} items, the choosing half; "
+        "measured on items that were not trained on\n"
     )
+    console.print(Text.assemble("\n", (card["model"]["name"], "bold"), told))
     rows = table(("what",), ("n", "before", "after", "points", "95 %"))
     for part, told in _parts(card).items():
         for turn in TURNS:

@@ -15,7 +15,7 @@ from typing import Never
 from trueup.core.errors import BadInput
 from trueup.plan.measure import Point
 from trueup.plan.wish import Wish
-from trueup.plan.words import dollars, many, percent
+from trueup.plan.words import as_given, dollars, many, percent
 
 
 class NoneDeployable(BadInput):
@@ -86,7 +86,7 @@ def scale_of(points: Sequence[Point], wish: Wish) -> Scale:
 
 def _reason(best: Point, usable: Sequence[Point], scale: Scale, wish: Wish, *, is_reached: bool) -> str:
     where = f"on the {many(best.n)} items that the choice was made on"
-    found, target = f"{best.label}, {percent(best.accuracy)}", percent(wish.target)
+    found, target = f"{best.label}, {percent(best.accuracy)}", as_given(wish.target)
     if is_reached:
         return f"The cheapest that reaches {target} {where}: {found}.{scale.note}"
     ties = [p for p in usable if p.accuracy == best.accuracy and scale.cost(p) > scale.cost(best)]

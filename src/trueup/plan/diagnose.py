@@ -34,7 +34,7 @@ from trueup.plan.losses import split_losses
 from trueup.plan.reach import reach
 from trueup.plan.sheet import Sheet, mean
 from trueup.plan.structure import trend_of
-from trueup.plan.words import percent
+from trueup.plan.words import as_given, percent
 
 NONE = "none"
 LEVERS = {
@@ -89,7 +89,7 @@ def diagnose(sheet: Sheet, target: float) -> Diagnosis:
     rows = tuple(probe(case) for probe in PROBES)
     left_out = _left_out(sheet)
     if accuracy >= target:
-        told = f"One attempt gets {percent(accuracy)}, the target is {percent(target)}: nothing to mend."
+        told = f"One attempt gets {percent(accuracy)}, the target is {as_given(target)}: nothing to mend."
         return Diagnosis(NONE, LEVERS[NONE], told + left_out, rows)
     cause = name_cause(case, rows)
     row = next(row for row in rows if row.test == cause)

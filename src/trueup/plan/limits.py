@@ -12,7 +12,7 @@ from trueup.plan.estimate import Column, accuracy_interval
 from trueup.plan.evidence import GAP, Case, Evidence
 from trueup.plan.resample import DIFFERENCE
 from trueup.plan.sheet import mean
-from trueup.plan.words import between, many, percent
+from trueup.plan.words import as_given, between, many, percent
 
 
 def probe_structural(case: Case) -> Evidence:
@@ -73,5 +73,5 @@ def describe_capability(case: Case, row: Evidence) -> str:
     return (
         f"On {percent(row.value or 0.0)} of the items ({between(row.ci95 or (0.0, 1.0))}) no attempt and no method is "
         f"right, so that {percent(1 - (row.value or 0.0))} is the most that is within reach; the target is "
-        f"{percent(case.target)}."
+        f"{as_given(case.target)}."
     )

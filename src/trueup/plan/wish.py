@@ -8,6 +8,9 @@ from decimal import Decimal
 
 from trueup.core.errors import BadInput, UnknownName
 
+MOST_REQUESTS, MOST_USD = 1e15, 1e12
+"""More than anybody will ask, or pay."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -34,11 +37,12 @@ class Wish:
     def __post_init__(self) -> None:
         """Raise BadInput where a number makes no sense."""
         _demand(0 < self.target <= 1, "target", self.target, "an accuracy above 0, at most 1")
-        _demand(0 < self.volume < float("inf"), "volume", self.volume, "a number of requests above 0")
+        _demand(1 <= self.volume <= MOST_REQUESTS, "volume", self.volume, f"requests from 1 to {MOST_REQUESTS:g}")
         _demand(0 < self.delta < 1, "delta", self.delta, "a risk between 0 and 1")
         for name in ("training_usd", "error_usd", "trained_usd"):
             amount = getattr(self, name)
-            _demand(amount is None or (amount.is_finite() and amount >= 0), name, amount, "dollars, 0 or more")
+            is_met = amount is None or (amount.is_finite() and 0 <= amount <= MOST_USD)
+            _demand(is_met, name, amount, f"dollars from 0 to {MOST_USD:g}")
         accuracy = self.trained_accuracy
         _demand(accuracy is None or 0 <= accuracy <= 1, "trained_accuracy", accuracy, "an accuracy from 0 to 1")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trueup.report.labels import Box
 from trueup.report.svg import HEIGHT, WIDTH, Scale, el, strokes
-from trueup.report.words import percent, safe
+from trueup.report.words import as_given, percent, safe
 
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 NAME = 80.0
@@ -59,4 +59,4 @@ def target_line(frame: Frame, target: float, taken: Sequence[Box] = ()) -> tuple
     right = Box(frame.right - NAME, y - 17, frame.right - 4, y)
     is_left = not any(left.overlap(box) for box in taken) or any(right.overlap(box) for box in taken)
     place, class_ = (left.left, "target-name") if is_left else (right.right, "target-name end")
-    return line + el("text", f"target {percent(target)}", class_=class_, x=place, y=y - 5), left if is_left else right
+    return line + el("text", f"target {as_given(target)}", class_=class_, x=place, y=y - 5), left if is_left else right

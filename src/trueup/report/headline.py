@@ -10,6 +10,7 @@ from trueup.report import costs
 from trueup.report.svg import Scale, el, number, tip
 from trueup.report.words import (
     DASH,
+    as_given,
     breakable,
     certificate,
     count,
@@ -33,13 +34,13 @@ def finding(study: Study) -> str:
     who = "No stratum" if met == 0 else "The one stratum" if of == 1 else f"{met} of {of} strata"
     usd = plan["cost_per_request"]
     price = "at a cost not known" if usd is None else f"at {per_thousand(usd)} per 1,000 requests"
-    return f"{who} {verb} the {percent(plan['target'])} target, {price}"
+    return f"{who} {verb} the {as_given(plan['target'])} target, {price}"
 
 
 def facts(study: Study) -> str:
     """Three figures to take away: the bill, the proof, the price of knowing."""
     plan, spent = study["plan"], costs.whole(study["ledger"]["totals"])
-    target, of = percent(plan["target"]), len(study["strata"])
+    target, of = as_given(plan["target"]), len(study["strata"])
     certified = sum(row["status"] == "certified" for row in plan["certificate"].values())
     return el(
         "dl",
@@ -85,7 +86,7 @@ def _fact(text: str, words: str, **data: object) -> str:
 
 
 def _accuracy_head(target: float) -> str:
-    return f"right answers, target {percent(target)}"
+    return f"right answers, target {as_given(target)}"
 
 
 def _decision(name: str, stratum: Mapping[str, Any], plan: Mapping[str, Any], anchor: str) -> str:
@@ -122,7 +123,7 @@ def _strip(choice: Mapping[str, Any], target: float) -> str:
     low, high = (scale.at(end) for end in choice["ci95"])
     at, goal = scale.at(choice["accuracy"]), scale.at(target)
     return el(
-        "svg", tip(f"{percent(choice['accuracy'])} ({interval(choice['ci95'])}), target {percent(target)}"),
+        "svg", tip(f"{percent(choice['accuracy'])} ({interval(choice['ci95'])}), target {as_given(target)}"),
         el("line", class_="rule", x1=scale.start, x2=scale.end, y1="10", y2="10"),
         el("line", class_="span", x1=low, x2=high, y1="10", y2="10"),
         el("line", class_="goal", x1=goal, x2=goal, y1="2", y2="18"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from trueup.report import tables
 from trueup.report.svg import el
-from trueup.report.words import count, dollars, operations, percent, safe
+from trueup.report.words import as_given, count, dollars, floored, operations, safe
 
 Study = Mapping[str, Any]
 UNKNOWN = "unknown"
@@ -37,8 +37,8 @@ def _run(study: Study) -> list[tuple[str, object]]:
         ("task file", task["path"]),
         ("seed", task["seed"]),
         ("attempts per item", study["samples"]),
-        ("target", percent(plan["target"])),
-        ("certificates", f"{percent(1 - plan['delta'])} confidence"),
+        ("target", as_given(plan["target"])),
+        ("certificates", f"{floored(1 - plan['delta'])} confidence"),
         ("training run", "no price given" if plan["training_usd"] is None else dollars(plan["training_usd"])),
         ("trueup", study["trueup"]),
         ("study format", study["version"]),

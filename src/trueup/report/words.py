@@ -11,12 +11,17 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+
+from trueup.plan import words as plain
 
 UNKNOWN = "unknown"
 DASH, TIMES = "\u2013", "\u00d7"
 PERCENT = "\u202f%"
 """A percent sign that stays beside its number."""
+floored = partial(plain.floored, sign=PERCENT)
+as_given = partial(plain.as_given, sign=PERCENT)
 THOUSAND = 1000
 SECONDS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 LARGE = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -155,7 +160,7 @@ def certificate(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "uncertified: no certificate was asked for"
     if row["status"] == "certified":
-        return f"certified: at least {percent(row['bound'])} right with {percent(1 - row['delta'])} confidence"
+        return f"certified: at least {floored(row['bound'])} right with {floored(1 - row['delta'])} confidence"
     if row["needs"] is not None:
         return f"uncertified: needs {plural(row['needs'], 'item')}"
     if not row["n"]:
