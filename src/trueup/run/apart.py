@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from socket import socket, socketpair
@@ -35,12 +36,16 @@ class Child:
         self.process.wait()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Apart:
-    """Children that work, each on one call at a time; they are started as they are needed, and kept."""
+    """Children that work, each on one call at a time; they are started as they are needed, kept, and end with it."""
 
     _idle: list[Child] = field(default_factory=list)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CHILDREN))
+
+    def __post_init__(self) -> None:
+        """Have those end that nobody has closed."""
+        weakref.finalize(self, _end, self._idle)
 
     async def call(self, seconds: float, work: bytes) -> tuple[Any, float]:
         """What packed work returns, and the core-seconds that it took.
@@ -63,8 +68,7 @@ class Apart:
 
     def close(self) -> None:
         """Kill the children."""
-        while self._idle:
-            self._idle.pop().end()
+        _end(self._idle)
 
 
 def packed(work: Callable[..., Any], *args: Any) -> bytes | None:
@@ -96,6 +100,11 @@ def _done(told: bytes) -> tuple[Any, TrueupError | None, BadInput | None, float]
         error = failure
         cause = BadInput(str(failure.__cause__)) if isinstance(failure.__cause__, BadInput) else None
     return value, error, cause, time.process_time() - began
+
+
+def _end(children: list[Child]) -> None:
+    while children:
+        children.pop().end()
 
 
 def _start() -> Child:

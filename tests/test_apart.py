@@ -1,0 +1,83 @@
+"""Work in processes of its own: what it returns and raises, and that none of them stays."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import os
+import time
+
+import pytest
+from toys import problem
+
+from trueup.core.errors import AskFailed, BadInput
+from trueup.run.apart import Apart, packed
+from trueup.verifiers import json_schema
+
+
+def is_alive(child):
+    return child.process.poll() is None
+
+
+def test_a_call_comes_back_and_its_child_is_kept_for_the_next():
+    async def twice():
+        pool = Apart()
+        first, seconds = await pool.call(60, packed(math.factorial, 20_000))
+        (child,) = pool._idle
+        second, _ = await pool.call(60, packed(os.getpid))
+        assert second == child.process.pid and pool._idle == [child]
+        pool.close()
+        assert not is_alive(child) and not pool._idle
+        return first, seconds
+
+    value, seconds = asyncio.run(twice())
+    assert value == math.factorial(20_000) and 0 < seconds < 60
+
+
+def test_errors_of_ours_come_back_as_they_are():
+    async def one():
+        pool = Apart()
+        with pytest.raises(BadInput, match="item 'p' has no schema"):
+            await pool.call(60, packed(json_schema().check, "1", problem(), None))
+        pool.close()
+
+    asyncio.run(one())
+
+
+def test_what_does_not_end_is_killed_and_the_next_call_has_a_new_child():
+    async def one():
+        pool = Apart()
+        with pytest.raises(TimeoutError):
+            await pool.call(0.5, packed(time.sleep, 600))
+        assert not pool._idle
+        assert (await pool.call(60, packed(math.sqrt, 4)))[0] == 2
+        pool.close()
+
+    asyncio.run(one())
+
+
+def test_a_child_that_dies_fails_its_call():
+    async def one():
+        pool = Apart()
+        with pytest.raises(AskFailed, match="died"):
+            await pool.call(60, packed(os._exit, 1))
+        assert not pool._idle
+
+    asyncio.run(one())
+
+
+def test_a_pool_that_nobody_closes_ends_its_children():
+    async def one():
+        pool = Apart()
+        await pool.call(60, packed(math.sqrt, 4))
+        return pool._idle[0]
+
+    child = asyncio.run(one())
+    gc.collect()
+    assert not is_alive(child)
+
+
+def test_what_another_process_cannot_know_is_not_packed():
+    assert packed(lambda: 1) is None
+    assert packed(math.sqrt, 4) is not None
