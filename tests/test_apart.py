@@ -6,13 +6,14 @@ import asyncio
 import gc
 import math
 import os
+import resource
 import time
 
 import pytest
 from toys import problem
 
-from trueup.core.errors import AskFailed, BadInput
-from trueup.run.apart import Apart, packed
+from trueup.core.errors import AskFailed, BadForm, BadInput
+from trueup.run.apart import MOST_SECONDS, Apart, packed
 from trueup.verifiers import json_schema
 
 
@@ -81,3 +82,36 @@ def test_a_pool_that_nobody_closes_ends_its_children():
 def test_what_another_process_cannot_know_is_not_packed():
     assert packed(lambda: 1) is None
     assert packed(math.sqrt, 4) is not None
+
+
+def test_a_kept_child_that_died_is_replaced():
+    async def one():
+        pool = Apart()
+        await pool.call(60, packed(math.sqrt, 4))
+        pool._idle[0].process.kill()
+        pool._idle[0].process.wait()
+        assert (await pool.call(60, packed(math.sqrt, 9)))[0] == 3
+        pool.close()
+
+    asyncio.run(one())
+
+
+def test_the_time_of_a_work_has_an_end_though_nobody_kills_it():
+    async def one():
+        pool = Apart()
+        (most, _), _ = await pool.call(60, packed(resource.getrlimit, resource.RLIMIT_CPU))
+        pool.close()
+        return most
+
+    assert MOST_SECONDS < asyncio.run(one()) < 2 * MOST_SECONDS
+
+
+@pytest.mark.parametrize("schema", ['{"type":"nosuch"}', '{"$ref":"#/none"}'])
+def test_a_schema_that_is_none_stays_one_that_the_client_sent(schema):
+    async def one():
+        pool = Apart()
+        with pytest.raises(BadForm, match="its schema"):
+            await pool.call(60, packed(json_schema().check, "1", problem(schema=schema), None))
+        pool.close()
+
+    asyncio.run(one())

@@ -258,6 +258,14 @@ def test_confidences_are_read_between_nought_and_a_hundred():
         ("Confidence: 85\nAnswer: 42", 0.85),
         ("Of 20 % I am unsure, so I am 70% confident in 3", 0.7),
         ("My confidence is 65/100; the sum is 12", 0.65),
+        ("I'm not 100% sure, maybe 60", 0.6),
+        ("I can't be 100% certain, but 85", 0.85),
+        ("90% (I am not 100% sure)", 0.9),
+        ("not sure 50", 0.5),
+        ("Sure: 42 is right. 95", 0.95),
+        ("I am certain of 12: 90", 0.9),
+        ("Since 20% of 50 is 10, the answer is right: 99", 0.99),
+        ("The answer is a 20% increase. 95", 0.95),
     ],
 )
 def test_a_confidence_is_said_last_or_on_a_line_of_its_own_behind_the_thinking(text, confidence):

@@ -102,16 +102,20 @@ def test_the_weights_that_were_trained_are_measured_whatever_else_lies_beside_th
 # the held-out half
 
 
-def write_questions(folder, questions):
-    """Rows that ask these; the task's template stands before each once more."""
+def write_questions(path, questions):
     rows = [{"id": f"q{i}", "prompt": asked, "reference": "right"} for i, asked in enumerate(questions)]
-    (folder / "words.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_templated(folder, questions):
+    """Rows that ask these, before each of which the task's template stands once more."""
+    write_questions(folder / "words.jsonl", questions)
     with (folder / "task.toml").open("a") as task:
         task.write('template = "Q: {question}"\n')
 
 
 def test_a_held_out_item_that_asks_what_is_trained_on_is_left_out_and_told(half, run, tmp_path):
-    write_questions(tmp_path, [f"{lead}problem {i}" for i in range(ITEMS // 2) for lead in ("", "Q: ")])
+    write_templated(tmp_path, [f"{lead}problem {i}" for i in range(ITEMS // 2) for lead in ("", "Q: ")])
     told = run(*usual(half))
     card = card_of(tmp_path / "o")
     asked = {f"q{i}": i // 2 for i in range(ITEMS)}
@@ -124,13 +128,13 @@ def test_a_held_out_item_that_asks_what_is_trained_on_is_left_out_and_told(half,
 
 
 def test_a_half_that_asks_nothing_but_what_is_trained_on_is_refused(half, run, tmp_path):
-    write_questions(tmp_path, ["problem 0", "Q: problem 0"] * (ITEMS // 2))
+    write_templated(tmp_path, ["problem 0", "Q: problem 0"] * (ITEMS // 2))
     assert "every held-out item of 'words' asks what is trained on; give more items" in run(*usual(half), code=2)
     assert not (tmp_path / "o").exists()
 
 
 def test_rows_with_one_prompt_are_one_item(half, run, tmp_path):
-    write_questions(tmp_path, ["problem 0"] * ITEMS)
+    write_questions(tmp_path / "words.jsonl", ["problem 0"] * ITEMS)
     line = run(*usual(half), code=2)
     assert "'words' has too few independent items (1: rows with one prompt or cluster are one); half is" in line
 

@@ -29,16 +29,24 @@ from trueup.methods.tally import elect, favourite, voice_of
 
 ASK = "How sure are you that this answer is right? Reply with one number from 0 (surely wrong) to 100 (surely right)."
 SCALE = re.compile(r"(?<![\d.])0\s*(?:\([^()]*\)\s*)?(?:to|and|[-\u2013])\s*100\b")
-OF_ALL = r"\s*(?:%|percent\b|(?:/|out of)\s*100\b)"
-NUMBER = re.compile(rf"(\d+(?:\.\d+)?)(?:{OF_ALL})?")
-SHARE = re.compile(rf"(\d+(?:\.\d+)?){OF_ALL}")
-SURE = re.compile(
-    rf"(?:confidence|sure|certain)\W{{0,4}}(?:(?:is|at|of)\W+)?(\d+(?:\.\d+)?)"
-    rf"|(\d+(?:\.\d+)?)(?:{OF_ALL})?\s*(?:sure|certain|confiden)", re.IGNORECASE,
-)  # fmt: skip
-ALONE = re.compile(rf"^\W*(\d+(?:\.\d+)?)(?:{OF_ALL})?\W*$", re.MULTILINE)
-FORMS = (ALONE, SURE, SHARE, NUMBER)
+OUT_OF = r"(?:/|\bout of)\s*100\b"
+OF_ALL = rf"\s*(?:%|percent\b|{OUT_OF})"
+NUMBER = r"(\d+(?:\.\d+)?)"
+SURE = (
+    rf"(?i:confidence[ \t:=]{{0,3}}(?:(?:is|of)[ \t]+)?{NUMBER}|{NUMBER}(?:{OF_ALL})?[ \t]*(?:sure|certain|confiden))"
+)
+FORMS = [
+    re.compile(form, re.MULTILINE)
+    for form in (
+        rf"^[^\w\n]*{NUMBER}(?:{OF_ALL})?[^\w\n]*$", SURE, rf"{NUMBER}\s*{OUT_OF}", rf"{NUMBER}(?:{OF_ALL})?\W*\Z",
+        rf"{NUMBER}{OF_ALL}", NUMBER,
+    )
+]  # fmt: skip
 """How a confidence is told, the plainest first."""
+DENIED = re.compile(
+    rf"(?:\b(?:not|cannot|never)|n't)\s+(?:\w+\s+){{0,2}}{NUMBER}(?:{OF_ALL})?\s*(?:sure|certain|confiden)",
+    re.IGNORECASE,
+)
 
 
 def confidence_vote(problem: Problem, *, n: int = 8, temperature: float = 0.5, keep: float = 1.0) -> Flow[Answer]:
@@ -89,11 +97,11 @@ def softmax(confidences: Sequence[float], temperature: float) -> list[float]:
 def read_confidence(text: str) -> float | None:
     """The last number from 0 to 100 behind any thinking, as a share; None where there is none.
 
-    One that has a line to itself goes before others, then one said to be a confidence, then one said to be out of 100;
-    the scale, where the text says it again, is no number.
+    One that has a line to itself goes before others, then one said to be a confidence, one out of 100, one that ends
+    the text, a percentage; the scale, where the text says it again, is none, nor is what is denied: not 100 % sure.
     """
-    spoken = SCALE.sub("", text.rpartition("</think>")[2].partition("<think>")[0])
-    said = (list(form.finditer(spoken))[::-1] for form in FORMS)
+    spoken = DENIED.sub("", SCALE.sub("", text.rpartition("</think>")[2].partition("<think>")[0]))
+    said = (reversed([*form.finditer(spoken)]) for form in FORMS)
     shares = (float(found[found.lastindex or 0]) / 100 for form in said for found in form)
     return next((share for share in shares if share <= 1), None)
 

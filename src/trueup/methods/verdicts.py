@@ -12,7 +12,13 @@ from trueup.core.judging import true_share
 from trueup.core.types import Attempt, Problem, Prompt, Sampling
 
 SENTENCE = re.compile(r"[.!?;\n]")
-DENIED = re.compile(r"\b(?:not|neither|nor|wrong|incorrect|worse|less)\b|n't\b", re.IGNORECASE)
+NEITHER = re.compile(r"\bneither\b", re.IGNORECASE)
+DENIED = re.compile(
+    r"\b(?:no|not|never|hardly|wrong|incorrect|worse|less|reject|errors?|mistakes?|flaw\w*)\b|n't\b", re.IGNORECASE
+)
+TURNS = re.compile(r"\b(?:but|however|though)\b")
+IS = "(?:is|was|looks|seems)"
+BETTER = "better|nearer|closer|right|correct|accurate|preferable|superior|stronger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +79,9 @@ def last_word(text: Attempt, words: tuple[str, str]) -> str | None:
     case = re.NOFLAG if are_letters else re.IGNORECASE
     behind = re.split(rf"\b{' or '.join(words)}\b", spoken, flags=case)[-1]
     found = re.findall(rf"\A\W*{_alone(words)}", behind, case) if behind != spoken else []
-    if not found:
-        found = [_last_letter(behind, words)] if are_letters else _last_said(behind, words)
-    said = {one.lower() for one in found if one}
+    if not found and are_letters:
+        return _last_letter(behind, words)
+    said = {one.lower() for one in found or _last_said(behind, words)}
     return next((word for word in words if said == {word.lower()}), None)
 
 
@@ -90,28 +96,38 @@ def _last_said(text: str, words: tuple[str, str]) -> list[str]:
 
 
 def _last_letter(text: str, words: tuple[str, str]) -> str | None:
-    """The letter that has a line to itself, else of the last sentence that names one with no word behind it.
+    """The letter that has a line to itself, else the one that the last sentence with any prefers to the other.
 
-    A sentence that names both says the one that it prefers to the other; failing all, it is the only letter said.
-    What is denied is no verdict.
+    Failing that, the letter said last with no word behind it, or the only one said, unless that is denied.
     """
-    either = "|".join(words)
-    lone = re.findall(rf"^\W*(?:(?i:answer|verdict)\W+)*({either})\W*$", text, re.MULTILINE)
+    letter = rf"\b({'|'.join(words)})\b"
+    lone = re.findall(rf"^[^\w\n]*(?:(?i:answer|verdict)[^\w\n]+)*{letter}[^\w\n]*$", text, re.MULTILINE)
     if lone:
         return str(lone[-1])
-    for sentence in reversed(SENTENCE.split(text)):
-        if set(re.findall(rf"\b({either})\b", sentence)) == set(words):
-            return _preferred(sentence, either)
-        named = re.findall(_alone(words), sentence)
-        if named and not DENIED.search(sentence):
-            return str(named[-1])
-    said = set(re.findall(rf"\b({either})\b", text))
-    return said.pop() if len(said) == 1 and not DENIED.search(text) else None
-
-
-def _preferred(sentence: str, either: str) -> str | None:
-    """The letter that a sentence puts before the other one."""
-    found = re.search(rf"\b({either})\b(.*?)\b(?:than|over|instead of|not)\s+(?:\w+\s+)?({either})\b", sentence)
-    if not found or found[1] == found[3] or DENIED.search(found[2]):
+    sentence = next((one for one in reversed(SENTENCE.split(text)) if re.search(letter, one)), "")
+    if NEITHER.search(sentence):
         return None
-    return found[1]
+    said = re.findall(letter, text)
+    only = said[-1:] if len(set(said)) == 1 and not DENIED.search(text) else []
+    found = (
+        _preferred(sentence, letter)
+        or re.findall(rf"(?<!ompared with )(?<!ompared to ){_alone(words)}", text)[-1:]
+        or only
+    )
+    return next(iter(found), None)
+
+
+def _preferred(sentence: str, letter: str) -> list[str]:
+    """The letter that a sentence puts before the other one, alone in a list; none where it denies that, or goes on."""
+    one = rf"(?:the\s+)?(?:[Aa]nswer\s+)?{letter}"
+    before = rf"[,(]?\s+\(?(?:and\s+)?(?:over|not|rather than|instead of)\s+{one}"
+    forms = (
+        rf"{letter}\s+{IS}\s+((?:\w+\s+){{0,2}})(?:{BETTER})\b[^,;]{{0,40}}?,?\s*\b(?:than|over|not)\s+{one}",
+        rf"\b(?:prefer|choose|pick|favou?r|take|select)\s+{one}(){before}",
+        rf"{letter}(){before}\W*$",
+    )
+    for found in filter(None, (re.search(form, sentence) for form in forms)):
+        is_denied = DENIED.search(sentence[: found.start()] + found[2])
+        if found[1] != found[3] and not is_denied and not TURNS.search(sentence, found.end()):
+            return [found[1]]
+    return []

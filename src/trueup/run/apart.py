@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import resource
 import subprocess
 import sys
 import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil
 from socket import socket, socketpair
 from typing import Any
 
-from trueup.core.errors import AskFailed, BadInput, TrueupError
+from trueup.core.errors import AskFailed, BadForm, BadInput, TrueupError
 
 MOST_CHILDREN = 8
 LENGTH_BYTES = 8
 CHUNK_BYTES = 65_536
 MAIN = "__main__"
+READY = b"+"
+START_SECONDS = 60.0
+MOST_SECONDS = 60
+"""Of a core for one work: whoever would kill it sooner may be gone."""
+DIED = "the process of a check died"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +61,13 @@ class Apart:
         child of what does not end by itself is killed.
         """
         async with self._room:
-            child = self._idle.pop() if self._idle else _start()
+            child = await self._ready()
             try:
                 async with asyncio.timeout(seconds):
                     value, error, cause, spent = await _exchange(child, work)
+            except ConnectionError as lost:
+                child.end()
+                raise AskFailed(DIED) from lost
             except BaseException:
                 child.end()
                 raise
@@ -65,6 +75,22 @@ class Apart:
         if error is not None:
             raise error from cause
         return value, spent
+
+    async def _ready(self) -> Child:
+        """A child that waits for work; those that died meanwhile are left."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.process.poll() is None:
+                return child
+            child.end()
+        child = _start()
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await _read(asyncio.get_running_loop(), child.line, len(READY))
+        except BaseException:
+            child.end()
+            raise
+        return child
 
     def close(self) -> None:
         """Kill the children."""
@@ -85,6 +111,8 @@ def main(place: int, path: list[str]) -> None:
     """Do what comes over the line, until it is closed."""
     sys.path[:] = path
     with socket(fileno=place) as line, line.makefile("rwb") as stream:
+        stream.write(READY)
+        stream.flush()
         while length := stream.read(LENGTH_BYTES):
             told = _framed(pickle.dumps(_done(stream.read(int.from_bytes(length, "big")))))
             stream.write(told)
@@ -93,13 +121,22 @@ def main(place: int, path: list[str]) -> None:
 
 def _done(told: bytes) -> tuple[Any, TrueupError | None, BadInput | None, float]:
     work, args = pickle.loads(told)
+    most = ceil(time.process_time()) + MOST_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))
     began, value, error, cause = time.process_time(), None, None, None
     try:
         value = work(*args)
     except TrueupError as failure:
         error = failure
-        cause = BadInput(str(failure.__cause__)) if isinstance(failure.__cause__, BadInput) else None
+        cause = _plain(failure.__cause__)
     return value, error, cause, time.process_time() - began
+
+
+def _plain(cause: BaseException | None) -> BadInput | None:
+    """What of a cause matters to a client, as another process can read it."""
+    if not isinstance(cause, BadInput):
+        return None
+    return BadForm(str(cause)) if isinstance(cause, BadForm) else BadInput(str(cause))
 
 
 def _end(children: list[Child]) -> None:
@@ -132,7 +169,7 @@ async def _read(loop: asyncio.AbstractEventLoop, line: socket, size: int) -> byt
     while len(told) < size:
         more = await loop.sock_recv(line, min(CHUNK_BYTES, size - len(told)))
         if not more:
-            raise AskFailed("the process of a check died")
+            raise AskFailed(DIED)
         told += more
     return told
 

@@ -30,6 +30,8 @@ from trueup.run.tab import Tab
 S = TypeVar("S", str, str | None)
 T = TypeVar("T")
 SHOWN, REASON = 80, 200
+GRADERS = "2"
+"""Counts how often verifiers have come to grade otherwise: what was graded before is graded again."""
 VERIFIER_SECONDS = 20.0
 SCHEMA_SECONDS = 5.0
 """For a check of answers against a stranger's schema, in a process of its own."""
@@ -119,7 +121,7 @@ class Clerk:
         problem = tab.item.problem
         answers = [attempt.answer for attempt in attempts]
         asked = json.dumps([prompt_text(problem.prompt), problem.schema, reference, answers])
-        key = digest(kind, __version__, verifier.name, problem.stratum, asked)
+        key = digest(kind, __version__, GRADERS, verifier.name, problem.stratum, asked)
         async with Turn(self._busy, key):
             charge = self.ledger.find([key]).get(key)
             if charge is None:

@@ -72,7 +72,7 @@ def to_failure(error: Exception, *, has_own_form: bool = False) -> Failure:
     if isinstance(error, Unavailable):
         return _ours(503, _ADDRESS.sub("the endpoint", str(error)), "model_unavailable")
     if isinstance(error, BadForm) and has_own_form:
-        return Failure(400, str(error), param="response_format", code="schema_invalid")
+        return Failure(400, _NAMED.sub("", str(error)), param="response_format", code="schema_invalid")
     if isinstance(error, BadInput) and _NAMED.search(str(error)):
         return Failure(400, _NAMED.sub("", str(error)), param="messages", code="invalid_prompt")
     if isinstance(error, BadInput):

@@ -14,7 +14,7 @@ def joined(items: Sequence[Item]) -> tuple[Item, ...]:
 
     def root(cluster: str) -> str:
         while (above := leader.setdefault(cluster, cluster)) != cluster:
-            cluster = above
+            cluster = leader[cluster] = leader[above]
         return cluster
 
     first: dict[Prompt, str] = {}

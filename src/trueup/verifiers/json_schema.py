@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from trueup.core.errors import BadInput
+from trueup.core.errors import BadForm, BadInput
 from trueup.core.types import Grade, Json, Problem
 from trueup.verifiers.json_text import read_json
 
@@ -26,7 +26,8 @@ class JsonSchema:
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
         """1 for a valid value; the note says where another breaks the schema.
 
-        Raises BadInput without a schema, and for one that is none or refers to what is not in it: nothing is fetched.
+        Raises BadInput without a schema, BadForm for one that is none or refers to what is not in it: nothing is
+        fetched.
         """
         from jsonschema import Draft202012Validator
         from jsonschema.exceptions import SchemaError, best_match
@@ -40,11 +41,11 @@ class JsonSchema:
             Draft202012Validator.check_schema(schema)
         except (ValueError, SchemaError) as error:
             reason = str(error).splitlines()[0]
-            raise BadInput(f"item {problem.id!r}: its schema is no JSON schema: {reason}") from None
+            raise BadForm(f"item {problem.id!r}: its schema is no JSON schema: {reason}") from None
         try:
             broken = best_match(Draft202012Validator(schema, registry=EMPTY_REGISTRY).iter_errors(json.loads(answer)))
         except Unresolvable as error:
-            raise BadInput(f"item {problem.id!r}: its schema refers to {error.ref!r}, which is not in it") from None
+            raise BadForm(f"item {problem.id!r}: its schema refers to {error.ref!r}, which is not in it") from None
         return Grade(1.0) if broken is None else Grade(0.0, note=f"{broken.json_path}: {broken.message}"[:NOTE_CHARS])
 
 
