@@ -28,6 +28,12 @@ def test_clusters_that_share_a_prompt_are_one():
     assert len(set(found[:5])) == 1 and found[5] == "d"
 
 
+def test_a_chain_of_conversations_is_one_cluster_in_whatever_order():
+    first = [(f"q{i}", f"c{i}") for i in range(300)]
+    second = [(f"q{i + 1}", f"c{i}") for i in range(300)]
+    assert len(set(clusters_of(*first, *second))) == len(set(clusters_of(*second[::-1], *first))) == 1
+
+
 def test_a_hundred_repeats_of_one_question_certify_nothing(tmp_path, capsys):
     rows = [{"id": f"{i}", "prompt": "same question", "reference": "right"} for i in range(100)]
     (tmp_path / "same.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))

@@ -14,7 +14,8 @@ def joined(items: Sequence[Item]) -> tuple[Item, ...]:
 
     def root(cluster: str) -> str:
         while (above := leader.setdefault(cluster, cluster)) != cluster:
-            cluster = leader[cluster] = leader[above]
+            leader[cluster] = leader[above]
+            cluster = leader[above]
         return cluster
 
     first: dict[Prompt, str] = {}

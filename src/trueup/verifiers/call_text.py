@@ -25,19 +25,23 @@ def read_calls(text: str) -> str | None:
 
     Reads {"name", "arguments"} (the latter as an object or as its text, under any of three names), {"f": {...}},
     an OpenAI tool call, and f(a=1). Python arguments must be literals with names. Calls with nothing but blanks,
-    commas, semicolons or tool_call tags between them belong together; f() is a mention where f(a=1) follows.
+    commas, semicolons or tool_call tags between them belong together, and those said again right away are said once;
+    f() is a mention where f(a=1) follows.
     """
     said = spoken(text[:CHARS_AT_MOST]) or ""
-    mentioned = None
+    mentioned, its_names = None, set[str]()
     for start in _beginnings(said):
-        calls = _calls_from(said, start)
         try:
+            calls = _calls_from(said, start)
             read = canonical(calls[0] if len(calls) == 1 else calls) if calls else None
         except NotJson:
             continue
+        names = {call["name"] for call in calls}
         if read and (said[start] in "[{" or any(call["arguments"] for call in calls)):
-            return read
-        mentioned = mentioned or read
+            if mentioned is None or names & its_names:
+                return read
+        elif read and mentioned is None:
+            mentioned, its_names = read, names
     return mentioned
 
 
@@ -65,13 +69,14 @@ def _stray(text: str) -> set[int]:
 
 
 def _calls_from(text: str, start: int) -> list[Json]:
-    """The calls that stand at `start` and right behind one another."""
+    """The calls that stand at `start` and right behind one another, without what repeats those right before it."""
     calls: list[Json] = []
     for _ in range(PLACES_AT_MOST):
         found, end = _calls_at(text, start)
         if not found:
             break
-        calls += found
+        if canonical(found) != canonical(calls[-len(found) :]):
+            calls += found
         start = next(BETWEEN.finditer(text, end)).end()
     return calls
 

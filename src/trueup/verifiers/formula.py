@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from math import comb, prod
@@ -192,19 +193,19 @@ def equal(right: Any, value: Any) -> bool:
     """Whether math-verify finds two values equal, decimals to six places.
 
     Values with names, as x = 3, y = 2, are equal by name: to the same names, to a tuple in the order of the names, and
-    where only the reference has no names, to a set of as many.
+    to a set of as many without names. Names that are one letter with subscripts, as x_1 = 2, x_2 = 3, are those of
+    roots: they tell no values apart, a tuple's aside.
     """
     if right is None or value is None:
         return False
     wanted, given = _by_name(right), _by_name(value)
     if wanted and given:
-        return wanted.keys() == given.keys() and _is_equal(_tuple(wanted), sympy.Tuple(*map(given.get, wanted)))
+        by_name = wanted.keys() == given.keys() and _is_equal(_tuple(wanted), sympy.Tuple(*map(given.get, wanted)))
+        return by_name or (_is_one_letter([*wanted, *given]) and _is_equal(_set(wanted), _set(given)))
     if wanted:
-        return _is_tuple(value) and _is_equal(_tuple(wanted), value)
-    if given and isinstance(right, sympy.FiniteSet):
-        return len(right) == len(given) and _is_equal(right, sympy.FiniteSet(*given.values()))
+        return _is_equal(_tuple(wanted) if _is_tuple(value) else _set(wanted), value) and _may_name(value, wanted)
     if given:
-        return _is_tuple(right) and _is_equal(right, _tuple(given))
+        return _is_equal(right, _tuple(given) if _is_tuple(right) else _set(given)) and _may_name(right, given)
     return _is_equal(right, value)
 
 
@@ -220,6 +221,22 @@ def _by_name(value: Any) -> dict[Any, Any]:
 
 def _tuple(named: dict[Any, Any]) -> Any:
     return sympy.Tuple(*named.values())
+
+
+def _set(named: dict[Any, Any]) -> Any:
+    return sympy.FiniteSet(*named.values())
+
+
+def _may_name(value: Any, named: dict[Any, Any]) -> bool:
+    """Whether a value without names of its own may be what these name, in kind and in number."""
+    is_set = isinstance(value, sympy.FiniteSet) and not any(map(_is_assignment, value.args))
+    return _is_tuple(value) or _is_one_letter(named) or (is_set and len(value) == len(named))
+
+
+def _is_one_letter(names: Iterable[Any]) -> bool:
+    """Whether the names differ by their subscripts alone: x_1, x_2."""
+    parts = [str(name).partition("_") for name in names]
+    return all(subscript for _, _, subscript in parts) and len({letter for letter, _, _ in parts}) == 1
 
 
 def _is_tuple(value: Any) -> bool:

@@ -21,7 +21,7 @@ NUMBER = re.compile(
     r"(?<!\w)(?<![0-9]\.)(?<![^\W\d]/)"
     r"(?P<sign>(?<![\w)\]}%])[-+])?(?P<currency>[$€£¥])?"
     rf"(?:(?P<whole>[0-9]+) (?=[0-9]+/[0-9]))?(?P<top>{PLAIN})"
-    rf"(?:[eE](?P<power>[-+]?[0-9]+)(?!\w)|\s?/\s?(?P<bottom>{PLAIN}))?"
+    rf"(?:[eE](?P<power>[-+]?[0-9]+)(?!\w))?(?:\s?/\s?(?P<bottom>{PLAIN}))?"
     r"(?:\s?(?P<unit>%|°[CF]?|[^\W\d_]+(?:[/^][^\W_]+)*))?"
 )
 SAID = re.compile(
@@ -35,12 +35,16 @@ WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|(?<=\^)\{(
 GROUPED = re.compile(r"(?<![\w.,/])[0-9]{1,3}(?: [0-9]{3})+(?![\w/])")
 """Thousands apart, which a final answer alone may have: elsewhere they may be numbers side by side."""
 THIN_SPACE = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3})")
+BLANKS = r"[^\S\n]*"
 RAISED = str.maketrans("\u207b\u207a\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-+0123456789")
 POWER_OF_TEN = re.compile(
-    rf"(?<![\w./^])(?:(?P<factor>{PLAIN})\s*(?:[*x\u00d7\u00b7\u22c5]|\\times|\\cdot)\s*)?10"
-    r"(?:(?:\^|\*\*)\s*(?P<power>\{\s*[-+]?[0-9]+\s*\}|[-+]?[0-9]+(?!\w|\.[0-9]))"
-    rf"|(?P<raised>[{''.join(map(chr, RAISED))}]+))"
+    r"(?<![\w./^])(?<!/\s)"
+    rf"(?:(?P<factor>{PLAIN}){BLANKS}(?:[*x\u00d7\u00b7\u22c5]|\\times|\\cdot){BLANKS})?10"
+    rf"(?:(?:{BLANKS}\^{BLANKS}|\*\*(?:(?<!\*\*10\*\*)|(?=[0-9]+\*\*)))(?P<power>[-+]?[0-9]+(?!\w|\.[0-9]))"
+    rf"|{BLANKS}\^{BLANKS}\{{\s*(?P<braced>[-+]?[0-9]+)\s*\}}(?!\.?[0-9])"
+    rf"|(?P<raised>[\u207b\u207a]?[{''.join(map(chr, RAISED))[2:]}]+)(?![{''.join(map(chr, RAISED))}]|\.?[0-9]))"
 )
+"""Of `**` only a power: 10** and **10**2 are Markdown's bold."""
 TYPESET = {
     "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2212": "-",
     "{,}": ",", r"\,": "", r"\!": "", r"\$": "$", r"\%": "%", "~": " ",
@@ -157,8 +161,9 @@ def _plain(text: str) -> str:
 
 
 def _with_exponent(match: re.Match[str]) -> str:
-    power = match["power"] or match["raised"].translate(RAISED)
-    return f"{match['factor'] or '1'}e{power.strip('{ }')}"
+    power = match["power"] or match["braced"] or match["raised"].translate(RAISED)
+    is_beside_a_word = re.match(r"\w", match.string[match.end() : match.end() + 1])
+    return f"{match['factor'] or '1'}e{power}{' ' if is_beside_a_word else ''}"
 
 
 def _slashed(match: re.Match[str]) -> str:

@@ -17,13 +17,18 @@ from trueup.verifiers.number import number
 
 NONE = "no solution"
 MARK = "####"
-SAYS_NONE = re.compile(r"\b(?:no (?:best|optimal|feasible)? ?solution|infeasible|unbounded)\b", re.IGNORECASE)
+QUESTION = r"the (?:problem|lp|linear program|program|model)"
+WORDS = rf"(?:no (?:best|optimal|feasible)? ?solution|infeasible|unbounded(?: and so is {QUESTION})?)"
+SAYS_NONE = re.compile(rf"\b{WORDS}\b", re.IGNORECASE)
 IN_PASSING = re.compile(
     r"\b(?:although|though|while|whereas|despite|if|unless|would)\b"
-    r"|(?:\b(?:not|never|neither|nor)|n't)\s+(?:\w+\s+)?$|\b(?:region|set|polyhedron)\s+(?:is|are|was)\s+(?:\w+\s+)?$",
+    rf"|(?:\b(?:not|never|neither|nor)|n't)\s+(?:\w+\s+)?{WORDS}$"
+    r"|\b(?:region|set|polyhedron)\s+(?:is|are|was)\s+(?:\w+\s+)?unbounded$",
     re.IGNORECASE,
 )
-"""What stands before such words, in their part of the sentence, where they do not say it of the question itself."""
+"""What such words stand in, in their part of the sentence, where they do not say it of the question itself."""
+THOUGH = re.compile(rf"\W*(?:al)?though \w+ [^.,;:]*\b{QUESTION} is {WORDS}\W*", re.IGNORECASE)
+"""A line that says it in its main clause, with no comma before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,8 @@ class Objective:
 
 
 def _says_none(line: str) -> bool:
-    parts = (re.split("[.,;:]", line[: match.start()])[-1] for match in SAYS_NONE.finditer(line))
-    return any(not IN_PASSING.search(part) for part in parts)
+    parts = (re.split("[.,;:]", line[: match.end()])[-1] for match in SAYS_NONE.finditer(line))
+    return THOUGH.fullmatch(line) is not None or any(not IN_PASSING.search(part) for part in parts)
 
 
 def objective(*, tolerance: float = 1e-4) -> Objective:
