@@ -22,7 +22,7 @@ from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, Rater, Solver, Verifier
 from trueup.core.types import Attempt, Grade, Item, Problem, Solution, begun_turn
 from trueup.run.apart import Apart, packed
-from trueup.run.keys import Turn, digest, prompt_text
+from trueup.run.keys import GRADERS, Turn, digest, prompt_text
 from trueup.run.limit import time_limit, within
 from trueup.run.sampler import Read, Sampler
 from trueup.run.tab import Tab
@@ -30,8 +30,6 @@ from trueup.run.tab import Tab
 S = TypeVar("S", str, str | None)
 T = TypeVar("T")
 SHOWN, REASON = 80, 200
-GRADERS = "2"
-"""Counts how often verifiers have come to grade otherwise: what was graded before is graded again."""
 VERIFIER_SECONDS = 20.0
 SCHEMA_SECONDS = 5.0
 """For a check of answers against a stranger's schema, in a process of its own."""
