@@ -249,8 +249,8 @@ def test_a_limit_that_is_too_great_is_not_asked_for_under_another_name() -> None
     assert [waste.kind for waste in reply.waste] == ["refused"] and len(mock.calls) == 1
 
 
-def test_next_tokens_are_asked_for_by_the_limit_that_a_reasoning_model_takes() -> None:
-    mock = MockEndpoint(is_reasoner=True, cut_share=1)
+def fail_at_next_token(mock: MockEndpoint) -> None:
+    """Ask an endpoint that tells no log-probabilities for the likeliest next tokens."""
 
     async def run(root: str) -> None:
         model = OpenAI(root, "toy")
@@ -261,6 +261,11 @@ def test_next_tokens_are_asked_for_by_the_limit_that_a_reasoning_model_takes() -
 
     with loopback(mock.app) as root, pytest.raises(AskFailed, match="a reply without log-probabilities"):
         asyncio.run(run(root))
+
+
+def test_next_tokens_are_asked_for_by_the_limit_that_a_reasoning_model_takes() -> None:
+    mock = MockEndpoint(is_reasoner=True, cut_share=1)
+    fail_at_next_token(mock)
     (body,) = (call.body for call in mock.served)
     assert (body["top_logprobs"], body["max_completion_tokens"], body["logprobs"]) == (5, 1, True)
 
@@ -586,16 +591,7 @@ def test_next_tokens_are_read_and_a_reply_without_them_fails() -> None:
     choice = {"index": 0, "message": message, "logprobs": {"content": [top[0] | {"top_logprobs": top}]}}
     assert read_next_token({"choices": [choice]}) == {"a": -0.1, "b": -2.5}
     mock = MockEndpoint(cut_share=1)
-
-    async def run(root: str) -> None:
-        model = OpenAI(root, "toy")
-        try:
-            await model.next_token(PROMPT, 5)
-        finally:
-            await model.close()
-
-    with loopback(mock.app) as root, pytest.raises(AskFailed, match="a reply without log-probabilities"):
-        asyncio.run(run(root))
+    fail_at_next_token(mock)
     assert (mock.calls[0].body["top_logprobs"], mock.calls[0].body["max_tokens"]) == (5, 1)
 
 

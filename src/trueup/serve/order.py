@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from trueup.serve.desk import Desk
 from trueup.serve.failure import Failure
 from trueup.serve.wire import HARMLESS, ChatRequest, Turn
 from trueup.tasks.prompting import join_turns
+from trueup.verifiers.json_schema import fault_of
 
 SCHEMA_CHARS = 20_000
 """A longer schema is looked at where answers are checked against it: to look at it here would hold all others up."""
@@ -125,18 +125,9 @@ def _refuse_form(desk: Desk, own: str | None) -> None:
     if own is None and desk.schema is None and (desk.needs_form or desk.checks_form):
         told = f"stratum {desk.stratum.name!r} is answered under a schema; send one as response_format json_schema"
         raise _bad_form(told, "schema_needed")
-    if own is not None and len(own) <= SCHEMA_CHARS and desk.checks_form:
-        _refuse_invalid(own)
-
-
-def _refuse_invalid(schema: str) -> None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
-    try:
-        Draft202012Validator.check_schema(json.loads(schema))
-    except SchemaError as error:
-        raise _bad_form(f"the schema is no JSON schema: {error.message[:SHOWN]}; mend it", "schema_invalid") from None
+    reason = fault_of(own) if own is not None and len(own) <= SCHEMA_CHARS and desk.checks_form else None
+    if reason is not None:
+        raise _bad_form(f"the schema is no JSON schema: {reason[:SHOWN]}; mend it", "schema_invalid")
 
 
 def _bad_form(told: str, code: str) -> Failure:

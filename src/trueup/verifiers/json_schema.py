@@ -30,23 +30,32 @@ class JsonSchema:
         fetched.
         """
         from jsonschema import Draft202012Validator
-        from jsonschema.exceptions import SchemaError, best_match
+        from jsonschema.exceptions import best_match
         from referencing.exceptions import Unresolvable
         from referencing.jsonschema import EMPTY_REGISTRY
 
         if problem.schema is None:
             raise BadInput(f"item {problem.id!r} has no schema; `json_schema` checks against one, take another check")
+        if (reason := fault_of(problem.schema)) is not None:
+            raise BadForm(f"item {problem.id!r}: its schema is no JSON schema: {reason}")
+        validator = Draft202012Validator(json.loads(problem.schema), registry=EMPTY_REGISTRY)
         try:
-            schema = json.loads(problem.schema)
-            Draft202012Validator.check_schema(schema)
-        except (ValueError, SchemaError) as error:
-            reason = str(error).splitlines()[0]
-            raise BadForm(f"item {problem.id!r}: its schema is no JSON schema: {reason}") from None
-        try:
-            broken = best_match(Draft202012Validator(schema, registry=EMPTY_REGISTRY).iter_errors(json.loads(answer)))
+            broken = best_match(validator.iter_errors(json.loads(answer)))
         except Unresolvable as error:
             raise BadForm(f"item {problem.id!r}: its schema refers to {error.ref!r}, which is not in it") from None
         return Grade(1.0) if broken is None else Grade(0.0, note=f"{broken.json_path}: {broken.message}"[:NOTE_CHARS])
+
+
+def fault_of(schema: str) -> str | None:
+    """Why a text is no JSON schema, in a line; None where it is one."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        Draft202012Validator.check_schema(json.loads(schema))
+    except (ValueError, SchemaError) as error:
+        return str(error).splitlines()[0]
+    return None
 
 
 def json_schema() -> JsonSchema:
