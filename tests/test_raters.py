@@ -228,11 +228,12 @@ def test_a_causal_process_model_compares_its_two_marks_only(tiny):
     assert plus[0] + minus[0] == pytest.approx(1)
 
 
-def test_a_step_is_scored_at_the_token_of_its_tag(tiny):
+@pytest.mark.parametrize("tag", ["#", r"#\n"])
+def test_a_step_is_scored_at_the_token_of_its_tag_and_not_at_what_parts_it_from_the_next(tiny, tag):
     torch = pytest.importorskip("torch")
-    model = raters.hf_process(name=tiny["steps"], tag="#")
+    model = raters.hf_process(name=tiny["steps"], tag=tag)
     tokenizer, network = model.model.parts()
-    text = "<s>user: 2?<s>assistant: ab#cd#"
+    text = "<s>user: 2?<s>assistant: ab#cd#".replace("#", tag.replace(r"\n", "\n"))
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     tags = [place for place, token in enumerate(ids) if token == tokenizer.convert_tokens_to_ids("#")]
     with torch.inference_mode():

@@ -1,9 +1,9 @@
-"""A process reward model of Hugging Face's form.
+r"""A process reward model of Hugging Face's form.
 
 Lightman et al. 2023, arXiv:2305.20050, score every step. Two forms are read: a token classifier, as TRL trains them,
 whose label `label` is the probability that the step is right; and, with `good` and `bad`, a causal model that says
-so with one of two tokens, as Math-Shepherd does (Wang et al. 2023, arXiv:2312.08935: tag=ки good=+ bad=-). A step is
-scored at the last token of the `tag` that is put behind it.
+so with one of two tokens, as Math-Shepherd does (Wang et al. 2023, arXiv:2312.08935: tag=" ки\n" good=+ bad=-). A
+step is scored at the last token of the `tag` that is put behind it, blanks that end the tag not counted.
 A beginning is worth its last step by default, which Snell et al. 2024, arXiv:2408.03314, found better than
 the least and the product. Models that bring their own code are not run. Cost: one forward pass a text.
 """
@@ -78,16 +78,16 @@ class HfProcess:
         """The token at which each step is scored, never a special one, which spans nothing; and all tokens."""
         whole = "".join(step + self.tag for step in steps)
         read = as_read(tokenizer, problem, whole)
-        start = read.rfind(whole)
+        start = read.rfind(whole.rstrip() if self.tag.strip() else whole)
         if start < 0:
             raise BadInput(
                 f"rater hf_process: the chat template changes what a tag {self.tag!r} ends; take another tag"
             )
         coded = tokenize(tokenizer, read, return_offsets_mapping=True)
-        ends, reach = [], start
+        ends, reach, mark = [], start, len(self.tag.rstrip() or self.tag)
         for step in steps:
+            ends.append(reach + len(step) + mark - 1)
             reach += len(step) + len(self.tag)
-            ends.append(reach - 1)
         spans = coded["offset_mapping"]
         places = [max(i for i, (first, last) in enumerate(spans) if first <= end < last) for end in ends]
         return places, list(coded["input_ids"])
