@@ -3,7 +3,10 @@ import gzip
 import json
 import re
 import runpy
+import subprocess
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -235,6 +238,25 @@ def test_a_peer_that_cannot_be_had_is_a_skipped_row(tmp_path, monkeypatch):
     summary, rows = judge(field(record_population(MIDDLING, 5, 0), [ITS_HUB]))
     assert summary["skipped"] == ["its_hub"]
     assert next(row for row in rows if row["system"] == "its_hub")["skipped"].startswith("its_hub 1.2.0 cannot be")
+
+
+def test_a_peer_that_several_ask_for_at_once_is_installed_once(tmp_path, monkeypatch):
+    begun = []
+
+    def run(command, **_):
+        begun.append(command)
+        if "venv" in command:
+            assert not Path(command[-1]).exists(), "another one is installing it"
+            (Path(command[-1]) / "bin").mkdir(parents=True)
+            time.sleep(0.2)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setenv("TRUEUP_PEERS", str(tmp_path / "peers"))
+    monkeypatch.setattr(subprocess, "run", run)
+    with ThreadPoolExecutor(4) as pool:
+        folders = set(pool.map(install, [ITS_HUB] * 4))
+    assert folders == {tmp_path / "peers" / "its_hub-1.2.0" / "bin"}
+    assert len(begun) == 2
 
 
 def test_methods_that_share_a_budget_are_measured_within_what_is_on_record_and_what_is_left_out_says_why():

@@ -5,6 +5,7 @@ They live in the folder that $TRUEUP_PEERS names, by default ~/.cache/trueup/pee
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -50,28 +51,40 @@ def peers_folder() -> Path:
 
 
 def install(peer: Peer) -> Path:
-    """The folder with the peer's programs; it is installed where that has not been done.
+    """The folder with the peer's programs; it is installed where that has not been done, by one process at a time.
 
     Raises Unavailable, with the end of what pip said, where it cannot be.
     """
     folder = peers_folder() / f"{peer.name}-{peer.version}"
-    finished = folder / "finished"
-    if not finished.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        _run(peer, [sys.executable, "-m", "venv", str(folder)])
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        _run(peer, [*pip, *(["--no-deps"] if peer.alone else []), peer.requirement])
-        if peer.beside:
-            _run(peer, [*pip, *peer.beside])
-        finished.write_text(peer.requirement + "\n")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{folder}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "finished").exists():
+                _install(peer, folder)
+    except OSError as error:
+        raise _cannot(peer, error) from error
     return folder / "bin"
+
+
+def _install(peer: Peer, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _run(peer, [sys.executable, "-m", "venv", str(folder)])
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    _run(peer, [*pip, *(["--no-deps"] if peer.alone else []), peer.requirement])
+    if peer.beside:
+        _run(peer, [*pip, *peer.beside])
+    (folder / "finished").write_text(peer.requirement + "\n")
 
 
 def _run(peer: Peer, command: list[str]) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"{peer.name} {peer.version} cannot be installed: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise _cannot(peer, error) from error
     if done.returncode:
-        said = " ".join(done.stderr.split())[-300:]
-        raise Unavailable(f"{peer.name} {peer.version} cannot be installed: {said}; see ${FOLDER_VARIABLE}")
+        raise _cannot(peer, " ".join(done.stderr.split())[-300:])
+
+
+def _cannot(peer: Peer, why: object) -> Unavailable:
+    return Unavailable(f"{peer.name} {peer.version} cannot be installed: {why}; see ${FOLDER_VARIABLE}")
