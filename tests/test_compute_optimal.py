@@ -55,6 +55,32 @@ def test_the_cross_validated_choice_finds_a_known_interaction():
     assert 1.5 < low <= at["predicted bins, pilot charged", 4.0].factor <= high < 4.0
 
 
+def test_a_budget_of_what_a_method_costs_on_average_buys_it():
+    """In one half of the items it always costs more than on average."""
+    rng = np.random.default_rng(0)
+    logs = Logged(
+        ("cheap", "good"), np.repeat([[0.0], [1.0]], 100, 1), np.stack([np.ones(100), rng.uniform(8, 12, 100)]),
+        tuple(map(str, range(100))),
+    )  # fmt: skip
+    found = compare_bins(logs, Pilot(rng.random(100), np.zeros(100)), truth=rng.random(100), bins=2, baseline=["good"])
+    dear = logs.cost[1].mean()
+    for policy in ("fixed", "baseline"):
+        point = found.curves[policy][-1]
+        assert (point.accuracy, point.ci95) == (1.0, (1.0, 1.0))
+        assert (point.budget, point.cost) == pytest.approx((dear, dear))
+    assert found.curves["baseline"][0].accuracy is None
+
+
+def test_a_bin_of_long_texts_may_take_what_the_budget_affords_on_all_items():
+    ease = np.repeat([0.2, 0.8], [40, 60])
+    cost = np.stack([np.ones(100), np.where(ease < 0.5, 12.0, 8.0)])
+    logs = Logged(("cheap", "good"), np.repeat([[0.0], [1.0]], 100, 1), cost, tuple(map(str, range(100))))
+    pilot = Pilot(ease, np.zeros(100))
+    found = compare_bins(logs, pilot, truth=ease, bins=2, budgets=(9.7,))
+    assert {curve[0].accuracy for curve in found.curves.values()} == {1.0}
+    assert best_per_bin(logs, pilot, budget=9.7, bins=2).methods == ("good", "good")
+
+
 def test_with_random_bins_the_gain_vanishes():
     logs, pilot, truth = population(800, 2, crossed=True)
     found = compare_bins(logs, pilot, truth=truth, bins=5, budgets=(1.0, 4.0))

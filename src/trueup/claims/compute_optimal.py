@@ -30,7 +30,8 @@ FLAT = 0.05
 NEAR = 0.02
 CRITERION = (
     f"In each of {SEEDS} seeds, items drawn anew 2,000 times: a method per predicted bin ({BINS} of them) and budget, "
-    "chosen by two-fold cross-validation inside the bin, is as often right as best-of-N weighted at its largest budget "
+    "chosen by two-fold cross-validation inside the bin among the methods that the budget affords on all items, is as "
+    "often right as best-of-N weighted at its largest budget "
     f"B for B/{FACTOR:g} or less (95 % interval of the factor above 1), again (any factor, interval above 1) with the "
     "pilot charged, and right more often than the best fixed method at some budget. Beams minus best-of-N is positive "
     f"in the middle bin and negative in the easiest (difference of the two p < {LEVEL}), and in the hardest bin "

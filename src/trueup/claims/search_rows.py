@@ -9,7 +9,7 @@ from trueup.claims.search_contrasts import Factor, Found, over_fixed
 from trueup.claims.search_logs import Logs
 from trueup.core.types import Json
 from trueup.plan import Resampler
-from trueup.plan.compute_optimal import IN_SAMPLE, ORACLE, RANDOM, BinCell, CurvePoint
+from trueup.plan.compute_optimal import IN_SAMPLE, ORACLE, PREDICTED, RANDOM, BinCell, CurvePoint
 
 PLACES = 3
 VOTE = "vote"
@@ -18,15 +18,15 @@ VOTE = "vote"
 def notes_of(name: str, found: Found) -> list[str]:
     """What one seed says, and its controls."""
     turn = found.interaction
-    best, charged = (_best(rows) for rows in (found.over_fixed, found.charged_over_fixed))
-    controls = ", ".join(f"{name} {_best(over_fixed(found.comparison, name))}" for name in (ORACLE, IN_SAMPLE, RANDOM))
+    plain, charged = (_range(rows) for rows in (found.over_fixed, found.charged_over_fixed))
+    controls = "; ".join(f"{name} {_range(over_fixed(found.comparison, name))}" for name in (ORACLE, IN_SAMPLE, RANDOM))
     return [
         f"{name}: one sample is right on {found.once:.1%}; as good as best-of-N weighted at B for B over "
         f"{_factor(found.factor)}, with the pilot charged {_factor(found.charged_factor)}; over the best fixed method "
-        f"at the best of {len(found.budgets)} budgets {best}, with the pilot charged {charged}",
+        f"{plain} at {len(found.budgets)} budgets, with the pilot charged {charged}; {_spending(found)}",
         f"{name}: beams minus best-of-N {turn.easiest:+.1%} in the easiest bin, {turn.middle:+.1%} in the middle "
         f"one, p = {turn.p:.2g}; in the hardest bin the best method adds {_said(found.hardest_gain)} to one sample",
-        f"{name}, controls, over the best fixed method at their best budget: {controls}",
+        f"{name}, controls, over the best fixed method: {controls}",
     ]
 
 
@@ -80,8 +80,19 @@ def _accuracy(at: CurvePoint | BinCell) -> dict[str, Json]:
     return {"accuracy": at.accuracy, "ci95": None if at.ci95 is None else list(at.ci95)}
 
 
-def _best(rows: Sequence[Difference]) -> str:
-    return _said(max(rows, key=lambda row: row.value)) if rows else "none is affordable"
+def _range(rows: Sequence[Difference]) -> str:
+    """The least and the most that is gained, over budgets."""
+    if not rows:
+        return "none is affordable"
+    ends = [_said(end(rows, key=lambda row: row.value)) for end in (min, max)]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _spending(found: Found) -> str:
+    """What the choice by predicted bins spends of its budgets."""
+    points = found.comparison.curves[PREDICTED]
+    shares = [point.cost / point.budget for point in points if point.cost is not None]
+    return f"it spends {min(shares):.0%} to {max(shares):.0%} of them"
 
 
 def _factor(found: Factor) -> str:

@@ -24,20 +24,14 @@ class Cells:
     right: Sums
     cost: Sums
 
-    def swapped(self) -> Cells:
-        """What each half is chosen by: the other one, of all bins where the bin's own is empty."""
-        n, extra, right, cost = (values[:, ::-1] for values in (self.n, self.extra, self.right, self.cost))
-        lone = n == 0
-        return Cells(
-            np.where(lone, n.sum(0), n),
-            np.where(lone, extra.sum(0), extra),
-            np.where(lone[..., None], right.sum(0), right),
-            np.where(lone[..., None], cost.sum(0), cost),
-        )
+    def swapped(self) -> Sums:
+        """Right ones that each half is chosen by: the other half's, of all bins where the bin's own is empty."""
+        n, right = self.n[:, ::-1], self.right[:, ::-1]
+        return np.where((n == 0)[..., None], right.sum(0), right)
 
-    def pooled(self) -> Cells:
-        """Both halves of the bin at each half's place."""
-        return Cells(*(np.repeat(v.sum(1, keepdims=True), 2, 1) for v in (self.n, self.extra, self.right, self.cost)))
+    def pooled(self) -> Sums:
+        """Right ones of both halves of the bin at each half's place."""
+        return np.repeat(self.right.sum(1, keepdims=True), 2, 1)
 
 
 def bin_edges(ease: Column, bins: int) -> tuple[float, ...]:

@@ -5,7 +5,9 @@ budget the best method is chosen by two-fold cross-validation inside the bin. As
 predicted bins a pilot. Beyond the paper the pilot is charged in full, and the controls say what the gain is made of:
 random bins (it must vanish), and a choice on the items that it is judged on (the optimism that cross-validation takes
 away). Every bootstrap draw of clusters chooses anew, so that intervals are those of the procedure, not of one choice.
-A method is affordable where its mean cost over the training half of the bin lies within the budget.
+A method is affordable, in every bin alike, where its mean cost over all items lies within the budget: N samples are, as
+there, however long the texts of a bin. What a policy really spends is told beside it, and may be more than the budget
+where it takes dear methods for long texts and cheap ones for short.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ PREDICTED, CHARGED, RANDOM, IN_SAMPLE = "predicted bins", "predicted bins, pilot
 BUDGETS = 8
 SHUFFLES = 5
 """Random bins are drawn so often, and the mean is taken."""
+SLACK = 1e-9
+"""Of a budget, for the rounding of sums."""
 
 Draws = NDArray[np.float64]
 """A row per bootstrap draw, the first the items as they are; a column per budget."""
@@ -137,23 +141,22 @@ def compare_bins(
 
 
 def best_per_bin(logs: Logged, pilot: Pilot, *, budget: float, bins: int = 5) -> BestPerBin:
-    """The method for each bin that was right most often within the budget less the pilot, chosen on all items.
+    """The method for each bin that was right most often of those within the budget less the pilot, by all items.
 
     Raises BadInput where the budget affords no method or is no finite number.
     """
     if not np.isfinite(budget):
         raise BadInput(f"the budget is {budget}; give a finite number of {logs.unit}")
     order = np.argsort(logs.cost.mean(axis=1), kind="stable")
-    least = float(logs.cost[order[0]].mean() + pilot.cost.mean())
-    if budget < least:
-        raise BadInput(f"a budget of {budget:g} {logs.unit} affords nothing; pilot and cheapest take {least:.3g}")
+    prices = _prices(logs, pilot.cost)[order]
+    fits = prices <= budget * (1 + SLACK)
+    if not fits.any():
+        raise BadInput(f"a budget of {budget:g} {logs.unit} affords nothing; pilot and cheapest take {prices[0]:.3g}")
     edges = bin_edges(pilot.ease, bins)
     codes = bin_of(pilot.ease, edges)
     chosen = []
     for place in range(len(edges) + 1):
-        inside = codes == place
-        fits = logs.cost[order][:, inside].mean(axis=1) + pilot.cost[inside].mean() <= budget
-        accuracy = np.where(fits, logs.right[order][:, inside].mean(axis=1), -1.0)
+        accuracy = np.where(fits, logs.right[order][:, codes == place].mean(axis=1), -1.0)
         chosen.append(logs.names[order[int(accuracy.argmax())]])
     return BestPerBin(edges, tuple(chosen))
 
@@ -193,20 +196,24 @@ class _Trial:
         """The policy of these bins, where every item costs so much extra."""
         logs = self.logs.only([name for name in self.logs.names if name in only]) if only else self.logs
         cells = lay_cells(logs, bins, halves_of(bins, self.codes, self.seed), self.codes, self.weights, extra)
-        least = float(logs.cost[0].mean() + extra.mean())
-        columns = [_spend(cells, budget, in_sample=in_sample, least=least) for budget in self.budgets]
+        prices = _prices(logs, extra)
+        columns = [_spend(cells, prices <= budget * (1 + SLACK), in_sample=in_sample) for budget in self.budgets]
         return _Run(np.stack([c[0] for c in columns], axis=1), np.stack([c[1] for c in columns], axis=1))
 
 
-def _spend(cells: Cells, budget: float, *, in_sample: bool, least: float) -> tuple[Column, Column]:
-    """Accuracy and cost at a budget, in every draw: chosen on one half of each bin, judged on the other."""
-    if budget < least - 1e-9 * abs(least):
+def _prices(logs: Logged, extra: Column) -> Column:
+    """What each method costs an item on average, and what every item costs besides."""
+    prices: Column = logs.cost.mean(axis=1) + extra.mean()
+    return prices
+
+
+def _spend(cells: Cells, fits: NDArray[np.bool_], *, in_sample: bool) -> tuple[Column, Column]:
+    """Accuracy and cost of the methods that fit, in every draw: chosen on one half of each bin, judged on the other."""
+    if not fits.any():
         nothing = np.full(cells.right.shape[2], np.nan)
         return nothing, nothing
     train = cells.pooled() if in_sample else cells.swapped()
-    fits = train.cost + train.extra[..., None] <= budget * (1 + 1e-9) * np.maximum(train.n, 1e-12)[..., None]
-    fits[..., 0] |= ~fits.any(axis=-1)
-    chosen = np.where(fits, train.right, -1.0).argmax(axis=-1)[..., None]
+    chosen = np.where(fits, train, -1.0).argmax(axis=-1)[..., None]
     right = np.take_along_axis(cells.right, chosen, -1)[..., 0].sum(axis=(0, 1))
     cost = (np.take_along_axis(cells.cost, chosen, -1)[..., 0] + cells.extra).sum(axis=(0, 1))
     n = cells.n.sum(axis=(0, 1))
