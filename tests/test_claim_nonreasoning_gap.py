@@ -10,7 +10,7 @@ import pytest
 from trueup.claims import Pieces
 from trueup.claims.chains import Size, Stage, learned_per_row, read_per_row
 from trueup.claims.curves import Curves
-from trueup.claims.gap import Difference, Gap, gap
+from trueup.claims.gap import Difference, Gap, gap, last_doubling
 from trueup.claims.gap_rows import blind_guesses, limit
 from trueup.claims.nonreasoning_gap import decide, matched
 from trueup.claims.nonreasoning_gap import put_to_test as run
@@ -21,37 +21,53 @@ def at(value, width=0.02):
     return Difference(value, (value - width, value + width))
 
 
+FLAT = [at(0.004, 0.01)] * 2
 BEHIND = Gap(at(-0.4), (at(-0.4), at(-0.3)), (at(-0.4), at(-0.2)), (at(-0.4), at(0.1)), at(0.004))
 
 
 def test_behind_and_flat_in_every_seed_and_pair_reproduces():
-    assert decide([[BEHIND, BEHIND]] * 3) == REPRODUCED
+    assert decide([[BEHIND, BEHIND]] * 3, FLAT) == REPRODUCED
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"last_doubling": at(0.005)}, {"majority": (at(-0.4), at(-0.02))}, {"weighted": (at(-0.4), at(0.03))}],
-    ids=["still gaining", "not clearly behind", "a verifier crosses"],
+    [{"majority": (at(-0.4), at(-0.02))}, {"weighted": (at(-0.4), at(0.03))}],
+    ids=["not clearly behind", "a verifier crosses"],
 )
 def test_one_comparison_that_does_not_hold_keeps_it_open(change):
-    assert decide([[BEHIND, BEHIND], [BEHIND, BEHIND], [BEHIND, replace(BEHIND, **change)]]) == INCONCLUSIVE
+    assert decide([[BEHIND, BEHIND], [BEHIND, BEHIND], [BEHIND, replace(BEHIND, **change)]], FLAT) == INCONCLUSIVE
+
+
+@pytest.mark.parametrize("doubling", [at(0.005, 0.001), at(0.004, 0.011)], ids=["gaining", "perhaps gaining"])
+def test_votes_that_may_still_gain_keep_it_open_however_much_one_seed_does(doubling):
+    assert decide([[BEHIND, BEHIND]] * 3, [FLAT[0], doubling]) == INCONCLUSIVE
+    assert decide([[BEHIND, replace(BEHIND, last_doubling=at(0.02))]] * 3, FLAT) == REPRODUCED
+
+
+def test_the_last_doubling_is_that_of_all_seeds_an_item_being_one_cluster():
+    gained, lost = made_up((0.3, 0.4, 0.5), 0.3), made_up((0.3, 0.5, 0.4), 0.3)
+    found = last_doubling([gained, gained, lost], seed=0)
+    assert found.value == pytest.approx(0.1 / 3)
+    alone = last_doubling([gained], seed=0)
+    thrice = last_doubling([gained] * 3, seed=0)
+    assert thrice.ci95 == pytest.approx(alone.ci95), "three of the same tell no more than one"
 
 
 def test_a_crossing_of_either_curve_at_any_n_in_every_seed_refutes():
     votes = replace(BEHIND, majority=(at(0.03), at(-0.3)))
     chosen = replace(BEHIND, weighted=(at(-0.4), at(0.03)))
-    assert decide([[votes, BEHIND], [BEHIND, chosen], [chosen, chosen]]) == REFUTED
-    assert decide([[votes, BEHIND], [BEHIND, chosen], [BEHIND, BEHIND]]) == INCONCLUSIVE
+    assert decide([[votes, BEHIND], [BEHIND, chosen], [chosen, chosen]], FLAT) == REFUTED
+    assert decide([[votes, BEHIND], [BEHIND, chosen], [BEHIND, BEHIND]], FLAT) == INCONCLUSIVE
 
 
 def test_touching_is_no_crossing():
     touches = replace(BEHIND, weighted=(at(-0.4), at(0.02)))
-    assert decide([[touches, touches]] * 3) == REPRODUCED
+    assert decide([[touches, touches]] * 3, FLAT) == REPRODUCED
 
 
 def test_without_a_gap_to_begin_with_nothing_is_shown():
     level = replace(BEHIND, once=at(0.0), weighted=(at(0.1), at(0.1)))
-    assert decide([[level, level]] * 3) == INCONCLUSIVE
+    assert decide([[level, level]] * 3, FLAT) == INCONCLUSIVE
 
 
 def test_coverage_tells_selection_from_capability_unless_guessing_is_as_quick():
@@ -80,7 +96,7 @@ def test_differences_are_against_one_sample_with_steps():
     assert [x.value for x in found.majority] == pytest.approx([-0.5, -0.4, -0.35])
     assert (found.once.value, found.last_doubling.value) == pytest.approx((-0.5, 0.05))
     assert found.last_doubling.ci95[0] < 0.05 < found.last_doubling.ci95[1]
-    assert not found.majority_crosses and not found.verifier_crosses and not found.stays_behind
+    assert not found.majority_crosses and not found.verifier_crosses and found.stays_behind
 
 
 def test_direct_training_is_stretched_to_the_same_tokens_or_flops():

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from trueup.claims.curves import Curves
 from trueup.plan import Resampler
 from trueup.plan.estimate import Column
 from trueup.plan.resample import Interval
 
-FLAT = 0.005
-"""A last doubling that adds less has stopped gaining."""
+FLAT, SURELY_FLAT = 0.005, 0.015
+"""A last doubling that adds less than the one, and surely less than the other, has stopped gaining."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class Gap:
 
     @property
     def stays_behind(self) -> bool:
-        """Whether votes end below the steps, and have stopped gaining."""
-        return self.majority[-1].ci95[1] < 0 and self.last_doubling.value < FLAT
+        """Whether votes end below the steps."""
+        return self.majority[-1].ci95[1] < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +77,15 @@ def gap(direct: Curves, steps: Curves, seed: int) -> Gap:
     )
     last, before = direct.majority_KM[-1].astype(float), direct.majority_KM[-2].astype(float)
     return Gap(against(direct.pass1_M, steps.pass1_M), majority, weighted, covered, against(last, before))
+
+
+def last_doubling(direct: Sequence[Curves], seed: int) -> Difference:
+    """What it adds to majority over all seeds' models; one seed's is mostly noise. An item's seeds are one cluster."""
+    last, before = (np.concatenate([curves.majority_KM[k] for curves in direct]).astype(float) for k in (-1, -2))
+    draws = Resampler.of([str(i) for i in range(len(direct[0].pass1_M))] * len(direct), seed=seed, name="doubling")
+    return Difference(float((last - before).mean()), draws.difference(last, before))
+
+
+def is_flat(doubling: Difference) -> bool:
+    """Whether it has stopped gaining."""
+    return doubling.value < FLAT and doubling.ci95[1] < SURELY_FLAT

@@ -16,15 +16,16 @@ from trueup.plan import Resampler
 from trueup.plan.estimate import Column
 
 
-def statement(gaps: Sequence[Sequence[Gap]]) -> str:
-    """What may be said with and without a verifier."""
+def statement(gaps: Sequence[Sequence[Gap]], doublings: Sequence[Difference]) -> str:
+    """What may be said with and without a verifier, and what the last doubling adds over all seeds, pair by pair."""
     every = [pair for seed in gaps for pair in seed]
     count = len(every)
     behind, votes = sum(pair.stays_behind for pair in every), sum(pair.majority_crosses for pair in every)
     chosen = sum(pair.verifier_crosses for pair in every)
     below = sum(pair.weighted[-1].ci95[1] < 0 for pair in every)
     return (
-        f"without a verifier: majority stays behind in {behind} of {count} comparisons and crosses in {votes}; "
+        f"without a verifier: majority stays behind in {behind} of {count} comparisons and crosses in {votes}, "
+        f"and the last doubling adds {' and '.join(map(_said, doublings))} over all seeds; "
         f"with one: its choice stays behind in {below} and crosses in {chosen}"
     )
 

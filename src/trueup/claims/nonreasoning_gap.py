@@ -24,7 +24,7 @@ from trueup.claims.chains import (
     trial_items,
 )  # fmt: skip
 from trueup.claims.curves import Curves
-from trueup.claims.gap import FLAT, Gap, Measured, gap
+from trueup.claims.gap import FLAT, SURELY_FLAT, Difference, Gap, Measured, gap, is_flat, last_doubling
 from trueup.claims.gap_rows import arms_of, cut_note, note_of, statement
 from trueup.claims.pieces import Pieces
 from trueup.claims.start import Start, ready
@@ -37,8 +37,9 @@ PAIRS = ("tokens", "flops")
 CUT_SAMPLES = 4
 CRITERION = (
     f"In each of {SEEDS} seeds and for both pairs (direct answers matched on learned tokens, on training FLOPs): "
-    "majority@N(direct) - pass@1(steps) at the largest N has a 95 % interval below 0 (paired bootstrap over items), "
-    f"the last doubling adds less than {FLAT:.1%} to majority, and the verifier's choice does not cross pass@1(steps). "
+    "majority@N(direct) - pass@1(steps) at the largest N has a 95 % interval below 0 (paired bootstrap over items) "
+    "and the verifier's choice does not cross pass@1(steps); over all seeds together the last doubling adds less than "
+    f"{FLAT:.1%} to majority, surely less than {SURELY_FLAT:.1%}. "
     "Refuted where in each seed, for one pair at least, majority or the verifier's choice crosses: a lower 95 % limit "
     "above 0 at some N. Inconclusive where pass@1(direct) is not below pass@1(steps) to begin with. Coverage says "
     "whether the limit is selection; cutting the steps short is a control."
@@ -77,7 +78,8 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
         [gap(of[pair].curves, of["steps"].curves, seed) for pair in PAIRS]
         for seed, of in zip(seeds, models, strict=True)
     ]
-    notes = [statement(gaps)]
+    doublings = [last_doubling([of[pair].curves for of in models], seeds[0]) for pair in PAIRS]
+    notes = [statement(gaps, doublings)]
     for seed, of, row in zip(seeds, models, gaps, strict=True):
         notes += [
             note_of(f"seed {seed}, matched on {pair}", size.modulus, of[pair], of["steps"], g)
@@ -85,18 +87,20 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
         ]
         notes.append(cut_note(seed, of["steps"], of[PAIRS[-1]], seeds[0]))
     notes += size.start.notes()
-    return Verdict(NAME, scale, decide(gaps), CRITERION, size.items, tuple(seeds), arms_of(models, seeds[0]), notes)
+    return Verdict(
+        NAME, scale, decide(gaps, doublings), CRITERION, size.items, tuple(seeds), arms_of(models, seeds[0]), notes
+    )
 
 
-def decide(gaps: Sequence[Sequence[Gap]]) -> str:
-    """The verdict over seeds and pairs, by the criterion alone."""
+def decide(gaps: Sequence[Sequence[Gap]], doublings: Sequence[Difference]) -> str:
+    """The verdict over seeds and pairs, by the criterion alone; `doublings` are the last ones, a pair each."""
     every = [pair for seed in gaps for pair in seed]
     if not all(pair.once.ci95[1] < 0 for pair in every):
         return INCONCLUSIVE
     if all(any(pair.majority_crosses or pair.verifier_crosses for pair in seed) for seed in gaps):
         return REFUTED
     holds = all(pair.stays_behind and not pair.majority_crosses and not pair.verifier_crosses for pair in every)
-    return REPRODUCED if holds else INCONCLUSIVE
+    return REPRODUCED if holds and all(map(is_flat, doublings)) else INCONCLUSIVE
 
 
 def matched(size: Size, pair: str) -> tuple[Stage, ...]:
