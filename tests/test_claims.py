@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import time
@@ -11,7 +12,7 @@ import pytest
 from terminal import trueup
 
 from trueup.claims import CLAIMS, Pieces
-from trueup.claims.verdict import Verdict, place_in
+from trueup.claims.verdict import Verdict, place_in, save_rows
 from trueup.cli.claims import RESULTS, run_claim, show_claims
 from trueup.core.errors import BadInput
 
@@ -102,6 +103,41 @@ def test_a_part_without_a_time_makes_the_verdicts_time_a_least_one(tmp_path, cap
         show_claims(tmp_path / "kept")
         assert bool(told["untimed_parts"]) == ("at least" in capsys.readouterr().out) == (parts is not pieces)
         (tmp_path / "parts" / "a.took").unlink(missing_ok=True)
+
+
+def test_the_processes_of_a_verdict_are_those_that_made_its_parts(tmp_path):
+    verdict = Verdict("x", "smoke", "refuted", "p < .01", 10, (0,), ({"name": "a"},))
+    Pieces(tmp_path, "x").get("a", lambda: 1)
+    more = Pieces(tmp_path, "x", jobs=3)
+    assert more.get("a", lambda: 1) == 1 and verdict.timed(more).jobs == 1
+    more.get("b", lambda: 2)
+    assert verdict.timed(Pieces(tmp_path, "x")).jobs == 3
+
+
+def test_the_raw_rows_of_a_verdict_are_kept_beside_it(tmp_path):
+    verdict = Verdict("x", "smoke", "refuted", "p < .01", 10, (0,), ({"name": "a"},))
+    pieces = Pieces(tmp_path / "parts", "x")
+    pieces.get("seed0-base", lambda: {"right": [1, 0]})
+    pieces.get("seed1-base", lambda: [0.5])
+    path = save_rows(tmp_path / "kept", verdict, pieces)
+    assert path == tmp_path / "kept" / "x" / "smoke.rows.json.gz"
+    kept = path.read_bytes()
+    assert json.loads(gzip.decompress(kept)) == {"seed0-base": {"right": [1, 0]}, "seed1-base": [0.5]}
+    assert save_rows(tmp_path / "kept", verdict, Pieces(tmp_path / "parts", "x")).read_bytes() == kept
+    verdict.save(tmp_path / "kept")
+    show_claims(tmp_path / "kept")
+
+
+def test_shares_with_intervals_are_shown_and_lists_are_not_taken_for_intervals(tmp_path, capsys):
+    arm = {
+        "name": "a", "n": 10, "holds": {"share": 0.5, "ci95": [0.25, 0.75]}, "faults": {"form": 0.125},
+        "by_seed": [0.5, None, 1.0], "accuracy": 0.5, "ci95": [0.125, 0.875],
+    }  # fmt: skip
+    Verdict("x", "smoke", "refuted", "p < .01", 10, (0,), (arm, {"name": "b", "n": 1})).save(tmp_path)
+    show_claims(tmp_path / "x" / "smoke.json")
+    shown = capsys.readouterr().out
+    assert "0.500 (0.250-0.750)" in shown and "0.500, -, 1.000" in shown and "0.125-0.875" in shown
+    assert "faults" not in shown and "form" not in shown
 
 
 def test_verdicts_without_times_are_still_shown(tmp_path, capsys):

@@ -30,16 +30,18 @@ ABOUT, TOOK, SPENT = "about.json", "took", "spent"
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Time of the wall and of the CPUs, child processes that have ended included."""
+    """Time of the wall and of the CPUs, child processes that have ended included, and how many shared the work."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    jobs: int = 1
 
     def __add__(self, other: Took) -> Took:
-        return Took(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
+        most = max(self.jobs, other.jobs)
+        return Took(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds, most)
 
     def __sub__(self, other: Took) -> Took:
-        return Took(self.seconds - other.seconds, self.cpu_seconds - other.cpu_seconds)
+        return Took(self.seconds - other.seconds, self.cpu_seconds - other.cpu_seconds, self.jobs)
 
 
 class Pieces:
@@ -102,6 +104,11 @@ class Pieces:
         done = (path for path in sorted(self.folder.glob(f"*.{SPENT}")) if path.with_suffix(".json").exists())
         return {path.stem: _read_work(path) for path in done}
 
+    def rows(self) -> dict[str, Json]:
+        """The parts that are done, by their names."""
+        done = (path for path in sorted(self.folder.glob("*.json")) if path.name != ABOUT)
+        return {path.stem: json.loads(path.read_text()) for path in done}
+
     @property
     def untimed(self) -> int:
         """Of the parts that were asked for, how many were made before times were kept."""
@@ -140,7 +147,7 @@ class Pieces:
             yield
         finally:
             whole, path = _now() - began, self._time_of(name)
-            _write(path, asdict((_read(path) or Took()) + whole - self._inside))
+            _write(path, asdict((_read(path) or Took(jobs=self._jobs)) + whole - self._inside))
             self._inside = outside + whole
 
     def _time_of(self, name: str) -> Path:

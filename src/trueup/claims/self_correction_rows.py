@@ -50,7 +50,7 @@ def notes_of(seed: int, base: Base, seen: Mapping[str, Seen], found: Found) -> l
         f"{SHIFTED} {told(found.shift[SHIFTED])}, SCoRe {told(found.shift['SCoRe'])}",
         f"seed {seed}: updates until flat: "
         + ", ".join(f"{name} {arm.taught.updates}" for name, arm in seen.items())
-        + f"; not flat at the cap: {', '.join(found.rising) or 'none'}",
+        + f"; not flat at the cap: {'; '.join(found.rising) or 'none'}",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import gzip
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TypeVar
 from trueup.claims.pieces import Pieces
 from trueup.claims.published import beside
 from trueup.core.errors import BadInput
-from trueup.core.files import write_whole
+from trueup.core.files import write_bytes_whole, write_whole
 from trueup.core.types import Json
 from trueup.core.versions import machine, versions
 
@@ -63,11 +64,12 @@ class Verdict:
         return json.dumps(table, indent=1) + "\n"
 
     def timed(self, pieces: Pieces) -> Verdict:
-        """The same verdict with the time that its parts took."""
+        """The same verdict with the time that its parts took, and of how many processes."""
         took = pieces.took()
         return replace(
-            self, seconds=round(took.seconds, 1), cpu_seconds=round(took.cpu_seconds, 1), untimed_parts=pieces.untimed
-        )
+            self, seconds=round(took.seconds, 1), cpu_seconds=round(took.cpu_seconds, 1), jobs=took.jobs,
+            untimed_parts=pieces.untimed,
+        )  # fmt: skip
 
     def save(self, folder: Path) -> Path:
         """Write it to NAME/SCALE.json in a folder, whole or not at all.
@@ -77,6 +79,16 @@ class Verdict:
         path = place_in(folder, self.claim) / f"{self.scale}.json"
         write_whole(path, self.text(), MEND)
         return path
+
+
+def save_rows(folder: Path, verdict: Verdict, pieces: Pieces) -> Path:
+    """Write what a verdict was reached by, part by part, to NAME/SCALE.rows.json.gz; the same parts, the same bytes.
+
+    Raises BadInput where it cannot be written.
+    """
+    path = place_in(folder, verdict.claim) / f"{verdict.scale}.rows.json.gz"
+    write_bytes_whole(path, gzip.compress(json.dumps(pieces.rows()).encode(), mtime=0), MEND)
+    return path
 
 
 def place_in(folder: Path, claim: str) -> Path:

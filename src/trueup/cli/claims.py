@@ -15,7 +15,7 @@ from rich.text import Text
 from trueup.claims import CLAIMS, SCALES, Pieces, Verdict
 from trueup.claims.books import post
 from trueup.claims.published import beside
-from trueup.claims.verdict import place_in
+from trueup.claims.verdict import place_in, save_rows
 from trueup.cli.jobs import helped, module_of, pieces_of, size_by
 from trueup.cli.order import demand_seed
 from trueup.cli.pipeline import price_list
@@ -28,6 +28,7 @@ from trueup.report.words import duration
 RESULTS = Path("results/claims")
 WORK = Path("out/claims")
 COLUMNS = 7
+INTERVAL = "ci95"
 SEEDS = 5
 """No claim takes more from its first one on."""
 
@@ -40,11 +41,11 @@ LATER = {"seconds": int | float | None, "cpu_seconds": int | float | None, "unti
 SHOWN_CHARS = 40
 
 Name = Annotated[str, typer.Argument(help="A claim; `trueup claims list` names all.")]
-Scale = Annotated[str, typer.Option(help="smoke (two minutes), cpu (two hours at most) or gpu.")]
+Scale = Annotated[str, typer.Option(help="smoke (two minutes), cpu (up to five core-hours) or gpu.")]
 Seed = Annotated[int, typer.Option(help="The first of the seeds.")]
 Out = Annotated[Path, typer.Option(help="Where finished parts are kept; a run resumes what it finds there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Save = Annotated[Path | None, typer.Option(help="Keep NAME/SCALE.json in this folder.")]
+Save = Annotated[Path | None, typer.Option(help="Keep NAME/SCALE.json in this folder, raw rows beside it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes that share work and cores, each with a model of its own.")]
 Place = Annotated[
@@ -90,9 +91,10 @@ def run_claim(
         place_in(save, name)
     pieces = pieces_of(name, scale, seed, out, (lambda *_: None) if quiet else _say, jobs=jobs)
     with helped(name, scale, seed, out, jobs):
-        verdict = replace(CLAIMS[name](scale, seed, pieces).timed(pieces), size=size_by(name, scale), jobs=jobs)
+        verdict = replace(CLAIMS[name](scale, seed, pieces).timed(pieces), size=size_by(name, scale))
     if save is not None:
         verdict.save(save)
+        save_rows(save, verdict, pieces)
     print(verdict.text(), end="") if as_json else _print(verdict)
     try:
         totals = post(pieces, f"claim {name} at {scale}, seed {seed}", None if scale == "gpu" else price_list(None))
@@ -189,7 +191,7 @@ def _print(verdict: Verdict) -> None:
     figures = _columns(verdict.arms)
     rows = table(("arm",), tuple(key.replace("_", " ") for key in figures), title=f"{verdict.claim} at {verdict.scale}")
     for arm in verdict.arms:
-        rows.add_row(str(arm["name"]), *(_figure(arm.get(key)) for key in figures))
+        rows.add_row(str(arm["name"]), *(_figure(arm.get(key), is_interval=key.endswith(INTERVAL)) for key in figures))
     screen().print(rows)
     screen().print("  more figures of every arm: --json")
     _print_published(verdict.claim, beside(verdict.claim, verdict.arms))
@@ -221,16 +223,24 @@ def _beside(theirs: float | None, ours: float | None) -> str:
 
 
 def _columns(arms: Sequence[Mapping[str, Json]]) -> list[str]:
-    """The figures that most arms have, as many as a screen is wide for."""
-    common = Counter(key for arm in arms for key, value in arm.items() if key != "name" and not isinstance(value, dict))
-    return [key for key, times in common.items() if 2 * times >= len(arms)][:COLUMNS]
+    """The figures that most arms have, and their intervals, as many as a screen is wide for."""
+    common = Counter(key for arm in arms for key, value in arm.items() if key != "name" and _is_shown(value))
+    kept = {key for key, times in common.items() if 2 * times >= len(arms) or key == INTERVAL}
+    return [key for key in common if key in kept or key.removesuffix(f"_{INTERVAL}") in kept][:COLUMNS]
 
 
-def _figure(value: object) -> str:
+def _is_shown(value: object) -> bool:
+    """A table of many figures has no room here; a share with its interval has."""
+    return not isinstance(value, dict) or INTERVAL in value
+
+
+def _figure(value: object, *, is_interval: bool = False) -> str:
     if value is None:
         return ""
+    if isinstance(value, dict):
+        return f"{_figure(value['share'])} ({_figure(value[INTERVAL], is_interval=True)})"
     if isinstance(value, list | tuple):
-        return "-".join(map(_figure, value))
+        return ("-" if is_interval else ", ").join(_figure(one) or "-" for one in value)
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
     return str(value)

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from trueup.core.errors import BadInput
 
+ROOM = "make room, or choose another folder"
 
-def write_whole(path: Path, text: str, mend: str = "make room, or choose another folder") -> None:
+
+def write_whole(path: Path, text: str, mend: str = ROOM) -> None:
     """Write a file whole or not at all; BadInput, with what to do, where it cannot be written."""
+    _write(path, lambda partial: partial.write_text(text, encoding="utf-8"), mend)
+
+
+def write_bytes_whole(path: Path, content: bytes, mend: str = ROOM) -> None:
+    """The same of bytes."""
+    _write(path, lambda partial: partial.write_bytes(content), mend)
+
+
+def _write(path: Path, into: Callable[[Path], int], mend: str) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        partial.write_text(text, encoding="utf-8")
+        into(partial)
         partial.replace(path)
     except OSError as error:
         with suppress(OSError):
