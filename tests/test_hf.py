@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from trueup.core.asks import Sample
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.ledger import Ledger
+from trueup.core.roles import Sampled
 from trueup.core.stratum import Stratum
 from trueup.core.types import Message, Sampling
 from trueup.models import SMOLLM2
 from trueup.run import Clerk, Job, run_jobs
+from trueup.run.tab import Tab
 from trueup.verifiers import exact
 
 pytest.importorskip("torch", reason="the hf engine: pip install 'trueup[hf]'")
@@ -160,8 +163,25 @@ def test_a_cancelled_sample_stops_and_says_what_it_used(folder: Path) -> None:
     assert told.attempts == () and [waste.kind for waste in told.waste] == ["cancelled", "cancelled"]
     assert [waste.prompt_tokens for waste in told.waste] == [24, 0]
     assert told.waste[0].completion_tokens == told.waste[1].completion_tokens > 1
-    assert type(waited) is asyncio.CancelledError and not waited.args
+    assert type(waited) is asyncio.CancelledError and waited.args == (Sampled(()),)
     assert len(after.attempts) == 1
+
+
+def test_calls_of_a_race_whose_turn_had_not_come_are_on_no_ledger(folder: Path, tmp_path: Path) -> None:
+    """Of sixteen, one at a time, two suffice; whatever was not under way by then was never begun, and not paid for."""
+
+    async def go() -> dict[str, Any]:
+        model = HuggingFace(folder, rows=1, billing="gpu")
+        with Ledger(tmp_path / "ledger.sqlite") as ledger:
+            one = item("hello")
+            ask = Sample(one.problem.prompt, 16, 0, SHORT, until=lambda attempts: len(attempts) >= 2)
+            await Clerk(model, ledger, PRICES).answer(ask, Tab(Stratum("s", (), exact()), one))
+            await model.close()
+            return {total.kind: total for total in ledger.totals()}
+
+    totals = asyncio.run(go())
+    assert 2 <= sum(total.charges for total in totals.values()) < 16
+    assert all(total.unknown_tokens == 0 for total in totals.values())
 
 
 async def gone(task: asyncio.Task[Any]) -> asyncio.CancelledError:

@@ -12,6 +12,7 @@ import pytest
 
 from trueup.core.cost import sample_flops
 from trueup.core.errors import AskFailed, BadInput
+from trueup.core.roles import Sampled
 from trueup.core.types import Message, Sampling, Usage
 
 pytest.importorskip("torch", reason="the hf engine: pip install 'trueup[hf]'")
@@ -158,6 +159,42 @@ def test_padding_of_the_vocabulary_may_differ_and_is_never_drawn(home: Path, tmp
     expert = HuggingFace(home / "expert")
     reply, following = ask(ProxyTuned(wide, expert, expert, alpha=1))
     assert len(reply.attempts) == 8 and len(following) <= 258
+
+
+def test_a_padded_base_is_steered_to_itself_to_the_last_bit(home: Path, tmp_path: Path) -> None:
+    """Also where its padding is as likely as its tokens: alone it is drawn as little as in the mixture."""
+    save_tiny(tmp_path / "wide", 4, padding=200, sharpness=0.02)
+    wide, expert = (HuggingFace(folder) for folder in (tmp_path / "wide", home / "expert"))
+    (mixture, steered_next), (alone, following) = ask(ProxyTuned(wide, expert, expert, alpha=1)), ask(wide)
+    assert told(mixture) == told(alone) and steered_next == following
+
+
+def test_a_prompt_that_one_model_cannot_take_is_read_by_none(home: Path, tmp_path: Path) -> None:
+    """What is refused is charged nothing, so nothing may have been done for it."""
+    save_tiny(tmp_path / "short", 2, max_position_embeddings=64)
+    model = mixed(home, "big", str(tmp_path / "short"), "plain", 1)
+    read: list[int] = []
+    network = model._load()._networks[0]
+    as_before = network.read
+    network.read = lambda ids_BT, cache: (read.append(len(ids_BT[0])), as_before(ids_BT, cache))[1]
+    reply = asyncio.run(model.sample((Message("user", "x" * 100),), 1, 0, SAMPLING))
+    assert reply.attempts == () and [(waste.kind, waste.prompt_tokens) for waste in reply.waste] == [("refused", 0)]
+    assert "does not fit short's context of 64" in reply.waste[0].reason and read == []
+
+
+def test_a_cancelled_sample_whose_turn_had_not_come_used_nothing(home: Path) -> None:
+    async def go() -> None:
+        model = mixed(home, "big", "expert", "plain", 1)
+        await model.next_token(HELLO)
+        under_way, waiting = (asyncio.create_task(model.sample(HELLO, 8, 0, SAMPLING)) for _ in range(2))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError) as gone:
+            await waiting
+        assert gone.value.args == (Sampled(()),)
+        assert len((await under_way).attempts) == 8
+
+    asyncio.run(go())
 
 
 def test_vocabularies_that_differ_are_refused_with_both_sizes(home: Path, tmp_path: Path) -> None:

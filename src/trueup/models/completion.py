@@ -12,7 +12,7 @@ from typing import Any
 from trueup.core.roles import Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
 from trueup.models.manner import LOGPROBS, Manner
-from trueup.models.servers import Server, echo, ending, own_fields
+from trueup.models.servers import Server, echo, ending, failure, own_fields
 
 SEED_SPAN = 1 << 30
 TOKENS_AT_MOST = 1 << 32
@@ -26,12 +26,14 @@ NEXT_TOKEN = Sampling(1.0, max_tokens=1)
 class Completion:
     """The attempts of one call; `is_total` says that its token count covers all of them.
 
-    `waste` is the choices that nobody asked for, which are paid all the same.
+    `waste` is the choices that the server failed at, whose indices are `failed`, and those that nobody asked for;
+    they are paid all the same.
     """
 
     attempts: tuple[Attempt, ...]
     is_total: bool = True
     waste: tuple[Waste, ...] = ()
+    failed: frozenset[int] = frozenset()
 
 
 def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampling, manner: Manner) -> bytes:
@@ -93,7 +95,8 @@ def read_completion(reply: object, n: int, start: int, seconds: float, by: Readi
 
     `usage.completion_tokens` is the sum over the choices: each attempt gets a share in proportion to the
     length of its text, and the shares add up to the sum. Without usage every count is None. The seconds
-    of the call are split evenly. Raises ValueError, saying what is wrong, where this is no completion.
+    of the call are split evenly, and the prompt is the first attempt's. A choice that the server failed at is waste.
+    Raises ValueError, saying what is wrong, where this is no completion.
     """
     choices = _choices(reply)
     told = reply if isinstance(reply, Mapping) else {}
@@ -103,22 +106,37 @@ def read_completion(reply: object, n: int, start: int, seconds: float, by: Readi
     texts = [_text(choice).removeprefix(by.echo) for choice in choices]
     lengths = [len(text) for text in texts]
     shares = share(completion, lengths) if is_total and completion is not None else [None] * len(choices)
+    faults = [failure(choice) for choice in choices[:n]]
+    leader = faults.index(None) if None in faults else 0
     attempts = [
         Attempt(
             index=start + place,
             text=text,
             finish=ending(choice, by.stops, by.server),
-            usage=Usage(prompt, tokens, cached, 0.0, seconds / len(choices), place == 0),
+            usage=Usage(prompt, tokens, cached, 0.0, seconds / len(choices), place == leader),
             logprob=_mean_logprob(choice),
             engine=engine,
         )
         for place, (choice, text, tokens) in enumerate(zip(choices, texts, shares, strict=True))
     ]
-    reason = f"{len(attempts)} choices came where {n} were asked for"
-    waste = (
-        Waste("discarded", reason, 0, a.usage.completion_tokens, a.usage.decode_seconds, engine) for a in attempts[n:]
-    )
-    return Completion(tuple(attempts[:n]), is_total, tuple(waste))
+    return _settled(attempts, faults, is_total)
+
+
+def _settled(choices: Sequence[Attempt], faults: Sequence[str | None], is_total: bool) -> Completion:
+    """The choices told apart: attempts, those with a fault, and those beyond what was asked for."""
+    asked = list(zip(choices, faults, strict=False))
+    extra = f"{len(choices)} choices came where {len(faults)} were asked for"
+    waste = [_wasted("failed", fault, choice) for choice, fault in asked if fault is not None]
+    waste += [_wasted("discarded", extra, choice) for choice in choices[len(faults) :]]
+    failed = frozenset(choice.index for choice, fault in asked if fault is not None)
+    return Completion(tuple(choice for choice, fault in asked if fault is None), is_total, tuple(waste), failed)
+
+
+def _wasted(kind: str, reason: str, attempt: Attempt) -> Waste:
+    """A choice that is no attempt, with its share of what the call used."""
+    usage = attempt.usage
+    prompt = usage.prompt_tokens if usage.leads else 0
+    return Waste(kind, reason, prompt, usage.completion_tokens, usage.decode_seconds, attempt.engine)
 
 
 def next_token_body(name: str, prompt: Prompt, k: int, manner: Manner) -> bytes:

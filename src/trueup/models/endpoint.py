@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import httpx
 
-from trueup.core.errors import BadInput
+from trueup.core.errors import BadInput, Unavailable
 from trueup.models.retry import Refusal, may_retry, retry_after
 from trueup.models.stream import Reception
 
@@ -82,6 +82,15 @@ class Endpoint:
         except httpx.ResponseNotRead:
             told = self._excerpt(str(why))
         return Refusal(self.base, response.status_code, told, may_retry=True)
+
+    def require_usable(self, refusal: Refusal, model: str) -> None:
+        """Raise Unavailable, with the mend, for a refusal that every call for this model would meet."""
+        if refusal.is_unreachable:
+            raise Unavailable(f"{refusal}; start it, or check the URL")
+        if refusal.status in (401, 403):
+            raise Unavailable(f"{refusal}; put a key that may use {model!r} into ${self.key_env}")
+        if refusal.status is not None and (refusal.status == 404 or 300 <= refusal.status < 400):
+            raise Unavailable(f"{refusal}; check the URL and the model's name {model!r}")
 
     async def close(self) -> None:
         """Close the connections; the next call opens new ones, on whatever loop it runs."""

@@ -14,6 +14,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from trueup.core.errors import AskFailed, Unavailable
+from trueup.core.errors import AskFailed, BadInput, Unavailable
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
 from trueup.models.gguf_file import GgufFile
@@ -42,7 +43,11 @@ class LlamaCpp:
     """Implements Model; the server starts at the first sample, so a resumed study need not load it."""
 
     def __init__(self, weights: Weights | GgufFile, *, threads: int | None = None, slots: int = SLOTS) -> None:
-        """Prepare for weights on so many threads (default: the cores that are idle now)."""
+        """Prepare for weights on so many threads (none or 0: the cores that are idle now).
+
+        Raises BadInput for slots below 1 or threads below 0.
+        """
+        _check(threads, slots)
         self._weights = weights
         self._slots = slots
         self._threads = threads or idle_cores()
@@ -58,27 +63,32 @@ class LlamaCpp:
             parameters=weights.parameters,
             layers=weights.layers,
             width=weights.width,
+            per_call=slots,
         )
 
     async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
         """n attempts, in calls of at most as many as there are slots; one call at a time.
 
         Seconds are core-seconds: those of the prompt for its call, the rest shared by tokens sampled. Raises BadForm
-        for a schema or grammar that does not compile, before anything is sampled under it.
+        for a schema or grammar that does not compile, before anything is sampled under it. A cancelled sample
+        raises a CancelledError that carries, as a Sampled, what had come and the call that was under way.
         """
-        async with self._turn:
-            http = self._http or await self._start()
-            await self._try(http, sampling)
-            text = await _render(http, prompt)
-            if isinstance(text, Waste):
-                return Sampled((), (text,))
-            attempts: list[Attempt] = []
-            for offset in range(0, n, self._slots):
-                size = min(self._slots, n - offset)
-                reply = await self._call(http, text, size, start + offset, sampling)
-                if isinstance(reply, Waste):
-                    return Sampled(tuple(attempts), (reply,))
-                attempts += reply
+        attempts: list[Attempt] = []
+        try:
+            async with self._turn:
+                http = self._http or await self._start()
+                await self._try(http, sampling)
+                text = await _render(http, prompt)
+                if isinstance(text, Waste):
+                    return Sampled((), (text,))
+                for offset in range(0, n, self._slots):
+                    size = min(self._slots, n - offset)
+                    reply = await self._call(http, text, size, start + offset, sampling)
+                    if isinstance(reply, Waste):
+                        return Sampled(tuple(attempts), (reply,))
+                    attempts += reply
+        except asyncio.CancelledError as gone:
+            raise asyncio.CancelledError(_left(attempts, gone)) from None
         return Sampled(tuple(attempts))
 
     async def next_token(self, prompt: Prompt, k: int = 20) -> Mapping[str, float]:
@@ -124,13 +134,25 @@ class LlamaCpp:
     ) -> list[Attempt] | Waste:
         body = request_body(text, n, start, sampling)
         started = time.perf_counter()
-        response = await http.post("/completion", json=body)
+        try:
+            response = await http.post("/completion", json=body)
+        except asyncio.CancelledError:
+            seconds = (time.perf_counter() - started) * self._threads
+            lost = Waste("cancelled", "the caller left before the reply", seconds=seconds)
+            raise asyncio.CancelledError(lost) from None
         seconds = time.perf_counter() - started
         if response.status_code != httpx.codes.OK:
             return _waste(response, seconds * self._threads)
         reply = response.json()
         choices = reply if isinstance(reply, list) else [reply]
         return _attempts(sorted(choices, key=lambda c: c["index"]), start, seconds, self._threads)
+
+
+def _check(threads: int | None, slots: int) -> None:
+    if slots < 1:
+        raise BadInput(f"llamacpp slots is {slots}; give at least 1")
+    if threads is not None and threads < 0:
+        raise BadInput(f"llamacpp threads is {threads}; give at least 1, or 0 for the cores that are idle")
 
 
 def start_server(path: Path, threads: int, slots: int, *, reproducible: bool = True) -> Any:
@@ -233,6 +255,13 @@ def _attempts(choices: Sequence[dict[str, Any]], start: int, seconds: float, thr
         )
         for place, choice in enumerate(choices)
     ]
+
+
+def _left(attempts: Sequence[Attempt], gone: asyncio.CancelledError) -> Sampled:
+    """What had come by a cancellation, and the call that it met, if any; its prompt is as long as its siblings'."""
+    length = attempts[0].usage.prompt_tokens if attempts else None
+    met = tuple(replace(told, prompt_tokens=length) for told in gone.args if isinstance(told, Waste))
+    return Sampled(tuple(attempts), met)
 
 
 def _finish(choice: dict[str, Any]) -> str:

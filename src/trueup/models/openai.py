@@ -6,12 +6,11 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import httpx
 
-from trueup.core.errors import AskFailed, Unavailable
+from trueup.core.errors import AskFailed, BadInput
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.together import together
 from trueup.core.types import Attempt, Prompt, Sampling
@@ -19,9 +18,7 @@ from trueup.models.completion import (
     NEXT_TOKEN,
     Completion,
     Reading,
-    count_tokens,
     first_seed,
-    name_engine,
     next_token_body,
     read_completion,
     read_next_token,
@@ -31,7 +28,7 @@ from trueup.models.endpoint import Endpoint
 from trueup.models.manner import Manner
 from trueup.models.retry import PATIENCE_SECONDS, Refusal, pause_seconds
 from trueup.models.servers import find_server, require_read
-from trueup.models.stream import FIELDS, Reception
+from trueup.models.stream import FIELDS, Reception, broken_off, priced
 
 MOST_CHOICES = 128
 
@@ -46,12 +43,16 @@ class _Ask:
 
 @dataclass(slots=True)
 class _Reply:
-    """What calls have brought so far; `refusal` is set where the last one failed for good."""
+    """What calls have brought so far; `refusal` is set where the last one failed for good.
+
+    `failed` is the indices of choices that came and are no attempts; they are not asked for again.
+    """
 
     attempts: list[Attempt] = field(default_factory=list)
     waste: list[Waste] = field(default_factory=list)
     refusal: Refusal | None = None
     is_total: bool = True
+    failed: frozenset[int] = frozenset()
 
     def add(self, other: _Reply | Sampled) -> None:
         self.attempts += other.attempts
@@ -95,9 +96,10 @@ class OpenAI:
         """Prepare for the model `name` at a base URL such as http://localhost:8000/v1, `lanes` calls at a time.
 
         The key is read from the environment variable `key_env`. With `server` (vllm, sglang, llamacpp) its own
-        samplers are turned off and a grammar reaches it. Raises BadInput for a URL that is none, UnknownName for a
-        server that there is not.
+        samplers are turned off and a grammar reaches it. Raises BadInput for a URL that is none, lanes below 1, retries
+        below 0 or a timeout of no seconds, UnknownName for a server that there is not.
         """
+        _check(timeout, retries, lanes)
         self._manner = Manner(find_server(server))
         self._endpoint = Endpoint(url, "/chat/completions", key_env=key_env, timeout=timeout, lanes=lanes)
         self._name, self.retries, self._streams = name, retries, stream
@@ -105,7 +107,9 @@ class OpenAI:
         self._takes_n: bool | None = None
         self._has_answered = False
         kind = f":{server}" if server else ""
-        self.card = ModelCard(name, f"openai:{self._endpoint.base}:{name}{kind}", billing or name)
+        self.card = ModelCard(
+            name, f"openai:{self._endpoint.base}:{name}{kind}", billing or name, per_call=MOST_CHOICES
+        )
 
     async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
         """n attempts; those that failed for good are missing, with the reasons as waste.
@@ -123,7 +127,7 @@ class OpenAI:
                 reply.add(part)
                 if part.refusal is not None:
                     break
-                came = {attempt.index for attempt in part.attempts}
+                came = {attempt.index for attempt in part.attempts} | part.failed
                 reply.add(await self._singly(ask, [i for i in range(first, first + ask.n) if i not in came]))
         except asyncio.CancelledError as gone:
             raise reply.left(gone) from None
@@ -169,7 +173,7 @@ class OpenAI:
         reply = await self._call(ask, ask.start, ask.n)
         if reply.refusal is not None:
             return await self._without_n(ask, reply) if reply.refusal.may_blame("n") else reply
-        self._takes_n = len(reply.attempts) == ask.n and reply.is_total
+        self._takes_n = len(reply.attempts) + len(reply.failed) == ask.n and reply.is_total
         return reply
 
     async def _without_n(self, ask: _Ask, rejected: _Reply) -> _Reply:
@@ -237,10 +241,10 @@ class OpenAI:
                 if isinstance(outcome, Completion):
                     self._has_answered = True
                     waste = [*reply.waste, *outcome.waste]
-                    return replace(reply, attempts=list(outcome.attempts), waste=waste, is_total=outcome.is_total)
+                    return _Reply([*outcome.attempts], waste, None, outcome.is_total, outcome.failed)
                 if not self._should_repeat(outcome, tries):
                     return self._give_up(reply, outcome, seconds)
-                reply.waste.append(Waste("retried", str(outcome), seconds=seconds))
+                reply.waste.append(outcome.waste("retried", seconds))
                 try:
                     await asyncio.sleep(pause_seconds(tries, outcome.retry_after, jitter))
                 except asyncio.CancelledError as gone:
@@ -252,14 +256,15 @@ class OpenAI:
         try:
             response = await (endpoint.receive if is_streamed else endpoint.post)(body, reception)
         except asyncio.CancelledError:
-            raise asyncio.CancelledError(_broken_off(reception, start, time.perf_counter() - began, by)) from None
+            raise asyncio.CancelledError(broken_off(reception, start, time.perf_counter() - began, by)) from None
         if isinstance(response, Refusal):
-            return response
+            return priced(response, reception.pieces)
         try:
-            told = reception.pieces.reply() if is_streamed else response.json()
-            return read_completion(told, n, start, time.perf_counter() - began, by)
+            if not is_streamed:
+                reception.pieces.take_whole(response.json())
+            return read_completion(reception.pieces.reply(), n, start, time.perf_counter() - began, by)
         except (ValueError, RecursionError) as error:
-            return self._endpoint.malformed(response, error)
+            return priced(endpoint.malformed(response, error), reception.pieces)
 
     def _should_repeat(self, refusal: Refusal, tries: int) -> bool:
         """A host that was never reached gets one repetition: most likely it is not there."""
@@ -268,17 +273,9 @@ class OpenAI:
 
     def _give_up(self, reply: _Reply, refusal: Refusal, seconds: float) -> _Reply:
         if not self._has_answered:
-            self._raise_if_unusable(refusal)
+            self._endpoint.require_usable(refusal, self._name)
         kind = "refused" if refusal.is_for_good else "failed"
-        return replace(reply, waste=[*reply.waste, Waste(kind, str(refusal), seconds=seconds)], refusal=refusal)
-
-    def _raise_if_unusable(self, refusal: Refusal) -> None:
-        if refusal.is_unreachable:
-            raise Unavailable(f"{refusal}; start it, or check the URL")
-        if refusal.status in (401, 403):
-            raise Unavailable(f"{refusal}; put a key that may use {self._name!r} into ${self._endpoint.key_env}")
-        if refusal.status is not None and (refusal.status == 404 or 300 <= refusal.status < 400):
-            raise Unavailable(f"{refusal}; check the URL and the model's name {self._name!r}")
+        return replace(reply, waste=[*reply.waste, refusal.waste(kind, seconds)], refusal=refusal)
 
 
 def _told(gone: asyncio.CancelledError) -> Sampled:
@@ -286,14 +283,10 @@ def _told(gone: asyncio.CancelledError) -> Sampled:
     return next((told for told in gone.args if isinstance(told, Sampled)), Sampled(()))
 
 
-def _broken_off(reception: Reception, start: int, seconds: float, by: Reading) -> Sampled:
-    """A call that was cancelled, if it had been made: its attempt after all, or what it used if it was heard out."""
-    if not reception.is_sent:
-        return Sampled(())
-    if reception.pieces.is_whole:
-        with suppress(ValueError, RecursionError):
-            whole = read_completion(reception.pieces.reply(), 1, start, seconds, by)
-            return Sampled(whole.attempts, whole.waste)
-    prompt, completion, _ = count_tokens(reception.pieces.usage if reception.has_last_words else None)
-    engine = name_engine(reception.pieces.engine)
-    return Sampled((), (Waste("cancelled", "the caller left before the reply", prompt, completion, seconds, engine),))
+def _check(timeout: float, retries: int, lanes: int) -> None:
+    if not timeout > 0:
+        raise BadInput(f"openai timeout is {timeout}; give more than 0 seconds")
+    if retries < 0:
+        raise BadInput(f"openai retries is {retries}; give at least 0")
+    if lanes < 1:
+        raise BadInput(f"openai lanes is {lanes}; give at least 1")

@@ -60,7 +60,9 @@ class ProxyTuned:
         Raises BadInput where the three do not share a vocabulary.
         """
         ask, base = Ask(prompt, n, start, sampling), self._models[0]
-        return await self._worker.run(lambda has_left: answer(self._load, ask, Pace(base.rows, base.cores, has_left)))
+        return await self._worker.run(
+            lambda has_left: answer(self._load, ask, Pace(base.rows, base.cores, has_left)), unbegun=Sampled(())
+        )
 
     async def next_token(self, prompt: Prompt, k: int = 20) -> Mapping[str, float]:
         """The k likeliest tokens behind a prompt, as text, with their natural log-probabilities."""
@@ -124,7 +126,9 @@ class _Trio:
         self.vocabulary = Vocabulary(own.tokenizer, ends, own.width, template=PLAIN, name=base.name)  # reads no prompt
 
     def begin(self, prompt: Prompt) -> _Chord:
-        base, expert, antiexpert = (network.begin(prompt) for network in self._networks)
+        """The prompt, read by all three, or by none where it does not fit one of them."""
+        fitting = [(network, network.fitting(prompt)) for network in self._networks]
+        base, expert, antiexpert = (Text(network, ids, network.fresh_cache(), 0) for network, ids in fitting)
         return _Chord((base, expert, antiexpert), self._alpha)
 
     def keep(self, stream: Stream, drafts: Sequence[Draft]) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from trueup.core.roles import Waste
+
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
 PATIENCE_SECONDS = 120.0
@@ -27,7 +29,10 @@ _RETRY_AFTER = re.compile(r" \(retry after ([0-9.]+) s\)")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call that brought nothing; `status` is None where no answer came, `param` what the endpoint blames."""
+    """A call that brought nothing; `status` is None where no answer came, `param` what the endpoint blames.
+
+    The tokens and the engine are as far as an answer had told them.
+    """
 
     url: str
     status: int | None
@@ -36,6 +41,13 @@ class Refusal:
     is_unreachable: bool = False
     param: str | None = None
     retry_after: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    engine: str | None = None
+
+    def waste(self, kind: str, seconds: float) -> Waste:
+        """The call as it goes on record."""
+        return Waste(kind, str(self), self.prompt_tokens, self.completion_tokens, seconds, self.engine)
 
     @property
     def is_for_good(self) -> bool:

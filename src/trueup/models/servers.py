@@ -36,6 +36,8 @@ class Server:
 
 STOP_REASON, MATCHED_STOP = "stop_reason", "matched_stop"
 MARKS = (STOP_REASON, MATCHED_STOP)
+FAILURES = ("error", "abort")
+"""How a server says that it did not get to the end of a choice; what it holds is no text that the model ended."""
 SERVERS = {
     "vllm": Server(
         {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
@@ -87,6 +89,12 @@ def echo(server: Server | None, prompt: Prompt) -> str:
     """What this server says again before it goes on with a prompt."""
     is_echoed = server is not None and server.echoes and bool(prompt) and prompt[-1].role == "assistant"
     return prompt[-1].content if is_echoed else ""
+
+
+def failure(choice: Mapping[str, Any]) -> str | None:
+    """What a server says of a choice that it failed at, None where it did not fail."""
+    reason = str(choice.get("finish_reason"))
+    return f"the server failed at this choice: finish_reason is {reason!r}" if reason in FAILURES else None
 
 
 def ending(choice: Mapping[str, Any], stops: Sequence[str], server: Server | None) -> str:

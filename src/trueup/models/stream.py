@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
+from trueup.core.roles import Sampled, Waste
 from trueup.core.types import Json
+from trueup.models.completion import Reading, count_tokens, name_engine, read_completion
+from trueup.models.retry import Refusal
 from trueup.models.servers import MARKS
 
 FIELDS = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 LAST_WORDS_SECONDS = 2.0
+LINE_END = re.compile(r"\r\n|\r|\n")
+"""Of a stream of events; a text may hold any other character that Python splits lines at."""
 
 
 class Pieces:
@@ -34,12 +42,14 @@ class Pieces:
         self._finish: str | None = None
         self._marks: dict[str, Json] = {}
         self._error: Json = None
-        self._reply: Json = None
+        self._has_choice = False
+        self._reply: Mapping[str, Any] | None = None
 
     def take(self, line: str) -> None:
         """One line of the stream.
 
-        Raises ValueError for an event that is no JSON object, or has a choice that is none.
+        Raises ValueError for an event that is no JSON object, or has a choice that is none; what it tells of its use
+        is noted all the same.
         """
         if not line.startswith("data:"):
             return
@@ -50,22 +60,30 @@ class Pieces:
         event = json.loads(data)
         if not isinstance(event, Mapping):
             raise ValueError("an event that is no JSON object")
-        self.usage = event.get("usage") or self.usage
-        self.engine = event.get("system_fingerprint") or self.engine
+        self._note(event)
         self._error = event.get("error") or self._error
-        for choice in event.get("choices") or ():
+        choices = event.get("choices") or []
+        if not isinstance(choices, list):
+            raise ValueError("choices that are no list")
+        for choice in choices:
             if not isinstance(choice, Mapping) or not isinstance(choice.get("delta") or {}, Mapping):
                 raise ValueError("a choice without a delta")
             self._add(choice)
 
     def take_whole(self, reply: Json) -> None:
-        """The reply of an endpoint that does not stream."""
+        """The reply where it comes in one piece.
+
+        Raises ValueError for one that is no JSON object.
+        """
+        if not isinstance(reply, Mapping):
+            raise ValueError("a reply that is no JSON object")
+        self._note(reply)
         self._reply, self.is_whole = reply, True
 
     def reply(self) -> Json:
         """The reply.
 
-        Raises ValueError where the stream ended before it was whole.
+        Raises ValueError where the stream ended before it was whole, or without a choice.
         """
         if self._reply is not None:
             return self._reply
@@ -73,6 +91,8 @@ class Pieces:
             return {"error": self._error}
         if not self.is_whole and self._finish is None:
             raise ValueError("the stream broke off")
+        if not self._has_choice:
+            raise ValueError("a stream without choices")
         message = {"role": "assistant", "content": "".join(self._text)}
         choice = {"index": 0, "message": message, "finish_reason": self._finish}
         logprobs = {"logprobs": {"content": self._logprobs}} if self._logprobs else {}
@@ -80,10 +100,15 @@ class Pieces:
             "choices": [choice | self._marks | logprobs], "usage": self.usage, "system_fingerprint": self.engine
         }  # fmt: skip
 
+    def _note(self, told: Mapping[str, Any]) -> None:
+        self.usage = told.get("usage") or self.usage
+        self.engine = told.get("system_fingerprint") or self.engine
+
     def _add(self, choice: Mapping[str, Any]) -> None:
+        self._has_choice = True
         content = (choice.get("delta") or {}).get("content")
         self._text += [content] if isinstance(content, str) else []
-        self._logprobs += (choice.get("logprobs") or {}).get("content") or []
+        self._logprobs += _logprobs(choice)
         if choice.get("finish_reason"):
             self._finish = choice["finish_reason"]
             self._marks = {mark: choice[mark] for mark in MARKS if mark in choice}
@@ -114,8 +139,12 @@ class Reception:
                 await response.aread()
                 self.pieces.take_whole(response.json())
                 return
-            async for line in response.aiter_lines():
-                self.pieces.take(line)
+            rest = ""
+            async for text in response.aiter_text():
+                *lines, rest = LINE_END.split(rest + text)
+                for line in lines:
+                    self.pieces.take(line)
+            self.pieces.take(rest)
         finally:
             self._response = None
 
@@ -145,3 +174,30 @@ class Reception:
         except (OSError, AttributeError):
             return None
         return line
+
+
+def priced(refusal: Refusal, pieces: Pieces) -> Refusal:
+    """A refusal with what its reply had told by then of its use and its engine."""
+    prompt, completion, _ = count_tokens(pieces.usage)
+    return replace(refusal, prompt_tokens=prompt, completion_tokens=completion, engine=name_engine(pieces.engine))
+
+
+def broken_off(reception: Reception, start: int, seconds: float, by: Reading) -> Sampled:
+    """A call that was cancelled, if it had been made: its attempt after all, or what it used if it was heard out."""
+    if not reception.is_sent:
+        return Sampled(())
+    if reception.pieces.is_whole:
+        with suppress(ValueError, RecursionError):
+            whole = read_completion(reception.pieces.reply(), 1, start, seconds, by)
+            return Sampled(whole.attempts, whole.waste)
+    prompt, completion, _ = count_tokens(reception.pieces.usage if reception.has_last_words else None)
+    engine = name_engine(reception.pieces.engine)
+    return Sampled((), (Waste("cancelled", "the caller left before the reply", prompt, completion, seconds, engine),))
+
+
+def _logprobs(choice: Mapping[str, Any]) -> list[Json]:
+    logprobs = choice.get("logprobs") or {}
+    content = (logprobs.get("content") or []) if isinstance(logprobs, Mapping) else None
+    if not isinstance(content, list):
+        raise ValueError("log-probabilities that are no list under content")
+    return content

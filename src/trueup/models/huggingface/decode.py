@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from trueup.models.huggingface.vocabulary import Vocabulary
 
 
+UNREADABLE = "\ufffd"
+"""What bytes that are no character in UTF-8 are shown as; a text may also have it as a character."""
 NO_NUMBERS = "the model's logits are no numbers; set dtype=float32, and a smaller alpha where models are mixed"
 
 
@@ -194,8 +196,11 @@ def _sampled(
 
 
 def _attempt(draft: Draft, usage: Usage, vocabulary: Vocabulary, last: int, sampling: Sampling) -> Attempt:
+    """The draft as an attempt; a character that the limit has cut in two is left out, for a step behind to draw."""
     has_end = draft.tokens[-1] in vocabulary.ends
     text = vocabulary.text(draft.tokens[:-1] if has_end else draft.tokens, last)
+    if draft.finish == "length" and text.endswith(UNREADABLE):
+        text = vocabulary.text(vocabulary.whole(draft.tokens), last)
     kind, _, met = draft.finish.partition(":")
     text = text[: text.find(met)] if kind == "stop" else text
     logprob = draft.logprob / len(draft.tokens) if sampling.logprobs else None

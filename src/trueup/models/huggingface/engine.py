@@ -70,10 +70,13 @@ class HuggingFace:
         """n attempts, behind one reading of the prompt; one call at a time.
 
         A cancellation stops after the token that is being sampled, and carries a Sampled: what had come by then, and
-        what was wasted. Raises BadForm for a schema or grammar that does not compile.
+        what was wasted, which is nothing where its turn had not come. Raises BadForm for a schema or grammar that does
+        not compile.
         """
         ask = Ask(prompt, n, start, sampling)
-        return await self._worker.run(lambda has_left: answer(self.load, ask, Pace(self.rows, self.cores, has_left)))
+        return await self._worker.run(
+            lambda has_left: answer(self.load, ask, Pace(self.rows, self.cores, has_left)), unbegun=Sampled(())
+        )
 
     async def next_token(self, prompt: Prompt, k: int = 20) -> Mapping[str, float]:
         """The k likeliest tokens behind a prompt, as text, with their natural log-probabilities."""
@@ -139,10 +142,10 @@ class Worker:
         """Nothing is being worked on."""
         self._thread: ThreadPoolExecutor | None = None
 
-    async def run(self, work: Callable[[HasLeft], T]) -> T:
+    async def run(self, work: Callable[[HasLeft], T], *, unbegun: T | None = None) -> T:
         """What the work returns; it is given a function that says whether its caller has left.
 
-        A cancellation waits for work that has begun, and carries what it returned.
+        A cancellation waits for work that has begun, and carries what it returned; of other work it carries `unbegun`.
         """
         self._thread = self._thread or ThreadPoolExecutor(max_workers=1)
         left = threading.Event()
@@ -153,7 +156,7 @@ class Worker:
         except asyncio.CancelledError:
             left.set()
             if job.cancel():
-                raise
+                raise asyncio.CancelledError(unbegun) from None
             told: T = await asyncio.wrap_future(job)
             raise asyncio.CancelledError(told) from None
 

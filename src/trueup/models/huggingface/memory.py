@@ -24,7 +24,10 @@ class Memory:
         self._network = network
         self._kept: deque[tuple[tuple[int, ...], Any]] = deque(maxlen=conversations)
         if any(type(layer).__name__ != "DynamicLayer" for layer in network.fresh_cache().layers):
-            raise BadInput(f"{network.name} does not attend to its whole text; leave keep_cache out")
+            raise BadInput(
+                f"{network.name} is of type {network.kind!r}, whose layers do not all keep the whole text; "
+                "leave keep_cache out"
+            )
 
     def begin(self, ids: Sequence[int]) -> Text:
         """A text, of which only what no kept conversation begins with is read."""

@@ -6,6 +6,7 @@ B is rows, T tokens, V the vocabulary.
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 UNBOUNDED = 1 << 30
 """The context of a model whose configuration tells of no end."""
+PASTS = ("past_key_values", "cache_params")
+"""What forward passes call a cache: the second is Mamba's."""
 
 
 class Network:
@@ -30,16 +33,19 @@ class Network:
     def __init__(self, folder: Path, name: str, *, device: str, dtype: str, template: str) -> None:
         """Load a folder, under a name for messages.
 
-        Raises BadInput for a device that is not here, a folder that cannot be loaded or lacks a chat template.
+        Raises BadInput for a device that is not here, a folder that cannot be loaded or lacks a chat template, and a
+        model that does not read into a cache.
         """
         self.device = _device(device)
         self.name = name
         self._model, tokenizer = _load(folder, self.device, dtype)
+        self.kind = self._model.config.model_type
+        self._past = self._past_name()
         config = self._model.config.get_text_config()
         self.context_tokens = context_of(config)
         width = self._model.get_output_embeddings().weight.shape[0]
         self.vocabulary = Vocabulary(tokenizer, ends_of(self._model, tokenizer), width, template=template, name=name)
-        self.read([[0]], self.fresh_cache())  # what happens only once shall not count as the first prompt's seconds
+        self._warm_up()
 
     def begin(self, prompt: Prompt) -> Text:
         """The prompt, read in one row.
@@ -60,24 +66,53 @@ class Network:
         return ids
 
     def fresh_cache(self) -> Any:
-        """A KV cache with nothing in it."""
+        """A cache with nothing in it: keys and values, or the states of layers that do not attend."""
         from transformers import DynamicCache
 
         return DynamicCache(config=self._model.config)
 
     def read(self, ids_BT: Sequence[Sequence[int]], cache: Any) -> Tensor:
-        """The logits behind the last token of every row, in float32 on the CPU; the tokens go into the cache."""
+        """The logits behind the last token of every row, in float32 on the CPU; the tokens go into the cache.
+
+        Their V is the vocabulary's width.
+        """
         import torch
 
         with torch.inference_mode():
             tokens_BT = torch.tensor(ids_BT, device=self.device)
-            reply = self._model(input_ids=tokens_BT, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            logits_BV: Tensor = reply.logits[:, -1].float().cpu()
+            reply = self._model(input_ids=tokens_BT, **{self._past: cache}, use_cache=True, logits_to_keep=1)
+            logits_BV: Tensor = reply.logits[:, -1, : self.vocabulary.width].float().cpu()
         return logits_BV
+
+    def _warm_up(self) -> None:
+        """Read and step, so that what happens only once does not count as the first prompt's seconds.
+
+        Raises BadInput where the cache has not all of it then: what is written would not hang on the prompt.
+        """
+        try:
+            cache = self.fresh_cache()
+            self.read([[0, 0]], cache)
+            self.read([[0]], cache)
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            raise self._uncached() from error
+        if not _has_read(cache, 3):
+            raise self._uncached()
+
+    def _past_name(self) -> str:
+        """What the model calls its cache; raises BadInput where it takes none."""
+        taken = inspect.signature(self._model.forward).parameters
+        found = next((past for past in PASTS if past in taken), None)
+        if found is None:
+            raise self._uncached()
+        return found
+
+    def _uncached(self) -> BadInput:
+        told = f"{self.name} is of type {self.kind!r}, which does not read into the cache that most models share"
+        return BadInput(f"{told}; take a model of another type")
 
 
 class Text:
-    """Implements Stream: a text in a network's KV cache, in one row or in several alike."""
+    """Implements Stream: a text in a network's cache, in one row or in several alike."""
 
     def __init__(self, network: Network, ids: Sequence[int], cache: Any, cached_tokens: int) -> None:
         """Read the tokens behind the first `cached_tokens`, which are in the cache."""
@@ -88,10 +123,12 @@ class Text:
         self.logits_BV = network.read([ids[cached_tokens:]], cache)
 
     def spread(self, rows: int) -> Text:
-        """The same text in so many rows."""
+        """The same text in so many rows, each a copy of the first; layers of every kind can be put in an order."""
+        import torch
+
         twin = copy.copy(self)
         twin.cache = copy.deepcopy(self.cache)
-        twin.cache.batch_repeat_interleave(rows)
+        twin.cache.reorder_cache(torch.zeros(rows, dtype=torch.long, device=self._network.device))
         twin.logits_BV = self.logits_BV.expand(rows, -1)
         return twin
 
@@ -145,7 +182,24 @@ def _device(name: str) -> Any:
         raise BadInput(f"there is no device {name!r}; write cpu, cuda or cuda:N") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise BadInput(f"device {name!r} is not on this machine, which has {torch.cuda.device_count()}; set device=cpu")
+    if device.type == "meta":
+        raise BadInput(f"device {name!r} keeps no numbers; set device=cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, ImportError):
+        raise BadInput(f"device {name!r} is not on this machine; set device=cpu") from None
     return device
+
+
+def _has_read(cache: Any, tokens: int) -> bool:
+    """Whether a cache holds so many tokens in a layer that attends, if it has any, and a state in each that does not.
+
+    A decoder may leave layers that attend unused, those of the encoder that it was trained with.
+    """
+    attending = [layer.get_seq_length() for layer in cache.layers if hasattr(layer, "get_seq_length")]
+    others = [layer for layer in cache.layers if hasattr(layer, "has_previous_state")]
+    states = [any(layer.has_previous_state.values()) for layer in others if not hasattr(layer, "get_seq_length")]
+    return (tokens in attending or not attending) and all(states) and bool(attending or states)
 
 
 def _load(folder: Path, device: Any, dtype: str) -> tuple[Any, Any]:
