@@ -12,6 +12,7 @@ from trueup.core.asks import Check, Rate, Sample
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Attempt, Grade, Message, Sampling, Usage
 from trueup.methods.best_of_majority import best_of_majority
+from trueup.methods.constrained import constrained
 from trueup.methods.generative_verify import VERIFY, generative_verify
 from trueup.methods.judge_best import ASK, judge_best
 from trueup.methods.judge_pairwise import PAIR, judge_pairwise
@@ -264,6 +265,17 @@ def test_an_unread_match_goes_to_the_answer_with_more_votes():
         assert answer.value == "b"
 
 
+@pytest.mark.parametrize("rate", [0.7, 0.8, 0.9])
+def test_a_tie_of_a_corrected_judge_falls_by_votes_and_not_by_rounding(rate):
+    """Each of five answers beats the two behind it, in a ring, or all matches are drawn; a has three votes."""
+    ring = {("abcde"[k], "abcde"[(k + step) % 5]) for k in range(5) for step in (1, 2)}
+    for seed in range(20):
+        flow = judge_pairwise(problem(seed=seed), n=7, by="round_robin", q0=rate, q1=rate)
+        assert pairwise(flow, attempts(*"abcdeaa"), lambda x, y: (x, y) in ring)[1].value == "a"
+        flow = judge_pairwise(problem(seed=seed), n=5, k=2, q0=rate, q1=rate)
+        assert finish(flow, [attempts(*"abaaa"), said("A", "B")])[1].value == "a"
+
+
 def test_pairwise_judges_nothing_where_all_agree_and_refuses_another_way_to_pair():
     asks, answer = finish(judge_pairwise(problem(), n=3), [attempts("a", "a", None)])
     assert (len(asks), answer.value) == (1, "a")
@@ -338,9 +350,18 @@ def test_reasoning_is_free_and_the_answer_is_held():
     wish = Message("user", "2?\n\n" + THINK.format(cue="So:"))
     assert asks[0] == Sample((wish,), 3, 0, Sampling(max_tokens=40, stop=("So:",)))
     turn = Message("assistant", "It is\nfour.\n\nSo:\n")
-    assert asks[1] == Sample((wish, turn), 1, 0, Sampling(stop=("\n",), schema="{}"), reads_turn=False)
+    assert asks[1] == Sample((wish, turn), 1, 0, Sampling(schema="{}"), reads_turn=False)
     assert asks[2].start == 2
     assert (answer.text, answer.value) == ("<4>", "4")
+
+
+@pytest.mark.parametrize("method", [constrained, reason_then_constrain])
+def test_stop_strings_end_what_a_grammar_holds_and_nothing_that_a_schema_does(method):
+    """A schema ends by itself, and a line break may stand in it."""
+    for form in ({"schema": "{}"}, {"grammar": "start: /a/"}):
+        one = replace(problem("2?"), sampling=Sampling(stop=("\n",)), **form)
+        asks, _ = finish(method(one), [said("so"), attempts("4")][method is constrained :])
+        assert asks[-1].sampling == Sampling(stop=() if "schema" in form else ("\n",), **form)
 
 
 def test_reason_then_constrain_refuses_what_has_no_form_and_an_empty_cue():

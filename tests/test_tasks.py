@@ -363,6 +363,15 @@ def test_a_check_must_need_no_reference(tmp_path):
         build_strata(read_task(tmp_path), names=NAMES.get)
 
 
+def test_stop_strings_end_what_constrain_holds_to_a_grammar_and_nothing_that_it_holds_to_a_schema(tmp_path):
+    form = 'constrain = true\nstop = ["\\n"]\ngrammar = "root ::= [0-9]+"\n'
+    write_task(tmp_path, f'source = "jsonl:rows.jsonl"\n{form}')
+    rows = [{"id": "1", "prompt": "?", "reference": "a", "schema": {"type": "object"}}]
+    write_rows(tmp_path / "rows.jsonl", [*rows, {"id": "2", "prompt": "?", "reference": "a"}])
+    items = build_strata(read_task(tmp_path), names=NAMES.get)[0].items
+    assert [item.problem.sampling.stop for item in items] == [(), ("\n",)]
+
+
 def test_constrain_holds_every_attempt_to_the_grammar(tmp_path):
     write_task(tmp_path, 'source = "jsonl:rows.jsonl"\ngrammar = "root ::= [0-9]+"\n')
     problem = build_strata(read_task(tmp_path), names=NAMES.get)[0].items[0].problem

@@ -55,13 +55,20 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """The answers in whole texts that no attempt holds as they are, by the stratum's verifier; it costs nothing."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Solve:
     """The stratum's solver, on this problem."""
 
     problem: Problem
 
 
-Ask = Sample | Check | Rate | Solve
+Ask = Sample | Check | Rate | Read | Solve
 Flow = Generator[Ask, Any, T]
 BatchFlow = Generator[tuple[tuple[int, Ask], ...], tuple[Any, ...], list[Answer]]
 """Asks about many problems at once, each with its problem's place; an ask that failed is answered by ()."""
@@ -102,6 +109,12 @@ def rate(problem: Problem, texts: Sequence[str]) -> Flow[tuple[float, ...]]:
     """Ask for a rating in [0, 1] per text, in order."""
     ratings: tuple[float, ...] = yield Rate(problem, tuple(texts))
     return ratings
+
+
+def read(texts: Sequence[str]) -> Flow[tuple[str | None, ...]]:
+    """Ask for the answer in each text, in order; None where there is none."""
+    answers: tuple[str | None, ...] = yield Read(tuple(texts))
+    return answers
 
 
 def solve(problem: Problem) -> Flow[Solution]:

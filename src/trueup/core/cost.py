@@ -8,7 +8,7 @@ with N parameters, l layers, d = heads x head size. The prompt counts once a cal
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -24,8 +24,9 @@ HOUR_NANOSECONDS = 3600 * NANO
 MILLION = 1_000_000
 DEAREST = Decimal(1_000_000)
 """The most dollars that an hour or a million tokens may cost: a ledger could not hold the sums of much more."""
-GPU = "gpu"
-"""The billing of a model whose seconds on a GPU of this machine are paid, as `cpu` is of core-seconds."""
+CPU, GPU = "cpu", "gpu"
+"""The billings of what runs on this machine: by core-seconds, and by the seconds that it holds a GPU for."""
+HERE = (CPU, GPU)
 
 N = TypeVar("N", int, Decimal)
 
@@ -89,6 +90,10 @@ class Prices:
         """Dollars for so many seconds of one GPU, None where no GPU-hour has a price."""
         return None if self.gpu_hour is None else self.gpu_hour * round(gpu_seconds * NANO) / HOUR_NANOSECONDS
 
+    def worked(self, seconds: float, billing: str) -> Decimal | None:
+        """Dollars for so many seconds of this machine: of its GPU where that is the billing, else of its cores."""
+        return self.held(seconds) if billing == GPU else self.compute(seconds)
+
     def tokens(self, billing: str, prompt: int | None, completion: int | None, cached: int | None) -> Decimal | None:
         """Dollars for bought tokens; None where the model has no price or a count is unknown."""
         price = self.models.get(billing)
@@ -100,10 +105,8 @@ class Prices:
     def usage(self, card: ModelCard, usage: Usage, *, with_prompt: bool) -> Decimal | None:
         """Dollars for one sample, with or without the prefill of its prompt."""
         seconds = usage.decode_seconds + (usage.prefill_seconds if with_prompt else 0.0)
-        if card.billing == "cpu":
-            return self.compute(seconds)
-        if card.billing == GPU:
-            return self.held(seconds)
+        if card.billing in HERE:
+            return self.worked(seconds, card.billing)
         prompt = usage.prompt_tokens if with_prompt else 0
         return self.tokens(card.billing, prompt, usage.completion_tokens, usage.cached_tokens)
 
@@ -132,9 +135,14 @@ def sample_cost(card: ModelCard, prices: Prices, usage: Usage, *, with_prompt: b
     )
 
 
-def compute_cost(prices: Prices, seconds: float) -> Cost:
-    """The cost of a check or a solve: seconds on one core, no tokens, FLOPs not counted."""
-    return Cost(calls=1, seconds=seconds, usd=prices.compute(seconds))
+def most_a_call(card: ModelCard, usages: Iterable[Usage]) -> int | None:
+    """How many such samples one call takes at most, with one prompt to pay; None where it takes any number."""
+    return card.per_call if all(usage.takes_n for usage in usages) else 1
+
+
+def compute_cost(prices: Prices, seconds: float, billing: str = CPU) -> Cost:
+    """The cost of a check, a rating or a solve: seconds on this machine, no tokens, FLOPs not counted."""
+    return Cost(calls=1, seconds=seconds, usd=prices.worked(seconds, billing))
 
 
 def read_prices(path: Path) -> Prices:

@@ -17,6 +17,8 @@ class ModelCard:
     `billing` is the name that the price file knows it by, `cpu` where its core-seconds are paid, `gpu` where its
     GPU's seconds are.
     `parameters`, `layers` and `width` (heads x head size) feed the FLOP formula; None is unknown.
+    `per_call` is how many attempts one call takes at most, None where it takes any number: each call has a prompt to
+    pay. It does not tell one model from another.
     """
 
     name: str
@@ -25,6 +27,7 @@ class ModelCard:
     parameters: int | None = None
     layers: int | None = None
     width: int | None = None
+    per_call: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,10 @@ class Verifier(Protocol):
 class Rater(Protocol):
     """A reward model: how good a text looks as an answer, or as the beginning of one, without the reference.
 
-    `fingerprint` changes whenever the same text could get another rating.
+    `fingerprint` changes whenever the same text could get another rating. What `rate` does on the event loop is timed
+    there. A rater that works elsewhere, in threads or other processes, has `seconds`: how many core-seconds it has
+    spent so since it was made, as far as it knows. One with `billing` `gpu` counts there the seconds that it held a
+    GPU for, and all its seconds are paid as a GPU's.
     """
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Json = Any
@@ -47,6 +47,10 @@ class Sampling:
     grammar: str | None = None
     seed: int = 0
     logprobs: bool = False
+
+    def held_to(self, schema: str | None, grammar: str | None) -> Sampling:
+        """The same under a schema, which ends by itself and may have the stop strings in it, or under a grammar."""
+        return replace(self, schema=schema, grammar=grammar, stop=self.stop if schema is None else ())
 
 
 @dataclass(frozen=True, slots=True)

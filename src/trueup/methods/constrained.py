@@ -6,11 +6,9 @@ Cost: n samples.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from trueup.core.asks import Flow, sample
 from trueup.core.errors import BadInput
-from trueup.core.types import Answer, Problem
+from trueup.core.types import Answer, Problem, Sampling
 from trueup.methods.tally import elect
 
 
@@ -24,6 +22,10 @@ def constrained(problem: Problem, *, n: int = 1) -> Flow[Answer]:
             f"stratum {problem.stratum!r} has no schema or grammar to constrain by; "
             f"add `grammar` to it in the task file, or leave `constrained` out of its methods"
         )
-    sampling = replace(problem.sampling, schema=problem.schema, grammar=problem.grammar)
-    attempts = yield from sample(problem.prompt, n, sampling=sampling)
+    attempts = yield from sample(problem.prompt, n, sampling=held(problem))
     return elect(problem, attempts)
+
+
+def held(problem: Problem) -> Sampling:
+    """The problem's settings under its schema or grammar."""
+    return problem.sampling.held_to(problem.schema, problem.grammar)

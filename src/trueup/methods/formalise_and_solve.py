@@ -96,7 +96,8 @@ def _solve(pen: Pen, written: Written) -> Flow[Solution]:
 def _said(pen: Pen, written: Written, solution: str) -> Flow[tuple[str, str | None]]:
     """A solution in the form that the problem asks for, in the model's words, and the answer in that."""
     prompt = put_behind(pen.asked, SAY.format(solution=solution))
-    held = replace(pen.problem.sampling, schema=pen.problem.schema, grammar=pen.problem.grammar)
+    own = pen.problem
+    held = own.sampling.held_to(own.schema, own.grammar)
     (attempt, *_) = yield from sample(prompt, start=written.number, sampling=held)
     return attempt.text, attempt.answer
 

@@ -75,8 +75,10 @@ def retract(
         (longer,) = extended
         if longer.is_passed:
             return Answer.of(longer.turn, f"passed the check, {rejected} steps rejected")
-        step = longer.text[len(steps.lead(shown)) :]
-        draft = replace(longer, turn=replace(longer.turn, text=steps.lead(trail.here) + step))
+        lead, stands = steps.lead(shown), steps.lead(trail.here)
+        more = len(longer.text) - len(lead)
+        text = stands + longer.text[len(lead) :] if more >= 0 else stands[:more]
+        draft = replace(longer, turn=replace(longer.turn, text=text))
         (rating,) = yield from rate(problem, [draft.text])
         if rating >= threshold and not trail.is_spent(draft.text) and not _is_lost(problem, draft):
             trail.stands.append(draft)

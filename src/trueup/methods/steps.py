@@ -5,7 +5,8 @@ over when the model ends it, or meets a stop string of the problem's own. Where 
 that ended (`finish` is `stop`), or a grammar ends every step, a turn is over when two steps in a row are blank: the
 model has nothing more to say, and one blank line does not end it. A turn is over too when it is as long as the problem
 allows, and, where the stratum has a check, when it passes. A schema or grammar describes a whole answer and cannot be
-entered midway: steps are written freely.
+entered midway: steps are written freely. A stop string that begins in one step and ends in another is met as well: the
+turn is cut there, and its answer is read out of what is left.
 
 A beginning is worth what the reward model says of it, after `lookahead` more steps written greedily. Where there is
 only a check it is worth the grade of the turn that it comes to when it is written greedily to its end.
@@ -17,9 +18,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from trueup.core.asks import Flow, check, rate, sample
+from trueup.core.asks import Flow, check, rate, read, sample
 from trueup.core.errors import BadInput
-from trueup.core.types import Answer, Attempt, Problem, Prompt, Sampling, Usage
+from trueup.core.types import Answer, Attempt, Problem, Prompt, Sampling, Usage, begun_turn
 from trueup.methods.revise import continued
 from trueup.methods.spare import each
 from trueup.methods.weighted_best_of_n import elect_by_weight
@@ -92,7 +93,7 @@ class Steps:
         sampling = self._sampling(path)
         attempts = yield from sample(self._prompt(path), n, start=start, sampling=sampling)
         paths = [self._longer(path, attempt, sampling.max_tokens) for attempt in attempts]
-        return (yield from self._graded(paths))
+        return (yield from self._settled(path, paths))
 
     def value(self, paths: Sequence[Path]) -> Flow[list[Valued]]:
         """What each beginning is worth; texts that were rated before are not rated again.
@@ -112,7 +113,7 @@ class Steps:
         own = replace(self.problem.sampling, schema=None, grammar=None, max_tokens=path.left, temperature=0.0)
         (rest, *_) = yield from sample(self._prompt(path), sampling=own)
         turn = replace(rest, text=self.lead(path) + rest.text)
-        (whole,) = yield from self._graded([Path(turn, 0, is_over=True)])
+        (whole,) = yield from self._settled(path, [Path(turn, 0, is_over=True)])
         return whole
 
     def lead(self, path: Path) -> str:
@@ -137,7 +138,7 @@ class Steps:
                 break
             sampling = replace(self._sampling(path), temperature=0.0)
             attempts = yield from sample(self._prompt(path), sampling=sampling)
-            (path,) = yield from self._graded([self._longer(path, attempts[0], sampling.max_tokens)])
+            (path,) = yield from self._settled(path, [self._longer(path, attempts[0], sampling.max_tokens)])
         return path
 
     def _sampling(self, path: Path) -> Sampling:
@@ -168,6 +169,37 @@ class Steps:
         if not self.separator:
             return step.finish if step.finish == "length" else "eos"
         return "stop" if self.grammar and step.finish == "eos" else step.finish
+
+    def _settled(self, before: Path, paths: Sequence[Path]) -> Flow[list[Path]]:
+        """What came behind a beginning, cut and read anew where a stop string says so, and graded."""
+        kept = [self._cut(before, path) for path in paths]
+        places = [i for i, path in enumerate(paths) if kept[i] is not path]
+        if places:
+            begun = begun_turn(self.problem.prompt)
+            answers = yield from read([begun + kept[i].text for i in places])
+            for i, answer in zip(places, answers, strict=True):
+                kept[i] = replace(kept[i], turn=replace(kept[i].turn, answer=answer))
+        return (yield from self._graded(kept))
+
+    def _cut(self, before: Path, path: Path) -> Path:
+        """The same, ended at the first stop string of the problem's own that was completed behind `before`.
+
+        A separator that an engine told is seen too; one that was only taken to be there counts when more follows it.
+        """
+        told = self.separator if path.turn.finish == f"stop:{self.separator}" else ""
+        whole = path.text + told
+        if len(whole) <= len(self.lead(before)):
+            return path
+        places = [
+            (place + len(stop), place, stop)
+            for stop in filter(None, self.problem.sampling.stop)
+            if (place := whole.find(stop, max(0, len(before.text) + 1 - len(stop)))) >= 0
+        ]
+        if not places:
+            return path
+        _, place, stop = min(places)
+        turn = replace(path.turn, text=path.text[:place], finish=f"stop:{stop}")
+        return replace(path, turn=turn, is_over=True, is_parted=False, is_blank=False)
 
     def _graded(self, paths: list[Path]) -> Flow[list[Path]]:
         """The same with the check's grades where there is a check, and over where they pass."""

@@ -10,7 +10,6 @@ the least and the product. Models that bring their own code are not run. Cost: o
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -44,9 +43,19 @@ class HfProcess:
         settings = (self.separator, self.tag, self.aggregate, self.label, self.marks)
         return f"hf_process:{self.model.digest()}:{settings!r}"
 
+    @property
+    def seconds(self) -> float:
+        """What its ratings took so far."""
+        return self.model.seconds
+
+    @property
+    def billing(self) -> str:
+        """What its seconds are paid as."""
+        return self.model.billing
+
     async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
         """A rating per text, computed beside the event loop; 0 for a text without a step."""
-        return await asyncio.to_thread(lambda: [self._rate(problem, text) for text in texts])
+        return await self.model.beside(lambda: [self._rate(problem, text) for text in texts])
 
     async def close(self) -> None:
         """Free the network."""

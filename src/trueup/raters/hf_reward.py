@@ -7,7 +7,6 @@ Each text is read alone, so that its rating does not depend on its company. Cost
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +28,19 @@ class HfReward:
         """The digest of the model's files, and the label."""
         return f"hf_reward:{self.model.digest()}:{self.label}"
 
+    @property
+    def seconds(self) -> float:
+        """What its ratings took so far."""
+        return self.model.seconds
+
+    @property
+    def billing(self) -> str:
+        """What its seconds are paid as."""
+        return self.model.billing
+
     async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
         """A rating per text, computed beside the event loop."""
-        return await asyncio.to_thread(lambda: [self._rate(problem, text) for text in texts])
+        return await self.model.beside(lambda: [self._rate(problem, text) for text in texts])
 
     async def close(self) -> None:
         """Free the network."""

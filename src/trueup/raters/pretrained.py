@@ -5,18 +5,23 @@ Only safetensors are loaded, and no code that comes with a model is run.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from trueup.core.cache import sha256
+from trueup.core.cost import CPU, GPU
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.types import Message, Problem
 
+T = TypeVar("T")
 LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 _TEMPLATE = re.compile(rb'"chat_template"\s*:(?!\s*(?:null|""))')
@@ -24,15 +29,38 @@ _TEMPLATE = re.compile(rb'"chat_template"\s*:(?!\s*(?:null|""))')
 
 @dataclass(slots=True)
 class Pretrained:
-    """A tokenizer and a network, loaded at the first use; `kind` is the transformers class that loads it."""
+    """A tokenizer and a network, loaded at the first use; `kind` is the transformers class that loads it.
+
+    `seconds` is what work in its threads took: core-seconds, on a GPU the time that it was held.
+    """
 
     rater: str
     name: str
     kind: str
     device: str
+    seconds: float = 0.0
     _parts: tuple[Any, Any] | None = None
     _digest: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def billing(self) -> str:
+        """What its seconds are paid as."""
+        return CPU if self.device == "cpu" else GPU
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """What the work returns, done in a thread beside the event loop and counted, also where it fails."""
+        return await asyncio.to_thread(self._counted, work)
+
+    def _counted(self, work: Callable[[], T]) -> T:
+        began = _clocks()
+        try:
+            return work()
+        finally:
+            wall, own, whole = (now - then for now, then in zip(_clocks(), began, strict=True))
+            took = min(whole, own * _torch_threads()) if self.billing == CPU else wall
+            with self._lock:
+                self.seconds += took
 
     def digest(self) -> str:
         """The hex digest of every file that a rating depends on, taken once."""
@@ -103,6 +131,21 @@ def as_read(tokenizer: Any, problem: Problem, text: str) -> str:
 def tokenize(tokenizer: Any, read: str, **settings: Any) -> Any:
     """The tokens of what is read: a template brings the special ones; where there is none, the tokenizer adds them."""
     return tokenizer(read, add_special_tokens=not tokenizer.chat_template, **settings)
+
+
+def _clocks() -> tuple[float, float, float]:
+    """Seconds by the clock, of this thread, and of all threads of this process.
+
+    The last one has what others do meanwhile in it, the one before lacks the threads that torch works with: those are
+    busy no longer than this one, so that the least of the two bounds is told.
+    """
+    return time.perf_counter(), time.thread_time(), time.process_time()
+
+
+def _torch_threads() -> int:
+    """How many threads torch works with; one where it is not there."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else 1
 
 
 def _has_template(folder: Path) -> bool:

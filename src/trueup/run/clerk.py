@@ -8,28 +8,28 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from trueup import __version__
-from trueup.core.asks import Ask, Check, Rate, Sample, Solve
+from trueup.core.asks import Ask, Check, Rate, Read, Sample, Solve
 from trueup.core.charge import Charge
-from trueup.core.cost import Prices, compute_cost
-from trueup.core.errors import AskFailed, BadForm, BadInput, TrueupError, UnknownName
+from trueup.core.cost import CPU, Prices, compute_cost
+from trueup.core.errors import AskFailed, BadForm, BadInput, UnknownName
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, Rater, Solver, Verifier
 from trueup.core.types import Attempt, Grade, Item, Problem, Solution, begun_turn
 from trueup.run.apart import Apart, packed
+from trueup.run.blame import SHOWN, blamed, broken, share
 from trueup.run.keys import GRADERS, Turn, digest, prompt_text
 from trueup.run.limit import time_limit, within
-from trueup.run.sampler import Read, Sampler
+from trueup.run.sampler import Reader, Sampler
 from trueup.run.tab import Tab
+from trueup.run.watch import Watch, billing_of
 
 S = TypeVar("S", str, str | None)
 T = TypeVar("T")
-SHOWN, REASON = 80, 200
 VERIFIER_SECONDS = 20.0
 SCHEMA_SECONDS = 5.0
 """For a check of answers against a stranger's schema, in a process of its own."""
@@ -86,6 +86,8 @@ class Clerk:
             return await self.grade(ask.attempts, tab)
         if isinstance(ask, Rate):
             return await self._rate(ask, tab)
+        if isinstance(ask, Read):
+            return tuple(_read_all(tab.stratum.verifier, ask.texts))
         return await self._solve(ask, tab)
 
     async def grade(self, attempts: Sequence[Attempt], tab: Tab) -> tuple[Grade, ...]:
@@ -150,7 +152,7 @@ class Clerk:
             return await self._apart.call(SCHEMA_SECONDS, work)
         except TimeoutError:
             why = BadForm(f"its schema keeps a check busy for over {SCHEMA_SECONDS:g} s; give a simpler one")
-            raise _broken(f"verifier {verifier.name!r}", "check", (*answers, "")[0] or "", why) from why
+            raise broken(f"verifier {verifier.name!r}", "check", (*answers, "")[0] or "", why) from why
 
     async def _rate(self, ask: Rate, tab: Tab) -> tuple[float, ...]:
         rater = tab.stratum.rater
@@ -161,16 +163,16 @@ class Clerk:
             charge = self.ledger.find([key]).get(key)
             if charge is None:
                 async with self._rating:
-                    started = time.process_time()
+                    watch = Watch(rater)
                     try:
-                        reply = json.dumps(await _ratings(rater, ask))
+                        reply = json.dumps(await _ratings(rater, ask, watch))
                     except AskFailed as error:
-                        await self._failed(error, rater.fingerprint, tab, time.process_time() - started)
+                        await self._failed(error, rater.fingerprint, tab, watch.seconds, billing=billing_of(rater))
                         raise
-                    seconds = time.process_time() - started
-                charge = self._computed(key, "rated", rater.fingerprint, tab, seconds, reply)
+                    seconds = watch.seconds
+                charge = self._computed(key, "rated", rater.fingerprint, tab, seconds, reply, billing_of(rater))
                 await self.ledger.commit([charge])
-        self._pay(charge, tab)
+        self._pay(charge, tab, billing_of(rater))
         return tuple(json.loads(charge.reply))
 
     async def _solve(self, ask: Solve, tab: Tab) -> Solution:
@@ -196,24 +198,28 @@ class Clerk:
         (answer,) = _read_all(tab.stratum.verifier, [text]) if status == "solved" else (None,)
         return Solution(status, text, answer, charge.decode_seconds, tuple(conflict), reason)
 
-    async def _failed(self, error: AskFailed, source: str, tab: Tab, seconds: float, *, is_paid: bool = True) -> None:
+    async def _failed(
+        self, error: AskFailed, source: str, tab: Tab, seconds: float, *, is_paid: bool = True, billing: str = CPU
+    ) -> None:
         """What was spent on an ask before it broke is charged all the same, as often as it is tried."""
         key = digest("failed", source, str(error), str(time.time_ns()))
-        charge = self._computed(key, "failed", source, tab, seconds, str(error))
+        charge = self._computed(key, "failed", source, tab, seconds, str(error), billing)
         await self.ledger.commit([charge])
         if is_paid:
-            self._pay(charge, tab)
+            self._pay(charge, tab, billing)
 
-    def _pay(self, charge: Charge, tab: Tab) -> None:
+    def _pay(self, charge: Charge, tab: Tab, billing: str = CPU) -> None:
         if charge.key not in tab.paid:
-            tab.pay([charge.key], compute_cost(self.prices, charge.decode_seconds))
+            tab.pay([charge.key], compute_cost(self.prices, charge.decode_seconds, billing))
 
-    def _computed(self, key: bytes, kind: str, source: str, tab: Tab, seconds: float, reply: str) -> Charge:
-        usd = self.prices.compute(seconds)
+    def _computed(
+        self, key: bytes, kind: str, source: str, tab: Tab, seconds: float, reply: str, billing: str = CPU
+    ) -> Charge:
+        usd = self.prices.worked(seconds, billing)
         return Charge(key, kind, source, tab.stratum.name, decode_seconds=seconds, usd=usd, reply=reply)
 
 
-def _reader(ask: Sample, tab: Tab) -> Read:
+def _reader(ask: Sample, tab: Tab) -> Reader:
     """What reads answers out of attempts' texts, with the part of the turn that the prompt has begun before them."""
     if ask.kind == "judge":
         return lambda texts: [None] * len(texts)
@@ -238,7 +244,7 @@ def _grade_all(verifier: Verifier, answers: Sequence[str | None], problem: Probl
         found: object = verifier.check(answer, problem, reference)
         if not isinstance(found, Grade):
             raise TypeError(f"it gave {found!r}, which is no grade")
-        return Grade(_share(found.value), bool(found.parsed), found.note)
+        return Grade(share(found.value), bool(found.parsed), found.note)
 
     return _in_time(verifier, "check", grade, answers)
 
@@ -253,12 +259,12 @@ def _in_time(verifier: Verifier, verb: str, work: Callable[[S], T], subjects: Se
         except Exception as error:
             if isinstance(error, TimeoutError) and len(done) > begun:
                 continue
-            raise _broken(f"verifier {verifier.name!r}", verb, subjects[len(done)] or "", error) from error
+            raise broken(f"verifier {verifier.name!r}", verb, subjects[len(done)] or "", error) from error
     return done
 
 
 async def _solution(solver: Solver, problem: Problem) -> Solution:
-    with _blamed(f"solver {solver.fingerprint[:SHOWN]!r}", "solve", problem.id):
+    with blamed(f"solver {solver.fingerprint[:SHOWN]!r}", "solve", problem.id):
         work = solver.solve(problem)
         if not getattr(solver, "has_limit", False):
             work = within(SOLVER_SECONDS, work)
@@ -268,32 +274,10 @@ async def _solution(solver: Solver, problem: Problem) -> Solution:
         return solution
 
 
-async def _ratings(rater: Rater, ask: Rate) -> list[float]:
-    with _blamed(f"rater {rater.fingerprint[:SHOWN]!r}", "rate", (*ask.texts, "")[0]):
-        ratings = [_share(rating) for rating in await within(RATER_SECONDS, rater.rate(ask.problem, ask.texts))]
+async def _ratings(rater: Rater, ask: Rate, watch: Watch) -> list[float]:
+    with blamed(f"rater {rater.fingerprint[:SHOWN]!r}", "rate", (*ask.texts, "")[0]):
+        told = await within(RATER_SECONDS, rater.rate(ask.problem, ask.texts), watch)
+        ratings = [share(rating) for rating in told]
         if len(ratings) != len(ask.texts):
             raise ValueError(f"it gave {len(ratings)} ratings for {len(ask.texts)} texts")
         return ratings
-
-
-def _share(value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ValueError(f"it gave {value!r}, which is not between 0 and 1")
-    return float(value)
-
-
-@contextmanager
-def _blamed(who: str, verb: str, text: str) -> Iterator[None]:
-    """Whatever breaks inside, but for errors of ours, is a failure of theirs."""
-    try:
-        yield
-    except TrueupError:
-        raise
-    except Exception as error:
-        raise _broken(who, verb, text, error) from error
-
-
-def _broken(who: str, verb: str, text: str, error: Exception) -> AskFailed:
-    """A number made up in its place would falsify the study."""
-    why = " ".join(f"{type(error).__name__}: {error}".split())
-    return AskFailed(f"{who} could not {verb} {text[:SHOWN]!r}: {why[:REASON]}")

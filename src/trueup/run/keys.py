@@ -34,11 +34,11 @@ def prompt_text(prompt: Prompt) -> str:
     return json.dumps([[message.role, message.content] for message in prompt])
 
 
-def runs(indices: Sequence[int]) -> list[tuple[int, int]]:
-    """Contiguous runs as (start, length)."""
+def runs(indices: Sequence[int], most: int | None = None) -> list[tuple[int, int]]:
+    """Contiguous runs as (start, length), none longer than `most`."""
     found: list[tuple[int, int]] = []
     for index in indices:
-        if found and sum(found[-1]) == index:
+        if found and sum(found[-1]) == index and found[-1][1] != most:
             found[-1] = (found[-1][0], found[-1][1] + 1)
         else:
             found.append((index, 1))

@@ -8,12 +8,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+Around = AbstractContextManager[Any]
 REPEAT_SECONDS = 1.0
 """Code that catches the alarm is told again so often; in between it may close what it has open."""
 LEAST_SECONDS = 1e-3
@@ -61,15 +62,16 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise TimeoutError(f"took longer than {seconds:g} s")
 
 
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+async def within(seconds: float, work: Coroutine[Any, Any, T], around: Around | None = None) -> T:
     """What a coroutine returns; TimeoutError where it takes longer, whether it waits or keeps the loop to itself.
 
     The latter is noticed in the main thread only (`time_limit`). A thread that it started and waited for is left alone.
+    `around` is entered for each step that it takes on the loop, and left while it waits.
     """
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            return await _Steps(seconds, work)
+            return await _Steps(seconds, work, around or nullcontext())
     except TimeoutError:
         if not limit.expired():
             raise
@@ -82,13 +84,14 @@ class _Steps(Generic[T]):
 
     seconds: float
     work: Coroutine[Any, Any, T]
+    around: Around
 
     def __await__(self) -> Generator[Any, Any, T]:
         resume: Callable[[Any], Any] = self.work.send
         word: Any = None
         while True:
             try:
-                with time_limit(self.seconds):
+                with self.around, time_limit(self.seconds):
                     waited_for = resume(word)
             except StopIteration as end:
                 result: T = end.value

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from trueup.core.asks import Ask, Check, Flow, Rate, Sample
+from trueup.core.asks import Ask, Check, Flow, Rate, Read, Sample
 from trueup.core.stratum import Arm
 from trueup.core.types import Answer, Attempt, Grade, Problem, Solution, Usage
 
@@ -41,4 +41,6 @@ def _reply(ask: Ask, read: Callable[[int], str | None]) -> object:
         return (Grade(0.0),) * len(ask.attempts)
     if isinstance(ask, Rate):
         return (0.5,) * len(ask.texts)
+    if isinstance(ask, Read):
+        return tuple(read(number) for number in range(len(ask.texts)))
     return Solution("undecided")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from trueup.core.asks import Sample, Until
 from trueup.core.charge import Charge
-from trueup.core.cost import Cost, Prices, sample_cost, sample_flops
+from trueup.core.cost import HERE, Cost, Prices, most_a_call, sample_cost, sample_flops
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, ModelCard, Sampled, Waste
@@ -17,7 +17,7 @@ from trueup.core.types import Attempt, Sampling, Usage
 from trueup.run.keys import Turn, attempt_key, digest, prompt_text, refusal_key, runs
 from trueup.run.tab import Tab
 
-Read = Callable[[Sequence[str]], list[str | None]]
+Reader = Callable[[Sequence[str]], list[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,18 @@ class _Order:
     stratum: str
     base: bytes
     keys: Mapping[int, bytes]
-    read: Read
+    read: Reader
 
     @classmethod
-    def of(cls, ask: Sample, model: Model, sampling: Sampling, stratum: str, read: Read) -> _Order:
+    def of(cls, ask: Sample, model: Model, sampling: Sampling, stratum: str, read: Reader) -> _Order:
         base = digest("sample", model.card.fingerprint, prompt_text(ask.prompt), repr(sampling))
         numbers = range(ask.start, ask.start + ask.n)
         return cls(ask, model, sampling, stratum, base, {i: attempt_key(base, i) for i in numbers}, read)
 
     @property
     def is_race(self) -> bool:
-        """Whether calls run side by side until it is enough; on this machine's cores they would only get in the way."""
-        return self.ask.until is not None and self.model.card.billing != "cpu"
+        """Whether calls run side by side until it is enough; on this machine they would only wait for each other."""
+        return self.ask.until is not None and self.model.card.billing not in HERE
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Sampler:
     _answered: set[bytes] = field(default_factory=set)
     _engines: dict[tuple[str, str], dict[str, set[bytes]]] = field(default_factory=dict)
 
-    async def buy(self, ask: Sample, model: Model, sampling: Sampling, tab: Tab, read: Read) -> tuple[Attempt, ...]:
+    async def buy(self, ask: Sample, model: Model, sampling: Sampling, tab: Tab, read: Reader) -> tuple[Attempt, ...]:
         """The attempts that an ask wants, paid for once, each with the answer that `read` finds in its text.
 
         The tab is charged what they would have cost had nothing been in the ledger but what it has paid for, and calls
@@ -182,19 +182,19 @@ class Sampler:
         return [Waste("refused", row.reply) for row in self.ledger.find([refusal_key(order.base)]).values()]
 
     def _charge(self, order: _Order, attempts: Sequence[Attempt], lost: Sequence[Waste], tab: Tab) -> None:
-        """Put an ask by itself on the tab: a call for each run of new attempts, or one each where they are asked alone.
+        """Put an ask by itself on the tab: the calls that each run of new attempts takes; with `until` each is a call.
 
         Calls that a race would have cancelled, or that failed in one, are estimated: their prompt, and as many tokens
         as the longest attempt that was waited for.
         """
         card = order.model.card
-        is_alone = order.ask.until is not None or not all(attempt.usage.takes_n for attempt in attempts)
+        most = most_a_call(card, [attempt.usage for attempt in attempts]) if order.ask.until is None else 1
         unpaid = [index for index, key in order.keys.items() if key not in tab.paid]
         new = {attempt.index: attempt.usage for attempt in attempts if attempt.index in unpaid}
         cost = Cost()
-        for start, n in runs(unpaid):
+        for start, n in runs(unpaid, most):
             for place, usage in enumerate(new[index] for index in range(start, start + n) if index in new):
-                cost += sample_cost(card, self.prices, usage, with_prompt=is_alone or place == 0)
+                cost += sample_cost(card, self.prices, usage, with_prompt=place == 0)
         if order.is_race and new:
             late = _longest(list(new.values()))
             for _ in range(len(unpaid) - len(new)):

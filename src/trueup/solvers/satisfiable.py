@@ -45,12 +45,13 @@ class Asked:
 
 
 class Satisfiable:
-    """Implements Rater; made by `satisfiable`."""
+    """Implements Rater; made by `satisfiable`. Its `seconds` are the solver's, of what it decided in its process."""
 
     def __init__(self, solver: ProgramSolver) -> None:
         """Ask this solver where the search in this process does not come to an end."""
         self._solver = solver
         self._known: dict[str, Asked] = {}
+        self.seconds = 0.0
         self.fingerprint = f"satisfiable {solver.fingerprint}"
 
     async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
@@ -74,6 +75,7 @@ class Satisfiable:
         constraints = (*asked.program.constraints, *map(Constraint, said))
         further = replace(asked.program, constraints=constraints, objective=None)
         reply = await self._solver.decide(further, unique=False)
+        self.seconds += reply["seconds"]
         return bool(reply["status"] != "unsatisfiable")
 
     def _asked(self, problem: Problem) -> Asked:

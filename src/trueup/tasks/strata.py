@@ -136,7 +136,7 @@ def _dressed(item: Item, recipe: Mapping[str, Json], seed: int, offers: Offers) 
                 f"stratum {problem.stratum!r}: constrain has nothing to hold {problem.id!r} to; "
                 f"add a grammar to the stratum, or a schema to the row"
             )
-        sampling = replace(sampling, schema=problem.schema, grammar=grammar)
+        sampling = sampling.held_to(problem.schema, grammar)
     dressed = replace(
         problem, prompt=build_chat(recipe, problem.prompt), sampling=sampling, grammar=grammar,
         checkable=offers.check, ratable=offers.rating, side_effects=recipe.get("side_effects", False),
