@@ -267,7 +267,7 @@ def test_a_likely_answer_is_kept_and_an_unlikely_one_withheld():
     reply = [told(("a", 0.3), ("b", 0.1))]
     kept = finish(probability_vote(plain(), n=2, step=2), reply)[1]
     withheld = finish(probability_vote(plain(), n=2, step=2, abstain_below=0.5), reply)[1]
-    assert (kept.value, withheld.value) == ("a", None)
+    assert (kept.value, withheld.value, withheld.text) == ("a", None, "")
     assert withheld.note.startswith("44% likely by 2 attempts; right with 44% only")
 
 

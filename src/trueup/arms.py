@@ -15,7 +15,9 @@ from trueup.core.settings import settings_of, split_words
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Json
 from trueup.methods.cascade import SOLVER as CASCADE_SOLVER
+from trueup.methods.compute_optimal import read_bins
 from trueup.methods.elsewhere import elsewhere
+from trueup.methods.route import read_router
 from trueup.methods.start import ASKED, fit_method
 from trueup.solvers.program import ProgramSolver
 
@@ -92,9 +94,28 @@ def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple
     return tuple({arm.label: arm for arm in arms}.values())
 
 
+def with_chosen(arm: Arm) -> Sequence[Arm]:
+    """The arm, and those that it chooses among by a file.
+
+    Raises BadInput for a file that cannot be read, UnknownName for a method in it that there is not.
+    """
+    words: Sequence[str] = ()
+    if arm.method == "route":
+        router = read_router(arm.settings.get("router", ""))
+        words = router.cheap, router.costly
+    elif arm.method == "compute_optimal":
+        words = read_bins(arm.settings.get("table", "")).methods
+    return [arm, *map(make_arm, words)]
+
+
+def goes_by_logprobs(arm: Arm) -> bool:
+    """Whether an arm, or one that it may choose, goes by log-probabilities: a pilot without them is bought again."""
+    return any(one.method in GO_BY_LOGPROBS for one in with_chosen(arm))
+
+
 def telling(stratum: Stratum, arms: Sequence[Arm]) -> Stratum:
     """The stratum; where an arm goes by log-probabilities all its attempts tell them, so that arms share one pool."""
-    if not any(arm.method in GO_BY_LOGPROBS for arm in arms):
+    if not any(map(goes_by_logprobs, arms)):
         return stratum
     items = (
         replace(item, problem=replace(item.problem, sampling=replace(item.problem.sampling, logprobs=True)))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Annotated
 
 import typer
 
 from trueup.cli import judges
 from trueup.cli.half import Half, open_half
-from trueup.cli.screen import screen
+from trueup.cli.screen import screen, warn
 from trueup.core.errors import BadInput
 from trueup.core.settings import one_word
 from trueup.methods.rightness import leader_frequency
-from trueup.plan import fit_rightness, frequencies, save_frequencies
+from trueup.plan import fit_rightness, save_frequencies
 from trueup.plan.engines import mixtures
+from trueup.plan.frequencies import USUAL_ATTEMPTS, shares, tallies
 from trueup.raters import learn_head
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]
@@ -46,9 +48,13 @@ def rightness(folder: Folder, stratum: Only = None, out: Out = None) -> None:
 def library(folder: Folder, stratum: Only = None, out: Out = None) -> None:
     """How answers are spread: `bayes_vote library=FILE`."""
     half, path = _open(folder, stratum, out, "library")
-    vectors = frequencies(half.measured, seed=half.seed)
-    _keep(path, lambda target: save_frequencies(vectors, target, mixtures(half.measured.engines)))
-    _say(path, f"from {len(vectors)} problems; use it as `bayes_vote library={path}`")
+    counts = tallies(half.measured, seed=half.seed)
+    vectors, sizes = [shares(votes) for votes in counts], [sum(votes) for votes in counts]
+    _keep(path, lambda target: save_frequencies(vectors, target, mixtures(half.measured.engines), sizes))
+    _warn_of_few(half.measured.stratum.name, sizes)
+    each = " to ".join(dict.fromkeys(map(str, (min(sizes), max(sizes)))))
+    told = f"from {len(sizes)} of {len(half.measured.pools)} problems, each of {each} readable attempts"
+    _say(path, f"{told}; use it as `bayes_vote library={path}`")
 
 
 def head(folder: Folder, stratum: Only = None, out: Out = None) -> None:
@@ -68,6 +74,13 @@ def _open(folder: Path, name: str | None, out: Path | None, kind: str) -> tuple[
         )
     half = open_half(folder, name)
     return half, out or folder / f"{one_word(half.measured.stratum.name)}.{kind}.json"
+
+
+def _warn_of_few(name: str, sizes: Sequence[int]) -> None:
+    """A warning where most problems of a library have fewer attempts than keep the confidence that is asked."""
+    if (middle := median(sizes)) < USUAL_ATTEMPTS:
+        told = f"half of these problems have {middle:g} readable attempts or fewer, of which `bayes_vote` is a little"
+        warn([f"{name}: {told} surer than it should be; sample {USUAL_ATTEMPTS}"])
 
 
 def _keep(path: Path, save: Callable[[Path], None]) -> None:

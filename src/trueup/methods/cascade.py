@@ -12,7 +12,7 @@ and a check per attempt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -42,38 +42,58 @@ def cascade(
 
     `to` is a model that the user named, `` the study's own, or `solver`. On the same model the `then` further attempts
     vote with the first; another model's vote alone. What the dear stage leaves open or fails at the cheap one
-    answers.
+    answers; where all cheap attempts failed, another model or the solver is asked all the same, unless one that failed
+    may have acted (`side_effects`).
     Raises BadInput for n or then below 1, or an agreement outside [0, 1].
     """
     _refuse_misfits(n, agreement, then)
     if side_effects:
         n, then = 1, 1
-    stage = _passing(problem, n, model) if problem.checkable else _agreeing(problem, n, agreement, model)
-    cheap, answer = yield from stage
+    others = [to] if (to == SOLVER or to != model) and not side_effects else []
+    if problem.checkable:
+        cheap, answer = yield from _passing(problem, n, model, others)
+    else:
+        cheap, answer = yield from _agreeing(problem, n, agreement, model, others)
     if answer is not None or (side_effects and count(cheap)):
         return answer or elect(problem, cheap)
     if to == SOLVER:
-        solved = yield from spared(solve(problem), count(cheap))
-        if solved is not None and solved.value is not None:
-            return solved
-        return _settled(elect(problem, cheap), f"solver: {solved.note if solved else FAILED}")
-    ask = sample(problem.prompt, then, start=n if to == model else 0, model=to)
-    came = yield from spared(ask, count(cheap))
+        answer = yield from _solved(problem, cheap)
+    else:
+        answer = yield from _asked(problem, cheap, to, then, n if to == model else 0)
+    return answer if cheap else _settled(answer, f"{model or 'cheap attempts'}: {FAILED}")
+
+
+def _solved(problem: Problem, cheap: Sequence[Attempt]) -> Flow[Answer]:
+    """The solver's answer; where it has none, what was cheap votes, if there is any."""
+    solved = yield from spared(solve(problem), count(cheap))
+    if solved is not None and (solved.value is not None or not cheap):
+        return solved
+    return _settled(elect(problem, cheap), f"solver: {solved.note if solved else FAILED}")
+
+
+def _asked(problem: Problem, cheap: Sequence[Attempt], to: str, n: int, start: int) -> Flow[Answer]:
+    """The answer after n attempts of `to`, which go on from number `start` where it is the cheap model."""
+    came = yield from spared(sample(problem.prompt, n, start=start, model=to), count(cheap))
     more = came or ()
     if problem.checkable:
         grades = yield from check(problem, (*more, *cheap))
         answer = Answer.best((*more, *cheap), grades)
     else:
-        voters = (*cheap, *more) if to == model else more
+        voters = (*cheap, *more) if start else more
         answer = elect(problem, voters if count(voters) else (*voters, *cheap))
     return _settled(answer, f"{to or 'further attempts'}: {FAILED}") if came is None else answer
 
 
-def _passing(problem: Problem, n: int, model: str) -> Flow[tuple[Sequence[Attempt], Answer | None]]:
-    """Attempts one by one, up to the first that passes the check, and its answer."""
+def _passing(
+    problem: Problem, n: int, model: str, others: Collection[str]
+) -> Flow[tuple[Sequence[Attempt], Answer | None]]:
+    """Attempts one by one, up to the first that passes the check, and its answer; or up to one that failed.
+
+    Raises AskFailed where none could be read and there are no others to ask.
+    """
     attempts: list[Attempt] = []
     for number in range(n):
-        more = yield from spared(sample(problem.prompt, start=number, model=model), count(attempts))
+        more = yield from spared(sample(problem.prompt, start=number, model=model), count(attempts) or others)
         if more is None:
             break
         attempt = more[0]
@@ -84,16 +104,21 @@ def _passing(problem: Problem, n: int, model: str) -> Flow[tuple[Sequence[Attemp
     return attempts, None
 
 
-def _agreeing(problem: Problem, n: int, agreement: float, model: str) -> Flow[tuple[Sequence[Attempt], Answer | None]]:
-    """n attempts, and their vote if enough of the n agree; one that failed agrees with none."""
-    attempts = yield from sample(problem.prompt, n, model=model)
+def _agreeing(
+    problem: Problem, n: int, agreement: float, model: str, others: Collection[str]
+) -> Flow[tuple[Sequence[Attempt], Answer | None]]:
+    """n attempts, and their vote if enough of the n agree; one that failed agrees with none.
+
+    Raises AskFailed where all failed and there are no others to ask.
+    """
+    attempts = (yield from spared(sample(problem.prompt, n, model=model), others)) or ()
     most = max(count(attempts).values(), default=0)
     needed = max(1, ceil(agreement * n - 1e-9))
     return attempts, elect(problem, attempts) if most >= needed else None
 
 
 def _settled(answer: Answer, why: str) -> Answer:
-    """The cheap stage's answer, with what became of the dear one."""
+    """The answer of one stage, with what became of the other."""
     return replace(answer, note=f"{answer.note}; {why}".removeprefix("; "))
 
 

@@ -4,7 +4,8 @@ Zheng et al. 2023, arXiv:2306.05685: judges prefer a place, so who stands first 
 the verdicts are corrected for what that preference is known to be (Lee et al. 2025, arXiv:2511.21140): q1 is the share
 of pairs with the better answer first in which the judge says so, q0 the same for the better answer second; measure
 both with `trueup learn judge`. With d answers a `knockout` takes d - 1 matches, a `round_robin` d (d - 1) / 2, and
-there the sum of corrected verdicts wins. Each answer plays in the words of its first attempt.
+there the sum of corrected verdicts wins. What differs behind `DIGITS` decimals is rounding, and a tie. Each answer
+plays in the words of its first attempt.
 Cost: n samples, k judge's texts a match.
 """
 
@@ -23,6 +24,7 @@ from trueup.methods.reread import put_behind
 from trueup.methods.spare import each
 from trueup.methods.tally import count
 from trueup.methods.verdicts import Bench, hear_bench, share_of
+from trueup.methods.weighted_best_of_n import DIGITS
 
 WAYS = ("knockout", "round_robin")
 PLACES = ("A", "B")
@@ -90,7 +92,7 @@ def _round_robin(court: Court, players: Sequence[Attempt]) -> Flow[Attempt]:
         part = 0.5 if lead is None else lead
         wins[left] += part
         wins[right] += 1 - part
-    ranked = [(won, court.votes[player.answer or ""]) for won, player in zip(wins, players, strict=True)]
+    ranked = [(round(won, DIGITS), court.votes[player.answer or ""]) for won, player in zip(wins, players, strict=True)]
     return players[max(range(len(players)), key=lambda place: ranked[place])]
 
 
@@ -112,6 +114,6 @@ def hear_pair(problem: Problem, bench: Bench, first: Attempt, second: Attempt) -
 
 def _of_two(court: Court, left: Attempt, right: Attempt, lead: float | None) -> Attempt:
     """The winner of a match, by votes where its judge failed; of shuffled players the left one where all is equal."""
-    if lead is not None and lead != 0.5:
-        return left if lead > 0.5 else right
+    if lead is not None and (ahead := round(lead - 0.5, DIGITS)):
+        return left if ahead > 0 else right
     return max((left, right), key=lambda player: court.votes[player.answer or ""])

@@ -17,7 +17,6 @@ Cost: n samples at most; few for safe and for hopeless problems, so n may be lar
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from math import exp, lgamma
 
@@ -70,10 +69,8 @@ def require_chance(method: str, abstain_below: float) -> None:
 
 
 def unless_doubtful(answer: Answer, chance: float, least: float) -> Answer:
-    """The answer, without its value where the chance that it is right is below the least."""
-    if chance < least:
-        return replace(answer, value=None, note=f"{answer.note}; right with {chance:.0%} only")
-    return answer
+    """The answer; nothing is said, and why, where the chance that it is right is below the least."""
+    return Answer("", None, f"{answer.note}; right with {chance:.0%} only") if chance < least else answer
 
 
 def gain_per_sample(votes: Votes, points: Points = CALIBRATED) -> float:

@@ -2,6 +2,9 @@
 
 What Huang, Ma and Zhou 2026, arXiv:2602.05395 (section 5) take for a prior where none is known: of every logged problem
 the frequencies of its answers, sorted, whichever answers they are. `bayes_vote library=FILE` stops by it.
+Few attempts make a leader look commoner than it is, so that the vote stops too early. Of problems with 2 to 5 answers
+(Dirichlet, 2 each) the leader at which `bayes_vote confidence=0.95` stopped was the mode in 52 % with libraries of 2
+attempts a problem, 77 % of 4, 88 % of 8, 93 % of 16, and in 95 % of 40.
 """
 
 from __future__ import annotations
@@ -17,27 +20,46 @@ from trueup.core.outcome import Measured
 from trueup.plan.engines import Mixture, noted
 
 MOST = 250
-LEAST_ATTEMPTS = 2
+LEAST_ATTEMPTS = 16
+USUAL_ATTEMPTS = 40
+"""What the paper has of a problem; of fewer, a library does not quite keep the confidence that is asked."""
+
+Votes = list[int]
+"""The falling votes for the answers to one problem."""
+
+
+def tallies(measured: Measured, *, most: int = MOST, seed: int = 0) -> list[Votes]:
+    """The votes for the answers to each problem, of `most` problems drawn where there are more.
+
+    Attempts that could not be read are left out, and problems of which fewer than 16 could. Raises BadInput where that
+    is all of them.
+    """
+    counts = (Counter(a.answer for a in pool.attempts if a.answer is not None) for pool in measured.pools)
+    votes = [sorted(count.values(), reverse=True) for count in counts]
+    enough = [row for row in votes if sum(row) >= LEAST_ATTEMPTS]
+    if not enough:
+        found = max(map(sum, votes), default=0)
+        raise BadInput(
+            f"stratum {measured.stratum.name!r} has {found} readable attempts at a problem at most, a library takes "
+            f"{LEAST_ATTEMPTS} or more; sample more, {USUAL_ATTEMPTS} if you can (--samples)"
+        )
+    dice = random.Random(f"{seed}:{measured.stratum.name}:frequencies")
+    return enough if len(enough) <= most else dice.sample(enough, most)
 
 
 def frequencies(measured: Measured, *, most: int = MOST, seed: int = 0) -> list[list[float]]:
-    """The falling frequencies of the answers to each problem, of `most` problems drawn where there are more.
-
-    Attempts that could not be read are left out. Raises BadInput where no problem has two attempts that could.
-    """
-    vectors = []
-    for pool in measured.pools:
-        votes = Counter(attempt.answer for attempt in pool.attempts if attempt.answer is not None)
-        if votes.total() >= LEAST_ATTEMPTS:
-            vectors.append([number / votes.total() for number in sorted(votes.values(), reverse=True)])
-    if not vectors:
-        raise BadInput(
-            f"stratum {measured.stratum.name!r} has no problem with two readable attempts; sample more first"
-        )
-    dice = random.Random(f"{seed}:{measured.stratum.name}:frequencies")
-    return vectors if len(vectors) <= most else dice.sample(vectors, most)
+    """The falling frequencies of the answers to each problem; what `tallies` says of these holds."""
+    return [shares(votes) for votes in tallies(measured, most=most, seed=seed)]
 
 
-def save_frequencies(vectors: list[list[float]], path: Path, engines: Sequence[Mixture] = ()) -> None:
-    """Write the library to a file, with what engines were mixed in it."""
-    path.write_text(json.dumps({"frequencies": vectors} | noted(engines)) + "\n")
+def shares(votes: Votes) -> list[float]:
+    """The frequencies that votes are."""
+    return [number / sum(votes) for number in votes]
+
+
+def save_frequencies(
+    vectors: list[list[float]], path: Path, engines: Sequence[Mixture] = (), attempts: Sequence[int] = ()
+) -> None:
+    """Write the library to a file, with how many attempts each vector is from and what engines were mixed in it."""
+    pools = {"attempts": list(attempts)} if attempts else {}
+    path.write_text(json.dumps({"frequencies": vectors} | pools | noted(engines)) + "\n")

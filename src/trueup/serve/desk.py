@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from trueup.arms import FORM, NEEDS, SOLVER, has_side_effects, holds_answer, holds_texts, lacks, make_arm, refuse_acts
+from trueup.arms import (
+    FORM,
+    NEEDS,
+    SOLVER,
+    goes_by_logprobs,
+    has_side_effects,
+    holds_answer,
+    holds_texts,
+    lacks,
+    refuse_acts,
+    with_chosen,
+)
 from trueup.core.asks import Ask, Check, Solve
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Item, Problem, Prompt, Sampling
-from trueup.methods.compute_optimal import read_bins
-from trueup.methods.route import read_router
 from trueup.plan.policy import Policy
 from trueup.run import rehearse
 
@@ -28,7 +37,7 @@ class Desk:
 
     `build` wraps a question as the recipe says (system message, shots, template); its last message is the
     question. `sampling`, `schema` and `grammar` are the recipe's too. `checks_form` says that attempts are, or may be,
-    checked against the request's schema.
+    checked against the request's schema, `tells` that they tell log-probabilities, as in a study of this arm.
     """
 
     stratum: Stratum
@@ -37,10 +46,12 @@ class Desk:
     sampling: Sampling = field(default_factory=Sampling)
     schema: str | None = None
     grammar: str | None = None
+    tells: bool = field(init=False)
     checks_form: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Find out once how schemas are checked: a rehearsal takes its time."""
+        """Find out once what attempts tell and how schemas are checked: a file and a rehearsal take their time."""
+        object.__setattr__(self, "tells", goes_by_logprobs(self.arm))
         check = self.stratum.check
         is_schema = check is not None and check.name == SCHEMA_CHECK
         object.__setattr__(self, "checks_form", is_schema and any(Check in self.asks(arm) for arm in self.arms))
@@ -48,7 +59,7 @@ class Desk:
     @property
     def arms(self) -> Sequence[Arm]:
         """The arm, and those that it chooses among by a file."""
-        return [self.arm, *_chosen(self.arm)]
+        return with_chosen(self.arm)
 
     @property
     def takes_form(self) -> bool:
@@ -78,7 +89,7 @@ class Desk:
             id=name,
             stratum=self.stratum.name,
             prompt=prompt,
-            sampling=sampling,
+            sampling=replace(sampling, logprobs=sampling.logprobs or self.tells),
             schema=schema or self.schema,
             grammar=None if schema else self.grammar,
             checkable=self.stratum.check is not None,
@@ -110,16 +121,6 @@ def no_check(stratum: Stratum, arm: Arm) -> str:
         f"method {arm.method!r} of stratum {stratum.name!r} checks attempts, and there is no check "
         f"without the reference; add `check` to the stratum, or plan with another method"
     )
-
-
-def _chosen(arm: Arm) -> Sequence[Arm]:
-    """The arms that an arm chooses among by a file."""
-    if arm.method == "route":
-        router = read_router(arm.settings.get("router", ""))
-        return [make_arm(router.cheap), make_arm(router.costly)]
-    if arm.method == "compute_optimal":
-        return [make_arm(words) for words in read_bins(arm.settings.get("table", "")).methods]
-    return []
 
 
 def _refuse_lacks(desk: Desk, arm: Arm) -> None:
