@@ -197,7 +197,7 @@ def test_shares_outside_their_range_are_named(margin, delta, named):
 
 
 def test_the_command_reads_a_studys_samples_and_asks_nothing(tmp_path, monkeypatch, capsys):
-    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(140)]
+    rows = [{"id": f"a{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(140)]
     (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.chdir(tmp_path)
 
@@ -219,7 +219,7 @@ def test_the_command_reads_a_studys_samples_and_asks_nothing(tmp_path, monkeypat
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A study of thirty problems in the folder o, and the half of them that a plan is chosen on."""
-    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(30)]
+    rows = [{"id": f"q{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(30)]
     (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.chdir(tmp_path)
     trueup(

@@ -82,7 +82,7 @@ def test_whole_plans_break_their_promise_no_more_often_than_delta():
     broken = 0
     for repeat in range(repeats):
         arms = {label: "".join(np.where(rng.random(40) < 0.7, "r", "w")) for label in labels}
-        choosing, held_out = halves(measured(["r"] * 40, arms), seed=repeat)
+        choosing, held_out = halves(measured(["r"] * 40, arms))
         label = choose(measure(choosing), Wish(target=0.7)).label
         broken += certify(held_out, label, target=0.7, delta=delta, seed=repeat).status == "certified"
     assert broken / repeats <= delta + 3 * (delta * (1 - delta) / repeats) ** 0.5
@@ -91,13 +91,14 @@ def test_whole_plans_break_their_promise_no_more_often_than_delta():
 def test_halves_share_no_cluster_and_lose_no_item():
     clusters = [f"c{i // 3}" for i in range(30)]
     whole = measured(["r"] * 30, {"once": "r" * 30}, clusters=clusters)
-    choosing, held_out = halves(whole, seed=0)
+    choosing, held_out = halves(whole)
     groups = [{item.cluster for item in half.stratum.items} for half in (choosing, held_out)]
     assert not groups[0] & groups[1]
     assert [len(group) for group in groups] == [5, 5]
     assert len(choosing.outcomes) + len(held_out.outcomes) == 30
-    assert halves(whole, seed=0) == (choosing, held_out)
-    assert len({tuple(halves(whole, seed=seed)[0].stratum.items) for seed in range(9)}) > 1
+    assert halves(whole) == (choosing, held_out)
+    named = (measured(["r"] * 30, {"once": "r" * 30}, clusters=clusters, name=name) for name in "abcdefghi")
+    assert len({tuple(item.problem.id for item in halves(each)[0].stratum.items) for each in named}) > 1
 
 
 def test_what_the_held_out_half_says_cannot_change_the_choice():
@@ -105,7 +106,7 @@ def test_what_the_held_out_half_says_cannot_change_the_choice():
     rng = np.random.default_rng(0)
     for seed in range(20):
         arms = {label: "".join(rng.choice(["r", "w"], size=30)) for label in labels}
-        _, held_out = halves(measured(["r"] * 30, arms), seed=seed)
+        _, held_out = halves(measured(["r"] * 30, arms))
         hidden = {int(item.problem.id[1:]) for item in held_out.stratum.items}
         turned = {
             label: "".join({"r": "w", "w": "r"}[s] if place in hidden else s for place, s in enumerate(signs))
@@ -128,7 +129,7 @@ def test_a_failure_is_wrong_to_a_certificate():
 
 
 def test_delta_is_shared_by_the_strata():
-    strata = [measured(["r"] * 80, {"once": "r" * 80}, name=name) for name in "abcd"]
+    strata = [measured(["r"] * 80, {"once": "r" * 80}, name=name) for name in "eipq"]
     plan = study(*strata, wish=Wish(target=0.9, delta=0.04))["plan"]
     assert plan["delta"] == 0.04
     for row in plan["certificate"].values():
@@ -145,8 +146,11 @@ def test_one_item_leaves_nothing_to_certify_on():
 
 def test_the_largest_cluster_counts_whichever_half_it_is_in():
     """Sixty requests of one cluster are wrong, and sixty lone ones right: half of all."""
-    items = measured(["r"] * 120, {"once": "r" * 60 + "w" * 60}, clusters=[*map(str, range(60)), *["hot"] * 60])
+    clusters, is_held = [*map(str, range(60)), *["hot"] * 60], set()
     for seed in range(40):
-        _, held_out = halves(items, seed=seed)
+        items = measured(["r"] * 120, {"once": "r" * 60 + "w" * 60}, clusters=clusters, name=f"s{seed}")
+        _, held_out = halves(items)
+        is_held.add(largest_cluster(held_out) == 60)
         found = certify(held_out, "once", target=0.8, delta=0.05, seed=seed, largest=largest_cluster(items))
         assert found.status == "uncertified" and found.n < 10
+    assert is_held == {True, False}

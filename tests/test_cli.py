@@ -378,7 +378,7 @@ def test_a_router_and_a_table_are_learned_from_a_study_and_say_what_they_are_wor
 
 
 def test_what_is_learned_from_a_study_is_a_file_that_a_setting_names(run, words, tmp_path):
-    run("study", words, "--model", "toy:0.6", "--out", "o", "--samples", "8", "--methods", "once")
+    run("study", words, "--model", "toy:0.6", "--out", "o", "--samples", "16", "--methods", "once")
     told = {kind: run("learn", kind, "o").out for kind in ("rightness", "library", "head")}
     assert "lookahead_vote table=o/words.rightness.json" in " ".join(told["rightness"].split())
     assert "AUC" in told["head"]
@@ -386,6 +386,22 @@ def test_what_is_learned_from_a_study_is_a_file_that_a_setting_names(run, words,
     run("study", words, "--model", "toy:0.6", "--out", "o", "--samples", "8", "--methods", arms)
     points = json.loads(run("measure", "o", "--json").out)["words"]["points"]
     assert [point["method"] for point in points] == ["lookahead_vote", "bayes_vote"]
+
+
+def test_a_library_says_how_many_attempts_it_is_of_and_takes_no_few(run, words, tmp_path):
+    said = {}
+    for samples, code in (("15", 2), ("16", 0), ("40", 0)):
+        out = f"o{samples}"
+        run("study", words, "--model", "toy:0.6", "--out", out, "--samples", samples, "--methods", "once", "-q")
+        said[samples] = run("learn", "library", out, code=code)
+    refused = "'words' has 15 readable attempts at a problem at most, a library takes 16 or more; sample more, 40 if"
+    assert refused in said["15"].err and said["15"].err.count("\n") == 1
+    assert not (tmp_path / "o15" / "words.library.json").exists()
+    assert "problems, each of 16 readable attempts; use it as" in " ".join(said["16"].out.split())
+    assert "words: half of these problems have 16 readable attempts or fewer" in said["16"].err
+    assert said["16"].err.count("\n") == 1 and said["40"].err == ""
+    kept = json.loads((tmp_path / "o40" / "words.library.json").read_text())
+    assert kept["attempts"] == [40] * len(kept["frequencies"])
 
 
 def test_learning_from_a_stratum_that_is_not_there_names_the_nearest(run, words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from itertools import product
@@ -9,12 +10,16 @@ from itertools import product
 import numpy as np
 import pytest
 from terminal import trueup
-from toys import attempts, finish, problem
+from toys import PRICES, attempts, finish, item, problem
 
+from trueup.arms import goes_by_logprobs, make_arm, telling
+from trueup.bench.toy import Whole
 from trueup.core.asks import Check, Sample
 from trueup.core.errors import AskFailed, BadInput, UnknownName
-from trueup.core.ledger import read_charges
-from trueup.core.types import Grade
+from trueup.core.ledger import Ledger, read_charges
+from trueup.core.roles import ModelCard, Sampled
+from trueup.core.stratum import Stratum
+from trueup.core.types import Attempt, Grade, Message, Sampling, Usage
 from trueup.methods.adaptive_vote import beta_lead
 from trueup.methods.compute_optimal import agreement, compute_optimal, read_bins
 from trueup.methods.greedy_allocate import greedy_allocate, vote_gain
@@ -22,6 +27,8 @@ from trueup.plan.allocate import allocate, coverage_curve, vote_curve
 from trueup.plan.bins import bin_edges, bin_of, halves_of
 from trueup.plan.compute_optimal import Pilot, best_per_bin, compare_bins
 from trueup.plan.logged import Logged
+from trueup.run import Clerk, Job, run_job
+from trueup.serve import Desk
 
 RIGHT, WRONG = Grade(1.0), Grade(0.0)
 
@@ -66,7 +73,7 @@ def test_a_budget_of_what_a_method_costs_on_average_buys_it():
     dear = logs.cost[1].mean()
     for policy in ("fixed", "baseline"):
         point = found.curves[policy][-1]
-        assert (point.accuracy, point.ci95) == (1.0, (1.0, 1.0))
+        assert (point.accuracy, point.ci95) == (1.0, (pytest.approx(0.025 ** (1 / 100)), 1.0))
         assert (point.budget, point.cost) == pytest.approx((dear, dear))
     assert found.curves["baseline"][0].accuracy is None
 
@@ -242,6 +249,54 @@ def test_a_table_names_only_methods_that_there_are(tmp_path):
 def test_no_table_says_how_to_get_one():
     with pytest.raises(BadInput, match="trueup route bins DIR"):
         next(compute_optimal(problem()))
+
+
+class Telling:
+    """A model of three answers in turn that tells log-probabilities where it is asked to."""
+
+    card = ModelCard("m", "m:1", "m")
+
+    async def sample(self, prompt, n, start, sampling):
+        told = -2.0 if sampling.logprobs else None
+        return Sampled(
+            tuple(
+                Attempt(i, "789"[i % 3], "eos", Usage(100, 20, 0, leads=i == start), None, told)
+                for i in range(start, start + n)
+            )
+        )
+
+    async def close(self):
+        pass
+
+
+@pytest.mark.parametrize("words", ["probability_vote n=16", "confidence_vote n=6"])
+def test_a_pilot_tells_what_the_method_behind_it_goes_by_and_is_paid_once_studied_or_served(tmp_path, words):
+    """So the price in a plan is what a request costs, whatever else was studied beside it."""
+    beside, arm = make_arm(words), make_arm(f"compute_optimal table={table(tmp_path, methods=[words, words])}")
+    stratum = Stratum("s", (item(),), Whole())
+    desk = Desk(replace(stratum, items=()), arm, lambda question: (Message("user", question),))
+    asked = desk.item(item().problem.prompt, Sampling())
+    cases = {
+        "beside": telling(stratum, [beside, arm]).items[0], "alone": telling(stratum, [arm]).items[0], "served": asked,
+    }  # fmt: skip
+    spent = {}
+    for name, one in cases.items():
+        with Ledger(tmp_path / f"{name}.sqlite") as book:
+            found = asyncio.run(run_job(Job(stratum, one, arm), Clerk(Telling(), book, PRICES)))
+        assert found.failure is None
+        spent[name] = found.cost.calls, found.cost.prompt_tokens, found.cost.completion_tokens
+    assert spent["beside"] == spent["alone"] == spent["served"]
+    assert desk.item(item().problem.prompt, Sampling(logprobs=True)).problem.sampling.logprobs
+
+
+def test_a_router_tells_them_too_and_a_table_that_needs_none_asks_for_none(tmp_path):
+    router = tmp_path / "router.json"
+    knots = {"threshold": 0.5, "bias": 0.0, "weights": {}, "logits": [], "shares": []}
+    router.write_text(json.dumps({"cheap": "once", "costly": "probability_vote"} | knots))
+    assert goes_by_logprobs(make_arm(f"route router={router}"))
+    assert not goes_by_logprobs(make_arm(f"compute_optimal table={table(tmp_path)}"))
+    plain = Stratum("s", (item(),), Whole())
+    assert telling(plain, [make_arm(f"compute_optimal table={table(tmp_path)}")]) is plain
 
 
 # A table by ratings

@@ -34,7 +34,7 @@ from trueup.run.keys import attempt_key, digest, prompt_text
 
 TWO = ("fp_a", "fp_b")
 PROMPT = (Message("user", "two words"),)
-WORDS = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(12)]
+WORDS = [{"id": f"d{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(12)]
 OLD = """
 CREATE TABLE sources (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE charges (
@@ -305,7 +305,7 @@ def test_a_recording_that_knows_of_no_engines_is_read(run):
 def test_held_out_items_know_of_the_mixture_and_prove_nothing():
     pure = measured(["r"] * 40, {"once": "r" * 40})
     for strata, status in ((pure, "certified"), (mix(pure, m={"a": 3, "b": 1}), "uncertified")):
-        _, held_out = halves(strata, seed=0)
+        _, held_out = halves(strata)
         assert certify(held_out, "once", target=0.5, delta=0.05, seed=0).status == status
 
 

@@ -49,7 +49,7 @@ class Pooled(Run):
     def __init__(self, folder: Path, capsys, monkeypatch) -> None:
         super().__init__(folder, capsys, monkeypatch)
         for name in "st":
-            rows = [{"id": f"{name}{i}", "prompt": f"{name} problem {i}", "reference": "right"} for i in range(12)]
+            rows = [{"id": f"w{i}", "prompt": f"{name} problem {i}", "reference": "right"} for i in range(12)]
             (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         (folder / "two.toml").write_text(TASK)
         self.said = ""
@@ -67,7 +67,7 @@ class Pooled(Run):
     def read(self, *path: str) -> dict:
         return json.loads(self.folder.joinpath(*path).read_text())
 
-    def strata(self, out: str, engines: dict[str, str]) -> str:
+    def strata(self, out: str, engines: dict[str, str], samples: int = 4) -> str:
         """A study of s and t, each of which is answered by an engine of its own."""
 
         def reply(body):
@@ -75,7 +75,7 @@ class Pooled(Run):
             return "right"
 
         self.mock.reply = reply
-        return self.study(out, task="two.toml", samples=4, methods="once,vote n=4")
+        return self.study(out, task="two.toml", samples=samples, methods="once,vote n=4")
 
 
 @pytest.fixture
@@ -214,9 +214,9 @@ def test_engines_of_a_model_that_only_methods_ask_do_not_withhold_a_threshold(ru
     ("kind", "read"), [("rightness", read_table), ("library", read_library), ("head", lambda path: head(file=path))]
 )
 def test_what_is_learned_of_two_engines_says_so_in_its_file_and_is_read_all_the_same(varied, kind, read):
-    varied.study("o", *TWO, samples=4)
+    varied.study("o", *TWO, samples=40)
     varied("learn", kind, "o")
-    line = f"{varied.model} {NEVER}, fp_a (24 attempts) and fp_b (24 attempts)"
+    line = f"{varied.model} {NEVER}, fp_a (240 attempts) and fp_b (240 attempts)"
     assert varied.said.count(f"w: {line}") == 1
     assert line in json.dumps(varied.read("o", f"w.{kind}.json"))
     assert read(str(varied.folder / "o" / f"w.{kind}.json"))
@@ -224,13 +224,13 @@ def test_what_is_learned_of_two_engines_says_so_in_its_file_and_is_read_all_the_
 
 @pytest.mark.parametrize("kind", ["rightness", "library", "head"])
 def test_what_is_learned_of_one_engine_says_nothing(varied, kind):
-    varied.study("o", "fp_a", samples=4)
+    varied.study("o", "fp_a", samples=40)
     varied("learn", kind, "o")
     assert varied.said == "" and "engine" not in json.dumps(varied.read("o", f"w.{kind}.json"))
 
 
 def test_a_stratum_of_one_engine_is_learned_from_whatever_answered_another(run):
-    run.strata("o", {"s": "fp_a", "t": "fp_b"})
+    run.strata("o", {"s": "fp_a", "t": "fp_b"}, samples=40)
     run("learn", "library", "o", "--stratum", "s")
     assert run.said == ""
 

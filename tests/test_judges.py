@@ -42,7 +42,7 @@ def run(capsys, monkeypatch, tmp_path):
 @pytest.fixture
 def study(run, tmp_path):
     """A study of twenty problems that a toy answers right half of the time, in the folder o."""
-    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(20)]
+    rows = [{"id": f"q{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(20)]
     (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run("study", "w.jsonl", "--model", "toy:0.5", "--samples", "4", "--methods", "once", "--out", "o", "-q")
     return run

@@ -155,7 +155,7 @@ def test_nothing_held_out_is_not_called_a_low_estimate(capsys, monkeypatch, tmp_
 
 
 def test_a_guarantee_is_never_rounded_up_and_a_target_never_rounded(capsys, monkeypatch, tmp_path):
-    found = study(measured(["rrrr"] * 6, {"once": "rrrrrr"}), wish=Wish(target=0.995))
+    found = study(measured(["rrrr"] * 6, {"once": "rrrrrr"}, clusters=list("uvwxyz")), wish=Wish(target=0.995))
     proof = found["plan"]["certificate"]["s"]
     for bound, delta, told in (
         (0.8985, 0.025, "at 89.8% or better (97.5% confidence, n = 3)"),

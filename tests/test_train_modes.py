@@ -61,7 +61,7 @@ def able(tmp_path_factory) -> Path:
 def write_task(path, references):
     """Eight problems whose right answers are these words in turn."""
     rows = [
-        {"id": f"i{i}", "prompt": prompt[0].content, "reference": references[i % len(references)]}
+        {"id": f"g{i}", "prompt": prompt[0].content, "reference": references[i % len(references)]}
         for i, prompt in enumerate(prompts())
     ]
     path.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -212,7 +212,7 @@ def test_references_without_a_right_wording_are_left_out_by_name(half, run, tmp_
     shown = run(*words_for("sft", half), "--set", "steps=1")
     card = json.loads((tmp_path / "o" / "card.json").read_text())
     told = [json.loads(line) for line in (tmp_path / "o" / "failures.jsonl").read_text().splitlines()]
-    assert {row["item"] for row in told} <= {"words-5", "words-6", "words-7"} & set(card["data"]["trained_on"])
+    assert {row["item"] for row in told} <= {"words-m5", "words-m6", "words-m7"} & set(card["data"]["trained_on"])
     assert card["failures"] == {"wording references": len(told)} and card["figures"]["texts"] == 4 - len(told) < 4
     assert f"wording references: {len(told)} item" in shown
 
@@ -225,7 +225,7 @@ def test_a_text_that_does_not_fit_the_model_is_left_out_by_name(half, run, tmp_p
     shown = run(*words_for("sft", half), "--set", "steps=1")
     card = json.loads((tmp_path / "o" / "card.json").read_text())
     told = [json.loads(line) for line in (tmp_path / "o" / "failures.jsonl").read_text().splitlines()]
-    assert {row["item"] for row in told} == set(card["data"]["trained_on"]) & {f"words-{place}" for place in range(4)}
+    assert {row["item"] for row in told} == set(card["data"]["trained_on"]) & {f"words-m{place}" for place in range(4)}
     assert card["failures"] == {TOO_LONG: len(told)} and card["figures"]["texts"] == 4 - len(told) < 4
     assert told[0]["reason"].startswith("a text of 3") and f"{TOO_LONG}: {len(told)} item" in shown
 

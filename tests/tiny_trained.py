@@ -35,12 +35,13 @@ def save_half(folder: Path, **settings: int) -> Path:
 
 
 def write_words(path: Path, strata: int = 1) -> Path:
-    """A task of so many strata, each of eight items to be answered with `right`."""
+    """A task of so many strata, each of eight items to be answered with `right`; half is held out of three."""
     tables = ['[task]\nname = "words"\n']
     for number in range(strata):
         name = f"words{number or ''}"
         rows = [
-            {"id": f"{name}-{i}", "prompt": f"problem {i + ITEMS * number}", "reference": "right"} for i in range(ITEMS)
+            {"id": f"{name}-m{i}", "prompt": f"problem {i + ITEMS * number}", "reference": "right"}
+            for i in range(ITEMS)
         ]
         (path.parent / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         tables.append(f'[[stratum]]\nname = "{name}"\nsource = "jsonl:{name}.jsonl"\nmax_tokens = 8\n')

@@ -59,7 +59,7 @@ def calibrate_threshold(
     findings = gather(request, folder, sealed=True, quiet=True)
     seed = findings.task["seed"]
     strata = [of_its_own(m, findings.card) for m in findings.measured if not has_side_effects(m.stratum)]
-    measured = choosing(strata, seed)
+    measured = choosing(strata)
     found = {m.stratum.name: calibrate(m, whole, arms, margin=margin, delta=delta, seed=seed) for m in measured}
     if not found:
         raise BadInput("every stratum has side effects, and is answered by one attempt: there is no threshold to find")

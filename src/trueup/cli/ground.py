@@ -90,23 +90,21 @@ def stand_on(order: Order, out: Path) -> Ground:
     name = the_one(known, order.stratum, str(order.task))
     if has_side_effects(known[name]):
         raise BadInput(f"stratum {name!r} has side effects, and training samples an item many times; train on another")
-    training, held_out = _halves(gradable(known[name]), task.seed)
+    training, held_out = _halves(gradable(known[name]))
     if not held_out.items:
         found = len({item.cluster for item in training.items})
         raise BadInput(
             f"{name!r} has too few independent items ({found}: rows with one prompt or cluster are one); half is held "
             f"out, so give at least 2"
         )
-    rest = [
-        _halves(stratum, task.seed) for stratum in task.strata if stratum.name != name and not has_side_effects(stratum)
-    ]
+    rest = [_halves(stratum) for stratum in task.strata if stratum.name != name and not has_side_effects(stratum)]
     past = read_past(order.model)
     held_out, *guards = (_untrained(one, past) for one in (held_out, *_guards(order, task, [b for _, b in rest])))
     if not held_out.items:
-        raise BadInput(f"{order.model!r} was trained on every held-out item of {name!r}; give other items or --seed")
+        raise BadInput(f"{order.model!r} was trained on every held-out item of {name!r}; give other items")
     new, *guards = (_apart(one, training) for one in (held_out, *guards))
     if not new.items:
-        raise BadInput(f"every held-out item of {name!r} asks what is trained on; give more items, or another --seed")
+        raise BadInput(f"every held-out item of {name!r} asks what is trained on; give more items, or others")
     base, others = _base(order.model, out), tuple(a for a, _ in rest)
     guarded = tuple(guard for guard in guards if guard.items)
     origin, repeated = origin_of(training, new, others, guarded, base, past), len(held_out.items) - len(new.items)
@@ -191,9 +189,9 @@ def _apart(stratum: Stratum, training: Stratum) -> Stratum:
     return replace(stratum, items=without(stratum.items, learned, stratum.recipe))
 
 
-def _halves(stratum: Stratum, seed: int) -> tuple[Stratum, Stratum]:
+def _halves(stratum: Stratum) -> tuple[Stratum, Stratum]:
     """The items that a study chooses on and those that it certifies on: the same split, so that its proof holds."""
-    choosing, held_out = halves(Measured(stratum, (), (), ()), seed=seed)
+    choosing, held_out = halves(Measured(stratum, (), (), ()))
     return choosing.stratum, held_out.stratum
 
 

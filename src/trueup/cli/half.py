@@ -37,13 +37,13 @@ def open_half(folder: Path, name: str | None) -> Half:
     findings = gather(request, folder, sealed=True, quiet=True)
     known = {measured.stratum.name: measured for measured in findings.measured}
     measured = of_its_own(known[the_one(known, name, str(folder))], findings.card)
-    return Half(request, findings, choosing([measured], findings.task["seed"])[0])
+    return Half(request, findings, choosing([measured])[0])
 
 
-def choosing(strata: Sequence[Measured], seed: int) -> list[Measured]:
+def choosing(strata: Sequence[Measured]) -> list[Measured]:
     """The choosing half of each stratum; a warning where the attempts in one, or in all, are of several engines."""
     warn(tell({measured.stratum.name: measured.engines for measured in strata}))
-    return [halves(measured, seed=seed)[0] for measured in strata]
+    return [halves(measured)[0] for measured in strata]
 
 
 def of_its_own(measured: Measured, card: ModelCard) -> Measured:

@@ -16,7 +16,7 @@ import typer
 from trueup.cli.half import choosing, of_its_own
 from trueup.cli.pipeline import LEDGER_FILE, Findings, gather
 from trueup.cli.request import Request, split_models
-from trueup.cli.screen import screen, table
+from trueup.cli.screen import screen, table, warn
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.files import write_whole
 from trueup.core.ledger import Ledger
@@ -30,7 +30,7 @@ from trueup.methods.start import CHOOSERS, starter
 from trueup.models import Sealed
 from trueup.plan.compute_optimal import Comparison, Pilot, best_per_bin, compare_bins
 from trueup.plan.engines import mixtures, noted
-from trueup.plan.logged import Logged, in_unit, logged, pilot_cost
+from trueup.plan.logged import Logged, in_unit, logged, pilot_cost, with_attempts
 from trueup.plan.router import fit_chance
 from trueup.plan.router_trial import Operating, Trial, operate, try_router
 from trueup.plan.sheet import lay_out
@@ -113,7 +113,8 @@ def bins(
         raise UnknownName("signal", signal, SIGNALS)
     findings = gather(Request.load(folder), folder, sealed=True, quiet=True)
     found: dict[str, Json] = {}
-    for measured in _strata(findings, stratum):
+    for whole in _strata(findings, stratum):
+        measured = _piloted(whole, pilot)
         logs, told = _pilot(measured, findings, pilot)
         if signal == RATING:
             told = _rated_pilot(measured, findings, folder, told, pilot, logs.unit)
@@ -144,7 +145,20 @@ def _strata(findings: Findings, only: str | None) -> Sequence[Measured]:
     if only is not None and only not in names:
         raise UnknownName("stratum", only, names)
     wanted = [measured for measured in findings.measured if only in (None, measured.stratum.name)]
-    return choosing(wanted, findings.task["seed"])
+    return choosing(wanted)
+
+
+def _piloted(whole: Measured, size: int) -> Measured:
+    """What is known of the items that a pilot can be made of; a warning of those that it cannot.
+
+    Raises BadInput where that is all of them.
+    """
+    measured = with_attempts(whole, size)
+    items, left = len(whole.stratum.items), len(whole.stratum.items) - len(measured.stratum.items)
+    why = next((f": {pool.failure}" for pool in whole.pools if len(pool.attempts) < size and pool.failure), "")
+    told = f"{whole.stratum.name}: {left} of {items} items left out, which have fewer than {size} attempts{why}"
+    warn([told] * (left > 0))
+    return measured
 
 
 def _pilot(measured: Measured, findings: Findings, size: int) -> tuple[Logged, Pilot]:

@@ -114,7 +114,7 @@ def _finding(measured: Measured, setting: Setting) -> Finding:
     if not points:
         raise BadInput(f"stratum {name!r} has no results to plan with; give it items and at least one method")
     sheet = lay_out(measured, seed=wish.seed)
-    choosing, held_out = halves(measured, seed=wish.seed)
+    choosing, held_out = halves(measured)
     requests = wish.volume * setting.shares[name]
     choice = choose([_with_training(point, wish, requests) for point in measure(choosing)], wish)
     delta = wish.delta / len(setting.shares)

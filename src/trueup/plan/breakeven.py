@@ -1,9 +1,9 @@
 """Break-even: where one way of answering becomes cheaper than another.
 
-Every way is a line, fixed + requests x (usd + error_usd (1 - accuracy)). Training has a fixed cost and
+Every way is a line, fixed + requests x (usd + error_usd (1 - accuracy - abstained)). Training has a fixed cost and
 crosses an arm at V* = F / (m_arm - m_trained). Two arms have none: which is cheaper is the same at every
 volume, and what decides is the price of a wrong answer. The dearer, better one pays above
-(usd_b - usd_a) / (accuracy_b - accuracy_a).
+(usd_b - usd_a) / (wrong_a - wrong_b).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from trueup.plan.choose import wrong_share
 from trueup.plan.measure import Point
 from trueup.plan.sheet import Sheet
 from trueup.plan.wish import Wish
@@ -29,7 +30,8 @@ NOTHING = 1e-12
 class Breakeven:
     """Two ways; the requests of this stratum, or the price of an error, from which `b` or training pays.
 
-    `fixed_usd` is what training costs, or did; None where it is not known, or neither way is training.
+    `fixed_usd` is what training costs, or did; None where it is not known, or neither way is training. `trained` is the
+    arm of the trained model that was measured and is compared; "" where none was.
     """
 
     stratum: str
@@ -39,19 +41,28 @@ class Breakeven:
     error_usd: float | None
     note: str
     fixed_usd: float | None = None
+    trained: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What a request is taken to cost after training, and how often it is right (None: as the other way).
 
-    `fixed_usd` is the training's own cost; None where nobody has said.
+    `fixed_usd` is the training's own cost; None where nobody has said. `abstained` is the share that gets no answer,
+    `label` the arm that was measured to do so; "" where that is assumed.
     """
 
     usd: float | None
     basis: str
     accuracy: float | None
     fixed_usd: float | None = None
+    abstained: float = 0.0
+    label: str = ""
+
+    @property
+    def wrong(self) -> float | None:
+        """The share that is answered wrongly; None: as the other way."""
+        return None if self.accuracy is None else 1.0 - self.accuracy - self.abstained
 
 
 def frontier(arms: Sequence[Point]) -> list[Point]:
@@ -64,15 +75,15 @@ def frontier(arms: Sequence[Point]) -> list[Point]:
     return best
 
 
-def trained(arms: Sequence[Point], attempt_usd: float | None, wish: Wish) -> Trained:
-    """What a trained model was measured to do; else the wish's assumption, or what `once` or one attempt costs now."""
-    tuned = [point for point in arms if is_trained(point, wish)]
+def trained(arms: Sequence[Point], attempt_usd: float | None, wish: Wish, *, against: Point | None = None) -> Trained:
+    """What a trained model was measured to do; else the wish's assumption, or what `once` or one attempt costs now.
+
+    Of its arms, those that can be deployed, it is the one of least cost, errors priced in, among those as accurate as
+    the arm `against`; the most accurate one where there is none such, or nothing to hold it against.
+    """
+    tuned = [point for point in arms if point.is_deployable and is_trained(point, wish)]
     if tuned:
-        best = max(tuned, key=lambda point: point.accuracy)
-        fixed = wish.fixed_usd(asked(best))
-        return Trained(
-            best.cost.usd, f"as `{best.label}` was measured to", best.accuracy, None if fixed is None else float(fixed)
-        )
+        return _measured(_best(tuned, wish, against), wish)
     fixed_usd = None if wish.training_usd is None else float(wish.training_usd)
     if wish.trained_usd is not None:
         return Trained(float(wish.trained_usd), "as assumed", wish.trained_accuracy, fixed_usd)
@@ -80,6 +91,27 @@ def trained(arms: Sequence[Point], attempt_usd: float | None, wish: Wish) -> Tra
         if point.method == ONCE:
             return Trained(point.cost.usd, "as `once` does now", wish.trained_accuracy, fixed_usd)
     return Trained(attempt_usd, "as one attempt does now", wish.trained_accuracy, fixed_usd)
+
+
+def _best(tuned: Sequence[Point], wish: Wish, against: Point | None) -> Point:
+    price = float(wish.error_usd or 0)
+
+    def cost(point: Point) -> tuple[bool, float]:
+        """What is unknown comes last."""
+        return point.cost.usd is None, (point.cost.usd or 0.0) + price * wrong_share(point)
+
+    as_good = [point for point in tuned if against is not None and point.accuracy >= against.accuracy]
+    if as_good:
+        return min(as_good, key=cost)
+    return min(tuned, key=lambda point: (-point.accuracy, *cost(point)))
+
+
+def _measured(arm: Point, wish: Wish) -> Trained:
+    fixed = wish.fixed_usd(asked(arm))
+    return Trained(
+        arm.cost.usd, f"as `{arm.label}` was measured to", arm.accuracy, None if fixed is None else float(fixed),
+        arm.abstained / arm.n, arm.label,
+    )  # fmt: skip
 
 
 def asked(point: Point) -> str | None:
@@ -97,12 +129,19 @@ def breakeven(
 ) -> list[Breakeven]:
     """Training against every arm of the frontier and the chosen one, then each pair of the frontier.
 
-    A frontier has no arm of a trained model, but one of its own where the study's own model was trained.
+    What comes `after` training is chosen anew for each arm where a trained model was measured. A frontier has no arm of
+    a trained model, but one of its own where the study's own model was trained.
     """
     untrained = [point for point in arms if not is_trained(point, wish)]
     best = frontier(untrained)
     against = best + [point for point in untrained if point.label == chosen and point not in best]
-    rows = [_training(stratum, point, after, wish, wish.volume * share) for point in against]
+    rows = [
+        _training(
+            stratum, point, trained(arms, None, wish, against=point) if after.label else after, wish,
+            wish.volume * share,
+        )
+        for point in against
+    ]  # fmt: skip
     own = frontier([point for point in arms if "" in wish.trained and asked(point) == ""])
     pairs = [*combinations(best, 2), *combinations(own, 2)]
     return rows + [_pair(sheet, stratum, cheap, dear, wish) for cheap, dear in pairs]
@@ -110,8 +149,9 @@ def breakeven(
 
 def _training(stratum: str, arm: Point, after: Trained, wish: Wish, requests: float) -> Breakeven:
     if arm.cost.usd is None or after.usd is None:
-        unknown = arm.label if arm.cost.usd is None else "an attempt of the trained model"
-        return Breakeven(stratum, TRAINING, arm.label, None, None, f"no crossing: what {unknown} costs is unknown")
+        unknown = arm.label if arm.cost.usd is None else after.label or "an attempt of the trained model"
+        note = f"no crossing: what {unknown} costs is unknown"
+        return Breakeven(stratum, TRAINING, arm.label, None, None, note, trained=after.label)
     saved = _saved(arm, after, wish)
     volume = None
     if saved <= NOTHING * arm.cost.usd:
@@ -128,14 +168,14 @@ def _training(stratum: str, arm: Point, after: Trained, wish: Wish, requests: fl
             f"training for {dollars(after.fixed_usd)} is cheaper from {many(volume)} requests of this stratum "
             f"on, {side} ({many(requests)}), {_assumed(after, arm, wish)}"
         )
-    return Breakeven(stratum, TRAINING, arm.label, volume, None, note, after.fixed_usd)
+    return Breakeven(stratum, TRAINING, arm.label, volume, None, note, after.fixed_usd, after.label)
 
 
 def _saved(arm: Point, after: Trained, wish: Wish) -> float:
     """Dollars a request that training saves, errors priced in where both their price and number are given."""
     saved = (arm.cost.usd or 0.0) - (after.usd or 0.0)
-    if wish.error_usd is not None and after.accuracy is not None:
-        saved += float(wish.error_usd) * (after.accuracy - arm.accuracy)
+    if wish.error_usd is not None and after.wrong is not None:
+        saved += float(wish.error_usd) * (wrong_share(arm) - after.wrong)
     return saved
 
 
@@ -153,8 +193,11 @@ def _never_saves(arm: Point, after: Trained, wish: Wish) -> str:
 
 def _assumed(after: Trained, arm: Point, wish: Wish) -> str:
     right = f"is right as often ({percent(arm.accuracy)})"
-    if after.accuracy is not None:
-        right = f"is right {percent(after.accuracy)} of the time ({arm.label}: {percent(arm.accuracy)})"
+    if after.accuracy is not None and after.wrong is not None:
+        then, now = percent(after.accuracy), percent(arm.accuracy)
+        if arm.abstained or after.abstained:
+            then, now = f"{then} and wrong {percent(after.wrong)}", f"{now} and {percent(wrong_share(arm))}"
+        right = f"is right {then} of the time ({arm.label}: {now})"
         if wish.error_usd is not None:
             right += f", an error at {dollars(float(wish.error_usd))}"
     return f"if it then costs a request {after.basis} and {right}"
@@ -164,16 +207,24 @@ def _pair(sheet: Sheet, stratum: str, cheap: Point, dear: Point, wish: Wish) -> 
     """Both prices are known: arms of the frontier."""
     assert cheap.cost.usd is not None and dear.cost.usd is not None
     more, won = dear.cost.usd - cheap.cost.usd, dear.accuracy - cheap.accuracy
-    price = more / won
     low, high = sheet.draws.difference(sheet.arms[dear.label], sheet.arms[cheap.label])
     doubt = "" if low > 0 else ", so that it may win nothing"
-    given = ""
+    price, pays = _price(more, cheap, dear, wish)
+    note = (
+        f"at every volume: {dear.label} costs {dollars(1000 * more)} more per 1,000 requests and is right "
+        f"{points(won)} more often ({between((low, high))}{doubt}){pays}"
+    )
+    return Breakeven(stratum, cheap.label, dear.label, None, price, note)
+
+
+def _price(more: float, cheap: Point, dear: Point, wish: Wish) -> tuple[float | None, str]:
+    """The price of an error from which so many dollars more a request pay, None where none does; and that in words."""
+    spared = wrong_share(cheap) - wrong_share(dear)
+    if spared <= NOTHING:
+        return None, ", but wrong no less often, since the cheaper abstains: no price of a wrong answer makes it pay"
+    price, given = more / spared, ""
+    fewer = f" and wrong {points(spared)} less often" if cheap.abstained or dear.abstained else ""
     if wish.error_usd is not None:
         verdict = "pays" if float(wish.error_usd) > price else "does not pay"
         given = f"; at {dollars(float(wish.error_usd))} it {verdict}"
-    note = (
-        f"at every volume: {dear.label} costs {dollars(1000 * more)} more per 1,000 requests and is right "
-        f"{points(won)} more often ({between((low, high))}{doubt}); it pays where a wrong answer costs more than "
-        f"{dollars(price)}{given}"
-    )
-    return Breakeven(stratum, cheap.label, dear.label, None, price, note)
+    return price, f"{fewer}; it pays where a wrong answer costs more than {dollars(price)}{given}"

@@ -1,9 +1,10 @@
 """Choose on one half of the items, certify on the other.
 
-A bound is honest only on items that had no say in what it bounds. So the items are split once, by cluster
-and by seed; the plan's choice is the one made on the first half, and the second half, untouched until then,
-proves it: one exact binomial test per stratum (decision: p = P(Bin(n, target) >= right) <= delta), delta
-shared by the strata (Bonferroni), so that all certificates hold together with probability 1 - delta.
+A bound is honest only on items that had no say in what it bounds. So every cluster is in one half for good, by a coin
+of its own that no seed and no other item has a part in: what was learned from the first half of one study can be
+certified by another that has more items, or fewer. The plan's choice is the one made on the first half, and the second
+half, untouched until then, proves it: one exact binomial test per stratum (decision: p = P(Bin(n, target) >= right)
+<= delta), delta shared by the strata (Bonferroni), so that all certificates hold together with probability 1 - delta.
 Where a cluster has several items the seed draws one of them: the test needs independent items. What is promised is
 about requests, most of which come from the larger clusters; so where sizes differ a cluster is kept with the chance of
 its size over the largest of both halves, after which the one drawn of it is any request. Of requests that come from
@@ -17,6 +18,7 @@ import random
 from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 import numpy as np
 
@@ -28,6 +30,9 @@ from trueup.plan.words import as_given, many
 
 MOST_ITEMS = 1_000_000
 CHUNK = 4096
+COIN_BYTES = 8
+HEADS = 1 << (8 * COIN_BYTES - 1)
+"""Coins below it, one in two, are in the choosing half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,16 @@ class Certificate:
     note: str
 
 
-def halves(measured: Measured, *, seed: int) -> tuple[Measured, Measured]:
-    """The items to choose on and the items to certify on; whole clusters, drawn by the seed.
+def halves(measured: Measured) -> tuple[Measured, Measured]:
+    """The items to choose on and the items to certify on; whole clusters, each by its own coin.
 
-    With a single cluster there is nothing to certify on.
+    Neither half is empty where there are two clusters or more: should all coins fall alike, the one nearest to the
+    other side goes there. With a single cluster there is nothing to certify on.
     """
-    clusters = sorted({item.cluster for item in measured.stratum.items})
-    _dice(measured, seed, "halves").shuffle(clusters)
-    choosing = frozenset(clusters[: max(1, len(clusters) // 2)])
+    name, clusters = measured.stratum.name, {item.cluster for item in measured.stratum.items}
+    queue = sorted(clusters, key=lambda cluster: _coin(name, cluster))
+    heads = sum(_coin(name, cluster) < HEADS for cluster in clusters)
+    choosing = frozenset(queue[: max(1, min(heads, len(queue) - 1))])
     return _restrict(measured, choosing), _restrict(measured, frozenset(clusters) - choosing)
 
 
@@ -66,7 +73,7 @@ def largest_cluster(measured: Measured) -> int:
 
 def certify(held_out: Measured, label: str, *, target: float, delta: float, seed: int, largest: int = 1) -> Certificate:
     """Test one arm on items that had no say in choosing it; `largest` is the largest cluster's size in both halves."""
-    dice, largest = _dice(held_out, seed, "certify"), max(largest, largest_cluster(held_out))
+    dice, largest = _dice(held_out, seed), max(largest, largest_cluster(held_out))
     outcomes = _independent([o for o in held_out.outcomes if o.arm == label], largest, dice)
     n, right = len(outcomes), sum(outcome.grade.is_right for outcome in outcomes)
     if told := "; ".join(row.note for row in mixtures(held_out.engines)):
@@ -114,8 +121,13 @@ def _independent(outcomes: list[Outcome], largest: int, dice: random.Random) -> 
     ]
 
 
-def _dice(measured: Measured, seed: int, use: str) -> random.Random:
-    return random.Random(f"{seed}:{measured.stratum.name}:{use}")
+def _coin(stratum: str, cluster: str) -> int:
+    """A number below 2 HEADS that the two names alone decide."""
+    return int.from_bytes(blake2b(f"{stratum}\0{cluster}".encode(), digest_size=COIN_BYTES).digest())
+
+
+def _dice(measured: Measured, seed: int) -> random.Random:
+    return random.Random(f"{seed}:{measured.stratum.name}:certify")
 
 
 def _note(right: int, n: int, target: float, needs: int | None, *, is_proved: bool) -> str:

@@ -3,7 +3,8 @@
 Only what was measured and can be deployed is chosen: never an arm that saw the reference, needs a batch, or failed on
 every item.
 Where nothing reaches the target the most accurate is chosen, the cheaper of equals. A price for errors, if
-there is one, is part of a method's cost: usd + error_usd (1 - accuracy), after Zellinger and Thomson 2025.
+there is one, is part of a method's cost: usd + error_usd (1 - accuracy - abstained), after Zellinger and Thomson 2025.
+What nobody could read, or failed, is a wrong answer; an abstention is none.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class Scale:
 
     cost: Callable[[Point], float]
     note: str = ""
+
+
+def wrong_share(point: Point) -> float:
+    """How often a request is answered wrongly, read or not; an abstention is no answer."""
+    return 1.0 - point.accuracy - point.abstained / point.n
 
 
 def choose(points: Sequence[Point], wish: Wish) -> Choice:
@@ -76,8 +82,9 @@ def scale_of(points: Sequence[Point], wish: Wish) -> Scale:
     unpriced = [point.label for point in points if point.cost.usd is None]
     if not unpriced:
         price = float(wish.error_usd or 0)
-        note = f" A wrong answer is counted at {dollars(price)}." if price else ""
-        return Scale(lambda point: (point.cost.usd or 0.0) + price * (1.0 - point.accuracy), note)
+        silence = ", an abstention at nothing" if any(point.abstained for point in points) else ""
+        note = f" A wrong answer is counted at {dollars(price)}{silence}." if price else ""
+        return Scale(lambda point: (point.cost.usd or 0.0) + price * wrong_share(point), note)
     why = f" Dollars are unknown for {unpriced[0]}"
     if all(point.cost.tokens is not None for point in points):
         return Scale(lambda point: point.cost.tokens or 0.0, f"{why}, so methods are compared by tokens.")

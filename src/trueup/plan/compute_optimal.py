@@ -4,7 +4,9 @@ Snell et al. 2024, arXiv:2408.03314, section 3: problems fall into bins of diffi
 budget the best method is chosen by two-fold cross-validation inside the bin. As there, oracle bins use the truth and
 predicted bins a pilot. Beyond the paper the pilot is charged in full, and the controls say what the gain is made of:
 random bins (it must vanish), and a choice on the items that it is judged on (the optimism that cross-validation takes
-away). Every bootstrap draw of clusters chooses anew, so that intervals are those of the procedure, not of one choice.
+away). Every bootstrap draw of clusters chooses anew, so that intervals are those of the procedure, not of one choice;
+those of accuracies count one cluster more than any draw holds, and those of factors, which have no limit, are
+percentiles.
 A method is affordable, in every bin alike, where its mean cost over all items lies within the budget: N samples are, as
 there, however long the texts of a bin. What a policy really spends is told beside it, and may be more than the budget
 where it takes dear methods for long texts and cheap ones for short.
@@ -22,7 +24,7 @@ from trueup.core.errors import BadInput
 from trueup.plan.bins import Cells, bin_edges, bin_of, halves_of, lay_cells, random_bins
 from trueup.plan.estimate import Codes, Column, accuracy_interval
 from trueup.plan.logged import Logged
-from trueup.plan.resample import TAIL, Interval, Resampler
+from trueup.plan.resample import DIFFERENCE, SHARE, TAIL, Doubt, Interval, Resampler
 
 FIXED, BASELINE, ORACLE = "fixed", "baseline", "oracle bins"
 PREDICTED, CHARGED, RANDOM, IN_SAMPLE = "predicted bins", "predicted bins, pilot charged", "random bins", "in sample"
@@ -129,12 +131,12 @@ def compare_bins(
     pairs = [
         (name, reference) for reference in (FIXED, BASELINE) if reference in runs for name in runs if name != reference
     ]
-    contrasts = [row for name, reference in pairs for row in _contrasts(name, reference, runs, trial.budgets)]
+    contrasts = [row for name, reference in pairs for row in _contrasts(name, reference, runs, trial)]
     return Comparison(
         n=len(predicted),
         unit=logs.unit,
         edges=edges,
-        curves={name: _curve(run, trial.budgets) for name, run in runs.items()},
+        curves={name: _curve(run, trial) for name, run in runs.items()},
         contrasts=tuple(contrasts),
         cells=_cells(logs, predicted, len(edges) + 1),
     )
@@ -177,6 +179,7 @@ class _Trial:
     budgets: tuple[float, ...]
     codes: Codes
     weights: Draws
+    doubt: Doubt
     seed: int
 
     @classmethod
@@ -190,7 +193,7 @@ class _Trial:
         usual = means if len(means) <= BUDGETS else np.quantile(means, np.linspace(0, 1, BUDGETS))
         kept = tuple(sorted(budgets)) or tuple(usual.tolist())
         weights = np.concatenate([np.ones((1, clusters)), draws.weights.astype(float)])
-        return cls(ordered, kept, draws.codes, weights, seed)
+        return cls(ordered, kept, draws.codes, weights, draws.doubt(), seed)
 
     def run(self, bins: Codes, extra: Column, *, only: Sequence[str] = (), in_sample: bool = False) -> _Run:
         """The policy of these bins, where every item costs so much extra."""
@@ -224,21 +227,21 @@ def _mean(runs: Sequence[_Run]) -> _Run:
     return _Run(np.mean([run.accuracy for run in runs], axis=0), np.mean([run.cost for run in runs], axis=0))
 
 
-def _curve(run: _Run, budgets: Sequence[float]) -> tuple[CurvePoint, ...]:
+def _curve(run: _Run, trial: _Trial) -> tuple[CurvePoint, ...]:
     points = []
-    for column, budget in enumerate(budgets):
+    for column, budget in enumerate(trial.budgets):
         accuracy, cost = run.accuracy[:, column], float(run.cost[0, column])
         if np.isnan(accuracy[0]):
             points.append(CurvePoint(budget, None, None, None))
         else:
-            points.append(CurvePoint(budget, float(accuracy[0]), _interval(accuracy), cost))
+            points.append(CurvePoint(budget, float(accuracy[0]), trial.doubt.interval(accuracy, SHARE), cost))
     return tuple(points)
 
 
-def _contrasts(name: str, reference: str, runs: Mapping[str, _Run], budgets: Sequence[float]) -> list[Contrast]:
+def _contrasts(name: str, reference: str, runs: Mapping[str, _Run], trial: _Trial) -> list[Contrast]:
     policy, other = runs[name], runs[reference]
     rows = []
-    for column, budget in enumerate(budgets):
+    for column, budget in enumerate(trial.budgets):
         if np.isnan(other.accuracy[0, column]):
             continue
         gap = policy.accuracy[:, column] - other.accuracy[:, column]
@@ -248,8 +251,8 @@ def _contrasts(name: str, reference: str, runs: Mapping[str, _Run], budgets: Seq
         rows.append(
             Contrast(
                 name, reference, budget,
-                float(gap[0]) if is_known else None, _interval(gap) if is_known else None,
-                float(ratio[0]), _interval(ratio),
+                float(gap[0]) if is_known else None, trial.doubt.interval(gap, DIFFERENCE) if is_known else None,
+                float(ratio[0]), _percentiles(ratio),
             )
         )  # fmt: skip
     return rows
@@ -285,6 +288,6 @@ def _cells(logs: Logged, bins: Codes, number: int) -> tuple[BinCell, ...]:
     )  # fmt: skip
 
 
-def _interval(drawn: Column) -> Interval:
+def _percentiles(drawn: Column) -> Interval:
     low, high = np.quantile(drawn[1:], [TAIL, 1.0 - TAIL])
     return float(low), float(high)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trueup.core.cost import Cost, Prices, sample_cost
+from trueup.core.cost import Cost, Prices, most_a_call, sample_cost
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.outcome import Measured, Outcome
 from trueup.core.roles import ModelCard
@@ -95,8 +95,28 @@ def _borne(row: Sequence[Outcome], unit: str) -> Grid:
     return cost_I
 
 
+def with_attempts(measured: Measured, attempts: int) -> Measured:
+    """What is known of the items that have so many attempts.
+
+    Raises BadInput where none has.
+    """
+    enough = {pool.item.problem.id for pool in measured.pools if len(pool.attempts) >= attempts}
+    if not enough:
+        most = max((len(pool.attempts) for pool in measured.pools), default=0)
+        raise BadInput(
+            f"a pilot of {attempts} needs as many attempts, no item of stratum {measured.stratum.name!r} has more than "
+            f"{most}; give a smaller --pilot, or sample more"
+        )
+    return replace(
+        measured,
+        stratum=replace(measured.stratum, items=tuple(i for i in measured.stratum.items if i.problem.id in enough)),
+        pools=tuple(pool for pool in measured.pools if pool.item.problem.id in enough),
+        outcomes=tuple(outcome for outcome in measured.outcomes if outcome.item.problem.id in enough),
+    )
+
+
 def pilot_cost(measured: Measured, attempts: int, card: ModelCard, prices: Prices, unit: str) -> Column:
-    """What the first so many attempts at each item cost in one call.
+    """What the first so many attempts at each item cost where they are asked for together.
 
     Raises BadInput for fewer than one, where a pool holds fewer, or the cost is unknown in this unit.
     """
@@ -108,7 +128,8 @@ def pilot_cost(measured: Measured, attempts: int, card: ModelCard, prices: Price
         taken = by_id.get(item.problem.id, ())
         if len(taken) < attempts:
             raise BadInput(f"a pilot of {attempts} needs as many attempts, {item.problem.id!r} has {len(taken)}")
-        each = [sample_cost(card, prices, a.usage, with_prompt=place == 0) for place, a in enumerate(taken)]
+        most = most_a_call(card, [attempt.usage for attempt in taken]) or attempts
+        each = [sample_cost(card, prices, a.usage, with_prompt=place % most == 0) for place, a in enumerate(taken)]
         costs.append(in_unit(sum(each, Cost()), unit))
     if None in costs:
         raise BadInput(f"the cost of a pilot is unknown in {unit}; the engine does not count its tokens")

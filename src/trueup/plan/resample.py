@@ -75,6 +75,12 @@ class Resampler:
         low, high = ((tops + end * more) / (bottoms + more) for end in span)
         return float(np.quantile(low, TAIL)), float(np.quantile(high, 1.0 - TAIL))
 
+    def doubt(self) -> Doubt:
+        """What these draws leave out, for a figure that is computed anew in each of them."""
+        sizes = np.bincount(self.codes).astype(float)
+        more = self.unseen * float(sizes.max())
+        return Doubt(more / (self._sums(np.ones(len(self.codes))) + more), len(sizes))
+
     def unbounded_ratio(self, top: Column, bottom: Column, otherwise: Interval) -> Interval:
         """The percentile interval of sum(top) / sum(bottom) where no limit of an item's ratio is known.
 
@@ -92,6 +98,25 @@ class Resampler:
         step = max(1, BLOCK // len(by_cluster))
         blocks = [self.weights[at : at + step].astype(float) @ by_cluster for at in range(0, len(self.weights), step)]
         return np.concatenate(blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """The share that one cluster more, that nobody has seen, would have of each draw, and how many were seen."""
+
+    share: Column
+    clusters: int
+
+    def interval(self, drawn: Column, span: Interval) -> Interval:
+        """The interval of a figure that lies within `span`: its value, followed by the same figure in each draw.
+
+        The unseen cluster moves it towards an end of the span by its share, as it does a mean. Where all draws agree
+        they know no doubt, and the limit is the exact one of a ratio.
+        """
+        if np.ptp(drawn) < 1e-12:
+            return _limit_of_no_doubt(float(drawn[0]), self.clusters, span)
+        low, high = (drawn[1:] + self.share * (end - drawn[1:]) for end in span)
+        return float(np.quantile(low, TAIL)), float(np.quantile(high, 1.0 - TAIL))
 
 
 def _draw(rng: np.random.Generator, draws: int, clusters: int) -> NDArray[np.uint16]:

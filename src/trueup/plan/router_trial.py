@@ -20,7 +20,7 @@ from trueup.core.errors import BadInput
 from trueup.plan.engines import MIXED, mixtures
 from trueup.plan.estimate import Codes, Column
 from trueup.plan.logged import Logged
-from trueup.plan.resample import TAIL, Interval, Resampler
+from trueup.plan.resample import DIFFERENCE, SHARE, Doubt, Interval, Resampler
 from trueup.plan.router import Rows, fold_of, held_out_chances
 from trueup.plan.words import between, points
 
@@ -107,7 +107,7 @@ def try_router(rows: Rows, pair: Logged, *, length: str, seed: int) -> Trial:
     found = {name: field.rule(name, rank, alone if name == ORACLE else folds) for name, rank in orders.items()}
     rules = (*(rule for rule, _ in found.values()), field.random())
     over = found[LEARNED][1] - found[LENGTH][1]
-    over_ci = _interval(over)
+    over_ci = field.doubt.interval(over, DIFFERENCE)
     learned = found[LEARNED][0]
     is_mixed = bool(mixtures(pair.engines))
     beats_random, beats_length = (low > 0 and not is_mixed for low, _ in (learned.ci95, over_ci))
@@ -148,12 +148,16 @@ def operate(chances: Column, pair: Logged, target: float) -> Operating:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """Two methods, what an item of each cluster counts in each draw, and the order in which equals are routed."""
+    """Two methods, what an item of each cluster counts in each draw, and the order in which equals are routed.
+
+    `doubt` is what no draw can hold.
+    """
 
     pair: Logged
     codes: Codes
     shares: NDArray[np.float64]
     order: Codes
+    doubt: Doubt
 
     @classmethod
     def of(cls, pair: Logged, seed: int) -> _Field:
@@ -162,7 +166,7 @@ class _Field:
         clusters = draws.weights.shape[1]
         weights = np.concatenate([np.ones((1, clusters)), draws.weights.astype(float)])
         sizes = weights @ np.bincount(draws.codes, minlength=clusters).astype(float)
-        return cls(pair, draws.codes, weights / sizes[:, None], order)
+        return cls(pair, draws.codes, weights / sizes[:, None], order, draws.doubt())
 
     def rule(self, name: str, chances: Column, folds: Codes) -> tuple[Rule, Draws]:
         """The rule that sends the prompts of the lowest chances to the dear method; and its gain, drawn."""
@@ -172,11 +176,11 @@ class _Field:
             goes = np.zeros(len(queue), bool)
             goes[queue[: round(share * len(queue))]] = True
             right, cost = self._at(goes.astype(float))
-            stops.append(_stop(share, right, cost))
+            stops.append(self._stop(share, right, cost))
             if 0 < share < 1:
                 gains.append(right - self._trivial(cost))
         gain: Draws = np.mean(gains, axis=0)
-        return Rule(name, tuple(stops), float(gain[0]), _interval(gain)), gain
+        return Rule(name, tuple(stops), float(gain[0]), self.doubt.interval(gain, DIFFERENCE)), gain
 
     def _queue(self, chances: Column, folds: Codes) -> Codes:
         """All items by their rank inside their fold, the lowest chance first."""
@@ -190,7 +194,10 @@ class _Field:
     def random(self) -> Rule:
         """A share of prompts whatever they say; always cheap and always dear are its ends."""
         flat = np.ones(len(self.order))
-        return Rule(RANDOM, tuple(_stop(share, *self._at(share * flat)) for share in SHARES), 0.0, (0.0, 0.0))
+        return Rule(RANDOM, tuple(self._stop(share, *self._at(share * flat)) for share in SHARES), 0.0, (0.0, 0.0))
+
+    def _stop(self, share: float, right: Draws, cost: Draws) -> Stop:
+        return Stop(share, float(right[0]), self.doubt.interval(right, SHARE), float(cost[0]))
 
     def _at(self, goes: Column) -> tuple[Draws, Draws]:
         """Accuracy and cost where so much of each prompt goes to the dear method."""
@@ -208,15 +215,6 @@ class _Field:
     def _mean(self, values: Column) -> Draws:
         drawn: Draws = self.shares @ np.bincount(self.codes, values, self.shares.shape[1])
         return drawn
-
-
-def _stop(share: float, right: Draws, cost: Draws) -> Stop:
-    return Stop(share, float(right[0]), _interval(right), float(cost[0]))
-
-
-def _interval(drawn: Draws) -> Interval:
-    low, high = np.quantile(drawn[1:], [TAIL, 1.0 - TAIL])
-    return float(low), float(high)
 
 
 def _verdict(rule: Rule, over: float, over_ci: Interval, *, beats_random: bool, beats_length: bool) -> str:

@@ -45,27 +45,56 @@ def section(study: Mapping[str, Any]) -> str:
 
 
 def ways(rows: Sequence[Row], points: Sequence[Row], plan: Row) -> list[Way]:
-    """The arms that the rows name and whose price is known, none that is free; training where a crossing tells it."""
+    """The arms that the rows name and whose price is known, none that is free; training where a crossing tells it.
+
+    Each arm of a trained model that was compared has a line of its own.
+    """
     named = {label for row in rows for label in (row["a"], row["b"])}
     arms = [Way(p["label"], 0.0, p["cost"]["usd"]) for p in points if p["label"] in named and p["cost"]["usd"]]
-    crossings = [row for row in rows if row["volume"] and TRAINING in (row["a"], row["b"])]
-    fixed = next((row.get("fixed_usd") for row in crossings), None) or plan["training_usd"]
-    if not crossings or not fixed:
-        return arms
-    after = _after(arms, crossings, fixed)
-    if not after:
-        return arms
-    if max(after) - min(after) > 0.01 * max(way.each for way in arms):
-        wrong = {p["label"]: (plan.get("error_usd") or 0.0) * (1 - p["accuracy"]) for p in points}
+    crossings = _crossings(rows, arms, plan)
+    if any(_counts_errors(group, arms, plan) for group in crossings.values()):
+        wrong = {p["label"]: (plan.get("error_usd") or 0.0) * _wrong_share(p) for p in points}
         arms = [replace(way, each=way.each + wrong[way.label]) for way in arms]
-        after = _after(arms, crossings, fixed)
-    return [Way(TRAINING, fixed, max(0.0, after[0])), *arms]
+    names = {label: f"{TRAINING}: {label}" if len(crossings) > 1 and label else TRAINING for label in crossings}
+    lines = [
+        Way(names[label], _fixed(group[0], plan), max(0.0, _after(group, arms, plan)[0]))
+        for label, group in crossings.items()
+    ]
+    return lines + arms
 
 
-def _after(arms: Sequence[Way], crossings: Sequence[Row], fixed: float) -> list[float]:
-    """Dollars a request after training, as each crossing implies; they differ where the plan prices errors in."""
+def _crossings(rows: Sequence[Row], arms: Sequence[Way], plan: Row) -> dict[str, list[Row]]:
+    """The rows that tell what training costs, by the trained model's arm that they compare; "" where none was."""
+    known = {way.label for way in arms}
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["volume"] and TRAINING in (row["a"], row["b"]) and _other(row) in known and _fixed(row, plan):
+            found.setdefault(row.get("trained", ""), []).append(row)
+    return found
+
+
+def _fixed(row: Row, plan: Row) -> float:
+    fixed: float = row.get("fixed_usd") or plan["training_usd"] or 0.0
+    return fixed
+
+
+def _after(crossings: Sequence[Row], arms: Sequence[Way], plan: Row) -> list[float]:
+    """Dollars a request after training, as each crossing implies."""
     each = {way.label: way.each for way in arms}
-    return [each[_other(row)] - fixed / row["volume"] for row in crossings if _other(row) in each]
+    return [each[_other(row)] - _fixed(row, plan) / row["volume"] for row in crossings]
+
+
+def _counts_errors(crossings: Sequence[Row], arms: Sequence[Way], plan: Row) -> bool:
+    """Whether the plan priced errors in; where nothing was measured, since what its crossings imply differs."""
+    after = _after(crossings, arms, plan)
+    is_measured = bool(crossings[0].get("trained") and plan.get("error_usd"))
+    return is_measured or max(after) - min(after) > 0.01 * max(way.each for way in arms)
+
+
+def _wrong_share(point: Row) -> float:
+    """How often a request is answered wrongly; an abstention is no answer."""
+    accuracy: float = point["accuracy"]
+    return 1.0 - accuracy - (point["abstained"] / point["n"] if point.get("abstained") else 0.0)
 
 
 def _other(row: Row) -> str:
@@ -127,7 +156,7 @@ def _line(way: Way, x: Scale, y: Scale, chosen: str) -> str:
 
 
 def _class(way: Way, chosen: str) -> str:
-    return TRAINING if way.label == TRAINING else "chosen" if way.label == chosen else ""
+    return TRAINING if way.fixed else "chosen" if way.label == chosen else ""
 
 
 def _names(known: Sequence[Way], x: Scale, y: Scale, frame: Frame, chosen: str) -> str:

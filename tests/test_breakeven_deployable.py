@@ -1,0 +1,161 @@
+"""Break-even against what a trained model really serves with, and the price of answers that are wrong, not withheld."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from studies import measured, study
+
+from trueup.core.stratum import Arm
+from trueup.plan import Wish, choose, measure
+from trueup.plan.breakeven import trained
+from trueup.plan.choose import wrong_share
+from trueup.report import render
+from trueup.report.breakeven import ways
+
+POOLS = ["r" * 4] * 20
+SIGNS = {"vote n=8": 12, "once model=1": 13, "vote n=16 model=1": 14, "best_of_n n=16 model=1": 19}
+USD = {
+    "vote n=8": "0.0008", "once model=1": "0.0001", "vote n=16 model=1": "0.0012", "best_of_n n=16 model=1": "0.0006",
+}  # fmt: skip
+TUNED = {"1": Decimal(400)}
+
+
+def results(*labels, oracles=("best_of_n n=16 model=1",), signs=None, usd=USD):
+    """Twenty items, of which each arm has so many right; model 1 is the trained one."""
+    arms = {label: (signs or {}).get(label) or "r" * SIGNS[label] + "w" * (20 - SIGNS[label]) for label in labels}
+    found = measured(POOLS, arms, usd=usd, oracles=[label for label in oracles if label in arms])
+    named = {arm.label: {key: str(v) if key == "model" else v for key, v in arm.settings.items()} for arm in found.arms}
+    return replace(found, arms=tuple(Arm(arm.method, named[arm.label], arm.start) for arm in found.arms))
+
+
+def row(found, a="training", b="vote n=8", **wish):
+    plan = study(found, wish=Wish(target=0.6, **wish))["plan"]
+    return next(each for each in plan["breakeven"] if (each["a"], each["b"]) == (a, b))
+
+
+def test_an_oracle_on_a_trained_model_is_nothing_that_training_could_bring():
+    """Served is `once`: $0.0007 and .05 errors of $0.01 saved, 400 / .0012 = 333,333 requests."""
+    found = row(results("vote n=8", "once model=1", "best_of_n n=16 model=1"), trained=TUNED, error_usd=Decimal("0.01"))
+    assert found["volume"] == pytest.approx(400 / 0.0012)
+    assert found["trained"] == "once model=1"
+    assert "`once model=1` was measured to and is right 65 % of the time (vote n=8: 60 %)" in found["note"]
+
+
+def test_where_only_an_oracle_asks_the_trained_model_nothing_of_it_was_measured():
+    found = row(results("vote n=8", "best_of_n n=16 model=1"), trained=TUNED, trained_usd=Decimal("0.0003"))
+    assert found["trained"] == "" and "as assumed" in found["note"]
+
+
+def test_the_cheapest_arm_of_a_trained_model_that_is_as_accurate_is_compared():
+    """The dearer, better vote would never pay; `once` saves $0.0007: 400 / .0007 = 571,429 requests."""
+    found = results("vote n=8", "once model=1", "vote n=16 model=1")
+    cheapest = row(found, trained=TUNED)
+    assert cheapest["volume"] == pytest.approx(400 / 0.0007) and cheapest["trained"] == "once model=1"
+    # Priced at $1, the vote's 5 points fewer errors outweigh its $0.0011: it saves .1 - .0004 a request.
+    dearer = row(found, trained=TUNED, error_usd=Decimal(1))
+    assert (dearer["trained"], dearer["volume"]) == ("vote n=16 model=1", pytest.approx(400 / 0.0996))
+
+
+def test_the_most_accurate_arm_is_compared_only_where_none_is_as_accurate():
+    found = results("vote n=8", "once model=1", "vote n=16 model=1", signs={"vote n=8": "r" * 18 + "ww"})
+    assert row(found, trained=TUNED)["trained"] == "vote n=16 model=1"
+    points = measure(results("once model=1", "vote n=16 model=1"))
+    assert trained(points, None, Wish(trained=TUNED)).label == "vote n=16 model=1"
+
+
+def test_an_arm_of_unknown_price_is_compared_where_none_of_known_price_is_as_accurate():
+    usd = USD | {"once model=1": None}
+    both = results("vote n=8", "once model=1", "vote n=16 model=1", usd=usd)
+    assert row(both, trained=TUNED)["trained"] == "vote n=16 model=1"
+    alone = row(results("vote n=8", "once model=1", usd=usd), trained=TUNED)
+    assert alone["note"] == "no crossing: what once model=1 costs is unknown" and alone["volume"] is None
+
+
+def test_each_arm_of_a_trained_model_has_a_line_that_meets_its_crossings():
+    """`once` is as accurate as the vote of eight, the solver only the trained vote: two lines of $400."""
+    signs = {"solve": "r" * 14 + "w" * 6}
+    usd = USD | {"solve": "0.004"}
+    found = results("vote n=8", "solve", "once model=1", "vote n=16 model=1", signs=signs, usd=usd)
+    for price in (None, Decimal("0.01")):
+        whole = study(found, wish=Wish(target=0.6, trained=TUNED, error_usd=price))
+        rows = [each for each in whole["plan"]["breakeven"] if each["volume"]]
+        assert {each["b"]: each["trained"] for each in rows} == {
+            "vote n=8": "once model=1", "solve": "vote n=16 model=1",
+        }  # fmt: skip
+        lines = {
+            way.label: way for way in ways(whole["plan"]["breakeven"], whole["strata"]["s"]["points"], whole["plan"])
+        }
+        for each in rows:
+            line = lines[f"training: {each['trained']}"]
+            assert line.fixed == 400
+            assert line.total(each["volume"]) == pytest.approx(lines[each["b"]].total(each["volume"]))
+            errors = 0.0 if price is None else 0.01 * (1 - SIGNS[each["trained"]] / 20)
+            assert line.each == pytest.approx(float(USD[each["trained"]]) + errors)
+        assert "training: once model=1" in render(whole)
+
+
+# abstentions
+
+ABSTAINS = {"once": "r" * 9 + "w" * 11, "reset_and_discard n=16": "r" * 8 + "_" * 12}
+ABSTAINS_USD = {"once": "0.0001", "reset_and_discard n=16": "0.0004"}
+
+
+def test_an_abstention_is_no_wrong_answer_and_what_nobody_can_read_is_one():
+    (point,) = measure(measured(POOLS, {"once": "rrrrwwww????!!!!____"}))
+    assert wrong_share(point) == pytest.approx(0.6)
+
+
+def test_a_price_for_wrong_answers_is_not_paid_for_abstentions():
+    """At $10: `once` costs 5.5 a request, what abstains $0.0004."""
+    found = choose(
+        measure(measured(POOLS, ABSTAINS, usd=ABSTAINS_USD, oracles=[])), Wish(target=0.4, error_usd=Decimal(10))
+    )
+    assert found.label == "reset_and_discard n=16"
+    assert found.reason.endswith("A wrong answer is counted at $10, an abstention at nothing.")
+
+
+def test_training_pays_against_what_abstains_by_the_errors_that_it_saves():
+    """saved: .0014 - .0004 + .01 (.1 - .05) = .0015; 30 / .0015 = 20,000."""
+    found = measured(POOLS, {"vote n=8": "r" * 10 + "_" * 8 + "ww"}, usd={"vote n=8": "0.0014"})
+    wish = {
+        "training_usd": Decimal(30), "trained_usd": Decimal("0.0004"), "trained_accuracy": 0.95,
+        "error_usd": Decimal("0.01"),
+    }  # fmt: skip
+    priced = row(found, **wish)
+    assert priced["volume"] == pytest.approx(20_000)
+    assert "is right 95 % and wrong 5 % of the time (vote n=8: 50 % and 10 %), an error at $0.01" in priced["note"]
+
+
+def test_the_price_that_decides_between_two_arms_is_that_of_the_wrong_answers_saved():
+    """$0.002 more for 4 more right and 2 fewer wrong of 20: $0.02 a wrong answer, not $0.01."""
+    arms = {"vote n=4": "r" * 12 + "__" + "w" * 6, "vote n=8": "r" * 16 + "w" * 4}
+    found = row(measured(POOLS, arms, usd={"vote n=4": "0.001", "vote n=8": "0.003"}), "vote n=4", "vote n=8")
+    assert found["error_usd"] == pytest.approx(0.02)
+    assert "and wrong 10 points less often; it pays where a wrong answer costs more than $0.02" in found["note"]
+
+
+def test_no_price_of_wrong_answers_pays_for_what_is_wrong_no_less_often():
+    arms = {"vote n=4": "r" * 12 + "_" * 8, "vote n=8": "r" * 16 + "w" * 4}
+    found = row(
+        measured(POOLS, arms, usd={"vote n=4": "0.001", "vote n=8": "0.003"}), "vote n=4", "vote n=8",
+        error_usd=Decimal(1),
+    )  # fmt: skip
+    assert found["error_usd"] is None
+    assert found["note"].endswith(
+        "wrong no less often, since the cheaper abstains: no price of a wrong answer makes it pay"
+    )
+
+
+def test_the_figure_prices_the_wrong_answers_that_the_plan_priced():
+    """After training $2 a request and right 90 %, an error at $10: 3; a costs 4 + 3, b 6 + 2. Training is $12."""
+    points = [
+        {"label": "a", "accuracy": 0.5, "cost": {"usd": 4.0}, "abstained": 4, "n": 20},
+        {"label": "b", "accuracy": 0.8, "cost": {"usd": 6.0}, "abstained": 0, "n": 20},
+    ]
+    rows = [{"a": "training", "b": "a", "volume": 12 / 4}, {"a": "training", "b": "b", "volume": 12 / 5}]
+    training, *arms = ways(rows, points, {"training_usd": 12.0, "error_usd": 10.0})
+    assert [round(arm.each, 9) for arm in arms] == [7.0, 8.0]
+    assert training.each == pytest.approx(3.0)
