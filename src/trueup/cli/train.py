@@ -28,7 +28,7 @@ ProfileName = Annotated[str, typer.Option("--profile", help="cpu, gpu, torchrun-
 Only = Annotated[str | None, typer.Option("--stratum", help="The stratum to train on, where there are several.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="setting=value, or STRATUM.key=value; repeatable.")]
 With = Annotated[list[str] | None, typer.Option("--with", help="NAME=MODEL to learn from; repeatable.")]
-Limit = Annotated[int | None, typer.Option(help="Items per stratum, at most; half of them are trained on.")]
+Limit = Annotated[int | None, typer.Option(help="Items per stratum, at most; about half of them are trained on.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of items, samples and order; default: the task's.")]
 Samples = Annotated[int, typer.Option(help="Attempts an item in the evaluation before and after.")]
 Guard = Annotated[
