@@ -390,13 +390,13 @@ def test_what_is_learned_from_a_study_is_a_file_that_a_setting_names(run, words,
 
 def test_a_library_says_how_many_attempts_it_is_of_and_takes_no_few(run, words, tmp_path):
     said = {}
-    for samples, code in (("15", 2), ("16", 0), ("40", 0)):
+    for samples, code in (("11", 2), ("16", 0), ("40", 0)):
         out = f"o{samples}"
         run("study", words, "--model", "toy:0.6", "--out", out, "--samples", samples, "--methods", "once", "-q")
         said[samples] = run("learn", "library", out, code=code)
-    refused = "'words' has 15 readable attempts at a problem at most, a library takes 16 or more; sample more, 40 if"
-    assert refused in said["15"].err and said["15"].err.count("\n") == 1
-    assert not (tmp_path / "o15" / "words.library.json").exists()
+    refused = "'words' has 11 readable attempts at a problem at most, a library takes 12 or more; sample more, 40 if"
+    assert refused in said["11"].err and said["11"].err.count("\n") == 1
+    assert not (tmp_path / "o11" / "words.library.json").exists()
     assert "problems, each of 16 readable attempts; use it as" in " ".join(said["16"].out.split())
     assert "words: half of these problems have 16 readable attempts or fewer" in said["16"].err
     assert said["16"].err.count("\n") == 1 and said["40"].err == ""

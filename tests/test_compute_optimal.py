@@ -85,7 +85,8 @@ def test_a_bin_of_long_texts_may_take_what_the_budget_affords_on_all_items():
     pilot = Pilot(ease, np.zeros(100))
     found = compare_bins(logs, pilot, truth=ease, bins=2, budgets=(9.7,))
     assert {curve[0].accuracy for curve in found.curves.values()} == {1.0}
-    assert best_per_bin(logs, pilot, budget=9.7, bins=2).methods == ("good", "good")
+    table = best_per_bin(logs, pilot, budget=9.7, bins=2)
+    assert (table.methods, table.cost) == (("good", "good"), pytest.approx(9.6))
 
 
 def test_with_random_bins_the_gain_vanishes():
@@ -161,7 +162,7 @@ def test_too_few_items_are_refused():
 def test_the_table_names_the_best_affordable_method_of_each_bin():
     logs, pilot, _ = population(600, 7, crossed=True)
     found = best_per_bin(logs, pilot, budget=2.6, bins=2)
-    assert found.methods == ("search n=2", "vote n=2")
+    assert (found.methods, found.cost) == (("search n=2", "vote n=2"), pytest.approx(2.5))
     assert found.edges == pytest.approx((0.5,), abs=0.1)
     with pytest.raises(BadInput, match=r"pilot and cheapest take 1\.5"):
         best_per_bin(logs, pilot, budget=1.2, bins=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from terminal import in_folder
 from toys import item
@@ -21,6 +22,19 @@ def _named(words, cluster):
 
 def test_the_same_prompt_is_one_cluster_and_others_stay_apart():
     assert clusters_of(("x", "0"), ("y", "1"), ("x", "2")) == ["0", "1", "0"]
+
+
+def test_a_cluster_keeps_its_name_where_rows_come_in_another_order_and_later_ones_repeat_a_prompt():
+    rows = [
+        replace(item(words), problem=replace(item(words).problem, id=f"q{i}")) for i, words in enumerate("xyxzyyyyxx")
+    ]
+    rows = [replace(row, cluster=row.problem.id) for row in rows]
+    later = [replace(row, problem=replace(row.problem, id=f"q1{i}"), cluster=f"q1{i}") for i, row in enumerate(rows)]
+    names = {row.problem.id: row.cluster for row in joined(rows)}
+    assert set(names.values()) == {"q0", "q1", "q3"}
+    for more in (rows[::-1], [*later, *rows], [*rows, *later[::-1]]):
+        assert {row.problem.id: row.cluster for row in joined(more)}.items() >= names.items()
+    assert {row.cluster for row in joined([rows[0], replace(rows[2], cluster="a longer name")])} == {"a longer name"}
 
 
 def test_clusters_that_share_a_prompt_are_one():

@@ -766,6 +766,10 @@ def test_of_a_turn_written_step_by_step_only_its_own_steps_are_seen() -> None:
     assert visible_tokens(Answer("c", None), seen) == 8
     assert visible_tokens(Answer("abc", None), seen) == visible_tokens(Answer("", None), seen) == 0
     assert visible_tokens(Answer("ab\nc", None), [*seen[:1], text("", "ab", None), *seen[2:]]) is None
+    cut = [text("", "x=1 E", 2), text("x=1 E", "ND tail", 4), text("", "other", 8)]
+    assert visible_tokens(Answer("x=1 ", None, finish="stop:END"), cut) > 0
+    assert visible_tokens(Answer("", None, finish="stop:END"), cut) == 0
+    assert visible_tokens(Answer("x=1 ", None), cut) == 0, "a solver wrote it"
 
 
 def test_no_text_is_longer_than_the_client_allows(tmp_path: Path) -> None:

@@ -51,6 +51,17 @@ def checking(words: str, name: str = "sums") -> Desk:
     return replace(at_work(words, name), stratum=stratum)
 
 
+def test_stop_strings_of_the_recipe_end_no_answer_under_a_schema_when_studied_or_served(tmp_path: Path) -> None:
+    held = Sampling(max_tokens=50, stop=("\n",)).held_to(SCHEMA, None)
+    assert held.stop == ()
+    toy = Toy(text=lambda i: "{}")
+    recipe = Sampling(max_tokens=50, stop=("\n",))
+    with serving(tmp_path, toy, at_work("once", sampling=replace(recipe, schema=SCHEMA), schema=SCHEMA)) as url:
+        for more, stop in (({}, ()), ({"stop": ["x"]}, ("x",))):
+            assert post(url, body(response_format=FORM, **more)).status_code == 200
+            assert toy.asked[-1][1].stop == stop
+
+
 def test_a_schema_that_does_not_compile_is_the_clients_to_mend_and_another_setting_ours() -> None:
     broken = BadForm("the schema '{' does not compile")
     theirs, ours = to_failure(broken, has_own_form=True), to_failure(BadInput("no such solver"), has_own_form=True)

@@ -16,9 +16,9 @@ from trueup.cli.screen import screen, warn
 from trueup.core.errors import BadInput
 from trueup.core.settings import one_word
 from trueup.methods.rightness import leader_frequency
-from trueup.plan import fit_rightness, save_frequencies
+from trueup.plan import fit_rightness, save_frequencies, shares, tallies
 from trueup.plan.engines import mixtures
-from trueup.plan.frequencies import USUAL_ATTEMPTS, shares, tallies
+from trueup.plan.frequencies import USUAL_ATTEMPTS
 from trueup.raters import learn_head
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]

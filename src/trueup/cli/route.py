@@ -36,6 +36,7 @@ from trueup.plan.router_trial import Operating, Trial, operate, try_router
 from trueup.plan.sheet import lay_out
 from trueup.plan.words import percent
 from trueup.run import Clerk, Tab, answer
+from trueup.run.watch import billing_of
 
 HALFWAY = 5
 """The place in a curve of shares that is shown: half of the prompts go to the dear method."""
@@ -48,7 +49,9 @@ Target = Annotated[float | None, typer.Option(help="Accuracy to reach at least c
 PilotSize = Annotated[int, typer.Option("--pilot", help="Attempts that tell how hard a problem is.")]
 Signal = Annotated[str, typer.Option(help="What is told by: agreement, or the mean rating of the stratum's rater.")]
 Bins = Annotated[int, typer.Option(help="Bins of difficulty.")]
-Budget = Annotated[float | None, typer.Option(help="Cost of a request in the study's unit, pilot included.")]
+Budget = Annotated[
+    float | None, typer.Option(help="What a method may cost a request on average, pilot included, in the study's unit.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 rooms = typer.Typer(
@@ -180,7 +183,7 @@ def _rated_pilot(measured: Measured, findings: Findings, folder: Path, pilot: Pi
             f"stratum {stratum.name!r} has no rater for --signal {RATING}; "
             f"take --signal {AGREEMENT}, or another --stratum"
         )
-    shut = replace(stratum, rater=_Ledgered(stratum.rater.fingerprint))
+    shut = replace(stratum, rater=_Ledgered(stratum.rater.fingerprint, billing_of(stratum.rater)))
     pools = [by_id[item.problem.id] for item in stratum.items]
 
     async def read() -> list[tuple[float, float]]:
@@ -215,9 +218,10 @@ class _Unrated(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class _Ledgered:
-    """Implements Rater with another's fingerprint, and rates nothing: the ledger has to have it."""
+    """Implements Rater with another's fingerprint and billing, and rates nothing: the ledger has to have it."""
 
     fingerprint: str
+    billing: str
 
     async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
         """No ratings; raises `_Unrated`."""
@@ -270,7 +274,9 @@ def _print_bins(name: str, compared: Comparison, rows: Mapping[str, Json], path:
     screen().print(shown)
     chosen = ", ".join(f"bin {place}: {words}" for place, words in enumerate(rows["methods"], 1))
     screen().print(
-        f"  within {rows['budget']:.3g} {compared.unit}, hardest first: {chosen}\n  table: {path}\n", soft_wrap=True
+        f"  of methods within {rows['budget']:.3g} {compared.unit}, hardest first: {chosen}; that spends "
+        f"{rows['cost']:.3g}\n  table: {path}\n",
+        soft_wrap=True,
     )
 
 

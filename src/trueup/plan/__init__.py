@@ -6,7 +6,7 @@ from trueup.plan.certify import certify, halves
 from trueup.plan.choose import choose
 from trueup.plan.diagnose import diagnose
 from trueup.plan.estimate import exact_interval, pass_at_k
-from trueup.plan.frequencies import frequencies, save_frequencies
+from trueup.plan.frequencies import save_frequencies, shares, tallies
 from trueup.plan.judge import JudgeRates, correct_judged, measure_judge
 from trueup.plan.measure import coverage, measure
 from trueup.plan.policy import Policy, PolicyStratum, read_policy, write_policy
@@ -37,7 +37,6 @@ __all__ = [
     "halves",
     "lay_out",
     "fit_rightness",
-    "frequencies",
     "measure",
     "measure_judge",
     "paired_bootstrap",
@@ -45,5 +44,7 @@ __all__ = [
     "read_policy",
     "replay",
     "save_frequencies",
+    "shares",
+    "tallies",
     "write_policy",
 ]

@@ -98,10 +98,11 @@ class Pilot:
 
 @dataclass(frozen=True, slots=True)
 class BestPerBin:
-    """What a server takes: a method per bin, the hardest first, for one budget."""
+    """What a server takes: a method per bin, the hardest first, for one budget; and what that spends on average."""
 
     edges: tuple[float, ...]
     methods: tuple[str, ...]
+    cost: float
 
 
 def compare_bins(
@@ -159,8 +160,9 @@ def best_per_bin(logs: Logged, pilot: Pilot, *, budget: float, bins: int = 5) ->
     chosen = []
     for place in range(len(edges) + 1):
         accuracy = np.where(fits, logs.right[order][:, codes == place].mean(axis=1), -1.0)
-        chosen.append(logs.names[order[int(accuracy.argmax())]])
-    return BestPerBin(edges, tuple(chosen))
+        chosen.append(int(order[int(accuracy.argmax())]))
+    spent = logs.cost[np.array(chosen)[codes], np.arange(len(codes))] + pilot.cost
+    return BestPerBin(edges, tuple(logs.names[method] for method in chosen), float(spent.mean()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from trueup.core.outcome import Measured
 from trueup.plan.engines import Mixture, noted
 
 MOST = 250
-LEAST_ATTEMPTS = 16
+LEAST_ATTEMPTS = 12
+"""That can be read; studies sample 16, and some cannot."""
 USUAL_ATTEMPTS = 40
 """What the paper has of a problem; of fewer, a library does not quite keep the confidence that is asked."""
 
@@ -31,7 +32,7 @@ Votes = list[int]
 def tallies(measured: Measured, *, most: int = MOST, seed: int = 0) -> list[Votes]:
     """The votes for the answers to each problem, of `most` problems drawn where there are more.
 
-    Attempts that could not be read are left out, and problems of which fewer than 16 could. Raises BadInput where that
+    Attempts that could not be read are left out, and problems of which fewer than 12 could. Raises BadInput where that
     is all of them.
     """
     counts = (Counter(a.answer for a in pool.attempts if a.answer is not None) for pool in measured.pools)
@@ -45,11 +46,6 @@ def tallies(measured: Measured, *, most: int = MOST, seed: int = 0) -> list[Vote
         )
     dice = random.Random(f"{seed}:{measured.stratum.name}:frequencies")
     return enough if len(enough) <= most else dice.sample(enough, most)
-
-
-def frequencies(measured: Measured, *, most: int = MOST, seed: int = 0) -> list[list[float]]:
-    """The falling frequencies of the answers to each problem; what `tallies` says of these holds."""
-    return [shares(votes) for votes in tallies(measured, most=most, seed=seed)]
 
 
 def shares(votes: Votes) -> list[float]:

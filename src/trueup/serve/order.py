@@ -140,14 +140,13 @@ def _sampling(recipe: Sampling, request: ChatRequest, schema: str | None, seeds:
     A `top_p` of 0 leaves the likeliest token alone, as temperature 0 does, which every engine takes.
     """
     temperature = recipe.temperature if request.temperature is None else request.temperature
+    held = recipe.held_to(schema, recipe.grammar if schema is None else None)
     return replace(
-        recipe,
+        held,
         temperature=0.0 if request.top_p == 0 else temperature,
         top_p=recipe.top_p if request.top_p is None else request.top_p or 1.0,
         max_tokens=request.limit or recipe.max_tokens,
-        stop=recipe.stop if request.stop is None else tuple(request.stop),
-        schema=schema,
-        grammar=recipe.grammar if schema is None else None,
+        stop=held.stop if request.stop is None else tuple(request.stop),
         seed=next(seeds) if request.seed is None else request.seed,
     )
 

@@ -141,7 +141,7 @@ def visible_tokens(given: Answer, seen: Sequence[Text]) -> int | None:
     for text in seen:
         if text.attempt.text == given.text:
             return text.attempt.usage.completion_tokens
-    total, rest = 0, given.text if any(text.turn == given.text for text in seen) else ""
+    total, rest = 0, _turn_of(given, seen)
     while earlier := [text for text in seen if text.attempt.text and rest.startswith(text.turn)]:
         last = max(earlier, key=lambda text: len(text.turn))
         tokens = last.attempt.usage.completion_tokens
@@ -149,6 +149,14 @@ def visible_tokens(given: Answer, seen: Sequence[Text]) -> int | None:
             return None
         total, rest = total + tokens, last.begun
     return total
+
+
+def _turn_of(given: Answer, seen: Sequence[Text]) -> str:
+    """The turn that the answer is, or was before a stop string that two texts made up together cut it; "" for none."""
+    cut = given.text + given.finish.partition(":")[2]
+    turns = [text.turn for text in seen if text.turn.startswith(given.text)] if given.text else []
+    whole = (turn for turn in turns if cut != given.text and (turn.startswith(cut) or cut.startswith(turn)))
+    return given.text if given.text in turns else next(whole, "")
 
 
 def _within(ask: Sample, max_tokens: int | None) -> Sample:

@@ -9,7 +9,11 @@ from trueup.core.types import Item, Prompt
 
 
 def joined(items: Sequence[Item]) -> tuple[Item, ...]:
-    """The items, those with the same prompt in one cluster, with all that was in the clusters of any of them."""
+    """The items, those with the same prompt in one cluster, with all that was in the clusters of any of them.
+
+    It goes by the first of their names, one that a row gives before an id, a short one before a long one, in whatever
+    order the rows come: later rows have later ids, and it keeps its half.
+    """
     leader: dict[str, str] = {}
 
     def root(cluster: str) -> str:
@@ -19,6 +23,10 @@ def joined(items: Sequence[Item]) -> tuple[Item, ...]:
         return cluster
 
     first: dict[Prompt, str] = {}
-    for item in items:
+    for item in sorted(items, key=_rank):
         leader[root(item.cluster)] = root(first.setdefault(item.problem.prompt, item.cluster))
     return tuple(replace(item, cluster=root(item.cluster)) for item in items)
+
+
+def _rank(item: Item) -> tuple[bool, int, str]:
+    return item.cluster == item.problem.id, len(item.cluster), item.cluster
