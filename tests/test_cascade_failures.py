@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 import pytest
+from test_methods_spare import told
 from toys import PRICES, attempts, item, problem
 
 from trueup.arms import make_arm
@@ -20,19 +21,6 @@ from trueup.methods.cascade import cascade
 from trueup.run import Clerk, Job, run_job
 
 DOWN = AskFailed("503 down")
-
-
-def told(flow, *replies):
-    """The asks of a flow behind its first, and its answer; a reply that is an error is thrown, as the driver does."""
-    asks, replies = [], iter(replies)
-    next(flow)
-    try:
-        while True:
-            reply = next(replies)
-            asks.append(flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply))
-    except StopIteration as end:
-        assert next(replies, None) is None
-        return asks, end.value
 
 
 @dataclass(frozen=True)
@@ -82,7 +70,7 @@ def test_no_other_is_asked_behind_an_attempt_that_may_have_acted(tmp_path):
 
 
 def test_the_solver_answers_where_the_model_is_down():
-    asks, answer = told(cascade(problem(), to="solver"), DOWN, Solution("solved", "it is 6", "6"))
+    (_, *asks), answer = told(cascade(problem(), to="solver"), DOWN, Solution("solved", "it is 6", "6"))
     assert isinstance(asks[0], Solve)
     assert (answer.value, answer.note) == ("6", "solved; cheap attempts: the ask failed")
     _, answer = told(cascade(problem(), to="solver", model="small"), DOWN, Solution("timeout"))
@@ -93,14 +81,14 @@ def test_the_solver_answers_where_the_model_is_down():
 
 def test_with_a_check_the_dear_attempts_are_checked_alone():
     flow = cascade(problem(checkable=True), n=3, then=2)
-    asks, answer = told(flow, DOWN, attempts("4", "5"), (Grade(0.0), Grade(1.0)))
+    (_, *asks), answer = told(flow, DOWN, attempts("4", "5"), (Grade(0.0), Grade(1.0)))
     assert asks[0] == Sample(problem().prompt, 2, model="strong") and len(asks[1].attempts) == 2
     assert (answer.value, answer.note) == ("5", "cheap attempts: the ask failed")
 
 
 def test_behind_an_attempt_that_could_not_be_read_a_failure_goes_on_too():
     flow = cascade(problem(checkable=True), n=3)
-    asks, answer = told(flow, attempts(None), (Grade(0.0, parsed=False),), DOWN, attempts("5"), (Grade(1.0),) * 2)
+    (_, *asks), answer = told(flow, attempts(None), (Grade(0.0, parsed=False),), DOWN, attempts("5"), (Grade(1.0),) * 2)
     assert (asks[2].model, answer.value, answer.note) == ("strong", "5", "")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Problem
-from trueup.raters.pretrained import Pretrained, as_read, tokenize
+from trueup.raters.pretrained import Pretrained, Timed, as_read, tokenize
 
 AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
     "last": lambda scores: scores[-1],
@@ -27,7 +27,7 @@ AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class HfProcess:
+class HfProcess(Timed):
     """Implements Rater by a model that scores steps; made by `hf_process`."""
 
     model: Pretrained
@@ -42,16 +42,6 @@ class HfProcess:
         """The digest of the model's files, and the settings."""
         settings = (self.separator, self.tag, self.aggregate, self.label, self.marks)
         return f"hf_process:{self.model.digest()}:{settings!r}"
-
-    @property
-    def seconds(self) -> float:
-        """What its ratings took so far."""
-        return self.model.seconds
-
-    @property
-    def billing(self) -> str:
-        """What its seconds are paid as."""
-        return self.model.billing
 
     async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
         """A rating per text, computed beside the event loop; 0 for a text without a step."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from trueup.core.errors import BadInput
 from trueup.core.types import Problem
-from trueup.raters.pretrained import Pretrained, as_read, tokenize
+from trueup.raters.pretrained import Pretrained, Timed, as_read, tokenize
 
 
 @dataclass(frozen=True, slots=True)
-class HfReward:
+class HfReward(Timed):
     """Implements Rater by a sequence classifier; made by `hf_reward`."""
 
     model: Pretrained
@@ -27,16 +27,6 @@ class HfReward:
     def fingerprint(self) -> str:
         """The digest of the model's files, and the label."""
         return f"hf_reward:{self.model.digest()}:{self.label}"
-
-    @property
-    def seconds(self) -> float:
-        """What its ratings took so far."""
-        return self.model.seconds
-
-    @property
-    def billing(self) -> str:
-        """What its seconds are paid as."""
-        return self.model.billing
 
     async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
         """A rating per text, computed beside the event loop."""

@@ -116,6 +116,23 @@ class Pretrained:
             raise Unavailable(f"rater {self.rater}: no folder {self.name!r}, and the hub says: {reason}") from error
 
 
+class Timed:
+    """What a rater by such a model tells of its time."""
+
+    __slots__ = ()
+    model: Pretrained
+
+    @property
+    def seconds(self) -> float:
+        """What its ratings took so far."""
+        return self.model.seconds
+
+    @property
+    def billing(self) -> str:
+        """What its seconds are paid as."""
+        return self.model.billing
+
+
 def as_read(tokenizer: Any, problem: Problem, text: str) -> str:
     """The chat with a text of the model's behind it, in the tokenizer's template; line by line where it has none."""
     *before, last = problem.prompt
