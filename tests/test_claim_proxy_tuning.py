@@ -38,7 +38,7 @@ def match(facts: Difference, skill: Difference = EVEN) -> Match:
 
 
 def found(**changes) -> Found:
-    usual = Found(0.9, around(0.4), around(0.8), around(0.1), {name: match(around(0.2)) for name in ARMS})
+    usual = Found(0.9, around(0.4), around(0.8), around(0.1), {name: match(around(0.2)) for name in ARMS}, 0.9)
     return replace(usual, **changes)
 
 
@@ -59,6 +59,14 @@ def test_half_the_gap_is_enough_and_less_is_not():
 def test_a_proxy_no_better_than_its_expert_refutes_the_gap():
     assert gap_verdict([found(over_expert=Difference(-0.01, (-0.02, 0.0)))] * 3) == "refuted"
     assert gap_verdict([found(over_expert=Difference(0.01, (-0.01, 0.03)))] * 3) == "inconclusive"
+
+
+def test_an_expert_that_has_not_learned_leaves_both_halves_open():
+    """A proxy that beats it shows nothing, and nor does one that fails with it."""
+    for seed in (found(taught=0.49), found(taught=0.1, closed=around(0.2), over_expert=around(-0.1))):
+        assert gap_verdict([seed] * 3) == knowledge_verdict([seed] * 3) == "inconclusive"
+        assert decide([found(), found(), seed]) == "inconclusive"
+    assert decide([found(taught=0.5)] * 3) == "reproduced"
 
 
 def test_one_seed_that_disagrees_leaves_the_gap_open():
@@ -113,7 +121,7 @@ def test_the_share_of_the_gap_is_that_of_the_accuracies():
     trial = Trial(base, seen(40, 0.4, skill=0.4), base, {name: [tuned] for name in ARMS}, [seen(0.0, 0.2), steered])
     one = compare(trial, 0)
     assert one.closed.value == pytest.approx(0.5)
-    assert one.over_expert.value == pytest.approx(0.1)
+    assert (one.over_expert.value, one.taught) == pytest.approx((0.1, 1 / 3))
     assert one.matches[FULL].skill.value == pytest.approx(-0.3)
 
 

@@ -29,13 +29,17 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one seed's verdict rests on; `gained` is direct tuning's gain, `closed` the proxy's share of it."""
+    """What one seed's verdict rests on; `gained` is direct tuning's gain, `closed` the proxy's share of it.
+
+    `taught` is what the small model's tuning gained over that.
+    """
 
     known: float
     gained: Difference
     closed: Difference
     over_expert: Difference
     matches: Mapping[str, Match]
+    taught: float
 
 
 def compare(trial: Trial, seed: int) -> Found:
@@ -61,6 +65,7 @@ def compare(trial: Trial, seed: int) -> Found:
         Difference(float(share), items.unbounded_ratio(steered - large, tuned - large, (-1.0, 2.0))),
         against(items, trial.steered.skill_M, trial.expert.skill_M),
         {name: match(stops) for name, stops in trial.arms.items()},
+        float((trial.expert.skill_M.mean() - trial.small.skill_M.mean()) / gained.value) if gained.value else 0.0,
     )
 
 

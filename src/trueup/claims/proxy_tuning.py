@@ -24,6 +24,7 @@ SEEDS = 3
 CLOSED = 0.5
 EQUAL = 0.03
 KNOWN = 0.5
+TAUGHT = 0.5
 CRITERION = (
     f"In each of {SEEDS} seeds, paired over items, 95 % bootstrap intervals. Gap claim: at alpha 1 the proxy closes at "
     f"least {CLOSED:.0%} of what direct tuning gains, the interval excluding 0, and is right more often than the small "
@@ -32,8 +33,8 @@ CRITERION = (
     "model tuned directly, and than its LoRA, KL and replay variants; refuted where one of these three keeps as many "
     f"(within {EQUAL:.0%}) at no less skill (within {EQUAL:.0%}), or plain tuning keeps more than the proxy. Equal "
     f"skill: least alpha and earliest stop that reach, within {SLACK:.0%} on other items, the lower of both bests. "
-    "Reproduced where both halves are, refuted where one is; inconclusive unless tuning gains skill and the base knows "
-    f"at least {KNOWN:.0%} of the facts."
+    "Reproduced where both halves are, refuted where one is; inconclusive unless tuning gains skill, the small model's "
+    f"tuning at least {TAUGHT:.0%} as much, and the base knows at least {KNOWN:.0%} of the facts."
 )
 SIZES = {
     "smoke": Size(
@@ -88,7 +89,7 @@ def decide(found: Sequence[Found]) -> str:
 
 def gap_verdict(found: Sequence[Found]) -> str:
     """Whether steering gives most of what tuning gives, and more than the small model has."""
-    if not all(seed.gained.ci95[0] > 0 for seed in found):
+    if not all(_is_fit(seed) for seed in found):
         return INCONCLUSIVE
     if all(seed.closed.ci95[1] < CLOSED or seed.over_expert.ci95[1] <= 0 for seed in found):
         return REFUTED
@@ -98,7 +99,7 @@ def gap_verdict(found: Sequence[Found]) -> str:
 
 def knowledge_verdict(found: Sequence[Found]) -> str:
     """Whether steering keeps facts that tuning loses, at equal skill."""
-    if not all(seed.gained.ci95[0] > 0 and seed.known >= KNOWN for seed in found):
+    if not all(_is_fit(seed) and seed.known >= KNOWN for seed in found):
         return INCONCLUSIVE
     controls = [name for name in ARMS if name != FULL]
     if any(all(_keeps_as_many(seed.matches[name]) for seed in found) for name in controls):
@@ -107,6 +108,11 @@ def knowledge_verdict(found: Sequence[Found]) -> str:
         return REFUTED
     holds = (m.facts.ci95[0] > 0 and m.skill.ci95[0] > -EQUAL for seed in found for m in seed.matches.values())
     return REPRODUCED if all(holds) else INCONCLUSIVE
+
+
+def _is_fit(seed: Found) -> bool:
+    """Whether there is something to steer by, and to: an expert that has learned little is no match for any proxy."""
+    return seed.gained.ci95[0] > 0 and seed.taught >= TAUGHT
 
 
 def _is_no_less_skilled(match: Match) -> bool:
