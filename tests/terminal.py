@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +22,21 @@ def trueup(patch: pytest.MonkeyPatch, *words: object, code: int = 0) -> None:
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == code
+
+
+def at_problems(
+    folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], prompts: Sequence[str]
+) -> Callable[..., Any]:
+    """Be in a folder with these problems in `w.jsonl`; what runs the command line there and tells what it printed."""
+    patch.chdir(folder)
+    rows = [{"id": f"w{i}", "prompt": prompt, "reference": "right"} for i, prompt in enumerate(prompts)]
+    (folder / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def go(*words: object, code: int = 0) -> Any:
+        trueup(patch, *words, code=code)
+        return capsys.readouterr()
+
+    return go
 
 
 def in_folder(folder: Path, *words: object) -> None:

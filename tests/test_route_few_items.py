@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mock_endpoint import MockEndpoint, error, loopback
 from studies import CARD, measured
-from terminal import trueup
+from terminal import at_problems
 from test_routing import pair_of
 from toys import PRICES
 
@@ -96,15 +96,7 @@ def test_what_has_too_few_attempts_is_left_out_with_its_outcomes():
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """The command line in a folder with forty problems."""
-    monkeypatch.chdir(tmp_path)
-    rows = [{"id": f"w{i}", "prompt": f"problem {i:02}", "reference": "right"} for i in range(40)]
-    (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    def go(*words, code=0):
-        trueup(monkeypatch, *words, code=code)
-        return capsys.readouterr()
-
-    return go
+    return at_problems(tmp_path, monkeypatch, capsys, [f"problem {i:02}" for i in range(40)])
 
 
 def study_without(run, *lost):

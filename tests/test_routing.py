@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 from studies import CARD, measured
-from terminal import trueup
+from terminal import at_problems
 from toys import PRICES, attempts, finish, problem
 
 from trueup.arms import make_arm
@@ -440,15 +440,7 @@ def test_what_works_on_a_batch_is_no_method_for_a_request():
 @pytest.fixture
 def run(capsys, monkeypatch, tmp_path):
     """The command line in a folder of its own, with a task of forty problems."""
-    monkeypatch.chdir(tmp_path)
-    rows = [{"id": f"w{i}", "prompt": f"problem {i}", "reference": "right"} for i in range(40)]
-    (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    def go(*words, code=0):
-        trueup(monkeypatch, *words, code=code)
-        return capsys.readouterr()
-
-    return go
+    return at_problems(tmp_path, monkeypatch, capsys, [f"problem {i}" for i in range(40)])
 
 
 def study_of(run, *methods):

@@ -135,6 +135,11 @@ def sample_cost(card: ModelCard, prices: Prices, usage: Usage, *, with_prompt: b
     )
 
 
+def billing_on(device: str) -> str:
+    """The billing of what runs on a device of this machine, named as torch does."""
+    return CPU if device == CPU else GPU
+
+
 def most_a_call(card: ModelCard, usages: Iterable[Usage]) -> int | None:
     """How many such samples one call takes at most, with one prompt to pay; None where it takes any number."""
     return card.per_call if all(usage.takes_n for usage in usages) else 1

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trueup.core.cache import sha256
-from trueup.core.cost import CPU, GPU
+from trueup.core.cost import CPU, billing_on
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.types import Message, Problem
 
@@ -46,7 +46,7 @@ class Pretrained:
     @property
     def billing(self) -> str:
         """What its seconds are paid as."""
-        return CPU if self.device == "cpu" else GPU
+        return billing_on(self.device)
 
     async def beside(self, work: Callable[[], T]) -> T:
         """What the work returns, done in a thread beside the event loop and counted, also where it fails."""

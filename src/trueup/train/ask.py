@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from trueup.core.asks import Sample
-from trueup.core.cost import GPU, Prices
+from trueup.core.cost import Prices, billing_on
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model
@@ -48,7 +48,7 @@ class Engine:
         """The model in a folder; its weights are loaded when the first sample is missing on the ledger."""
         return HuggingFace(
             folder, device=self.device, dtype=self.dtype, rows=self.rows, threads=self.threads, template=self.template,
-            billing="cpu" if self.device == "cpu" else GPU,
+            billing=billing_on(self.device),
         )  # fmt: skip
 
 

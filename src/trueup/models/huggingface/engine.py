@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-from trueup.core.cost import GPU
+from trueup.core.cost import billing_on
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Prompt, Sampling
@@ -108,7 +108,7 @@ class HuggingFace:
         return ModelCard(
             name=name,
             fingerprint=f"hf:{digest(self.folder)}:{engine}:{pace}{template}{kept}",
-            billing=billing or ("cpu" if self._device == "cpu" else GPU),
+            billing=billing or billing_on(self._device),
             parameters=shape.parameters,
             layers=shape.layers,
             width=shape.width,
