@@ -197,9 +197,10 @@ def test_what_cannot_be_trained_is_one_line(half, run, words, line):
     assert line in run("train", *words, "--task", "task.toml", *with_model, "--out", "o", "--samples", "1", code=2)
 
 
-def test_a_model_that_the_teacher_of_expert_iteration_asks_may_be_given(half, run):
+def test_a_model_that_the_teacher_of_expert_iteration_asks_may_be_given(half, run, tmp_path):
     words = words_for("expert_iteration", half, "--with", "strong=toy:1.0", "--set", "graded=false")
     run(*words, "--set", "steps=1", "--set", "teacher=vote n=1 model=strong")
+    assert json.loads((tmp_path / "o" / "card.json").read_text())["settings"]["teacher"] == "vote n=1 model=strong"
 
 
 def test_references_without_a_right_wording_are_left_out_by_name(half, run, tmp_path):
