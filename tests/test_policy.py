@@ -58,8 +58,8 @@ def test_policy_reads_back_as_it_was_written(tmp_path: Path) -> None:
             "puzzles": "certified: all of 24 right (lower bound 0.883 at delta 0.05)",
         },
         strata=(
-            PolicyStratum("sums", "vote", {"n": 8}, sums, 0.5, 1.25e-5),
-            PolicyStratum("puzzles", "solve", {}, RECIPES["puzzles"], 0.5, None),
+            PolicyStratum("sums", "vote", {"n": 8}, sums, 0.5, 1.25e-5, proved=0.31),
+            PolicyStratum("puzzles", "solve", {}, RECIPES["puzzles"], 0.5, None, proved=0.9),
         ),
     )
     assert [file.name for file in tmp_path.iterdir()] == ["policy.toml"]

@@ -19,9 +19,9 @@ from trueup.core.errors import AskFailed, BadInput, Unavailable
 from trueup.core.stratum import Stratum
 from trueup.core.types import Attempt, Grade, Item, Message, Problem, Usage
 from trueup.models import HuggingFace
+from trueup.run.grading import is_right
 from trueup.train.ask import Graded
 from trueup.train.failures import in_one_line
-from trueup.train.grading import is_right
 from trueup.train.job import Job
 from trueup.train.network import load, merged
 from trueup.train.offline import sft

@@ -19,8 +19,8 @@ from tiny_loops import gradients, named, one_turn, save_llama, trls, two_turns  
 from tiny_trl import RECIPE, job  # noqa: E402
 
 from trueup.core.stratum import Stratum  # noqa: E402
+from trueup.run.grading import is_right  # noqa: E402
 from trueup.train.control_tokens import find_modes  # noqa: E402
-from trueup.train.grading import is_right  # noqa: E402
 from trueup.train.laboratory.examples import Pairs, examples  # noqa: E402
 from trueup.train.laboratory.items import items_of  # noqa: E402
 from trueup.train.laboratory.loop import Recipe  # noqa: E402

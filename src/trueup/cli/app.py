@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from trueup import __version__
-from trueup.cli import bench, books, calibrate, claims, learn, names, route, serve, solve, study, train
+from trueup.cli import audit, bench, books, calibrate, claims, learn, names, route, serve, solve, study, train
 from trueup.cli.screen import aside
 from trueup.core.errors import TrueupError
 
@@ -30,7 +30,7 @@ app = typer.Typer(
     help="Decide, and then act on, how a language model's wrong answers get fixed: training, inference or a solver.",
     epilog="Start with: trueup study examples/mixed",
 )
-for room in (study, train, calibrate, learn, route, books, names, serve, solve, claims, bench):
+for room in (study, train, calibrate, learn, route, books, names, serve, audit, solve, claims, bench):
     room.add_commands(app)
 
 

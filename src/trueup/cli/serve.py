@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from trueup.core.ledger import Ledger
 from trueup.core.roles import Model
 from trueup.plan import Policy, PolicyStratum, read_policy
 from trueup.run import Clerk
-from trueup.serve import Desk, check_exposure, create_app, run_server
+from trueup.serve import Desk, Traffic, check_exposure, create_app, run_server
 from trueup.tasks import build_prompt, sampling_of
 
 PolicyPath = Annotated[Path, typer.Argument(help="A policy.toml that a study wrote.", metavar="POLICY")]
@@ -39,6 +40,11 @@ PriceFile = Annotated[Path | None, typer.Option("--prices", help="A dated price 
 LedgerFile = Annotated[Path | None, typer.Option("--ledger", help="Ledger of what is served; default: beside POLICY.")]
 ApiKey = Annotated[str | None, typer.Option(help="Key that clients must send; default: $TRUEUP_API_KEY.")]
 Waiting = Annotated[int, typer.Option(help="Requests that may wait before others are turned away with 429.")]
+TrafficFile = Annotated[
+    Path | None,
+    typer.Option("--traffic", help="JSONL file that questions and answers are added to, for `trueup audit`."),
+]
+Share = Annotated[float, typer.Option("--traffic-share", help="The share of them that is kept, drawn at random.")]
 OWN = "model"
 """What --set calls the policy's own model."""
 
@@ -58,20 +64,23 @@ def serve(
     ledger: LedgerFile = None,
     api_key: ApiKey = None,
     max_queue: Waiting = 64,
+    traffic: TrafficFile = None,
+    traffic_share: Share = 1.0,
 ) -> None:
     """Answer /v1/chat/completions with the plan's method for each request's stratum."""
     plan = _as_told(_found(read_policy(policy)), model, split_sets(sets or ()))
     key = os.environ.get("TRUEUP_API_KEY") if api_key is None else api_key
     check_exposure(host, key)
     desks = {stratum.name: _desk(stratum) for stratum in plan.strata}
-    with Ledger(ledger or policy.with_name("served.sqlite")) as book:
+    kept = nullcontext() if traffic is None else Traffic(traffic, traffic_share)
+    with Ledger(ledger or policy.with_name("served.sqlite")) as book, kept as file:
         repeats = not any(has_side_effects(desk.stratum) for desk in desks.values())
         others = {name: open_model(spec, plan.settings[name], repeats=repeats) for name, spec in plan.models.items()}
         prices_now = price_list(None if prices is None else str(prices))
         own = open_model(plan.model, plan.settings[OWN], repeats=repeats)
         warn(_differences(plan, own))
         clerk = Clerk(own, book, prices_now, others)
-        app = create_app(plan, desks, clerk, key=key, max_queue=max_queue)
+        app = create_app(plan, desks, clerk, key=key, max_queue=max_queue, traffic=file)
         status = run_server(app, host, port, announce=lambda url: _announce(url, plan.name, list(desks)))
     if status:
         sys.exit(status)

@@ -1,5 +1,6 @@
 """The plan room: what was measured, what causes it, what to do about it, how sure that is."""
 
+from trueup.plan.alarm import Standing, hold_against
 from trueup.plan.assess import assess
 from trueup.plan.calibrate import Calibration, calibrate
 from trueup.plan.certify import certify, halves
@@ -24,6 +25,7 @@ __all__ = [
     "Replayed",
     "Resampler",
     "Rightness",
+    "Standing",
     "Wish",
     "assess",
     "calibrate",
@@ -35,6 +37,7 @@ __all__ = [
     "diagnose",
     "exact_interval",
     "halves",
+    "hold_against",
     "lay_out",
     "fit_rightness",
     "measure",

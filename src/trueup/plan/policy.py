@@ -25,7 +25,8 @@ class PolicyStratum:
     """How requests of one kind are answered, with what the study measured of it.
 
     `recipe` is the stratum's table of the task file, less what was null. `accuracy` and `usd` per request
-    are None where the study does not know them.
+    are None where the study does not know them, `proved` is the accuracy that its certificate holds it to: the target,
+    or the bound that was proved in its stead; None where none was.
     """
 
     name: str
@@ -34,6 +35,7 @@ class PolicyStratum:
     recipe: Mapping[str, Json]
     accuracy: float | None = None
     usd: float | None = None
+    proved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ def write_policy(
         "started_in": started_in or None,
         "settings": settings or None,
         "certificate": {name: _sentence(row) for name, row in plan["certificate"].items()},
-        "stratum": [_stratum(name, choice, recipes[name]) for name, choice in plan["choices"].items()],
+        "stratum": [
+            _stratum(name, choice, recipes[name], plan["certificate"][name]) for name, choice in plan["choices"].items()
+        ],
     }
     if study.get("models"):
         table["models"] = {name: row["spec"] for name, row in study["models"].items()}
@@ -114,9 +118,12 @@ def read_policy(path: Path) -> Policy:
     )
 
 
-def _stratum(name: str, choice: Mapping[str, Any], recipe: Mapping[str, Json]) -> dict[str, Json]:
+def _stratum(
+    name: str, choice: Mapping[str, Any], recipe: Mapping[str, Json], proof: Mapping[str, Any]
+) -> dict[str, Json]:
     kept = {key: choice[key] for key in ("method", "accuracy", "usd", "settings")}
-    return {"name": name, **kept, "recipe": dict(recipe)}
+    proved = proof["target"] if proof["status"] == "certified" else proof["bound"]
+    return {"name": name, **kept, "proved": proved or None, "recipe": dict(recipe)}
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
@@ -156,6 +163,7 @@ def _read_stratum(path: Path, row: object) -> PolicyStratum:
         recipe=_need(path, row, "recipe", dict, where),
         accuracy=_number(path, row, "accuracy", where),
         usd=_number(path, row, "usd", where),
+        proved=_number(path, row, "proved", where),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from math import ceil
@@ -12,12 +11,11 @@ from starlette.responses import Response
 from trueup.core.errors import AskFailed, BadForm, BadInput, Unavailable
 from trueup.models.retry import read_refusal
 from trueup.serve.desk import REQUEST
+from trueup.serve.traffic import LOG
 from trueup.serve.wire import ErrorBody, ErrorReply
 
 CLIENT_ERRORS = {400, 413, 422}
 DEFAULT_WAIT_SECONDS = 5.0
-
-LOG = logging.getLogger("trueup.serve")
 
 _NAMED = re.compile(rf"item '{REQUEST}\w+':? ")
 _ADDRESS = re.compile(r"https?://\S+")

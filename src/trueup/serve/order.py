@@ -26,12 +26,13 @@ SHOWN = 160
 class Order:
     """A request that can be served: at which desk, as which item, and how the reply is wanted.
 
-    `has_own_form` says that it brought the schema that it is answered under, `max_tokens` is the longest text that it
-    allows, None where it does not say.
+    `turns` are the client's own, the recipe not around them. `has_own_form` says that it brought the schema that it is
+    answered under, `max_tokens` is the longest text that it allows, None where it does not say.
     """
 
     desk: Desk
     item: Item
+    turns: Prompt
     model: str
     max_tokens: int | None = None
     is_streamed: bool = False
@@ -46,13 +47,15 @@ def read_order(body: bytes, policy: Policy, desks: Mapping[str, Desk], seeds: It
     """
     request = _parse(body)
     desk = _route(request, policy, desks)
-    prompt = _wrap(desk, request.messages)
+    turns = _turns(request.messages)
+    prompt = join_turns(turns[:-1], desk.build(turns[-1].content))
     own = request.response_format.schema_text() if request.response_format else None
     schema = desk.schema if request.response_format is None else own
     _refuse_form(desk, own)
     return Order(
         desk=desk,
         item=desk.item(prompt, _sampling(desk.sampling, request, schema, seeds), schema),
+        turns=turns,
         model=request.model,
         max_tokens=request.limit,
         is_streamed=bool(request.stream),
@@ -151,12 +154,11 @@ def _sampling(recipe: Sampling, request: ChatRequest, schema: str | None, seeds:
     )
 
 
-def _wrap(desk: Desk, turns: Sequence[Turn]) -> Prompt:
-    """The last question in its recipe, among the turns before it as a study's own rows have them."""
+def _turns(turns: Sequence[Turn]) -> Prompt:
+    """The chat so far, of which the last turn is the question."""
     if turns[-1].role != "user":
         raise Failure(400, "the last message must be the user's", param=f"messages[{len(turns) - 1}].role")
-    *earlier, last = (_message(turn, place) for place, turn in enumerate(turns))
-    return join_turns(tuple(earlier), desk.build(last.content))
+    return tuple(_message(turn, place) for place, turn in enumerate(turns))
 
 
 def _message(turn: Turn, place: int) -> Message:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from trueup.serve.service import Service
+    from trueup.serve.traffic import Traffic
 
 BACKLOG = 2048
 GRACE_SECONDS = 5.0
@@ -46,12 +47,14 @@ def create_app(
     max_queue: int = 64,
     heartbeat_seconds: float = 10.0,
     first_seed: int | None = None,
+    traffic: Traffic | None = None,
 ) -> Starlette:
     """The app that answers requests by the policy, `lanes` at a time with `max_queue` more waiting.
 
     With a key every route but /health asks for it. A request without a seed gets the next one counted from
     `first_seed` (default: the clock, so that a restart repeats none); with a seed its answer is reproducible
-    and comes from the ledger the second time. The model is closed when the app shuts down.
+    and comes from the ledger the second time. Answers go to `traffic` as well. The model is closed when the app shuts
+    down.
     Raises BadInput where a method would check against a reference, Unavailable where a package is missing.
     """
     check_desks(policy, desks)
@@ -62,7 +65,7 @@ def create_app(
         from trueup.serve.service import Service
     except ImportError as error:
         raise Unavailable(MISSING) from error
-    service = Service(policy, desks, clerk, lanes=lanes, max_queue=max_queue, first_seed=first_seed)
+    service = Service(policy, desks, clerk, lanes=lanes, max_queue=max_queue, first_seed=first_seed, traffic=traffic)
     return build_app(service, key, heartbeat_seconds)
 
 

@@ -20,6 +20,7 @@ from trueup.serve.failure import Failure
 from trueup.serve.gate import Gate
 from trueup.serve.meter import Meter
 from trueup.serve.order import Order
+from trueup.serve.traffic import Traffic
 from trueup.serve.transport import stop
 
 
@@ -59,11 +60,12 @@ class Service:
         lanes: int,
         max_queue: int,
         first_seed: int | None,
+        traffic: Traffic | None = None,
     ) -> None:
-        """Serve a policy whose desks have been checked."""
+        """Serve a policy whose desks have been checked, and write down what was answered where it is wanted."""
         self.policy, self.desks, self.clerk = policy, desks, clerk
         self.seeds: Iterator[int] = count(time.time_ns() if first_seed is None else first_seed)
-        self.gate = Gate(lanes, max_queue)
+        self.gate, self.traffic = Gate(lanes, max_queue), traffic
         self.meter = Meter()
         self._works: set[asyncio.Task[Served]] = set()
         self._is_ending = False
@@ -93,6 +95,8 @@ class Service:
             given = await answer(flow, tab, clerk)
         is_fresh = clerk.fresh_calls > 0 or not seen
         self.meter.answer(order.desk.stratum.name, tab.cost, is_fresh=is_fresh)
+        if self.traffic is not None:
+            self.traffic.add(order, given, tab.cost)
         return Served(given, tab.cost, len(seen), visible_tokens(given, seen), is_fresh)
 
     async def stop(self) -> None:

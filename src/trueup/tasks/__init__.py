@@ -3,7 +3,7 @@
 from trueup.tasks.calls import calls
 from trueup.tasks.csp import csp
 from trueup.tasks.gym import gym
-from trueup.tasks.jsonl import jsonl
+from trueup.tasks.jsonl import jsonl, read_item, read_rows
 from trueup.tasks.lr2bench import lr2bench
 from trueup.tasks.power_flow import power_flow
 from trueup.tasks.prompting import build_chat, build_prompt
@@ -16,6 +16,6 @@ from trueup.tasks.word_problems import word_problems
 
 __all__ = [
     "GENERAL", "Source", "StratumSpec", "TaskFile", "build_chat", "build_prompt", "build_strata", "calls", "csp",
-    "equip", "gym", "jsonl", "lr2bench", "power_flow", "quadratic", "read_task", "sampling_of", "stored_programs",
-    "word_problems",
+    "equip", "gym", "jsonl", "lr2bench", "power_flow", "quadratic", "read_item", "read_rows", "read_task",
+    "sampling_of", "stored_programs", "word_problems",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ def jsonl(path: str, *, stratum: str, limit: int | None = None, seed: int = 0) -
     """
     items: dict[str, Item] = {}
     for place, row in read_rows(path, '{"id", "prompt", "reference"}'):
-        item = _item(row, place, stratum)
+        item = read_item(row, place, stratum)
         if item.problem.id in items:
             raise BadInput(f"{place}: the id {item.problem.id!r} is taken by a row above; every row needs its own")
         items[item.problem.id] = item
@@ -53,22 +53,8 @@ def read_rows(path: str, form: str, instead: str = "") -> list[tuple[str, Mappin
     return rows
 
 
-def _row(line: str, place: str) -> Mapping[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{place}: not valid JSON: {error}: {line.strip()[:SHOWN_CHARS]!r}") from None
-    if not isinstance(row, dict):
-        raise BadInput(f"{place}: a row must be an object, not {line.strip()[:SHOWN_CHARS]!r}")
-    try:
-        json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        half = error.object[error.start]
-        raise BadInput(f"{place}: {half!r} is half a character; write the whole one, or leave it out") from None
-    return row
-
-
-def _item(row: Mapping[str, Any], place: str, stratum: str) -> Item:
+def read_item(row: Mapping[str, Any], place: str, stratum: str) -> Item:
+    """The item of a row; raises BadInput, with its place, for what cannot be used."""
     for key in ("id", "reference"):
         if key not in row:
             raise BadInput(f"{place}: no {key!r}; add one to the row")
@@ -85,6 +71,21 @@ def _item(row: Mapping[str, Any], place: str, stratum: str) -> Item:
     form = None if schema is None else json.dumps(schema, separators=(",", ":"))
     problem = Problem(name, stratum, _prompt(row, place), schema=form, grammar=grammar)
     return Item(problem, row["reference"], str(cluster))
+
+
+def _row(line: str, place: str) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{place}: not valid JSON: {error}: {line.strip()[:SHOWN_CHARS]!r}") from None
+    if not isinstance(row, dict):
+        raise BadInput(f"{place}: a row must be an object, not {line.strip()[:SHOWN_CHARS]!r}")
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise BadInput(f"{place}: {half!r} is half a character; write the whole one, or leave it out") from None
+    return row
 
 
 def _prompt(row: Mapping[str, Any], place: str) -> Prompt:

@@ -9,7 +9,7 @@ from trueup.core.errors import AskFailed, BadInput
 from trueup.core.roles import Verifier
 from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Json
-from trueup.train.grading import is_right
+from trueup.run.grading import is_right
 from trueup.train.job import Failed
 
 WORDING = "wording references"

@@ -8,7 +8,7 @@ from random import Random
 from trueup.core.errors import AskFailed
 from trueup.core.roles import Verifier
 from trueup.core.types import Item
-from trueup.train.grading import is_right
+from trueup.run.grading import is_right
 
 
 @dataclass(frozen=True, slots=True)

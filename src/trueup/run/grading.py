@@ -1,7 +1,6 @@
 """Whether a text is right, by a stratum's own verifier, which may break or hang.
 
-The text is read as a study reads it, the turn that a prompt has begun included. Training may ask the reference: the
-items are the training half.
+The text is read as a study reads it, the turn that a prompt has begun included.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ def is_right(verifier: Verifier, item: Item, text: str, *, seconds: float = SECO
     """Whether a text is a right answer to an item.
 
     Raises AskFailed where the verifier breaks on it or takes longer than `seconds`: a grade made up in its place would
-    be trained on.
+    be taken for one.
     """
     problem = item.problem
     begun = begun_turn(problem.prompt)
