@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trueup.core.errors import BadInput
 from trueup.core.types import Grade, Json, Problem
-from trueup.verifiers.marks import boxed, hashed, spoken
+from trueup.verifiers.marks import singled_out, spoken, untexted
 
 QUOTES = "\"'`*\u201c\u201d\u2018\u2019"
 WRAPS = re.compile(rf"^[\s{QUOTES}]+|[\s{QUOTES}.,;:!]+$")
@@ -30,7 +30,8 @@ class Exact:
         if said is None:
             return None
         if self.pattern is None:
-            return self._normal(next((m for m in (boxed(said), hashed(said)) if m is not None), said))
+            marked = singled_out(said)
+            return self._normal(said if marked is None else marked)
         matches = list(self.pattern.finditer(said))
         return self._normal(matches[-1].group(1) or "") if matches else None
 
@@ -45,7 +46,7 @@ class Exact:
         return Grade(float(answer in accepted))
 
     def _normal(self, text: str) -> str | None:
-        words = " ".join(unicodedata.normalize("NFKC", text).split())
+        words = " ".join(unicodedata.normalize("NFKC", untexted(text)).split())
         while (bare := WRAPS.sub("", words)) != words:
             words = bare
         letter = LETTER.match(words)

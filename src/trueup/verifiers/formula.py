@@ -58,7 +58,7 @@ def _nesting(formula: str) -> int:
 
 
 def _normal(value: Any) -> Any:
-    """Expanded, fractions joined, decimals exact, x = 5 as 5; None where that is undefined or too much work."""
+    """Expanded, fractions joined, decimals exact, x = 5 and 2 + 3 = 5 as 5; None where undefined or too much work."""
     if isinstance(value, sympy.MatrixBase):
         cells = [_normal(cell) for cell in value]
         return None if None in cells else sympy.ImmutableMatrix(*value.shape, cells)
@@ -71,6 +71,8 @@ def _normal(value: Any) -> Any:
     parts = [_normal_part(part, keeps_names=_has_names(value)) for part in value.args]
     if None in parts:
         return None
+    if isinstance(value, sympy.Eq) and not value.free_symbols and parts[0] == parts[1]:
+        return parts[1]
     if isinstance(value, sympy.Tuple) and all(map(_is_assignment, parts)):
         return sympy.FiniteSet(*parts)
     settings = {"evaluate": False} if isinstance(value, sympy.core.relational.Relational) else {}

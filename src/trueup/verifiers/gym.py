@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.types import Grade, Json, Problem
-from trueup.verifiers.marks import boxed, hashed, spoken
+from trueup.verifiers.marks import singled_out, spoken
 
 FULL_MARKS = 0.99
 TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
@@ -29,7 +29,8 @@ class Gym:
         if said is None:
             return None
         tagged = TAGGED.findall(said)
-        part = next((p for p in (tagged[-1] if tagged else None, boxed(said), hashed(said)) if p is not None), said)
+        marked = tagged[-1] if tagged else singled_out(said)
+        part = said if marked is None else marked
         return "\n".join(line.rstrip() for line in part.strip().splitlines()) or None
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 from trueup.core.types import Json
 from trueup.verifiers.marks import fenced, spoken
 
 CHARS_AT_MOST = 100_000
 PLACES_AT_MOST = 64
+OBJECT = re.compile(r'\{\s*["}]')
+EMPTY = "{}"
 
 
 class NotJson(ValueError):
@@ -54,6 +57,21 @@ def read_json(text: str) -> str | None:
         except NotJson:
             continue
     return _first_embedded(said if fence is None else fence)
+
+
+def objects(text: str) -> list[str]:
+    """The canonical JSON of the objects in a text that stand in no other, the last first, empty ones at the end."""
+    said = (spoken(text) or "")[-CHARS_AT_MOST:]
+    found, end = list[str](), 0
+    for opening in [match.start() for match in OBJECT.finditer(said)][-PLACES_AT_MOST:]:
+        if opening < end:
+            continue
+        try:
+            value, end = decode(said, opening)
+            found.append(canonical(value))
+        except NotJson:
+            continue
+    return sorted(found, key=EMPTY.__ne__)[::-1]
 
 
 def _first_embedded(text: str) -> str | None:

@@ -16,6 +16,8 @@ from trueup.verifiers.number import grouped, number
 TEXT_CHARS_AT_MOST = 4_000
 SAID = re.compile(r"\banswer(?:\s+is|\s*\**[:=])[\s:*]*([^\n]+)", re.IGNORECASE)
 INLINE = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+SPAN = r"(?:\$+[^$]+\$+|\\\(.+?\\\)|\\\[.+?\\\])"
+BEGINNING = re.compile(rf"[\s*_`]*({SPAN}(?:\s*=\s*{SPAN})*)")
 WORD = re.compile(r"(?<![\\A-Za-z])(?!sqrt)[A-Za-z]{3,}")
 SHORT_WORD = re.compile(r"(?<!\S)(?!d[a-z])[A-Za-z]{2}(?!\S)")
 EMPHASIS = re.compile(r"^[\s*_`]+|[\s*_`.]+$")
@@ -63,14 +65,21 @@ def math() -> Math:
 
 
 def _final_formula(text: str) -> str | None:
-    """What is boxed, else after ####, else after "answer is", else in the last math span, else a bare formula."""
+    """What is boxed, else after #### or the later "answer is", else in the last math span, else a bare formula."""
     if (box := boxed(text)) is not None:
         return None if _has_words(box) else box
-    said = SAID.findall(text)
-    for part in (hashed(text), said[-1] if said else None):
-        if part is not None:
-            return _bare(part) or number().read(text)
+    line = hashed(text)
+    said = SAID.findall(text if line is None else text[line.start() :])
+    parts = [*said[-1:], *([] if line is None else [line[1]])]
+    if parts:
+        return next(filter(None, map(_told, parts)), None) or number().read(text)
     return _last_span(text) or _bare(text) or number().read(text)
+
+
+def _told(part: str) -> str | None:
+    """The formula of a line behind a mark: the span or the number that it begins with, or a formula without words."""
+    span = BEGINNING.match(part)
+    return _bare(span[1] if span else part) or number().read_stated(part)
 
 
 def _last_span(text: str) -> str | None:

@@ -1,7 +1,7 @@
 r"""One number, whatever its notation: 1,000 = 1000.0, 0.50 = 1/2.
 
-Read from the last \boxed{}, else after ####, else after "answer is", else the last number of the text. A reference in
-which none of these marks it must hold one number alone.
+Read from the last \boxed{}, else after #### or "answer is", whichever stands later, else the last number of the text. A
+reference in which none of these marks it must hold one number alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from trueup.core.errors import BadInput
 from trueup.core.types import Grade, Json, Problem
-from trueup.verifiers.marks import boxed, hashed, spoken
+from trueup.verifiers.marks import boxed, hashed, spoken, untexted
 
 DIGITS_AT_MOST = 300
 POWER_DIGITS_AT_MOST = 3
@@ -29,9 +29,9 @@ SAID = re.compile(
     re.IGNORECASE,
 )
 JOINED = re.compile(r"[^\w\n.,;]*")
-PART = r"\s*(?:\{\s*([0-9.]+)\s*\}|([0-9]))"
+PART = r"\s*(?:\{\s*([-+]? *[0-9.]+)\s*\}|([0-9]))"
 FRACTION = re.compile(rf"(?P<after>(?<=[0-9]))?\\[dt]?frac{PART}{PART}")
-WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|(?<=\^)\{([0-9]+)\}")
+BRACED_POWER = re.compile(r"(?<=\^)\{([0-9]+)\}")
 GROUPED = re.compile(r"(?<![\w.,/])[0-9]{1,3}(?: [0-9]{3})+(?![\w/])")
 """Thousands apart, which a final answer alone may have: elsewhere they may be numbers side by side."""
 THIN_SPACE = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3})")
@@ -45,6 +45,13 @@ POWER_OF_TEN = re.compile(
     rf"|(?P<raised>[\u207b\u207a]?[{''.join(map(chr, RAISED))[2:]}]+)(?![{''.join(map(chr, RAISED))}]|\.?[0-9]))"
 )
 """Of `**` only a power: 10** and **10**2 are Markdown's bold."""
+SIGN_APART = re.compile(
+    r"((?:####|=|\bis|\banswer\s*\**:|box(?:ed)?\s*\{)[ \t*_:$({\[\\]*[-+])[ \t]+(?=[$\u20ac\u00a3\u00a5]?\.?[0-9])",
+    re.IGNORECASE,
+)
+"""Blanks behind a sign that is neither a subtraction's nor the dash of a list."""
+OPERATOR = re.compile(r"\\(times|cdot|div)(?![A-Za-z])")
+OPERATORS = {"times": "\u00d7", "cdot": "\u00b7", "div": "\u00f7"}
 TYPESET = {
     "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2212": "-",
     "{,}": ",", r"\,": "", r"\!": "", r"\$": "$", r"\%": "%", "~": " ",
@@ -84,9 +91,14 @@ class Number:
     def read_reference(self, reference: Json) -> str | None:
         """What `read` finds where a mark says which number is meant, else the only one; None where there are more."""
         plain = _plain(spoken(str(reference)) or "")
-        plain = hashed(plain) or plain
+        line = hashed(plain)
+        plain = (line[1].strip() if line else "") or plain
         marked = _marked(plain)
         return self._only(list(NUMBER.finditer(grouped(plain))) if marked is None else marked)
+
+    def read_stated(self, line: str) -> str | None:
+        """The number that a line behind a mark begins with, as `read` finds it there."""
+        return self._only(_stated(f"answer is {_plain(line)}"))
 
     def _only(self, found: list[re.Match[str]]) -> str | None:
         return self._key(found[0]) if len(found) == 1 else None
@@ -126,9 +138,12 @@ def _marked(plain: str) -> list[re.Match[str]] | None:
     """The numbers that a mark of the text says are final; None where it has no mark with a number."""
     if (box := boxed(plain)) is not None:
         return list(NUMBER.finditer(grouped(box.rpartition("=")[2])))
-    if (line := hashed(plain)) is not None:
-        return list(NUMBER.finditer(grouped(line)))[:1]
-    return _stated(plain) or None
+    line = hashed(plain)
+    stated = _stated(plain if line is None else plain[line.start() :])
+    if stated or line is None:
+        return stated or None
+    told = grouped(line[1])
+    return _result(told) or list(NUMBER.finditer(told))[:1]
 
 
 def _alone(plain: str) -> list[re.Match[str]]:
@@ -139,17 +154,23 @@ def _alone(plain: str) -> list[re.Match[str]]:
 
 def _stated(text: str) -> list[re.Match[str]]:
     """The number right after the last "answer is", alone in a list; of a sum written out there, its result."""
-    for said in reversed(list(SAID.finditer(text))):
-        told, end, chosen = grouped(text[said.end() :].partition("\n")[0]), 0, None
-        for match in NUMBER.finditer(told):
-            between = told[end : match.start()]
-            if not JOINED.fullmatch(between):
-                break
-            chosen = match if chosen is None or "=" in between else chosen
-            end = match.end()
-        if chosen:
-            return [chosen]
-    return []
+    results = (_result(grouped(text[m.end() :].partition("\n")[0])) for m in reversed(list(SAID.finditer(text))))
+    return next(filter(None, results), [])
+
+
+def _result(line: str) -> list[re.Match[str]]:
+    """The number that a line begins with, alone in a list; of an equation the last side that is one number."""
+    sides: list[list[re.Match[str]]] = [[]]
+    end = 0
+    for match in NUMBER.finditer(line):
+        between = line[end : match.start()]
+        if not JOINED.fullmatch(between):
+            break
+        if "=" in between:
+            sides.append([])
+        sides[-1].append(match)
+        end = match.end()
+    return ([side for side in sides if len(side) == 1] or sides)[-1][:1]
 
 
 def _plain(text: str) -> str:
@@ -157,7 +178,8 @@ def _plain(text: str) -> str:
     for mark, plain in TYPESET.items():
         text = text.replace(mark, plain)
     text = POWER_OF_TEN.sub(_with_exponent, THIN_SPACE.sub("", FRACTION.sub(_slashed, text)))
-    return WRAPPED.sub(lambda match: match[1] or match[2] or "", text)
+    text = OPERATOR.sub(lambda match: OPERATORS[match[1]], SIGN_APART.sub(r"\1", text))
+    return BRACED_POWER.sub(r"\1", untexted(text))
 
 
 def _with_exponent(match: re.Match[str]) -> str:
@@ -167,7 +189,14 @@ def _with_exponent(match: re.Match[str]) -> str:
 
 
 def _slashed(match: re.Match[str]) -> str:
-    return f"{'' if match['after'] is None else ' '}{match[2] or match[3]}/{match[4] or match[5]}"
+    """The fraction with its sign in front; as it stands where another sign stands there."""
+    parts = [match[2] or match[3], match[4] or match[5]]
+    sign = "-" if "".join(parts).count("-") == 1 else ""
+    is_signed = any(part[0] in "-+" for part in parts)
+    if is_signed and match.string[: match.start()].rstrip().endswith(("-", "+")):
+        return match[0]
+    top, bottom = (part.lstrip("-+ ") for part in parts)
+    return f"{' ' if is_signed or match['after'] is not None else ''}{sign}{top}/{bottom}"
 
 
 def _split(key: str) -> tuple[Fraction, str]:

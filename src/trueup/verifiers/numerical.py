@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.numerical import FAMILIES, Question, Residuals, canonical_numbers
 from trueup.core.types import Grade, Json, Problem, last_asked
-from trueup.verifiers.json_text import read_json
+from trueup.verifiers.json_text import objects
 
 ALMOST = 0.98
 """The most that an answer gets which is not right altogether."""
@@ -47,8 +47,7 @@ class Numerical:
 
     def read(self, text: str) -> str | None:
         """The last JSON object of numbers, to six decimals."""
-        said = read_json(text)
-        return None if said is None else canonical_numbers(said)
+        return next(filter(None, map(canonical_numbers, objects(text))), None)
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
         """1 where every equation holds to the tolerance and every bound is kept, else the smaller share of the two."""
