@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import random
+import re
 import sys
 from itertools import product
 from math import sqrt
@@ -17,6 +18,7 @@ from trueup.core.csp.values import broken, holds, value_of
 from trueup.core.csp.wire import to_json
 from trueup.core.types import Message, Problem
 from trueup.solvers import program, smt
+from trueup.solvers.backends import UNREACHED
 from trueup.solvers.conflict import smallest_conflict
 from trueup.solvers.decide import decide
 from trueup.solvers.gradient import value_and_slopes
@@ -169,6 +171,68 @@ def test_a_best_value_that_is_approached_and_not_reached_is_not_called_solved(ba
     assert (reply["status"], "not reached" in reply["reason"], reply.get("values")) == ("undecided", True, None)
     reply = solved("float x in 0..1\ncon x > 0.5\nmaximize x", backend=backend)
     assert (reply["status"], reply["objective"]) == ("solved", pytest.approx(1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "float x in 0..1000000\nfloat k in 0..10\ncon 2 * k < 2.5\nmaximize 0.5 * x + 0.5 * k",
+        "float x, k in 0..10\ncon 2 * k < 2.5\nmaximize x + 0.00001 * k",
+        "float x, k in 0..10\ncon 2 * k < 2.5\nmaximize x + 0.00000001 * k",
+    ],
+)
+def test_room_that_rounding_has_bought_is_none(text):
+    reply = solved(text)
+    assert (reply["status"], reply["reason"], "values" in reply) == ("undecided", UNREACHED, False)
+    kept = solved(text.replace("<", "<=") + "\nfloat j in 0..9\ncon j < 3")
+    assert (kept["status"], kept["values"]["k"]) == ("solved", pytest.approx(1.25))
+
+
+SMALL = "float x, y in 0..0.0000001\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "told"),
+    [
+        (SMALL + "con x >= 0.00000005\nminimize x + y", "solved", {"x": 5e-8, "y": 0}),
+        (SMALL + "con x + y <= 0.00000015\ncon x - y <= 0.00000002\nmaximize 2*x + y", "solved", {"x": 8.5e-8}),
+        (SMALL + "con x >= 0.0000002", "unsatisfiable", {}),
+        (SMALL + "con x >= 0.00000005 and x + y <= 0.00000005", "solved", {"x": 5e-8, "y": 0}),
+        (SMALL + "con x >= 0.00000005", "not_unique", {"x": 5e-8}),
+        (SMALL + "con x > 0.00000005 and y < x\nmaximize x + y", "undecided", {}),
+        (SMALL + "con x > 0.00000005\nmaximize x + y", "solved", {"x": 1e-7, "y": 1e-7}),
+        (SMALL + "int n in 0..3\ncon 3000 * x < n and n + y < 1", "unsatisfiable", {}),
+        ("float answer in 0..0.0000001\nfloat y in 0..1\ncon answer <= 0.00000005", "not_unique", {}),
+        ("float x in 0..1\ncon 0.00000000001 * x >= 0.000000000005\nminimize x", "solved", {"x": 0.5}),
+        ("float x in 0..1\ncon 0 * x == 0.00000002", "unsatisfiable", {}),
+        ("float x, y in 0..1000000000\ncon x + y >= 5\nminimize x + 0.00000005 * y", "solved", {"x": 0, "y": 5}),
+        ("float x in 0..1000\ncon x <= 0 and 0.0000003 * x == 0.000000025", "unsatisfiable", {}),
+        ("int n in 0..9\nfloat x in 0..1\ncon n + x >= 3\nminimize 0.00000001 * n + 0.00000001 * x", "solved", {}),
+    ],
+)  # fmt: skip
+def test_highs_decides_small_numbers_as_it_does_large_ones(text, status, told):
+    reply = solved(text)
+    assert reply["status"] == status
+    assert {name: reply["values"][name] for name in told} == pytest.approx(told, rel=1e-6, abs=1e-14)
+    if HAS_Z3:
+        exact = solved(text, backend="z3")
+        assert exact["status"] == status
+        assert exact.get("objective", 0) == pytest.approx(reply.get("objective", 0), rel=1e-6, abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "float x in 0..1\nfloat y in 0..0.0000001\ncon x + y == 1.00000005 #sum\nmaximize y",
+        "float x in 5..5.0000001\ncon x >= 5.00000005 #sum",
+        "float x, y in 0..10\ncon x + 0.000000001 * y <= 10 #sum\nmaximize y",
+        "float x in 0..10\nfloat y in 0..1000000000\ncon x + y >= 5\nminimize x + 0.0000000001 * y",
+    ],
+)
+def test_what_is_lost_in_the_rounding_of_something_large_is_refused(text):
+    reply = solved(text)
+    assert (reply["status"], "values" in reply) == ("undecided", False)
+    assert re.fullmatch(r"'[xy]' has so small a part in (sum|the objective) that highs .* use z3", reply["reason"])
 
 
 def test_highs_solves_a_mixed_linear_program():

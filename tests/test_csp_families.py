@@ -353,6 +353,78 @@ def test_an_answer_is_the_same_however_it_is_set_out(family, same, other):
     assert read("<think>" + same[0]) is None
 
 
+ANSWERED = [
+    ("zebra", "House 1: Anna, cat, tea\nHouse 2: Ben, dog, milk"),
+    ("scheduling", "cut: 3\npaint: 0"),
+    ("colouring", "R1: red\nR2: blue\nR3: red"),
+    ("bin_packing", "Bin 1: lamp, vase\nBin 2: clock, sofa"),
+    ("seating", "Order: Anna, Ben, Cleo"),
+    ("knapsack", "Take: lamp, vase, sofa"),
+    ("cryptarithm", "A=1 B=2"),
+    ("sudoku", "1 2 3 4\n3 4 1 2\n2 1 4 3\n4 3 2 1"),
+]
+"""An answer of each family in the form that it asks for."""
+
+
+def remarked(answer):
+    """The answer with remarks round it, blank lines, frames, or a draft before it."""
+    first, *rest = answer.splitlines()
+    draft = answer.translate(str.maketrans("0123456789abcd", "1023546789bacd"))
+    yield from (f"{answer}\n\n{remark}" for remark in ("Note: all clues hold.", "It fits.", "Check:\nClue 1: ok"))
+    yield from (f"{answer}\r\n", f"\\boxed{{{answer}}}", f"Answer:\n```\n{answer}\n```\nDone: yes", f"{answer}.")
+    yield "\n\n".join([first, *rest])
+    yield f"Notes: none\n{draft}\n\nNo, that breaks a clue.\n\n{answer}\n\nRemark: unique."
+
+
+@pytest.mark.parametrize(("family", "answer"), ANSWERED)
+def test_remarks_and_blank_lines_change_no_answer(family, answer):
+    read = constraint(family=family).read
+    wrong = [text for text in remarked(answer) if read(text) != read(answer)]
+    assert read(answer) and wrong == []
+
+
+@pytest.mark.parametrize(
+    ("family", "answer", "other"),
+    [
+        ("zebra", 0, "House 1: Anna, cat, and tea\nHouse 2: Ben, dog and milk"),
+        ("zebra", 0, "House 1: name: Anna, pet: cat, drink: tea\nHouse 2: name=Ben, pet=dog, drink=milk"),
+        ("zebra", 0, "| House | Name | Pet |\n|:--|---|---|---|\n| 1 | Anna | cat | tea |\n| 2 | Ben | dog | milk |"),
+        ("zebra", 0, "House 1: name, pet, drink\n\nHouse 1: Anna, cat, tea\nHouse 2: Ben, dog, milk"),
+        ("zebra", 0, "House 1: Anna, cat, tea\nHouse 2: Ben, dog, milk\n\nWhy?\nHouse 2: the milk, by clue 4"),
+        ("scheduling", 1, "| job | hour |\n|---|---|\n| cut | 3 |\n| paint | 0 |"),
+        ("scheduling", 1, "Job cut: starts at hour 3\nJob paint: 0 h\nTotal time: long"),
+        ("colouring", 2, "Region R1: red, Region R2: blue; Region R3: red"),
+        ("colouring", 2, "| R1 | red |\n| R2 | blue |\n| R3 | red |"),
+        ("bin_packing", 3, "Bin 1: lamp + vase\nTotal: 9 kg\nBin 2: clock + sofa\nTotal: 8 kg"),
+        ("bin_packing", 3, "Bin 1: lamp\nBin 2: vase\nBin 3: clock, sofa\n\nBin 1: sofa, clock\nBin 2: vase, lamp"),
+        ("seating", 4, "Order: Anna -> Ben -> Cleo"),
+        ("seating", 4, "Order: 1. Anna, 2. Ben and 3. Cleo\nOrder: verified"),
+        ("knapsack", 5, "Take: lamp, vase and sofa"),
+        ("cryptarithm", 6, "| A | 1 |\n| B | 2 |"),
+        ("cryptarithm", 6, "A -> 1, B -> 2\nCheck: A != 0, A + B = 3, B - A = 1"),
+        ("sudoku", 7, "1 & 2 & 3 & 4 \\\\\n3 & 4 & 1 & 2 \\\\\n2 & 1 & 4 & 3 \\\\\n4 & 3 & 2 & 1"),
+        ("sudoku", 7, "\u2502 1 2 \u2502 3 4 \u2502\n\u2502 3 4 \u2502 1 2 \u2502\n\u2502 2 1 4 3 \u2502\n4 3 2 1"),
+    ],
+)  # fmt: skip
+def test_an_answer_may_be_set_out_as_models_do(family, answer, other):
+    read = constraint(family=family).read
+    assert read(other) == read(ANSWERED[answer][1])
+
+
+def test_the_last_of_several_choices_counts():
+    assert constraint(family="knapsack").read("Take: lamp, vase, sofa\nToo heavy.\nTake: lamp") == "take: lamp"
+
+
+@pytest.mark.parametrize(
+    "words", ["zebra people=3", "scheduling jobs=4", "seating people=5", "bin_packing", "knapsack"]
+)
+def test_a_list_behind_the_statement_is_none_of_its_clues(words):
+    (one,) = puzzles(words, limit=1)
+    assert stated(f"{one.puzzle.statement()}\n\nProceed like this:\n1. Read every clue.\n2. Deduce.") == (
+        words.split()[0], one.puzzle,
+    )  # fmt: skip
+
+
 def test_a_prompt_of_another_family_is_bad_input():
     item = csp("seating", stratum="s", limit=1)[0]
     with pytest.raises(BadInput, match="states no zebra puzzle; take items of csp:zebra"):
@@ -670,6 +742,8 @@ def fields(puzzle):
         ("seating table=square", "csp:seating table is 'square'; it takes row, round"),
         ("scheduling machines=9", "csp:scheduling machines is 9; it takes 1 to 6"),
         ("colouring colours=7", "csp:colouring colours is 7; it takes 3 to 5"),
+        ("colouring regions=4 colours=5", "csp:colouring regions is 4; it takes 5 to 60"),
+        ("colouring regions=60 colours=5 blanks=50", "blanks=50 in 300 tries; take fewer blanks"),
         ("colouring blanks=11", "csp:colouring blanks is 11; it takes 1 to 10"),
         ("knapsack greedy=maybe", "csp:knapsack greedy is 'maybe'; it takes any, right, wrong"),
         ("bin_packing capacity=9", "csp:bin_packing capacity is 9; it takes 15 to 100"),
@@ -684,6 +758,14 @@ def test_a_dial_that_cannot_be_set_so_is_named(words, message):
     with pytest.raises(BadInput, match=message.replace("(", r"\(")) as caught:
         puzzles(words, limit=1)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("colours", [3, 4, 5])
+@pytest.mark.parametrize("regions", [4, 5, 8, 12, 20, 40, 60])
+def test_maps_of_every_size_and_number_of_colours_are_made_without_another_dial(colours, regions):
+    if colours <= regions:
+        (one,) = puzzles(f"colouring regions={regions} colours={colours}", limit=1)
+        assert "" in one.puzzle.given and len(set(one.puzzle.colours)) == colours
 
 
 # the same seed gives the same items

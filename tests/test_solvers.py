@@ -127,6 +127,18 @@ def test_memory_is_counted_beyond_what_the_solvers_take_to_load():
     assert asyncio.run(story())["status"] == "not_unique"
 
 
+@pytest.mark.parametrize("text", ["float x in 0..2\ncon x * x == 2", "float x in -3..3\ncon x^2 >= 1\nminimize x"])
+def test_equations_in_fractions_need_little_memory_and_never_wait_for_it(text):
+    async def story():
+        worker = Worker(limit_seconds=20, memory_megabytes=5)
+        reply = await worker.run({"program": to_json(parse(text))})
+        await worker.close()
+        return reply
+
+    reply = asyncio.run(story())
+    assert reply["status"] in ("solved", "undecided") and "x" in reply["values"]
+
+
 def test_close_kills_a_solver_at_work():
     async def story():
         worker = Worker(limit_seconds=60, memory_megabytes=1024)

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import warnings
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -18,6 +19,7 @@ from trueup.tasks.call_schema import call_schema
 from trueup.tasks.gym import REFUSED
 from trueup.tasks.power_flow import power_flow
 from trueup.tasks.quadratic import quadratic
+from trueup.tasks.word_problems import word_problems
 from trueup.verifiers import constraint, exact, function_call, json_schema, number
 
 NAMES = {
@@ -330,6 +332,32 @@ def test_a_task_file_becomes_strata(tmp_path):
     assert (sampling.temperature, sampling.max_tokens, sampling.stop, sampling.seed) == (0.5, 9, ("\n",), 3)
     assert problem.prompt == build_prompt(stratum.recipe, f"{problem.id} + 1 =")
     assert not problem.checkable
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "lr2bench", "stored-programs", "word-problems"])
+def test_a_file_is_found_from_its_task_file_wherever_the_call_is_from(tmp_path, monkeypatch, kind):
+    (tmp_path / "task").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    write_rows(tmp_path / "here" / "rows.jsonl", ROWS)
+    write_task(tmp_path / "task", f'source = "{kind}:rows.jsonl"\n')
+    (spec,) = read_task("../task").strata
+    assert Path(spec.argument).resolve() == tmp_path / "task" / "rows.jsonl"
+    assert spec.recipe["source"] == f"{kind}:rows.jsonl"
+
+
+def test_a_family_of_word_problems_is_no_file_and_a_file_of_them_is_read_beside_its_task(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    names = {**NAMES, "sources": {"word-problems": word_problems}}.get
+    write_task(tmp_path, 'source = "word-problems:diet kinds=2"\nlimit = 1\nverifier = "exact"\n')
+    assert read_task(tmp_path).strata[0].argument == "diet kinds=2"
+    assert len(build_strata(read_task(tmp_path), names=names)[0].items) == 1
+    write_task(tmp_path, 'source = "word-problems:own file.jsonl"\nverifier = "exact"\n')
+    write_rows(tmp_path / "here" / "own file.jsonl", [{"question": "Another?", "answer": 1}])
+    write_rows(tmp_path / "own file.jsonl", [{"question": "Mine?", "answer": 2}])
+    (item,) = build_strata(read_task(tmp_path), names=names)[0].items
+    assert item.reference == "2" and item.problem.prompt[0].content.startswith("Mine?")
 
 
 def test_the_smallest_limit_holds_and_a_seed_given_goes_first(tmp_path):

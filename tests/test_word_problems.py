@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from itertools import product
 
 import pytest
 from toys import finish
@@ -11,7 +13,7 @@ from trueup.core.errors import BadInput
 from trueup.core.types import Attempt, Message, Problem, Solution, Usage
 from trueup.methods.formalise_and_solve import formalise_and_solve
 from trueup.solvers.decide import decide
-from trueup.tasks.word_families import FAMILIES, Linear
+from trueup.tasks.word_families import FAMILIES, Linear, _shares
 from trueup.tasks.word_problems import word_problems, worded
 from trueup.verifiers.objective import objective
 
@@ -103,6 +105,13 @@ def test_trying_everything_knows_what_is_allowed():
     linear = Linear(("a", "b"), 4, (3, 5), "maximize", [((2, 3), "<=", 10), ((1, 0), ">=", 1)])
     assert linear.best() == 16 and linear.best([(0, 3), (4, 0)]) == 12
     assert Linear(("a",), 4, (1,), "minimize", [((1,), "==", 9)]).best() is None
+
+
+def test_the_largest_mixture_is_made_at_once_and_as_trying_everything_says():
+    began = time.process_time()
+    worded("blending kinds=4 means=3 tonnes=20", 10, seed=1)
+    assert time.process_time() - began < 5  # with every amount of every ore it would be ten times as much
+    assert sorted(_shares(3, 3)) == [one for one in product(range(4), repeat=3) if sum(one) == 3]
 
 
 def test_a_value_counts_up_to_a_ten_thousandth_of_it():

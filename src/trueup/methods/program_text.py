@@ -20,7 +20,7 @@ LONGEST = Limits(characters=100_000, nodes=100_000)
 CUE = "Program:"
 NUMBERED = re.compile(r"^[ \t]*\(?(\d{1,3})[.):][ \t]+(\S.*)$", re.MULTILINE)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
-CLUE_NUMBER = re.compile(r"(?:clue[ _-]*)?(\d+)", re.IGNORECASE)
+CLUE_NUMBER = re.compile(r"(?:clue[ _-]*)?(\d+)(?:[:.)](?:\s.*)?)?", re.IGNORECASE)
 DECLARES = frozenset({"int", "float", "bool", "letter", "enum", "var", "lexicon", "minimize", "maximize"})
 DECLARATION = re.compile(rf"[ \t\r]*(?:{'|'.join(sorted(DECLARES))})\b")
 MISSES = 100
@@ -69,32 +69,49 @@ def without_clue(line: str) -> str:
 def mended(program: str, reply: str, names: Sequence[str]) -> str:
     """The program with a reply's lines for the clues of these names in the place of its own; others stay.
 
-    Without names what is new in the reply comes behind the program. A reply that declares all that the program does,
+    Names of one number are one clue's. What the reply declares anew stands in front of the first of its lines. Without
+    names what is new in the reply comes behind the program. A reply that declares all that the program does,
     and has as many constraints or more, is a whole program and stands in its place; with fewer it would drop some.
     """
     said = [line for line in reply.splitlines() if clue_of(line) is not None]
     own = [line for line in program.splitlines() if clue_of(line) is not None]
     if scope_of(program).variables.keys() <= scope_of(reply).variables.keys() and len(said) >= len(own):
         return reply
-    return _replaced(program, said, names) if names else "\n".join([program, *_further(program, reply)])
+    further = _further(program, reply)
+    if not names:
+        return "\n".join([program, *further])
+    return _replaced(program, [line for line in further if clue_of(line) is None], said, names)
 
 
-def _replaced(program: str, said: Sequence[str], names: Sequence[str]) -> str:
+def _replaced(program: str, declared: Sequence[str], said: Sequence[str], names: Sequence[str]) -> str:
     """Lines that name no clue count for the program's in order, where they are as many."""
-    lines, wanted = [(line, clue_of(line)) for line in program.splitlines()], frozenset(names)
-    offered, old = [(line, clue_of(line)) for line in said], [name for _, name in lines if name in wanted]
+    lines, wanted = [(line, _clue_meant(line)) for line in program.splitlines()], frozenset(map(_meant, names))
+    offered, old = [(line, _clue_meant(line)) for line in said], [name for _, name in lines if name in wanted]
     if len(said) == len(old) and not any(name in wanted for _, name in offered):
         offered = [(f"{without_clue(line)} #{name}", name) for line, name in zip(said, old, strict=True)]
     instead: dict[str | None, list[str]] = {}
     for line, name in offered:
         if name in wanted:
             instead.setdefault(name, []).append(line)
+    first = next((place for place, (_, name) in enumerate(lines) if name in instead), None)
+    if first is not None:
+        lines[first:first] = [(line, None) for line in declared]
     found: list[str] = []
     for line, name in lines:
         found += dict.fromkeys(instead[name]) if name in instead else [line]
         if name in instead:
             instead[name] = []  # the reply's lines stand where the clue's first line stood
     return "\n".join(found)
+
+
+def _clue_meant(line: str) -> str | None:
+    """The clue that a line names, by its number if it has one; as in `clue_of` where it names none."""
+    name = clue_of(line)
+    return name and _meant(name)
+
+
+def _meant(name: str) -> str:
+    return clue_number(name) or name
 
 
 def _further(program: str, reply: str) -> list[str]:
@@ -162,6 +179,6 @@ def clues_of(statement: str) -> Mapping[str, str]:
 
 
 def clue_number(name: str) -> str | None:
-    """The number in a clue's name: `clue 3` and `3` are 3."""
+    """The number in a clue's name: `clue 3`, `3` and `3: Bob sits` are 3."""
     match = CLUE_NUMBER.fullmatch(name)
     return match[1] if match else None

@@ -15,16 +15,19 @@ from trueup.core.csp.program import BOOL, FLOAT, Program, Variable
 from trueup.core.csp.scope import cell
 from trueup.core.csp.values import in_domain
 from trueup.core.puzzles.families import Colouring, Cryptarithm, Scheduling, Seating, Sudoku, Zebra
+from trueup.core.puzzles.families.colouring import said_colours
 from trueup.core.puzzles.families.cryptarithm import said_digits
+from trueup.core.puzzles.families.scheduling import NAMED, hours_of
+from trueup.core.puzzles.families.seating import said_names
 from trueup.core.puzzles.families.sudoku import begun_rows
-from trueup.core.puzzles.families.words import line_of, rows_of, table
+from trueup.core.puzzles.families.words import rows_of, said_rows
+from trueup.core.puzzles.families.zebra import said_houses
 
 Begun = Mapping[str, int | None]
 LOST: Begun = {"": None}
 """What no answer begins with."""
 FRAME = " \t`*-"
 """What a model puts around a line."""
-HOUSE = re.compile(r"house (\d{1,3})")
 WHOLE = re.compile(r"[+-]?\d{1,12}")
 
 
@@ -65,42 +68,36 @@ def _colouring(puzzle: Colouring, text: str) -> Begun:
     regions = {f"r{i}": f"R{i}" for i in range(1, len(puzzle.given) + 1)}
     return {
         regions[name]: puzzle.colours.index(row[0]) if len(row) == 1 and row[0] in puzzle.colours else None
-        for name, row in _table(text).items()
+        for name, row in rows_of(said_colours(text) or "").items()
         if name in regions and row
     }
 
 
 def _scheduling(puzzle: Scheduling, text: str) -> Begun:
-    names = {form: job.name for job in puzzle.jobs for form in (job.name.casefold(), f"job {job.name}".casefold())}
-    rows = {names[name]: row for name, row in _table(text).items() if name in names and row}
-    hours = {name: re.fullmatch(r"(?:hour )?(\d{1,4})", row[0]) for name, row in rows.items()}
-    return {name: int(match[1]) if match else None for name, match in hours.items()}
+    rows = said_rows(text, NAMED)
+    hours = hours_of(rows)
+    return {job.name: hours.get(name) for job in puzzle.jobs if rows.get(name := job.name.casefold())}
 
 
 def _zebra(puzzle: Zebra, text: str) -> Begun:
     spelt = {one.casefold(): one for _, values in puzzle.categories for one in values}
     found: dict[str, int | None] = {}
-    for name, row in _table(text).items():
-        house = HOUSE.fullmatch(name)
-        for one in row if house else ():
-            if house and one in spelt:
-                found[spelt[one]] = None if spelt[one] in found else int(house[1])
+    for name, row in rows_of(said_houses(text) or "").items():
+        for one in row:
+            if one in spelt:
+                found[spelt[one]] = None if spelt[one] in found else int(name.split()[1])
     return found
 
 
 def _seating(puzzle: Seating, text: str) -> Begun:
     spelt = {name.casefold(): name for name in puzzle.people}
-    order = list(line_of(text, "order") or ())
+    order = said_names(text)
     return {spelt[one]: seat if order.count(one) == 1 else None for seat, one in enumerate(order, 1) if one in spelt}
 
 
 def _cryptarithm(puzzle: Cryptarithm, text: str) -> Begun:
     pairs = [pair.split("=") for pair in (said_digits(text) or "").split()]
     return {letter: int(digit) for letter, digit in pairs if letter in puzzle.letters}
-
-
-def _table(text: str) -> Mapping[str, tuple[str, ...]]:
-    return rows_of(table(text) or "")
 
 
 READERS: dict[type, Callable[[Any, str], Begun]] = {

@@ -20,6 +20,7 @@ from trueup.solvers.backends import AUTO, BACKENDS, CP_SAT, HIGHS, SCIPY, UNREAC
 from trueup.solvers.clock import Clock
 from trueup.solvers.finite import solve_finite
 from trueup.solvers.linear import NOT_TOLD, rows_of, solve_linear
+from trueup.solvers.scaled import size_of
 from trueup.solvers.smooth import solve_smooth
 from trueup.solvers.smt import is_taken, solve_smt
 
@@ -101,9 +102,14 @@ def _unless_impossible(rival: Program, again: dict[str, Any], backend: str, cloc
 
 
 def _apart(program: Program, asked: Variable, value: int | float, backend: str) -> int | float:
-    """How far from a value another one lies at least; 0 where the back-end takes them as they differ."""
+    """How far from a value another one lies at least; 0 where the back-end takes them as they differ.
+
+    A double root is found to half the digits.
+    """
     if asked.kind == FLOAT:
-        return _rounding(program, backend) * max(1.0, abs(value))
+        is_smooth = backend == SCIPY or (backend == AUTO and rows_of(program) is None)
+        size = 1.0 if is_smooth else size_of(asked)
+        return (sqrt(SLACK) if is_smooth else 4 * SLACK) * max(size, abs(value))
     return 0 if backend in (AUTO, CP_SAT) and not program.is_continuous else 1
 
 
@@ -112,12 +118,6 @@ def _not(asked: Variable, value: int | float, apart: int | float) -> list[Expr]:
     if not apart:
         return [Node("!=", (Ref(asked.name), Const(value, asked.enum)))]
     return [Node("<=", (Ref(asked.name), Const(value - apart))), Node(">=", (Ref(asked.name), Const(value + apart)))]
-
-
-def _rounding(program: Program, backend: str) -> float:
-    """How far two values of one fraction may lie apart and still be one; a double root is found to half the digits."""
-    is_smooth = backend == SCIPY or (backend == AUTO and rows_of(program) is None)
-    return sqrt(SLACK) if is_smooth else 4 * SLACK
 
 
 def _solve(program: Program, backend: str, clock: Clock, *, unique: bool) -> dict[str, Any]:

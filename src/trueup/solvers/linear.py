@@ -8,46 +8,29 @@ Whether a solution is the only one is asked of every variable in turn: whether i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_array
 
 from trueup.core.csp.program import FLOAT, MAXIMIZE, Const, Expr, Node, Program, Ref, conjuncts
 from trueup.core.csp.values import named
 from trueup.solvers.backends import UNREACHED
 from trueup.solvers.clock import Clock
 from trueup.solvers.conflict import smallest_conflict
+from trueup.solvers.scaled import Row, best_point, size_of, too_fine
 
 SENSES = frozenset({"==", "<=", ">=", "<", ">"})
 INFEASIBLE, TIMED_OUT = 2, 1
-APART, LEAST_SECONDS = 1e-6, 0.01
-NOTHING, ENOUGH, MOST_ROOM = 1e-9, 1e-5, 1.0
-"""What is no more than the rounding of zero; room for strict comparisons that no rounding undoes; the most."""
+APART = 1e-6
+NOTHING, ROUNDED, ENOUGH = 1e-9, 1e-12, 1e-5
+"""What is no more than the rounding of zero; of another number, as a share of it; room that no rounding undoes."""
 NONE_AT_ALL = 1e-12
 """Less than any room that is not a contradiction's; what lies between is left undecided."""
 WIDE = 100 * ENOUGH
 """Where strict comparisons leave less, a second solution may hide between them."""
 NOT_TOLD = "whole numbers and strict comparisons meet at the best value; the back-end z3 decides it"
 NARROW = "strict comparisons leave so little room that another solution may hide in it; scale the program"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """low <= coefficients . variables <= high, and the constraint that it belongs to; strict ones keep off the bound.
-
-    The largest coefficient of a strict one is 1, so that its room is counted in a variable.
-    """
-
-    coefficients: Mapping[str, float]
-    low: float
-    high: float
-    name: str = ""
-    is_strict: bool = False
-
 
 Form = tuple[dict[str, float], float]
 
@@ -76,9 +59,10 @@ def rows_of(program: Program) -> list[Row] | None:
         return None
     found: list[Row] = []
     wholes = {variable.name for variable in program.variables if variable.kind != FLOAT}
+    sizes = {variable.name: size_of(variable) for variable in program.variables}
     for constraint in program.constraints:
         for part in conjuncts(constraint.expr):
-            row = _row(part, named(constraint), wholes)
+            row = _row(part, named(constraint), wholes, sizes)
             if row is None:
                 return None
             found.append(row)
@@ -88,9 +72,16 @@ def rows_of(program: Program) -> list[Row] | None:
 
 def solve_linear(program: Program, rows: list[Row], limit_seconds: float, *, unique: bool = True) -> dict[str, Any]:
     """The status, a best solution and, without an objective, another one; or the constraints in conflict."""
-    clock = Clock(limit_seconds)
+    reply = _decided(program, rows, Clock(limit_seconds), unique=unique)
+    why = too_fine(program, rows, _cost(program))
+    if why is None or reply["status"] in ("unsatisfiable", "timeout"):
+        return reply
+    return {"status": "undecided", "reason": why}
+
+
+def _decided(program: Program, rows: list[Row], clock: Clock, *, unique: bool) -> dict[str, Any]:
     is_strict = any(row.is_strict for row in rows)
-    result = _milp(program, rows, clock, _most_room(program) if is_strict else _cost(program))
+    result = best_point(program, rows, clock, _most_room(program) if is_strict else _cost(program))
     if _is_contradiction(result, is_strict):
         return {"status": "unsatisfiable", "conflict": _conflict(program, rows, clock)}
     if is_strict and result.status == 0 and result.x[-1] <= ENOUGH:
@@ -120,22 +111,34 @@ def _is_contradiction(result: Any, is_strict: bool) -> bool:
 
 
 def _best_with_room(program: Program, rows: list[Row], clock: Clock) -> Any:
-    """A point that makes the objective best: the first with room for strict comparisons, else the one with the most."""
+    """A point that makes the objective best: the first with room for strict comparisons, else the one with the most.
+
+    To be found that one may be worse by a rounding, which buys room too: the room is told less what it has bought.
+    """
     cost = _cost(program)
-    best = _milp(program, rows, clock, cost)
+    best = best_point(program, rows, clock, cost)
     if best.status != 0:
         return best
     best.x[-1] = _room_at(program, rows, best.x)
     if best.x[-1] > ENOUGH:
         return best
-    size = np.abs(cost).max()
-    if not size:
-        return _milp(program, rows, clock, _most_room(program))
+    weights = np.abs(cost)
+    if not weights.any():
+        return best_point(program, rows, clock, _most_room(program))
+    least = weights[weights > 0].min()
+    rounding = NOTHING + ROUNDED * abs(best.fun / least)
+    held = [_no_worse(program, cost / least, best.fun / least + given) for given in (rounding, 2 * rounding)]
+    once, twice = (best_point(program, [*rows, row], clock, _most_room(program)) for row in held)
+    if once.status != 0 or twice.status != 0:
+        return twice if once.status == 0 else once
+    once.x[-1] -= twice.x[-1] - once.x[-1]
+    return once
+
+
+def _no_worse(program: Program, cost: Any, bound: float) -> Row:
     names = [variable.name for variable in program.variables]
-    weights = {name: float(weight / size) for name, weight in zip(names, cost[:-1], strict=True) if weight}
-    bound = best.fun / size
-    no_worse = Row(weights, -np.inf, bound + NOTHING * max(1.0, abs(bound)))
-    return _milp(program, [*rows, no_worse], clock, _most_room(program))
+    weights = {name: float(weight) for name, weight in zip(names, cost[:-1], strict=True) if weight}
+    return Row(weights, -np.inf, bound)
 
 
 def _room_at(program: Program, rows: list[Row], x: Any) -> float:
@@ -166,7 +169,7 @@ def _conflict(program: Program, rows: list[Row], clock: Clock) -> list[str]:
     def contradicts(kept: Sequence[str]) -> bool:
         of = set(kept)
         kept_rows = [row for row in rows if row.name in of]
-        result = _milp(program, kept_rows, clock, _most_room(program))
+        result = best_point(program, kept_rows, clock, _most_room(program))
         return _is_contradiction(result, any(row.is_strict for row in kept_rows))
 
     return smallest_conflict(names, contradicts, lambda: clock.left > 0)
@@ -178,10 +181,11 @@ def _other(program: Program, rows: list[Row], values: Mapping[str, float], clock
         for sign in (1.0, -1.0):
             cost = np.zeros(len(program.variables) + 1)
             cost[place] = sign
-            result = _milp(program, rows, clock, cost, room=ENOUGH) if clock.left else None
+            result = best_point(program, rows, clock, cost, room=ENOUGH) if clock.left else None
             if result is None or result.x is None:
                 return None
-            if abs(float(result.x[place]) - values[variable.name]) > APART * max(1.0, abs(values[variable.name])):
+            size = max(size_of(variable), abs(values[variable.name]))
+            if abs(float(result.x[place]) - values[variable.name]) > APART * size:
                 found = _values(program, result.x)
                 return {name: value for name, value in found.items() if value != values[name]}
             if result.status != 0:
@@ -205,24 +209,7 @@ def _most_room(program: Program) -> Any:
     return np.append(np.zeros(len(program.variables)), -1.0)
 
 
-def _milp(program: Program, rows: list[Row], clock: Clock, cost: Any, *, room: float = 0.0) -> Any:
-    """The best point for a cost; its last number is the room of strict comparisons, at least `room`."""
-    place = {variable.name: i for i, variable in enumerate(program.variables)}
-    cells = [(i, place[name], value) for i, row in enumerate(rows) for name, value in row.coefficients.items()]
-    spare = [(i, len(place), -1.0 if np.isinf(row.high) else 1.0) for i, row in enumerate(rows) if row.is_strict]
-    at, columns, values = zip(*cells, *spare, strict=True) if cells or spare else ((), (), ())
-    matrix = csr_array((values, (at, columns)), shape=(len(rows), len(place) + 1))
-    constraints = LinearConstraint(matrix, [row.low for row in rows], [row.high for row in rows]) if rows else ()
-    return milp(
-        cost,
-        integrality=np.array([*(int(variable.kind != FLOAT) for variable in program.variables), 0]),
-        bounds=Bounds([*(v.low for v in program.variables), room], [*(v.high for v in program.variables), MOST_ROOM]),
-        constraints=constraints,
-        options={"time_limit": max(clock.left, LEAST_SECONDS), "mip_rel_gap": 0.0},
-    )
-
-
-def _row(expr: Expr, name: str, wholes: set[str]) -> Row | None:
+def _row(expr: Expr, name: str, wholes: set[str], sizes: Mapping[str, float]) -> Row | None:
     """A comparison as a row; between whole numbers a strict one is one that allows equality with the next number."""
     if not isinstance(expr, Node) or expr.op not in SENSES:
         return None
@@ -237,7 +224,7 @@ def _row(expr: Expr, name: str, wholes: set[str]) -> Row | None:
         low = floor(bound) + 1
     if is_whole or expr.op not in ("<", ">"):
         return Row(form[0], low, high, name)
-    size = max(map(abs, form[0].values()), default=0.0) or 1.0
+    size = max((abs(value) * sizes[one] for one, value in form[0].items()), default=0.0) or 1.0
     return Row({one: value / size for one, value in form[0].items()}, low / size, high / size, name, is_strict=True)
 
 

@@ -15,9 +15,10 @@ from typing import Any
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
 from trueup.tasks.prompting import BLANK
+from trueup.tasks.word_families import FAMILIES
 
 FILE = "task.toml"
-FILE_SOURCES = frozenset({"jsonl", "lr2bench"})
+FILE_SOURCES = frozenset({"jsonl", "lr2bench", "stored-programs"})
 TASK_KEYS: dict[str, tuple[type, ...]] = {"name": (str,), "seed": (int,)}
 STRATUM_KEYS: dict[str, tuple[type, ...]] = {
     "name": (str,), "source": (str,), "verifier": (str, dict), "check": (str, dict), "rater": (str, dict),
@@ -110,9 +111,14 @@ def _stratum(row: Any, sets: Mapping[str, Mapping[str, Json]], file: Path) -> St
     if not colon or not argument.strip():
         raise BadInput(f"{where}: source is {recipe.get('source')!r}; write KIND:NAME, such as jsonl:items.jsonl")
     _check_values(recipe, where)
-    if kind in FILE_SOURCES:
+    if _names_file(kind, argument):
         argument = str(file.parent / argument)
     return StratumSpec(name, kind, argument, recipe)
+
+
+def _names_file(kind: str, argument: str) -> bool:
+    """Whether a source is a file, or a folder of them, and no family of our own."""
+    return kind in FILE_SOURCES or (kind == "word-problems" and argument.split(" ", 1)[0] not in FAMILIES)
 
 
 def _known(table: Any, keys: Mapping[str, tuple[type, ...]], where: str, what: str) -> dict[str, Any]:

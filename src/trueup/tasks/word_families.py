@@ -6,7 +6,7 @@ no solver. Dials: how many kinds of goods there are, and of what limits them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from random import Random
@@ -69,8 +69,8 @@ class Linear:
         )
 
 
-Made = tuple[Linear, str, int | None]
-"""A problem, its words, and the best value where it was found with the problem."""
+Made = tuple[Linear, str, Iterable[Sequence[int]] | None]
+"""A problem, its words, and the amounts that have to be tried where these are fewer than all."""
 
 
 def production(rng: Random, *, kinds: int = 2, means: int = 2) -> Worded:
@@ -146,7 +146,8 @@ def blending(rng: Random, *, kinds: int = 3, means: int = 2, tonnes: int = 10) -
             f"{' '.join(words)} The melt must be at least {needs}. What is the least that it can cost, in dollars?"
         )
         limits = _paired(shares, ">=", [low * tonnes for low in least])
-        return Linear(names, tonnes, costs, "minimize", [([1] * kinds, "==", tonnes), *limits]), text, None
+        linear = Linear(names, tonnes, costs, "minimize", [([1] * kinds, "==", tonnes), *limits])
+        return linear, text, _shares(tonnes, kinds)
 
     return _made("blending", _make)
 
@@ -180,8 +181,7 @@ def transport(rng: Random, *, kinds: int = 2) -> Worded:
         # What the first plant does not send the second one must.
         sent = product(*(range(want + 1) for want in wants))
         tried = [(*one, *(want - x for want, x in zip(wants, one, strict=True))) for one in sent]
-        linear = Linear(names, max(wants), costs, "minimize", [*gives, *gets])
-        return linear, text, linear.best(tried)
+        return Linear(names, max(wants), costs, "minimize", [*gives, *gets]), text, tried
 
     return _made("transport", _make)
 
@@ -194,11 +194,20 @@ FAMILIES: Mapping[str, Callable[..., Worded]] = {
 def _made(family: str, make: Callable[[], Made]) -> Worded:
     """The first drawn that has a solution which is not to do nothing."""
     for _ in range(TRIES):
-        linear, text, known = make()
-        best = linear.best() if known is None else known
+        linear, text, tried = make()
+        best = linear.best(tried)
         if best:
             return Worded(text, linear.program(), str(best))
     raise BadInput(f"word-problems:{family} found none with a solution in {TRIES} tries; change its dials")
+
+
+def _shares(total: int, parts: int) -> Iterator[tuple[int, ...]]:
+    """Every way to share out a whole number, in order."""
+    if parts == 1:
+        yield (total,)
+        return
+    for first in range(total + 1):
+        yield from ((first, *rest) for rest in _shares(total - first, parts - 1))
 
 
 def _paired(rows: Sequence[Sequence[int]], sign: str, limits: Sequence[int]) -> list[tuple[Sequence[int], str, int]]:

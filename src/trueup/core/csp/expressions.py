@@ -8,6 +8,7 @@ from trueup.core.csp import build
 from trueup.core.csp.operators import OPERATORS, Operator
 from trueup.core.csp.program import Const, Expr, Node
 from trueup.core.csp.reader import Reader, read_number
+from trueup.core.csp.scope import whole_place
 from trueup.core.errors import BadInput
 
 INFIXES = {name: operator for name, operator in OPERATORS.items() if operator.power and name != "not"}
@@ -210,7 +211,7 @@ def _place(reader: Reader, name: str, axis: int) -> Places | Expr:
     if reader.skip("*"):
         return reader.scope.along(name, axis)
     if reader.sort == "number" and reader.ahead in (",", "]"):
-        return (int(read_number(reader)),)
+        return (whole_place(read_number(reader)),)
     place = read_expression(reader)
     if not isinstance(place, Const):
         return place
@@ -218,5 +219,5 @@ def _place(reader: Reader, name: str, axis: int) -> Places | Expr:
         last = read_expression(reader)
         if not isinstance(last, Const):
             raise reader.error("a range of cells runs between numbers")
-        return range(int(place.value), int(last.value) + 1)
-    return (int(place.value),)
+        return range(whole_place(place.value), whole_place(last.value) + 1)
+    return (whole_place(place.value),)

@@ -193,6 +193,13 @@ def cell(name: str, place: Sequence[int]) -> str:
     return f"{name}[{','.join(map(str, place))}]"
 
 
+def whole_place(value: int | float) -> int:
+    """The place of a cell; BadInput for one that is no whole number."""
+    if value != int(value):
+        raise BadInput(f"{value} is no place; places are whole numbers from 1")
+    return int(value)
+
+
 def bool_domain() -> Domain:
     """True or false."""
     return Domain(BOOL)

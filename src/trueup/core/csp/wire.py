@@ -39,7 +39,7 @@ from trueup.core.csp.program import (
     Ref,
     Table,
 )  # fmt: skip
-from trueup.core.csp.scope import LETTER, Domain, Scope, bool_domain, range_domain, set_domain
+from trueup.core.csp.scope import LETTER, Domain, Scope, bool_domain, range_domain, set_domain, whole_place
 from trueup.core.csp.types import verified
 from trueup.core.errors import BadInput
 from trueup.core.types import Json
@@ -242,8 +242,9 @@ def _place(scope: Scope, name: str, axis: int, value: Json, where: str, depth: i
         if len(value) != 3:
             raise BadInput(f'{where}: a range of cells is written ["..", FIRST, LAST]')
         return range(of_kind(int, value[1], where), of_kind(int, value[2], where) + 1)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return range(value, value + 1)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        place = whole_place(number_at(value, where))
+        return range(place, place + 1)
     return _expr(scope, value, where, depth)
 
 

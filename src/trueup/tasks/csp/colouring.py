@@ -8,7 +8,7 @@ from random import Random
 
 from trueup.core.puzzles.families import Colouring
 from trueup.core.puzzles.network import Network, all_different, network
-from trueup.tasks.csp.dials import Band, band, tried, within
+from trueup.tasks.csp.dials import LOOSEN, Band, band, tried, within
 from trueup.tasks.csp.digging import dug
 from trueup.tasks.csp.made import Made
 
@@ -26,18 +26,22 @@ def colouring(
 ) -> Made:
     """A random map of so many regions and borders; `backtracks` as for sudoku, 4 or 3..6.
 
-    Unless said there are colours - 1 borders for each region, and a quarter of the regions is coloured.
+    Unless said there are colours - 1 borders for each region, and of 3 colours a quarter of the regions is coloured, of
+    more colours more of them.
     """
-    within("colouring", "regions", regions, 4, 60)
     within("colouring", "colours", colours, 3, len(COLOURS))
+    within("colouring", "regions", regions, max(4, colours), 60)
     most = _most_borders(regions, colours)
     usual = min((colours - 1) * regions, most)
     edges = within("colouring", "borders", usual if borders is None else borders, regions - 1, most)
-    chosen = within("colouring", "blanks", 3 * regions // 4 if blanks is None else blanks, 1, regions - colours + 1)
+    open_most = regions - colours + 1
+    usual_blanks = min(6 * regions // (colours + 5), open_most)
+    chosen = within("colouring", "blanks", usual_blanks if blanks is None else blanks, 1, open_most)
     wanted = band("colouring", backtracks)
     dials = f"regions={regions} borders={edges} colours={colours} blanks={chosen}"
     dials += f" backtracks={backtracks}" * bool(backtracks)
-    return tried("colouring", dials, lambda: _made(rng, regions, edges, colours, chosen, wanted), tries=300)
+    mend = "take fewer blanks" if wanted.is_open else LOOSEN
+    return tried("colouring", dials, lambda: _made(rng, regions, edges, colours, chosen, wanted), 300, mend)
 
 
 def _made(rng: Random, regions: int, edges: int, colours: int, blanks: int, wanted: Band) -> Made | None:

@@ -12,6 +12,7 @@ from trueup.core.puzzles.network import Searched
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 TRIES = 60
+LOOSEN = "loosen one of these"
 GREEDY = ANY, RIGHT, WRONG = ("any", "right", "wrong")
 """Whether the rule of thumb finds the best: a dial of what is to be optimised."""
 
@@ -66,13 +67,13 @@ def one_of(family: str, dial: str, value: str, options: Sequence[str]) -> str:
     return value
 
 
-def tried(family: str, dials: str, make: Callable[[], T | None], tries: int = TRIES) -> T:
-    """What the first try makes that makes anything; BadInput names the dials where none of so many does."""
+def tried(family: str, dials: str, make: Callable[[], T | None], tries: int = TRIES, mend: str = LOOSEN) -> T:
+    """What the first try makes that makes anything; BadInput names the dials and a mend where none of so many does."""
     for _ in range(tries):
         made = make()
         if made is not None:
             return made
-    raise BadInput(f"{_source(family)} found no puzzle with {dials} in {tries} tries; loosen one of these")
+    raise BadInput(f"{_source(family)} found no puzzle with {dials} in {tries} tries; {mend}")
 
 
 def _source(family: str) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from trueup.core.puzzles.families.goods import Good, printed, read_goods
 from trueup.core.puzzles.families.puzzle import Values
-from trueup.core.puzzles.families.words import items, pairs, rows_of
+from trueup.core.puzzles.families.words import rows_of, said_rows
 
 HEAD = re.compile(r"Pack these things into as few bins as possible; a bin holds at most (\d{1,4}) kg\.")
-BIN = re.compile(r"bin \d+")
+BIN = re.compile(r"(bin \d+)")
 MOST = 14
 """Things that are packed; the fewest bins must be found at once whenever an answer is checked."""
 
@@ -52,8 +52,7 @@ class BinPacking:
 
     def values(self, answer: str) -> Values | None:
         """The bin of each thing, where each is named once; bins are numbered in the order of their first things."""
-        rows = [row for name, row in rows_of(answer).items() if BIN.fullmatch(name)]
-        named = [(name, place) for place, row in enumerate(rows) for name in row]
+        named = [(name, place) for place, row in enumerate(rows_of(answer).values()) for name in row]
         places = dict(named)
         if len(named) != len(self.goods) or any(good.name not in places for good in self.goods):
             return None
@@ -97,7 +96,8 @@ def stated_bin_packing(text: str) -> BinPacking | None:
 
 def said_bins(text: str) -> str | None:
     """What each bin of the last list of bins holds, in order; their numbers say nothing."""
-    held = sorted(tuple(sorted(items(value))) for name, value in pairs(text).items() if BIN.fullmatch(name))
+    rows = said_rows(text, BIN, size=lambda rows: len({name for row in rows.values() for name in row}))
+    held = sorted(tuple(sorted(row)) for row in rows.values())
     return "\n".join(f"bin {i}: {', '.join(names)}" for i, names in enumerate(held, 1)) or None
 
 

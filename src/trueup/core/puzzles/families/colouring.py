@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 from trueup.core.puzzles.families.puzzle import Values
-from trueup.core.puzzles.families.words import rows_of
+from trueup.core.puzzles.families.words import rows_of, said_rows, table
 
 HEAD = re.compile(r"Colour every region so that no two neighbours have the same colour\. The colours are ([a-z, ]+)\.")
 REGION = re.compile(r"^(R\d+): ([a-z]+|_)$", re.MULTILINE)
 NEIGHBOURS = re.compile(r"^neighbours: (.+)$", re.MULTILINE)
-NAMED = re.compile(r"r\d+")
+NAMED = re.compile(r"(?:region )?(r\d+)")
 BORDER = re.compile(r"R(\d+)-R(\d+)")
 DIGITS = 4
 """What the number of a region may have."""
@@ -49,7 +49,7 @@ class Colouring:
 
     def values(self, answer: str) -> Values | None:
         """The colour of each region."""
-        rows = {name.upper(): row for name, row in rows_of(answer).items() if NAMED.fullmatch(name)}
+        rows = {name.upper(): row for name, row in rows_of(answer).items()}
         named = {name: row[0] for name, row in rows.items() if len(row) == 1 and row[0] in self.colours}
         regions = [f"R{i}" for i in range(1, len(self.given) + 1)]
         if not all(region in named for region in regions):
@@ -75,3 +75,8 @@ def stated_colouring(text: str) -> Colouring | None:
         return None
     borders = tuple((int(a) - 1, int(b) - 1) for a, b in ends)
     return Colouring(colours, tuple(colour if colour != "_" else "" for _, colour in given), borders)
+
+
+def said_colours(text: str) -> str | None:
+    """The colour of each region of the last list of regions."""
+    return table(said_rows(text, NAMED))

@@ -9,7 +9,8 @@ from trueup.core.puzzles.families.puzzle import Values
 
 HEAD = "Each letter stands for a digit of its own, and no number begins with 0."
 SUM = re.compile(r"^([A-Z]+(?: \+ [A-Z]+)+) = ([A-Z]+)$", re.MULTILINE)
-PAIR = re.compile(r"\b([A-Z])\W{0,3}[=:]\W{0,3}([0-9])\b")
+PAIR = re.compile(r"(?<![A-Z] [-+*/])(?<![A-Z] [-+*/] )\b([A-Z])[^\w!<>]{0,3}(?:[=:|\u2192]|->)\W{0,3}([0-9])\b")
+"""A letter with its digit; not the last letter of a sum or a product, nor a digit that a letter only is not."""
 
 
 @dataclass(frozen=True, slots=True)

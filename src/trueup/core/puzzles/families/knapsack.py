@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from trueup.core.puzzles.families.goods import Good, printed, read_goods
 from trueup.core.puzzles.families.puzzle import Values
-from trueup.core.puzzles.families.words import line_of
+from trueup.core.puzzles.families.words import lists_of
 
 HEAD = re.compile(r"Choose things that are worth the most together and weigh at most (\d{1,4}) kg together\.")
+TAKE = "take"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Knapsack:
 
     def values(self, answer: str) -> Values | None:
         """Which things are taken, where all that is named is there and named once."""
-        taken = line_of(answer, "take") or ()
+        (*_, taken) = [(), *lists_of(answer, TAKE)]
         names = {good.name for good in self.goods}
         return {name: int(name in taken) for name in names} if len(set(taken) & names) == len(taken) else None
 
@@ -93,5 +94,5 @@ def stated_knapsack(text: str) -> Knapsack | None:
 
 def said_taken(text: str) -> str | None:
     """What the last line that begins with `Take:` names, in order."""
-    taken = line_of(text, "take")
-    return None if taken is None else f"take: {', '.join(sorted(taken))}"
+    lists = lists_of(text, TAKE)
+    return f"{TAKE}: {', '.join(sorted(lists[-1]))}" if lists else None

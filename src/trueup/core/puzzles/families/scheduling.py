@@ -8,7 +8,7 @@ from itertools import combinations
 
 from trueup.core.puzzles.families.clues import Clue, Forms, Kind, conditions, read_clues, sentences
 from trueup.core.puzzles.families.puzzle import Values
-from trueup.core.puzzles.families.words import rows_of
+from trueup.core.puzzles.families.words import Rows, rows_of, said_rows, table
 
 KINDS = {
     "at": Kind("{a} starts at hour {k}.", "{a} == {k}"),
@@ -21,6 +21,9 @@ KINDS = {
 }
 HEAD = re.compile(r"Hours are whole and counted from 0; everything is finished by hour (\d{1,4})\.")
 JOB = re.compile(r"^job (\w+): (\d+) hours? on machine (\d+)$", re.MULTILINE)
+NAMED = re.compile(r"(?:job )?(\w+)")
+HOUR = re.compile(r"(?:starts )?(?:at )?(?:hour )?(\d{1,4})(?: h)?")
+ENDING = "Answer with a line per job"
 DIGITS = 4
 """What a number of a job may have."""
 
@@ -49,7 +52,7 @@ class Scheduling:
             f"{self.horizon}. A machine does one job at a time, without a break.\n\n"
             + "\n".join(f"job {j.name}: {j.hours} hour{'s' * (j.hours > 1)} on machine {j.machine}" for j in self.jobs)
             + f"\n\n{sentences(self.clues, KINDS, _forms(self.jobs))}\n\n"
-            + "Answer with a line per job, its name and the hour at which it starts, as `name: 3`."
+            + f"{ENDING}, its name and the hour at which it starts, as `name: 3`."
         )
 
     def constraints(self) -> str:
@@ -70,10 +73,8 @@ class Scheduling:
 
     def values(self, answer: str) -> Values | None:
         """The hour of each job."""
-        rows = {name.removeprefix("job "): row for name, row in rows_of(answer).items()}
-        said = {job.name: rows.get(job.name, ()) for job in self.jobs}
-        hours = {name: re.fullmatch(r"(?:hour )?(\d{1,4})", row[0]) for name, row in said.items() if len(row) == 1}
-        found = {name: int(match[1]) for name, match in hours.items() if match}
+        said = hours_of(rows_of(answer))
+        found = {job.name: hour for job in self.jobs if (hour := said.get(job.name.casefold())) is not None}
         return found if len(found) == len(self.jobs) else None
 
     def optimum(self) -> int | None:
@@ -86,13 +87,25 @@ def stated_scheduling(text: str) -> Scheduling | None:
     heads = list(HEAD.finditer(text))
     if not heads:
         return None
-    body = text[heads[-1].end() :]
+    body = text[heads[-1].end() :].split(ENDING)[0]
     said = JOB.findall(body)
     if any(max(len(hours), len(machine)) > DIGITS for _, hours, machine in said):
         return None
     jobs = tuple(Job(name, int(hours), int(machine)) for name, hours, machine in said)
     clues = read_clues(body, KINDS, _forms(jobs))
     return None if clues is None or not jobs else Scheduling(jobs, int(heads[-1][1]), clues)
+
+
+def said_hours(text: str) -> str | None:
+    """The hour of each job of the last list of jobs; what is given no hour is no job."""
+    found = hours_of(said_rows(text, NAMED, size=lambda rows: len(hours_of(rows))))
+    return table({name: (str(hour),) for name, hour in found.items()})
+
+
+def hours_of(rows: Rows) -> dict[str, int]:
+    """The hour behind each name that has one and nothing else."""
+    said = {name: HOUR.fullmatch(row[0]) for name, row in rows.items() if len(row) == 1}
+    return {name: int(match[1]) for name, match in said.items() if match}
 
 
 def _forms(jobs: tuple[Job, ...]) -> Forms:

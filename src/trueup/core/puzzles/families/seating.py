@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trueup.core.puzzles.families.clues import Clue, Kind, Kinds, conditions, read_clues, sentences
 from trueup.core.puzzles.families.puzzle import Values
-from trueup.core.puzzles.families.words import line_of
+from trueup.core.puzzles.families.words import lists_of
 
 ANYWHERE = {
     "at": Kind("{a} sits in seat {k}.", "{a} == {k}"),
@@ -34,6 +34,7 @@ HEADS = {
     shape: re.compile(re.escape(words).replace(r"\{n\}", r"\b([0-9]{1,4})", 1).replace(r"\{n\}", r"\1"))
     for shape, words in SHAPES.items()
 }
+ENDING = "Answer with one line"
 PEOPLE = re.compile(r"^people: (.+)$", re.MULTILINE)
 
 
@@ -51,7 +52,7 @@ class Seating:
             f"{SHAPES[self.shape].format(n=len(self.people))} Find out who sits where.\n\n"
             f"people: {', '.join(self.people)}\n\n"
             f"{sentences(self.clues, kinds(self.shape, len(self.people)), _forms(self.people))}\n\n"
-            f"Answer with one line, the names by seat, as `Order: name, name`."
+            f"{ENDING}, the names by seat, as `Order: name, name`."
         )
 
     def constraints(self) -> str:
@@ -67,7 +68,7 @@ class Seating:
     def values(self, answer: str) -> Values | None:
         """The seat of each person, where each is named once."""
         spelt = {name.casefold(): name for name in self.people}
-        order = [spelt.get(one) for one in line_of(answer, "order") or ()]
+        order = [spelt.get(one) for one in said_names(answer)]
         found = {one: seat for seat, one in enumerate(order, 1) if one is not None}
         return found if len(found) == len(order) == len(self.people) else None
 
@@ -97,14 +98,19 @@ def stated_seating(text: str) -> Seating | None:
     if named is None:
         return None
     people = tuple(named[1].split(", "))
-    clues = read_clues(text[named.end() :], kinds(shape, len(people)), _forms(people))
+    clues = read_clues(text[named.end() :].split(ENDING)[0], kinds(shape, len(people)), _forms(people))
     return None if clues is None else Seating(shape, people, clues)
 
 
 def said_order(text: str) -> str | None:
-    """The last line that begins with `Order:`."""
-    order = line_of(text, "order")
+    """The last of the lines that begin with `Order:` and name the most."""
+    order = said_names(text)
     return f"order: {', '.join(order)}" if order else None
+
+
+def said_names(text: str) -> tuple[str, ...]:
+    """The names of that line."""
+    return max(reversed(lists_of(text, "order")), key=len, default=())
 
 
 def _forms(people: tuple[str, ...]) -> dict[str, dict[str, str]]:

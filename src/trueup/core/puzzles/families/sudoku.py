@@ -14,7 +14,9 @@ RULE4 = "Fill every _ so that each row, each column and each 2x2 box holds the n
 
 
 CELL = re.compile(r"[0-9]+")
-FRAME = re.compile(r"[\s\[\](){}|,;:+\-=*]+")
+FRAME = re.compile(r"[\s\[\](){}|,;:+\-=*&\\\u2500-\u257f]+")
+"""What may stand round a row and between its numbers, in Markdown, LaTeX and drawn boxes among others."""
+BOXED = "\\boxed"
 ANY = range(1, 1000)
 Row = tuple[int, ...]
 
@@ -101,7 +103,7 @@ def begun_rows(text: str, size: int) -> list[Row]:
 def _blocks(text: str, unspaced: Container[int]) -> list[list[Row]]:
     """Rows that stand together, whatever else there is between the blocks; so many digits may stand without spaces."""
     blocks: list[list[Row]] = [[]]
-    for line in text.replace("]", "]\n").splitlines():
+    for line in text.replace(BOXED, "").replace("]", "]\n").splitlines():
         row = _row(line, unspaced)
         if row is None:
             blocks.append([])
@@ -112,7 +114,7 @@ def _blocks(text: str, unspaced: Container[int]) -> list[list[Row]]:
 
 def _row(line: str, unspaced: Container[int]) -> Row | None:
     """The numbers of a line; empty for a line of frame, None for one that holds anything else."""
-    cells = FRAME.sub(" ", line).split()
+    cells = FRAME.sub(" ", line.rstrip(" .")).split()
     if len(cells) == 1 and len(cells[0]) in unspaced:
         cells = list(cells[0])
     if not all(CELL.fullmatch(cell) and len(cell) < 3 for cell in cells):

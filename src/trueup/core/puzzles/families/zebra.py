@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trueup.core.puzzles.families.clues import Clue, Forms, Kind, conditions, read_clues, sentences
 from trueup.core.puzzles.families.puzzle import Values
-from trueup.core.puzzles.families.words import rows_of
+from trueup.core.puzzles.families.words import rows_of, said_rows, table
 
 KINDS = {
     "same": Kind("{a} {does_b}.", "{a} == {b}"),
@@ -33,9 +33,13 @@ DOES = {
 """What somebody does, by category."""
 CALLED = {"name": "{}", "job": "the {}"}
 """What somebody is called by; else it is `whoever` does it."""
+LABEL = re.compile(rf"\b(?:{'|'.join(DOES)})\s?[:=]", re.IGNORECASE)
+"""A category that is said before its value."""
 HEAD = re.compile(
     r"\b(\d{1,4}) houses stand in a row, numbered 1 to \1 from left to right, and one person lives in each\."
 )
+ENDING = "Answer with a line per house"
+HOUSE = re.compile(r"(house \d{1,3})")
 CATEGORY = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
 
 
@@ -59,7 +63,7 @@ class Zebra:
             f"each. No two share a value of any line below. Find out who lives where.\n\n"
             + "\n".join(f"{name}: {', '.join(values)}" for name, values in self.categories)
             + f"\n\n{sentences(self.clues, KINDS, _forms(self.categories))}\n\n"
-            + f"Answer with a line per house, as `House 1: {form}` with the values in place of these words."
+            + f"{ENDING}, as `House 1: {form}` with the values in place of these words."
         )
 
     def constraints(self) -> str:
@@ -78,7 +82,7 @@ class Zebra:
     def values(self, answer: str) -> Values | None:
         """The house of each value, where each is named once."""
         spelt = {one.casefold(): one for _, of in self.categories for one in of}
-        rows = {name: row for name, row in rows_of(answer).items() if re.fullmatch(r"house \d{1,3}", name)}
+        rows = {name: row for name, row in rows_of(answer).items() if HOUSE.fullmatch(name)}
         said = [(spelt.get(one), int(name.split()[1])) for name, row in rows.items() for one in row]
         found = {one: house for one, house in said if one is not None}
         return found if len(found) == len(spelt) == len(said) else None
@@ -93,13 +97,18 @@ def stated_zebra(text: str) -> Zebra | None:
     heads = list(HEAD.finditer(text))
     if not heads:
         return None
-    body = text[heads[-1].end() :].split("Answer with a line per house")[0]
+    body = text[heads[-1].end() :].split(ENDING)[0]
     categories = tuple((name, tuple(values.split(", "))) for name, values in CATEGORY.findall(body))
     size = int(heads[-1][1])
     if not categories or any(name not in DOES or len(values) != size for name, values in categories):
         return None
     clues = read_clues(body, KINDS, _forms(categories))
     return None if clues is None else Zebra(categories, clues)
+
+
+def said_houses(text: str) -> str | None:
+    """Who lives in each house of the last list of houses."""
+    return table(said_rows(LABEL.sub("", text), HOUSE))
 
 
 def _forms(categories: tuple[tuple[str, tuple[str, ...]], ...]) -> Forms:
