@@ -102,10 +102,12 @@ def stand_on(order: Order, out: Path) -> Ground:
     held_out, *guards = (_untrained(one, past) for one in (held_out, *_guards(order, task, [b for _, b in rest])))
     if not held_out.items:
         raise BadInput(f"{order.model!r} was trained on every held-out item of {name!r}; give other items")
-    new, *guards = (_apart(one, training) for one in (held_out, *guards))
+    others = tuple(a for a, _ in rest)
+    learned = (training, *(others if order.settings.get("replay") else ()))
+    new, *guards = (_apart(one, learned) for one in (held_out, *guards))
     if not new.items:
         raise BadInput(f"every held-out item of {name!r} asks what is trained on; give more items, or others")
-    base, others = _base(order.model, out), tuple(a for a, _ in rest)
+    base = _base(order.model, out)
     guarded = tuple(guard for guard in guards if guard.items)
     origin, repeated = origin_of(training, new, others, guarded, base, past), len(held_out.items) - len(new.items)
     return Ground(order, out, task, training, new, others, guarded, base, profile, origin, repeated)
@@ -183,10 +185,10 @@ def _untrained(stratum: Stratum, past: Past | None) -> Stratum:
     return stratum if past is None else replace(stratum, items=past.without(stratum.items, stratum.recipe))
 
 
-def _apart(stratum: Stratum, training: Stratum) -> Stratum:
+def _apart(stratum: Stratum, learned: Sequence[Stratum]) -> Stratum:
     """What of a stratum does not ask what is about to be learned."""
-    learned = {mark for item in training.items for mark in marks(item, training.recipe)}
-    return replace(stratum, items=without(stratum.items, learned, stratum.recipe))
+    known = {mark for one in learned for item in one.items for mark in marks(item, one.recipe)}
+    return replace(stratum, items=without(stratum.items, known, stratum.recipe))
 
 
 def _halves(stratum: Stratum) -> tuple[Stratum, Stratum]:

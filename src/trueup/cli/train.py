@@ -17,6 +17,7 @@ from trueup.cli.order import Order, split_trainer_sets
 from trueup.cli.screen import screen, table
 from trueup.core.errors import UnknownName
 from trueup.core.settings import fit_settings, settings_of
+from trueup.models.huggingface.vocabulary import PLAIN
 from trueup.train.card import TURNS, gain_of
 from trueup.train.profiles import require_packages
 
@@ -151,7 +152,8 @@ def _print(card: dict[str, Any], out: Path) -> None:
         + (f"; {card['gradient_tokens']:,} gradient tokens" if "gradient_tokens" in card else "")
     )
     console.print(f"card:  {out / 'card.md'}", soft_wrap=True)
-    console.print(f"model: {out}  (trueup study {card['task']['path']} --model {out})", soft_wrap=True)
+    template = f" --set model.template={PLAIN}" if card.get("template") == PLAIN else ""
+    console.print(f"model: {out}  (trueup study {card['task']['path']} --model {out}{template})", soft_wrap=True)
 
 
 def _parts(card: dict[str, Any]) -> dict[str, Any]:

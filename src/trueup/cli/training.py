@@ -285,6 +285,7 @@ def _card(ground: Ground, fingerprint: str, notes: Sequence[str]) -> dict[str, A
         "profile": ground.profile.name,
         "seed": ground.task.seed,
         "samples": order.samples,
+        "template": ground.engine.template,
         "threads": order.threads,
         "steps": trained["steps"],
         "figures": trained["figures"],

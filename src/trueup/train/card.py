@@ -12,6 +12,7 @@ from typing import Any
 
 from trueup.core.training import CARD
 from trueup.core.types import Json
+from trueup.models.huggingface.vocabulary import PLAIN
 from trueup.plan.past import past_of
 
 PAGE = "card.md"
@@ -89,6 +90,7 @@ def page(card: Mapping[str, Any]) -> str:
         *_mode_rows(card.get("modes")),
         *(f"**Note:** {note}\n" for note in card["notes"]),
         f"- trainer: `{card['trainer']} {settings}`, seed {card['seed']}, profile {card['profile']}",
+        *_template(card["template"]),
         f"- base: `{card['model']['spec']}`, {card['model']['fingerprint']}",
         f"- data: {len(card['data']['trained_on'])} items trained on, {len(card['data']['replayed'])} of other strata "
         f"replayed, {len(card['data']['held_out'])} held out",
@@ -107,6 +109,13 @@ def page(card: Mapping[str, Any]) -> str:
         "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _template(template: str) -> list[str]:
+    """The chat template where it was not the model's own; a file's text is saved with the tokenizer."""
+    if template == PLAIN:
+        return [f"- template: `{PLAIN}`, which is not saved: whatever asks the model must set it too"]
+    return [f"- template: `{template}`, saved with the tokenizer"] if template else []
 
 
 def _steps(trainings: Sequence[Mapping[str, Any]]) -> list[str]:

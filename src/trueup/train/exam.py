@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,15 +23,16 @@ from trueup.models.huggingface.network import UNBOUNDED
 from trueup.plan.estimate import Column
 from trueup.plan.resample import Resampler
 from trueup.run import Clerk, Tab
-from trueup.train.ask import Asker, Graded, graded
+from trueup.train.ask import Asker, Graded, NothingSampled, graded
 from trueup.train.books import EVALUATION
 from trueup.train.form import Grades, form_of
 from trueup.train.job import Passes
 from trueup.train.losses import kl_loss
 from trueup.train.network import load
-from trueup.train.offline.own import Trace
-from trueup.train.texts import Example, Tokens, batch_of, tokens_of
+from trueup.train.offline.own import Trace, as_said
+from trueup.train.texts import CUT, Tokens, batch_of, tokens_of
 
+T = TypeVar("T")
 ROWS = 8
 
 
@@ -59,6 +61,11 @@ class Sitting:
         if self.traces:
             told["second_turn"] = [[trace.second.grade for trace in item] for item in self.traces]
         return told
+
+    def at(self, places: Sequence[int]) -> Sitting:
+        """What of it was at the items in these places."""
+        stratum = replace(self.stratum, items=_some(self.stratum.items, places))
+        return Sitting(stratum, _some(self.attempts, places), _some(self.traces, places) if self.traces else ())
 
     def turns(self, is_so: Callable[[Trace], bool]) -> float:
         """The share of traces of which something is so."""
@@ -93,7 +100,11 @@ def together(sittings: Sequence[Sitting], name: str) -> Sitting:
 
 
 def compared(before: Sitting, after: Sitting, *, seed: int) -> dict[str, Json]:
-    """Accuracy before and after with intervals, the paired difference, form and content; of the second turn too."""
+    """Accuracy before and after with intervals, the paired difference, form and content; of the second turn too.
+
+    All of the items that were attempted both times; raises NothingSampled where there is none.
+    """
+    before, after = _both(before, after)
     draws = Resampler.of([item.cluster for item in before.stratum.items], seed=seed, name=before.stratum.name)
     told: dict[str, Json] = {
         "items": len(before.stratum.items),
@@ -105,6 +116,19 @@ def compared(before: Sitting, after: Sitting, *, seed: int) -> dict[str, Json]:
         told["second_turn"] = _against(draws, before.second, after.second)
         told["correction"] = {"before": _correction(draws, before), "after": _correction(draws, after)}
     return told
+
+
+def _both(before: Sitting, after: Sitting) -> tuple[Sitting, Sitting]:
+    """The sittings at the items that have attempts in each; raises NothingSampled where there is none."""
+    places = [place for place, pair in enumerate(zip(before.attempts, after.attempts, strict=True)) if all(pair)]
+    if not places:
+        told = f"no item of {before.stratum.name!r} was answered both before and after the training"
+        raise NothingSampled(f"{told}; failures.jsonl says why, run again to ask anew")
+    return before.at(places), after.at(places)
+
+
+def _some(row: Sequence[T], places: Sequence[int]) -> tuple[T, ...]:
+    return tuple(row[place] for place in places)
 
 
 def distance(
@@ -119,10 +143,9 @@ def distance(
     told: dict[str, Json] = {}
     for number, sitting in enumerate(sittings):
         started = networks[base].clock()
+        said = [as_said(item[0]) for item in sitting.attempts if item]
         texts = [
-            tokens_of(Example(item[0].prompt, item[0].attempt.text), networks[base].vocabulary, UNBOUNDED)
-            for item in sitting.attempts
-            if item
+            tokens_of(one, networks[base].vocabulary, UNBOUNDED) for one in said if one.target or one.finish != CUT
         ]
         if not texts:
             continue

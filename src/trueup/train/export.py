@@ -29,6 +29,7 @@ KINDS = {"f16": "F16", "q8_0": "Q8_0"}
 EMBEDDED = ("smollm2", "hf:smollm2")
 OURS = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture", "general.file_type")
 """What a writer states for itself."""
+TEMPLATE = "tokenizer.chat_template"
 HEAD = "lm_head.weight"
 """Not written where it is the embedding once more."""
 TURNED = ("attn_q", "attn_k")
@@ -89,7 +90,7 @@ def write_gguf(folder: Path, base: Path | None, target: Path, kind: str) -> Path
     if reader is None:
         add_header(writer, network, tokenizer, folder.parent.name)
     else:
-        _copy_metadata(reader, writer)
+        _copy_metadata(reader, writer, tokenizer)
     weights = _named(network)
     for name in _names(weights, reader):
         part = name.split(".")[-2]
@@ -111,11 +112,15 @@ def _open(base: Path) -> GGUFReader:
     return reader
 
 
-def _copy_metadata(reader: GGUFReader, writer: GGUFWriter) -> None:
+def _copy_metadata(reader: GGUFReader, writer: GGUFWriter, tokenizer: Any) -> None:
+    """All that the base says of itself, but for its chat template where the folder has one."""
+    own = {*OURS, TEMPLATE} if tokenizer.chat_template else {*OURS}
     for key, field in reader.fields.items():
-        if key not in OURS:
+        if key not in own:
             inner = field.types[-1] if len(field.types) > 1 else None
             writer.add_key_value(key, field.contents(), field.types[0], sub_type=inner)
+    if tokenizer.chat_template:
+        writer.add_chat_template(tokenizer.chat_template)
 
 
 def _named(network: Any) -> dict[str, NDArray[Any]]:

@@ -79,17 +79,17 @@ def add_header(writer: GGUFWriter, network: Any, tokenizer: Any, name: str) -> N
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     _add_tokens(writer, tokenizer, config.vocab_size)
-    _add_marks(writer, tokenizer, sorted(ends_of(network, tokenizer)))
+    _add_marks(writer, tokenizer, sorted(ends_of(network, tokenizer)), config.vocab_size)
 
 
 def _add_tokens(writer: GGUFWriter, tokenizer: Any, size: int) -> None:
-    """The pieces, those that only fill the matrix included, and how they are merged."""
+    """The pieces of the matrix's rows, those that only fill it included, and how they are merged."""
     from gguf import TokenType
 
     table = json.loads(tokenizer.backend_tokenizer.to_str())
     pieces = tokenizer.convert_ids_to_tokens(range(min(size, len(tokenizer))))
     kinds = [TokenType.NORMAL] * len(pieces) + [TokenType.UNUSED] * (size - len(pieces))
-    for added in table["added_tokens"]:
+    for added in (one for one in table["added_tokens"] if one["id"] < size):
         kinds[added["id"]] = TokenType.CONTROL if added["special"] else TokenType.USER_DEFINED
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in table["model"]["merges"]]
     writer.add_tokenizer_model("gpt2")
@@ -99,8 +99,11 @@ def _add_tokens(writer: GGUFWriter, tokenizer: Any, size: int) -> None:
     writer.add_token_merges(merges or [NO_MERGE])
 
 
-def _add_marks(writer: GGUFWriter, tokenizer: Any, ends: list[int]) -> None:
-    """The tokens that begin and end a text, and the template; a text begins with what the template writes alone."""
+def _add_marks(writer: GGUFWriter, tokenizer: Any, ends: list[int], size: int) -> None:
+    """The tokens that begin and end a text, and the template; a text begins with what the template writes alone.
+
+    A token without a row in the matrix is none of the model's.
+    """
     marks = {
         writer.add_bos_token_id: tokenizer.bos_token_id,
         writer.add_eos_token_id: tokenizer.eos_token_id,
@@ -109,7 +112,7 @@ def _add_marks(writer: GGUFWriter, tokenizer: Any, ends: list[int]) -> None:
         writer.add_eot_token_id: next((end for end in ends if end != tokenizer.eos_token_id), None),
     }
     for add, token in marks.items():
-        if token is not None:
+        if token is not None and token < size:
             add(token)
     writer.add_add_bos_token(False)
     if tokenizer.chat_template:

@@ -18,7 +18,7 @@ from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
 from trueup.models.huggingface.folder import Shape, base_of, read_shape
 from trueup.models.huggingface.network import ends_of, quiet, unreadable, without_peft_news
-from trueup.models.huggingface.vocabulary import Vocabulary, read_template
+from trueup.models.huggingface.vocabulary import PLAIN, Vocabulary, read_template
 
 ALPHA = 2
 """LoRA's alpha is this many ranks, so that a rank can be changed without the learning rate."""
@@ -129,9 +129,15 @@ def merged(folder: Path) -> tuple[Any, Any]:
 
 
 def vocabulary_of(network: Any, tokenizer: Any, template: str, folder: Path) -> Vocabulary:
-    """A model's tokens, with the ends that its generation settings and its tokenizer name; `template` may be a file."""
+    """A model's tokens, with the ends that its generation settings and its tokenizer name.
+
+    `template` may be a file; then the tokenizer takes it for its own, to be saved with what is trained behind it.
+    """
     width = network.get_output_embeddings().weight.shape[0]
-    return Vocabulary(tokenizer, ends_of(network, tokenizer), width, template=read_template(template), name=str(folder))
+    text = read_template(template)
+    if text not in ("", PLAIN):
+        tokenizer.chat_template = text
+    return Vocabulary(tokenizer, ends_of(network, tokenizer), width, template=text, name=str(folder))
 
 
 def read(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:

@@ -13,25 +13,34 @@ from torch import Tensor
 
 from trueup.core.errors import BadInput
 from trueup.core.types import Prompt
-from trueup.methods.revise import continued
-from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.methods.revise import ask_again, continued
+from trueup.models.huggingface.vocabulary import Refused, Vocabulary
+
+ENDED, CUT = "eos", "length"
+"""How an attempt says that it was ended, and that it was cut at the limit."""
+SENTINELS = ("x", "y")
 
 
 class TooLong(BadInput):
     """A text that the model cannot read whole."""
 
 
+class Unsaid(BadInput):
+    """A text that was cut before its first word: there is nothing to learn from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What is asked, and what shall be said."""
+    """What is asked, and what shall be said; `finish` says how that text ended, as an attempt's does."""
 
     prompt: Prompt
     target: str
+    finish: str = ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A text's tokens; those from `start` on are the target, the last one ends the text."""
+    """A text's tokens; those from `start` on are the target with what ended it."""
 
     ids: tuple[int, ...]
     start: int
@@ -53,12 +62,18 @@ class Batch:
 
 
 def tokens_of(example: Example, vocabulary: Vocabulary, limit: int) -> Tokens:
-    """The prompt in the tokens that an engine samples behind, then the target's, then the end of text.
+    """The prompt in the tokens that an engine samples behind, then the target's, then what ended it.
 
-    Raises TooLong where that is longer than the limit.
+    That is the turn's end, or the stop string that was cut off; nothing where the text was cut at the limit. Raises
+    TooLong where all that is longer than the model's limit, Unsaid where no target is left, Refused where the template
+    does not take the prompt.
     """
     prompt = vocabulary.ids(example.prompt)
-    ids = (*prompt, *_behind(prompt, example, vocabulary), vocabulary.tokenizer.eos_token_id)
+    stop = example.finish.partition(":")[2]
+    end = [] if stop or example.finish == CUT else [_end_of_turn(prompt, example.prompt, vocabulary)]
+    ids = (*prompt, *_behind(prompt, example.prompt, example.target + stop, vocabulary), *end)
+    if len(ids) == len(prompt):
+        raise Unsaid("the text was cut at the limit before its first word; raise max_tokens")
     if len(ids) > limit:
         raise TooLong(f"a text of {len(ids):,} tokens does not fit the model's {limit:,}; leave the item out")
     return Tokens(ids, len(prompt))
@@ -78,11 +93,31 @@ def batch_of(texts: Sequence[Tokens], padding: int, device: torch.device) -> Bat
     return Batch(*(part.to(device) for part in parts))
 
 
-def _behind(prompt: Sequence[int], example: Example, vocabulary: Vocabulary) -> list[int]:
-    """The target's tokens: as the template writes an assistant's turn, if it does so letter for letter."""
-    if example.target:
-        ids = vocabulary.ids(continued(example.prompt, example.target))
-        behind = ids[len(prompt) :]
-        if ids[: len(prompt)] == list(prompt) and vocabulary.text(behind, prompt[-1]) == example.target:
+def _behind(ids: Sequence[int], prompt: Prompt, said: str, vocabulary: Vocabulary) -> list[int]:
+    """A text's tokens behind a prompt's: those of the turn that goes on with it, if they say it letter for letter."""
+    if said:
+        whole = vocabulary.ids(continued(prompt, said))
+        behind = whole[len(ids) :]
+        if whole[: len(ids)] == list(ids) and vocabulary.text(behind, ids[-1]) == said:
             return behind
-    return list(vocabulary.tokenizer(example.target, add_special_tokens=False)["input_ids"])
+    return list(vocabulary.tokenizer(said, add_special_tokens=False)["input_ids"])
+
+
+def _end_of_turn(ids: Sequence[int], prompt: Prompt, vocabulary: Vocabulary) -> int:
+    """What the template writes behind an assistant's turn, if generation ends there; else the tokenizer's end of text.
+
+    It stands between the prompt and the first word of another request.
+    """
+    end: int = vocabulary.tokenizer.eos_token_id
+    try:
+        one, other = (vocabulary.ids(ask_again(prompt, SENTINELS[0], request)) for request in SENTINELS)
+    except Refused:
+        return end
+    between = one[_alike(ids, one) : _alike(one, other)]
+    return next((token for token in between if token in vocabulary.ends), end)
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

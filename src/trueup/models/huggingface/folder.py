@@ -23,7 +23,9 @@ ADAPTER_CONFIG = "adapter_config.json"
 SHOWN = 8
 """Hex digits of a digest in a message."""
 LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-"""The files that what a model says depends on."""
+"""The files that what a model says depends on, its weights first."""
+WHOLE, INDEX, ADAPTER = "model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors"
+"""One file of all weights, the table of the files that they lie in, and an adapter's."""
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads")
 HIDDEN = ("hidden_size", "n_embd", "n_embed", "d_model")
@@ -96,9 +98,7 @@ def read_shape(folder: Path) -> Shape:
     layers, heads, hidden = (_count(config, *names) for names in (LAYERS, HEADS, HIDDEN))
     size = _count(config, "head_dim") or (hidden // heads if hidden and heads else None)
     width = heads * size if heads and size else None
-    parameters = (
-        None if "quantization_config" in config else sum(map(_parameters, sorted(folder.glob("*.safetensors"))))
-    )
+    parameters = None if "quantization_config" in config else sum(map(_parameters, _weights(folder)))
     return Shape(parameters, layers, width)
 
 
@@ -155,13 +155,40 @@ def _require_own(adapter: Path, base: Path) -> None:
         raise BadInput(f"the adapter {str(adapter)!r} was trained on other weights than {here}; put them back")
 
 
+def _weights(folder: Path) -> list[Path]:
+    """The files of weights that are loaded, and no second copy beside them.
+
+    Raises BadInput where one that the table names is not there.
+    """
+    if (folder / WHOLE).is_file():
+        return [folder / WHOLE]
+    parts = [folder / name for name in _parts(folder)]
+    if lost := [path.name for path in parts if not path.is_file()]:
+        raise BadInput(f"{folder / INDEX} names {lost[0]!r}, which is not there; save the model again")
+    return parts or sorted(folder.glob("*.safetensors"))
+
+
+def _parts(folder: Path) -> list[str]:
+    """The files that the table of a folder's weights names; none without one.
+
+    Raises BadInput where it is malformed.
+    """
+    try:
+        return sorted({*_table(folder / INDEX).get("weight_map", {}).values()})
+    except (AttributeError, TypeError) as error:
+        raise BadInput(f"{folder / INDEX} is no table of weights ({error}); save the model again") from None
+
+
 def _snapshot(name: str) -> Path:
+    """What is loaded of a model on the hub: its weights once, whatever copies lie beside them."""
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise Unavailable("transformers is not installed; pip install 'trueup[hf]'") from None
     try:
-        return Path(snapshot_download(name, allow_patterns=list(LOADED)))
+        folder = Path(snapshot_download(name, allow_patterns=[*LOADED[1:], WHOLE, ADAPTER]))
+        parts = [] if (folder / WHOLE).is_file() else _parts(folder)
+        return Path(snapshot_download(name, revision=folder.name, allow_patterns=parts)) if parts else folder
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise Unavailable(f"there is no folder {name!r}, and the hub does not bring it: {reason}") from error

@@ -187,7 +187,7 @@ def _texts_of(one: Pair | Tokens) -> list[Tokens]:
 
 
 def _warmed(job: Job, found: Sequence[Preference], course: Course) -> tuple[Path, dict[str, float]]:
-    examples = list(dict.fromkeys(Example(p.prompt, p.chosen) for p in found))
+    examples = list(dict.fromkeys(pair.right for pair in found))
     folder, figures = run_rounds(job, lambda start, number: with_replay(job, examples, course.replay), Plan(course))
     return folder, {f"sft_{name}": value for name, value in figures.items()}
 
@@ -197,8 +197,8 @@ def _train(
 ) -> None:
     replayed = _replayed(job, found, course.replay, target / "examples.jsonl")
     trainee = open_trainee(job, start, course)
-    chosen = in_tokens(job, trainee, [Example(p.prompt, p.chosen) for p in found])
-    rejected = in_tokens(job, trainee, [Example(p.prompt, p.rejected) for p in found])
+    chosen = in_tokens(job, trainee, [pair.right for pair in found])
+    rejected = in_tokens(job, trainee, [pair.wrong for pair in found])
     pairs = [Pair(one, other) for one, other in zip(chosen, rejected, strict=True) if one and other]
     if not pairs:
         raise nothing_fits(job, trainee)
@@ -214,7 +214,7 @@ def _train(
 def _replayed(job: Job, found: Sequence[Preference], share: float, path: Path) -> list[Example]:
     """The base's own answers to other strata, to be read beside the pairs; kept where a card looks for them."""
     if not path.exists():
-        examples = [Example(p.prompt, p.chosen) for p in found]
+        examples = [pair.right for pair in found]
         keep_examples(path, with_replay(job, examples, share)[len(examples) :])
     return read_examples(path)
 

@@ -17,7 +17,7 @@ from trueup.run import Clerk, Tab
 from trueup.train.ask import Graded, answered, demand_asked
 from trueup.train.job import Job, Trained
 from trueup.train.offline.loop import Course
-from trueup.train.offline.own import asker_of, right_ones, with_replay
+from trueup.train.offline.own import as_said, asker_of, right_ones, with_replay
 from trueup.train.offline.supervised import Plan, train_rounds
 from trueup.train.texts import Example
 
@@ -35,7 +35,7 @@ def expert_iteration(
 
     def gather(folder: Path, number: int) -> Sequence[Example]:
         found = _answers(job, folder, arm)
-        kept = right_ones(found) if graded else [Example(one.prompt, one.attempt.text) for (one,) in found]
+        kept = right_ones(found) if graded else [as_said(one) for (one,) in found]
         return with_replay(job, kept, replay)
 
     return train_rounds(job, gather, Plan(course, rounds))

@@ -18,22 +18,38 @@ from trueup.run import Clerk, Tab
 from trueup.train.ask import Graded, graded
 from trueup.train.form import error_of
 from trueup.train.job import Job
-from trueup.train.offline.own import asker_of
+from trueup.train.offline.own import as_said, asker_of, each_text, right_ones
 from trueup.train.offline.references import all_written
 from trueup.train.offline.supervised import ROUNDS
+from trueup.train.texts import ENDED, Example
 
 OWN, TEACHER, BOTH = "own", "teacher", "both"
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """A right answer, a wrong one, and what is wrong with it; `item` is the id of what both answer."""
+    """A right answer, a wrong one, and what is wrong with it; `item` is the id of what both answer.
+
+    How their texts ended is said as an attempt says it.
+    """
 
     prompt: Prompt
     chosen: str
     rejected: str
     error: str
     item: str = ""
+    chosen_finish: str = ENDED
+    rejected_finish: str = ENDED
+
+    @property
+    def right(self) -> Example:
+        """The right answer as a text to train on."""
+        return Example(self.prompt, self.chosen, self.chosen_finish)
+
+    @property
+    def wrong(self) -> Example:
+        """The wrong one."""
+        return Example(self.prompt, self.rejected, self.rejected_finish)
 
 
 def mined(job: Job, n: int, negatives: str) -> list[Preference]:
@@ -58,6 +74,8 @@ def mined(job: Job, n: int, negatives: str) -> list[Preference]:
             row["rejected"],
             row["error"],
             row.get("item", json.dumps(row["messages"])),
+            row.get("chosen_finish", ENDED),
+            row.get("rejected_finish", ENDED),
         )
         for row in rows
     ]
@@ -69,11 +87,13 @@ def preferences(job: Job, found: Sequence[tuple[int, Sequence[Graded]]]) -> list
     references = all_written(job.stratum, job.failed)
     for place, attempts in found:
         item, reference = job.stratum.items[place], references[place]
-        right = [reference] if reference else list({a.attempt.text: None for a in attempts if a.grade.is_right})
-        wrong = {a.attempt.text: a.grade for a in attempts if not a.grade.is_right}
-        for row, (text, grade) in enumerate(wrong.items() if right else ()):
-            kind = error_of(grade)
-            pairs.append(Preference(item.problem.prompt, right[row % len(right)], text, kind, item.problem.id))
+        prompt = item.problem.prompt
+        right = [Example(prompt, reference)] if reference else right_ones([attempts])
+        wrong = each_text([one for one in attempts if not one.grade.is_right])
+        for row, one in enumerate(wrong if right else ()):
+            better, worse = right[row % len(right)], as_said(one)
+            texts, ends = (better.target, worse.target), (better.finish, worse.finish)
+            pairs.append(Preference(prompt, *texts, error_of(one.grade), item.problem.id, *ends))
     return pairs
 
 
@@ -98,4 +118,5 @@ def _row(pair: Preference) -> dict[str, object]:
     turns = [[message.role, message.content] for message in pair.prompt]
     return {
         "messages": turns, "chosen": pair.chosen, "rejected": pair.rejected, "error": pair.error, "item": pair.item,
+        "chosen_finish": pair.chosen_finish, "rejected_finish": pair.rejected_finish,
     }  # fmt: skip

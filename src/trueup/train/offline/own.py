@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,7 @@ from trueup.methods.revise import ask_again
 from trueup.run import Clerk, Tab
 from trueup.train.ask import Asker, Graded, graded
 from trueup.train.job import Job
-from trueup.train.texts import Example
+from trueup.train.texts import CUT, Example
 
 T = TypeVar("T")
 
@@ -30,7 +30,12 @@ class Trace:
     @property
     def example(self) -> Example:
         """The second turn, to be said behind the first."""
-        return Example(self.second.prompt, self.second.attempt.text)
+        return as_said(self.second)
+
+
+def as_said(one: Graded) -> Example:
+    """An attempt as a text to train on, which ends as it did."""
+    return Example(one.prompt, one.attempt.text, one.attempt.finish)
 
 
 def asker_of(job: Job) -> Asker:
@@ -78,7 +83,7 @@ def pairs(found: Sequence[Sequence[Graded]], *, plus: bool) -> list[Example]:
         wrong = [one for one in item if not one.grade.is_right]
         firsts = [*zip(wrong, right * len(wrong), strict=False)]
         firsts += zip(right, right[1:] + right[:1], strict=True) if plus else []
-        examples += [Example(ask_again(a.prompt, a.attempt.text), b.attempt.text) for a, b in firsts]
+        examples += [replace(as_said(b), prompt=ask_again(a.prompt, a.attempt.text)) for a, b in firsts]
     return examples
 
 
@@ -86,9 +91,18 @@ def right_ones(found: Sequence[Sequence[Graded]], most: int | None = None) -> li
     """Right attempts, each text of an item once, at most so many an item."""
     examples = []
     for item in found:
-        texts = dict.fromkeys(one.attempt.text for one in item if one.grade.is_right)
-        examples += [Example(item[0].prompt, text) for text in list(texts)[:most]]
+        right = each_text([one for one in item if one.grade.is_right])
+        examples += [as_said(one) for one in right[:most]]
     return examples
+
+
+def each_text(found: Sequence[Graded]) -> list[Graded]:
+    """Each text once, in its first place: as one that ended there rather than was cut."""
+    kept: dict[str, Graded] = {}
+    for one in found:
+        if kept.setdefault(one.attempt.text, one).attempt.finish == CUT:
+            kept[one.attempt.text] = one
+    return list(kept.values())
 
 
 def with_replay(job: Job, examples: Sequence[Example], share: float) -> list[Example]:
@@ -100,7 +114,7 @@ def with_replay(job: Job, examples: Sequence[Example], share: float) -> list[Exa
     if not wanted:
         return list(examples)
     pool = own_answers(job, share)
-    return [*examples, *(Example(one.prompt, one.attempt.text) for one in (pool * wanted)[:wanted])]
+    return [*examples, *map(as_said, (pool * wanted)[:wanted])]
 
 
 def own_answers(job: Job, share: float) -> list[Graded]:

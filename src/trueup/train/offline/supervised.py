@@ -24,17 +24,18 @@ from trueup.core.stratum import Stratum
 from trueup.core.types import Message, Prompt
 from trueup.models.huggingface.folder import find_folder
 from trueup.models.huggingface.network import context_of
-from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.models.huggingface.vocabulary import Refused, Vocabulary
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
 from trueup.train.losses import kl_loss, sft_loss
 from trueup.train.network import Trainee, demand_shape, merged
 from trueup.train.offline.company import Learned, Lesson, open_trainee, taught
 from trueup.train.offline.loop import Course, Objective, Part
 from trueup.train.offline.sharded import is_sharded, sharded
-from trueup.train.texts import Example, Tokens, TooLong, batch_of, tokens_of
+from trueup.train.texts import ENDED, Example, Tokens, TooLong, Unsaid, batch_of, tokens_of
 
 ROUNDS, FIGURES = "rounds", "figures.json"
 TOO_LONG = "texts too long for the model"
+LEFT_OUT = {TooLong: TOO_LONG, Unsaid: "texts without a word", Refused: "prompts that the template refuses"}
 Gather = Callable[[Path, int], Sequence[Example]]
 """(folder of the weights as they are, number of the round): what to train on next."""
 
@@ -155,7 +156,7 @@ def _without_adapter(trainee: Trainee, network: Any | None) -> Iterator[None]:
 
 
 def in_tokens(job: Job, trainee: Trainee, examples: Sequence[Example]) -> list[Tokens | None]:
-    """Each example as the model reads it; None where it does not fit, which is told by its item."""
+    """Each example as the model reads it; None where it cannot be learned from, which is told by its item."""
     return as_read(job, trainee.vocabulary, context_of(trainee.network.config), examples)
 
 
@@ -165,9 +166,9 @@ def as_read(job: Job, vocabulary: Vocabulary, limit: int, examples: Sequence[Exa
     for example in examples:
         try:
             texts.append(tokens_of(example, vocabulary, limit))
-        except TooLong as error:
+        except (TooLong, Unsaid, Refused) as error:
             texts.append(None)
-            job.failed(TOO_LONG, _item_of(job, example.prompt), str(error))
+            job.failed(LEFT_OUT[type(error)], _item_of(job, example.prompt), str(error))
     return texts
 
 
@@ -180,7 +181,8 @@ def _item_of(job: Job, prompt: Prompt) -> str:
 def nothing_fits(job: Job, trainee: Trainee) -> BadInput:
     """What to say where no text can be trained on."""
     room = context_of(trainee.network.config)
-    return BadInput(f"no text of {job.stratum.name!r} fits the model's {room:,} tokens; take shorter items")
+    told = f"no text of {job.stratum.name!r} can be learned from by a model that reads {room:,} tokens"
+    return BadInput(f"{told}; failures.jsonl says why of each, take other items")
 
 
 def leave(job: Job, trainee: Trainee, target: Path, learned: Learned, about: Mapping[str, float]) -> None:
@@ -217,7 +219,9 @@ def _gathered(job: Job, gather: Gather, folder: Path, number: int, target: Path)
 def keep_examples(path: Path, examples: Sequence[Example]) -> None:
     """Write what is trained on, a line each, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [{"messages": [[m.role, m.content] for m in e.prompt], "target": e.target} for e in examples]
+    rows = [
+        {"messages": [[m.role, m.content] for m in e.prompt], "target": e.target, "finish": e.finish} for e in examples
+    ]
     draft = path.with_suffix(".draft")
     draft.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     draft.replace(path)
@@ -226,4 +230,7 @@ def keep_examples(path: Path, examples: Sequence[Example]) -> None:
 def read_examples(path: Path) -> list[Example]:
     """The examples in a file."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [Example(tuple(Message(*turn) for turn in row["messages"]), row["target"]) for row in rows]
+    return [
+        Example(tuple(Message(*turn) for turn in row["messages"]), row["target"], row.get("finish", ENDED))
+        for row in rows
+    ]

@@ -8,6 +8,7 @@ B is texts, T tokens, V the vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,17 @@ from torch import Tensor
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Stratum
 from trueup.core.types import Prompt
-from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.models.huggingface.vocabulary import Refused, Vocabulary
 from trueup.train.ask import Graded
 from trueup.train.exam import Sitting
 from trueup.train.job import Job, Passes
 from trueup.train.losses import sft_loss
 from trueup.train.mode_exam import moded
 from trueup.train.offline.loop import picks
-from trueup.train.offline.own import asker_of, others_of, own_answers, replayed_beside
+from trueup.train.offline.own import as_said, asker_of, others_of, own_answers, replayed_beside
 from trueup.train.offline.supervised import ROUNDS, as_read, keep_examples, read_examples
 from trueup.train.real.objective import Recipe
-from trueup.train.texts import Example, Tokens, batch_of
+from trueup.train.texts import Tokens, batch_of
 
 BEFORE = -1
 """The step of what is done before the first one; of each further stratum one less."""
@@ -92,7 +93,7 @@ def gather(job: Job, recipe: Recipe, *, has_modes: bool) -> None:
         found = own_answers(job, recipe.replay)[: count_of(recipe) * recipe.steps]
         names = _hidden_firsts(job, found) if has_modes else [""] * len(found)
         pairs = zip(found, names, strict=True)
-        keep_examples(path, [Example(one.prompt, name + one.attempt.text) for one, name in pairs])
+        keep_examples(path, [replace(as_said(one), target=name + one.attempt.text) for one, name in pairs])
 
 
 def read_replay(job: Job, recipe: Recipe, vocabulary: Vocabulary, limit: int, device: torch.device) -> Replay:
@@ -108,9 +109,12 @@ def read_replay(job: Job, recipe: Recipe, vocabulary: Vocabulary, limit: int, de
 
 
 def longest_replayed(job: Job, share: float, vocabulary: Vocabulary, limit: int) -> int:
-    """How many tokens a text may have that is replayed."""
-    problems = [item.problem for stratum in others_of(job, share) for item in stratum.items]
-    return min(limit, max(len(vocabulary.ids(one.prompt)) + one.sampling.max_tokens + 1 for one in problems))
+    """How many tokens a text may have that is replayed; what the template refuses is not."""
+    longest = 0
+    for problem in (item.problem for stratum in others_of(job, share) for item in stratum.items):
+        with suppress(Refused):
+            longest = max(longest, len(vocabulary.ids(problem.prompt)) + problem.sampling.max_tokens + 1)
+    return min(limit, longest)
 
 
 def _path(job: Job) -> Path:

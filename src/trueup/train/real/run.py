@@ -21,7 +21,7 @@ from trl import GRPOConfig  # type: ignore[attr-defined]
 from trueup.core.errors import BadInput
 from trueup.models.huggingface.folder import base_of
 from trueup.models.huggingface.network import context_of
-from trueup.models.huggingface.vocabulary import Vocabulary
+from trueup.models.huggingface.vocabulary import Refused, Vocabulary
 from trueup.train.ask import demand_asked
 from trueup.train.failures import in_one_line
 from trueup.train.job import ADAPTER, MODEL, Job, Trained, save
@@ -86,6 +86,8 @@ def build(
         torch.set_num_threads(job.threads_each)
     model, tokenizer = read(job.model, torch.float32)
     tokenizer.padding_side = "left"
+    if (tokenizer.pad_token_id or 0) >= model.get_input_embeddings().weight.shape[0]:
+        tokenizer.pad_token = tokenizer.eos_token
     vocabulary = vocabulary_of(model, tokenizer, job.template, job.model)
     objective = make(vocabulary)
     longest = _longest(job, vocabulary, model.config, objective.turns)
@@ -189,12 +191,15 @@ def _check(job: Job, recipe: Recipe) -> None:
 def _longest(job: Job, vocabulary: Vocabulary, config: Any, turns: int) -> int:
     """How many tokens the longest prompt may take with all its turns.
 
-    Raises BadInput where that may not fit the model's context.
+    Raises BadInput where that may not fit the model's context, or the template does not take a prompt.
     """
     room, longest = getattr(config.get_text_config(), "max_position_embeddings", None), 0
     for problem in (item.problem for item in job.stratum.items):
-        requests = len(request_after(problem.prompt, vocabulary)) if turns > 1 else 0
-        wanted = len(vocabulary.ids(problem.prompt)) + turns * problem.sampling.max_tokens + requests
+        try:
+            requests = len(request_after(problem.prompt, vocabulary)) if turns > 1 else 0
+            wanted = len(vocabulary.ids(problem.prompt)) + turns * problem.sampling.max_tokens + requests
+        except Refused as error:
+            raise BadInput(f"item {problem.id!r}: {error}; leave it out, or set model.template=FILE") from error
         if room is not None and wanted > room:
             told = f"{turns} turn{'s' * (turns > 1)} at item {problem.id!r} may take {wanted:,} tokens"
             raise BadInput(f"{told}, the model's context has {room:,}; lower max_tokens or leave the item out")
