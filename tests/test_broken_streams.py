@@ -20,8 +20,8 @@ from trueup.core.roles import Sampled
 from trueup.core.stratum import Stratum
 from trueup.core.types import Message, Sampling
 from trueup.models import OpenAI
-from trueup.models.completion import read_completion
-from trueup.models.stream import Reception
+from trueup.models.completion import AS_IT_IS, read_completion
+from trueup.models.stream import Reception, broken_off
 from trueup.run.clerk import Clerk
 from trueup.run.driver import Job, run_jobs
 
@@ -190,6 +190,39 @@ def test_a_connection_that_breaks_leaves_what_its_stream_had_told_and_of_which_e
         reply = sample(root, stream=True)
     assert used(reply) == [("retried", 3, 4), ("failed", 3, 4)]
     assert all("broke off without an answer" in waste.reason and waste.engine == "fp" for waste in reply.waste)
+
+
+@pytest.mark.parametrize("last", [None, "{"])
+def test_what_was_finished_when_its_stream_broke_is_an_attempt(last: str | None) -> None:
+    calls = []
+
+    async def answer(request: wire.Request, line: wire.Line) -> None:
+        calls.append(request)
+        line.begin_events()
+        line.send_event(piece("4", finish_reason="stop"))
+        if last is None:
+            raise ConnectionError
+        line.send_event(last)
+        line.end_events()
+
+    with wire.loopback(answer) as root:
+        reply = sample(root, stream=True)
+    told = [(a.text, a.finish, a.usage.prompt_tokens, a.usage.completion_tokens) for a in reply.attempts]
+    assert (told, reply.waste, len(calls)) == ([("4", "stop", 3, 4)], (), 1)
+
+
+def test_a_finished_stream_that_then_tells_of_an_error_is_none() -> None:
+    with streaming(piece("4", finish_reason="stop"), ERROR) as root:
+        reply = sample(root, stream=True)
+    assert (reply.attempts, used(reply)) == ((), [("retried", 3, 4), ("failed", 3, 4)])
+
+
+def test_a_stream_that_was_left_once_it_was_finished_is_an_attempt() -> None:
+    reception = Reception()
+    reception.is_sent = True
+    reception.pieces.take(f"data: {piece('4', finish_reason='stop')}")
+    left = broken_off(reception, 2, 0.5, AS_IT_IS)
+    assert ([(a.index, a.text, a.usage.completion_tokens) for a in left.attempts], left.waste) == ([(2, "4", 4)], ())
 
 
 def test_a_whole_reply_that_cannot_be_read_is_on_record_with_what_it_told() -> None:

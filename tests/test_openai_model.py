@@ -18,7 +18,7 @@ from trueup.core.ledger import Ledger
 from trueup.core.roles import Sampled
 from trueup.core.stratum import Stratum
 from trueup.core.types import Message, Prompt, Sampling
-from trueup.models.completion import Reading, first_seed, read_completion, read_next_token, share
+from trueup.models.completion import Reading, first_seed, read_completion, read_next_token
 from trueup.models.openai import OpenAI
 from trueup.models.retry import Refusal, may_retry, pause_seconds, read_refusal, retry_after
 from trueup.models.stream import Pieces
@@ -303,13 +303,13 @@ def test_one_attempt_of_a_call_leads_and_singles_all_do() -> None:
 
 def test_settings_reach_the_endpoint() -> None:
     mock = MockEndpoint()
-    schema = '{"type":"object"}'
+    schema = '{"type":"object","properties":{},"additionalProperties":false}'
     settings = Sampling(temperature=0.3, top_p=0.9, max_tokens=7, stop=("\n",), schema=schema, seed=5)
     sample(mock, n=2, start=3, sampling=settings)
     body = mock.calls[0].body
     assert body["seed"] == first_seed(PROMPT, 5) + 3 and body["n"] == 2 and body["model"] == "toy"
     assert (body["temperature"], body["top_p"], body["max_tokens"], body["stop"]) == (0.3, 0.9, 7, ["\n"])
-    assert body["response_format"]["json_schema"] == {"name": "answer", "schema": {"type": "object"}, "strict": True}
+    assert body["response_format"]["json_schema"] == {"name": "answer", "schema": json.loads(schema), "strict": True}
     assert body["messages"] == [{"role": "system", "content": "be brief"}, {"role": "user", "content": "two words"}]
 
 
@@ -585,6 +585,12 @@ def test_a_count_that_cannot_be_booked_is_unknown(count: Any) -> None:
         assert (attempt.usage.prompt_tokens, attempt.usage.completion_tokens) == known
 
 
+def test_of_next_tokens_that_look_alike_the_likelier_is_kept() -> None:
+    top = [{"token": text, "logprob": told} for text, told in (("\ufffd", -0.1), ("a", -3.0), ("\ufffd", -7.0))]
+    choice = {"index": 0, "message": {"content": "a"}, "logprobs": {"content": [top[0] | {"top_logprobs": top}]}}
+    assert list(read_next_token({"choices": [choice]}).items()) == [("\ufffd", -0.1), ("a", -3.0)]
+
+
 def test_next_tokens_are_read_and_a_reply_without_them_fails() -> None:
     top = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": -2.5}]
     message = {"role": "assistant", "content": "a"}
@@ -595,9 +601,9 @@ def test_next_tokens_are_read_and_a_reply_without_them_fails() -> None:
     assert (mock.calls[0].body["top_logprobs"], mock.calls[0].body["max_tokens"]) == (5, 1)
 
 
-def test_a_turn_that_llamacpps_server_says_again_is_cut_to_what_is_new() -> None:
+def test_a_turn_that_a_server_says_again_is_cut_to_what_is_new() -> None:
     turn = (*PROMPT, Message("assistant", "the answer"))
-    for server, text in (("llamacpp", " is 12"), ("vllm", "the answer is 12")):
+    for server, text in (("llamacpp", " is 12"), ("", " is 12"), ("vllm", "the answer is 12")):
         reply = sample(MockEndpoint(reply=lambda body: "the answer is 12"), n=2, prompt=turn, server=server)
         assert {attempt.text for attempt in reply.attempts} == {text}
 
@@ -610,9 +616,6 @@ def test_reasoning_that_only_the_total_counts_is_billed() -> None:
 
 
 def test_tokens_are_shared_by_length_and_add_up() -> None:
-    assert share(10, [1, 1, 1]) == [4, 3, 3]
-    assert share(7, [30, 10, 0]) == [5, 2, 0]
-    assert share(5, [0, 0]) == [3, 2]
     usage = {"prompt_tokens": 4, "completion_tokens": 7}
     choices = [{"index": i, "message": {"content": "x" * size}} for i, size in ((1, 10), (0, 30), (2, 0))]
     completion = read_completion({"choices": choices, "usage": usage}, 3, 5, 6.0)

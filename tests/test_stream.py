@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,6 +83,70 @@ def test_stream_that_fails_on_the_way_is_tried_again(end: str | None, why: str) 
         reply = sample(root, stream=True, retries=1)
     assert [attempt.text for attempt in reply.attempts] == ["four"]
     assert [waste.kind for waste in reply.waste] == ["retried"] and why in reply.waste[0].reason
+
+
+STRICT = {
+    "named": (
+        400,
+        "Unknown parameter: 'stream_options.continuous_usage_stats'.",
+        "stream_options.continuous_usage_stats",
+    ),
+    "told": (422, "body.stream_options.continuous_usage_stats: Extra inputs are not permitted", None),
+    "unsaid": (400, "bad request", None),
+}
+
+
+@pytest.mark.parametrize(("status", "told", "param"), STRICT.values(), ids=STRICT)
+@pytest.mark.parametrize(
+    ("rejected", "options"), [("continuous_usage_stats", {"include_usage": True}), ("include_usage", None)]
+)
+def test_a_strict_endpoint_is_streamed_from_without_the_options_that_it_rejects(
+    status: int, told: str, param: str | None, rejected: str, options: Any
+) -> None:
+    def refuse(place: int, body: dict[str, Any]) -> Any:
+        is_rejected = rejected in body.get("stream_options", {})
+        return error(status, told, param=param) if is_rejected else None
+
+    async def run(root: str) -> list[Sampled]:
+        model = OpenAI(root, "m", stream=True)
+        try:
+            asks = (replace(SAMPLING, seed=seed, logprobs=True) for seed in range(2))
+            return [await model.sample(PROMPT, 1, 0, sampling) for sampling in asks]
+        finally:
+            await model.close()
+
+    mock = MockEndpoint(refuse=refuse)
+    with loopback(mock.app) as root:
+        first, second = asyncio.run(run(root))
+    assert [len(reply.attempts) for reply in (first, second)] == [1, 1] and second.waste == ()
+    assert {waste.kind for waste in first.waste} == {"retried"}
+    assert [call.body.get("stream_options") for call in mock.served] == [options] * 2
+    assert all(call.body["stream"] for call in mock.calls)
+
+
+def test_an_endpoint_that_takes_the_options_keeps_them_behind_a_request_that_it_refuses() -> None:
+    mock = MockEndpoint(refuse=lambda place, body: error(400, "no") if place < 3 else None)
+
+    async def run(root: str) -> tuple[Sampled, Sampled]:
+        model = OpenAI(root, "m", stream=True)
+        try:
+            return await model.sample(PROMPT, 1, 0, SAMPLING), await model.sample(PROMPT, 1, 1, SAMPLING)
+        finally:
+            await model.close()
+
+    with loopback(mock.app) as root:
+        first, second = asyncio.run(run(root))
+    assert {waste.kind for waste in first.waste} == {"refused"} and len(second.attempts) == 1
+    assert mock.calls[-1].body["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
+
+
+def test_pieces_of_parts_make_the_text_of_a_reply_of_parts() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    pieces = Pieces()
+    for content in ([thought], [{"type": "text", "text": "4"}], "2", [{"type": "text", "text": "!"}, thought]):
+        pieces.take(f"data: {json.dumps({'choices': [{'delta': {'content': content}}]})}")
+    pieces.take("data: [DONE]")
+    assert pieces.reply()["choices"][0]["message"]["content"] == "42!"
 
 
 def test_pieces_make_the_reply_that_would_have_come_at_once() -> None:

@@ -64,13 +64,15 @@ def probability_vote(
     points, temperature = read_table(table), problem.sampling.temperature
     told = None if problem.sampling.logprobs else replace(problem.sampling, logprobs=True)
     attempts: list[Attempt] = []
-    belief, size = None, min(step, n)
+    belief, asked, size = None, 0, min(step, n)
     while size:
-        ask = sample(problem.prompt, size, start=len(attempts), sampling=told)
+        ask = sample(problem.prompt, size, start=asked, sampling=told)
         more = (yield from spared(ask, count(attempts))) or ()
+        asked += size
         attempts += more
         belief = believe(attempts, temperature)
-        size = _next_block(attempts, belief, n, price, step, points) if len(more) == size else 0
+        most = n - asked + len(attempts)
+        size = _next_block(attempts, belief, most, price, step, points) if more else 0
     answer, frequency = _elect(problem, attempts, belief)
     return unless_doubtful(answer, right(frequency, points), abstain_below)
 
@@ -113,9 +115,12 @@ def believe(attempts: Sequence[Attempt], temperature: float = 1.0) -> Belief | N
 
 
 def chances(attempts: Sequence[Attempt], temperature: float = 1.0) -> dict[str, float]:
-    """How likely it was to draw each text, at most 1 together; nothing where the engine does not tell of them all."""
+    """How likely it was to draw each text, at most 1 together; nothing where the engine does not tell of them all.
+
+    A text of no tokens is one that nobody counted: even an empty one has its end.
+    """
     pairs = [(attempt.logprob, attempt.usage.completion_tokens) for attempt in attempts]
-    told = [(logprob, tokens) for logprob, tokens in pairs if logprob is not None and tokens is not None]
+    told = [(logprob, tokens) for logprob, tokens in pairs if logprob is not None and tokens]
     if len(told) < len(attempts):
         return {}
     inverse = 1 / temperature if temperature > 0 else 1.0

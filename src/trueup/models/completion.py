@@ -10,15 +10,13 @@ from math import inf
 from typing import Any
 
 from trueup.core.roles import Waste
-from trueup.core.types import Attempt, Prompt, Sampling, Usage
+from trueup.core.types import Attempt, Prompt, Sampling, Usage, begun_turn
 from trueup.models.manner import LOGPROBS, Manner
-from trueup.models.servers import Server, echo, ending, failure, own_fields
+from trueup.models.response_format import response_format
+from trueup.models.servers import Server, ending, failure, own_fields, says_again
+from trueup.models.tokens import by_likelihood, count_tokens, log_probability, tally, told_tokens
 
 SEED_SPAN = 1 << 30
-TOKENS_AT_MOST = 1 << 32
-"""A count beyond it is a mistake of who told it, and sums of such counts fit no ledger."""
-LOGPROB_LEAST, LOGPROB_ROUNDING = -1e39, 1e-3
-"""llama.cpp's server says the least float of 32 bits for probability 0; rounded, a certain token may lie above 0."""
 NEXT_TOKEN = Sampling(1.0, max_tokens=1)
 
 
@@ -59,8 +57,7 @@ def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampli
     if sampling.logprobs:
         body[LOGPROBS] = True
     if sampling.schema is not None:
-        form = {"name": "answer", "schema": json.loads(sampling.schema), "strict": True}
-        body["response_format"] = {"type": "json_schema", "json_schema": form}
+        body["response_format"] = response_format(sampling.schema)
     return json.dumps(manner.said(body)).encode()
 
 
@@ -75,16 +72,21 @@ def first_seed(prompt: Prompt, seed: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reply must be read by: what the server says again before it goes on, and how it tells an end."""
+    """What a reply must be read by: the turn that it goes on with, and how its server tells an end."""
 
-    echo: str = ""
+    turn: str = ""
     stops: tuple[str, ...] = ()
     server: Server | None = None
 
     @classmethod
     def of(cls, prompt: Prompt, sampling: Sampling, server: Server | None) -> Reading:
         """For a reply to this ask."""
-        return cls(echo(server, prompt), sampling.stop, server)
+        return cls(begun_turn(prompt), sampling.stop, server)
+
+    def text(self, choice: Mapping[str, Any], *, is_llamacpp: bool) -> str:
+        """What a choice adds to the turn."""
+        is_whole = says_again(self.server, self.turn, choice, is_llamacpp=is_llamacpp)
+        return _text(choice).removeprefix(self.turn if is_whole else "")
 
 
 AS_IT_IS = Reading()
@@ -93,19 +95,19 @@ AS_IT_IS = Reading()
 def read_completion(reply: object, n: int, start: int, seconds: float, by: Reading = AS_IT_IS) -> Completion:
     """The attempts in a reply to a call for n of them.
 
-    `usage.completion_tokens` is the sum over the choices: each attempt gets a share in proportion to the
-    length of its text, and the shares add up to the sum. Without usage every count is None. The seconds
-    of the call are split evenly, and the prompt is the first attempt's. A choice that the server failed at is waste.
+    `usage.completion_tokens` is the sum over the choices, which `tally` parts among them. Without usage every count is
+    None. The seconds of the call are split evenly, and the prompt is the first attempt's. A choice that the server
+    failed at is waste.
     Raises ValueError, saying what is wrong, where this is no completion.
     """
     choices = _choices(reply)
     told = reply if isinstance(reply, Mapping) else {}
     prompt, completion, cached = count_tokens(told.get("usage"))
     engine = name_engine(told.get("system_fingerprint"))
-    is_total = len(choices) == 1 or _covers_all(reply, choices, completion)
-    texts = [_text(choice).removeprefix(by.echo) for choice in choices]
-    lengths = [len(text) for text in texts]
-    shares = share(completion, lengths) if is_total and completion is not None else [None] * len(choices)
+    timings = told.get("timings")
+    is_total = len(choices) == 1 or _covers_all(timings, choices, completion)
+    texts = [by.text(choice, is_llamacpp=isinstance(timings, Mapping)) for choice in choices]
+    counts = tally(choices, texts, completion if is_total else None, f"{start} {texts}")
     faults = [failure(choice) for choice in choices[:n]]
     leader = faults.index(None) if None in faults else 0
     attempts = [
@@ -113,11 +115,11 @@ def read_completion(reply: object, n: int, start: int, seconds: float, by: Readi
             index=start + place,
             text=text,
             finish=ending(choice, by.stops, by.server),
-            usage=Usage(prompt, tokens, cached, 0.0, seconds / len(choices), place == leader),
-            logprob=_mean_logprob(choice),
+            usage=Usage(prompt, count.tokens, cached, 0.0, seconds / len(choices), place == leader),
+            logprob=count.logprob,
             engine=engine,
         )
-        for place, (choice, text, tokens) in enumerate(zip(choices, texts, shares, strict=True))
+        for place, (choice, text, count) in enumerate(zip(choices, texts, counts, strict=True))
     ]
     return _settled(attempts, faults, is_total)
 
@@ -150,26 +152,15 @@ def read_next_token(reply: object) -> dict[str, float]:
 
     Raises ValueError, saying what is wrong, where it tells none.
     """
-    told = _logprobs(_choices(reply)[0])
+    told = told_tokens(_choices(reply)[0])
     top = told[0].get("top_logprobs") if told else None
     if not isinstance(top, list) or not top:
         raise ValueError("a reply without log-probabilities")
-    likely = {token["token"]: _log_probability(token["logprob"]) for token in top if token["logprob"] != -inf}
-    known = {token: logprob for token, logprob in likely.items() if logprob is not None}
+    likely = [(token["token"], log_probability(token["logprob"])) for token in top if token["logprob"] != -inf]
+    known = [(token, logprob) for token, logprob in likely if logprob is not None]
     if not known or len(known) < len(likely):
         raise ValueError("a log-probability that is none")
-    return known
-
-
-def share(total: int, weights: Sequence[int]) -> list[int]:
-    """A total split in proportion to weights, by largest remainder; evenly where all weights are 0."""
-    weights = weights if sum(weights) else [1] * len(weights)
-    whole = sum(weights)
-    parts = [total * weight // whole for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
-    for place in by_remainder[: total - sum(parts)]:
-        parts[place] += 1
-    return parts
+    return by_likelihood(known)
 
 
 def _choices(reply: object) -> list[Mapping[str, Any]]:
@@ -188,66 +179,32 @@ def _choices(reply: object) -> list[Mapping[str, Any]]:
     return choices
 
 
-def count_tokens(usage: object) -> tuple[int | None, int | None, int | None]:
-    """Prompt, completion and cached tokens; reasoning that only the total counts is added to the completion."""
-    if not isinstance(usage, Mapping):
-        return None, None, None
-    prompt, completion, total = (_count(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
-    if prompt is not None and completion is not None and total is not None:
-        completion = max(completion, total - prompt)
-    details = usage.get("prompt_tokens_details")
-    return prompt, completion, _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
-
-
 def name_engine(told: object) -> str | None:
     """What a reply's `system_fingerprint` calls the engine that it came from, on one line; None where it is no name."""
     return " ".join(_whole(told).split()) or None if isinstance(told, str) else None
 
 
-def _count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= TOKENS_AT_MOST else None
-
-
-def _covers_all(reply: object, choices: Sequence[Mapping[str, Any]], completion: int | None) -> bool:
+def _covers_all(timings: object, choices: Sequence[Mapping[str, Any]], completion: int | None) -> bool:
     """False where the count is plainly of one choice only, as llama.cpp's server gives it.
 
     It tells on itself: the tokens that its timings saw predicted for one choice are the whole of the usage.
     """
-    timings = reply.get("timings") if isinstance(reply, Mapping) else None
     counted_one = isinstance(timings, Mapping) and timings.get("predicted_n") == completion
-    too_few = completion is not None and completion < sum(bool(_text(choice)) for choice in choices)
-    return not counted_one and not too_few
-
-
-def _mean_logprob(choice: Mapping[str, Any]) -> float | None:
-    told = [_log_probability(token.get("logprob")) for token in _logprobs(choice)]
-    known = [one for one in told if one is not None]
-    return sum(known) / len(known) if known and len(known) == len(told) else None
-
-
-def _log_probability(told: object) -> float | None:
-    """The natural log-probability that is told, None where it can be none."""
-    if type(told) not in (int, float):
-        return None
-    assert isinstance(told, int | float)
-    return min(float(told), 0.0) if LOGPROB_LEAST <= told <= LOGPROB_ROUNDING else None
-
-
-def _logprobs(choice: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What is told of each token of a choice; nothing where it is not told."""
-    logprobs = choice.get("logprobs")
-    content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
-    tokens = content if isinstance(content, list) else []
-    return [token for token in tokens if isinstance(token, Mapping)]
+    told = sum(max(len(told_tokens(choice)), bool(_text(choice))) for choice in choices)
+    return not counted_one and (completion is None or completion >= told)
 
 
 def _text(choice: Mapping[str, Any]) -> str:
-    """The text of a choice, of all its parts where it comes in parts, with no half characters in it."""
-    content = choice["message"].get("content")
+    """The text of a choice, with no half characters in it."""
+    return _whole(content_text(choice["message"].get("content")))
+
+
+def content_text(content: object) -> str:
+    """The text of a message's content, of all its parts where it comes in parts."""
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, Mapping)]
         content = "".join(part for part in parts if isinstance(part, str))
-    return _whole(content) if isinstance(content, str) else ""
+    return content if isinstance(content, str) else ""
 
 
 def _whole(text: str) -> str:

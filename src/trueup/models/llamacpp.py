@@ -27,6 +27,7 @@ from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
 from trueup.models.gguf_file import GgufFile
 from trueup.models.llamacpp_grammar import require_compiles, rules
+from trueup.models.tokens import by_likelihood
 from trueup.models.weights import Weights
 
 SLOTS = 16
@@ -108,7 +109,7 @@ class LlamaCpp:
         told = response.json().get("completion_probabilities")
         if not told:
             raise AskFailed("llama.cpp does not tell how likely half a character is; ask about another prompt")
-        return {token["token"]: token["logprob"] for token in told[0]["top_logprobs"]}
+        return by_likelihood((token["token"], token["logprob"]) for token in told[0]["top_logprobs"])
 
     async def close(self) -> None:
         """Stop the engine and free its memory."""

@@ -16,8 +16,12 @@ from trueup.models.servers import Server
 
 MAX_TOKENS, LIMIT_INSTEAD = "max_tokens", "max_completion_tokens"
 LOGPROBS = "logprobs"
+STREAM_OPTIONS, CONTINUOUS = "stream_options", "continuous_usage_stats"
 DEFAULTS = {"temperature": 1.0, "top_p": 1.0}
 """What OpenAI's API samples by where a request is silent; elsewhere silence may mean the model's own settings."""
+
+MISSES = 3
+"""So many calls for several that miss some, one behind the other, are no chance."""
 
 _INSTEAD = re.compile(rf"{LIMIT_INSTEAD}\W+instead")
 
@@ -42,13 +46,43 @@ class Manner:
             name: value for name, value in body.items() if name not in self.unsaid or value != DEFAULTS.get(name, value)
         }
 
-    def blamed(self, refusal: Refusal | None, sampling: Sampling) -> str | None:
+    def streamed(self) -> dict[str, Any]:
+        """The fields that a request for a stream has besides: usage at its end, and with every piece where told."""
+        options = {"include_usage": True} | ({} if CONTINUOUS in self.unsaid else {CONTINUOUS: True})
+        return {"stream": True} | ({} if STREAM_OPTIONS in self.unsaid else {STREAM_OPTIONS: options})
+
+    def blamed(self, refusal: Refusal | None, sampling: Sampling, *, is_streamed: bool = False) -> str | None:
         """The field that a refusal may be for, where the same can be asked without it."""
         if refusal is None:
             return None
         if self.limit == MAX_TOKENS and refusal.may_blame(MAX_TOKENS) and _INSTEAD.search(refusal.detail):
             return MAX_TOKENS
+        options = [name for name in (CONTINUOUS, STREAM_OPTIONS) if is_streamed and name not in self.unsaid]
+        if options and _names_stream_options(refusal):
+            return options[0]
         if sampling.logprobs and LOGPROBS not in self.unsaid and refusal.may_blame(LOGPROBS):
             return LOGPROBS
+        if options and refusal.may_blame(STREAM_OPTIONS):
+            return options[0]
         settings = {name for name, value in DEFAULTS.items() if getattr(sampling, name) == value} - self.unsaid
         return refusal.param if refusal.param in settings and refusal.may_blame(refusal.param) else None
+
+
+def _names_stream_options(refusal: Refusal) -> bool:
+    """Whether a refusal is for them, by whatever path it names them."""
+    told = refusal.param or refusal.detail
+    return refusal.may_blame(refusal.param or STREAM_OPTIONS) and (STREAM_OPTIONS in told or CONTINUOUS in told)
+
+
+@dataclass(slots=True)
+class Together:
+    """Whether an endpoint takes `n`: its first call for several tells, and a row of them that failed takes it back."""
+
+    takes_n: bool | None = None
+    _misses: int = 0
+
+    def learn(self, is_whole: bool) -> None:
+        """Note whether a call for several brought them all, with a count for all."""
+        self._misses = 0 if is_whole else self._misses + 1
+        if self.takes_n is None or self._misses == MISSES:
+            self.takes_n = is_whole

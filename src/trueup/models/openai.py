@@ -25,10 +25,10 @@ from trueup.models.completion import (
     request_body,
 )
 from trueup.models.endpoint import Endpoint
-from trueup.models.manner import Manner
+from trueup.models.manner import Manner, Together
 from trueup.models.retry import PATIENCE_SECONDS, Refusal, pause_seconds
 from trueup.models.servers import find_server, require_read
-from trueup.models.stream import FIELDS, Reception, broken_off, priced
+from trueup.models.stream import Reception, broken_off, priced
 
 MOST_CHOICES = 128
 
@@ -58,6 +58,11 @@ class _Reply:
         self.attempts += other.attempts
         self.waste += other.waste
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether there are several attempts, and each has come by a call of its own."""
+        return len(self.attempts) > 1 and all(attempt.usage.leads for attempt in self.attempts)
+
     def sampled(self) -> Sampled:
         return Sampled(tuple(sorted(self.attempts, key=lambda attempt: attempt.index)), tuple(self.waste))
 
@@ -72,7 +77,8 @@ class OpenAI:
 
     n attempts are one call where the endpoint takes `n`. The first such call finds out: if it is rejected,
     answered with fewer choices, or its tokens are counted for one choice only, that is remembered, and
-    from then on every attempt is a call of its own. Every failed try is on record as waste.
+    from then on every attempt is a call of its own. Where it did take `n`, what a later call misses is asked for
+    singly, and only several such calls in a row are held against it. Every failed try is on record as waste.
 
     A sample that is cancelled raises a CancelledError that carries, as a Sampled, what had come by then and what was
     wasted: attempts that were paid for, tries, and the calls that were really under way. With `stream` single attempts
@@ -104,7 +110,7 @@ class OpenAI:
         self._endpoint = Endpoint(url, "/chat/completions", key_env=key_env, timeout=timeout, lanes=lanes)
         self._name, self.retries, self._streams = name, retries, stream
         self._probing = asyncio.Lock()
-        self._takes_n: bool | None = None
+        self._together = Together()
         self._has_answered = False
         kind = f":{server}" if server else ""
         self.card = ModelCard(
@@ -123,7 +129,7 @@ class OpenAI:
         try:
             for first in range(start, start + n, MOST_CHOICES):
                 ask = _Ask(prompt, sampling, min(MOST_CHOICES, start + n - first), first)
-                part = await self._together(ask) if ask.n > 1 else _Reply()
+                part = await self._several(ask) if ask.n > 1 else _Reply()
                 reply.add(part)
                 if part.refusal is not None:
                     break
@@ -132,7 +138,7 @@ class OpenAI:
         except asyncio.CancelledError as gone:
             raise reply.left(gone) from None
         found = reply.sampled()
-        if self._takes_n is False:
+        if self._together.takes_n is False or reply.is_apart:
             alone = tuple(replace(a, usage=replace(a.usage, takes_n=False)) for a in found.attempts)
             return replace(found, attempts=alone)
         return found
@@ -160,20 +166,21 @@ class OpenAI:
         self._probing = asyncio.Lock()
         await self._endpoint.close()
 
-    async def _together(self, ask: _Ask) -> _Reply:
+    async def _several(self, ask: _Ask) -> _Reply:
         """One call for all attempts, if the endpoint takes that; while it is not known, one call at a time."""
-        if self._takes_n is None:
+        if self._together.takes_n is None:
             async with self._probing:
-                return await self._native(ask)
+                if self._together.takes_n is None:
+                    return await self._native(ask)
         return await self._native(ask)
 
     async def _native(self, ask: _Ask) -> _Reply:
-        if self._takes_n is False:
+        if self._together.takes_n is False:
             return _Reply()
         reply = await self._call(ask, ask.start, ask.n)
         if reply.refusal is not None:
             return await self._without_n(ask, reply) if reply.refusal.may_blame("n") else reply
-        self._takes_n = len(reply.attempts) + len(reply.failed) == ask.n and reply.is_total
+        self._together.learn(len(reply.attempts) + len(reply.failed) == ask.n and reply.is_total)
         return reply
 
     async def _without_n(self, ask: _Ask, rejected: _Reply) -> _Reply:
@@ -183,7 +190,7 @@ class OpenAI:
         except asyncio.CancelledError as gone:
             raise rejected.left(gone) from None
         if alone.refusal is None:
-            self._takes_n = False
+            self._together.learn(False)
             rejected.waste = [replace(waste, kind="retried") for waste in rejected.waste]
         alone.waste = rejected.waste + alone.waste
         return alone
@@ -209,7 +216,7 @@ class OpenAI:
         """One call; where the endpoint rejects a field that can be done without, once more so, and so from then on."""
         manner = manner or self._manner
         reply = await self._tried(ask, start, n, manner)
-        field = manner.blamed(reply.refusal, ask.sampling)
+        field = manner.blamed(reply.refusal, ask.sampling, is_streamed=self._streams and n == 1)
         if field is None:
             return reply
         try:
@@ -225,7 +232,7 @@ class OpenAI:
         """One call, tried again while that can help: attempts, or the refusal that was the last."""
         body = request_body(self._name, ask.prompt, n, start, ask.sampling, manner)
         if self._streams and n == 1:
-            body = json.dumps(json.loads(body) | FIELDS).encode()
+            body = json.dumps(json.loads(body) | manner.streamed()).encode()
         jitter = first_seed(ask.prompt, ask.sampling.seed) + start
         by = Reading.of(ask.prompt, ask.sampling, manner.server)
         reply, tries = _Reply(), 0

@@ -23,7 +23,7 @@ class Sealed:
         self._lack = lack
 
     async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
-        """No attempts.
+        """No attempts and no waste, as no call was made: what failed before is on the ledger.
 
         Raises BadInput where samples are missing that may never have been asked for.
         """

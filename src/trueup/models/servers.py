@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trueup.core.errors import BadInput, UnknownName
-from trueup.core.types import Json, Prompt, Sampling
+from trueup.core.types import Json, Sampling
 from trueup.models.llamacpp_grammar import SHOWN, is_native
 
 
@@ -36,6 +36,8 @@ class Server:
 
 STOP_REASON, MATCHED_STOP = "stop_reason", "matched_stop"
 MARKS = (STOP_REASON, MATCHED_STOP)
+TELLING_LETTERS = 8
+"""So long a turn no honest continuation begins with; a shorter one, such as a number, it may."""
 FAILURES = ("error", "abort")
 """How a server says that it did not get to the end of a choice; what it holds is no text that the model ended."""
 SERVERS = {
@@ -85,10 +87,15 @@ def own_fields(server: Server | None, sampling: Sampling) -> dict[str, Any]:
     return fields
 
 
-def echo(server: Server | None, prompt: Prompt) -> str:
-    """What this server says again before it goes on with a prompt."""
-    is_echoed = server is not None and server.echoes and bool(prompt) and prompt[-1].role == "assistant"
-    return prompt[-1].content if is_echoed else ""
+def says_again(server: Server | None, turn: str, choice: Mapping[str, Any], *, is_llamacpp: bool) -> bool:
+    """Whether a choice that begins with the whole of a begun turn says it again, rather than goes on so by chance.
+
+    A server that was not named tells on itself: vLLM and SGLang by their marks, llama.cpp by timings beside the
+    choices. Any other is taken to say again a turn that is too long to be met by chance.
+    """
+    if server is not None:
+        return server.echoes
+    return is_llamacpp or (len(turn) >= TELLING_LETTERS and not any(mark in choice for mark in MARKS))
 
 
 def failure(choice: Mapping[str, Any]) -> str | None:

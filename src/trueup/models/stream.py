@@ -19,11 +19,11 @@ import httpx
 
 from trueup.core.roles import Sampled, Waste
 from trueup.core.types import Json
-from trueup.models.completion import Reading, count_tokens, name_engine, read_completion
+from trueup.models.completion import Reading, content_text, name_engine, read_completion
 from trueup.models.retry import Refusal
 from trueup.models.servers import MARKS
+from trueup.models.tokens import count_tokens
 
-FIELDS = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 LAST_WORDS_SECONDS = 2.0
 LINE_END = re.compile(r"\r\n|\r|\n")
 """Of a stream of events; a text may hold any other character that Python splits lines at."""
@@ -37,6 +37,7 @@ class Pieces:
         self.is_whole = False
         self.usage: Json = None
         self.engine: Json = None
+        self._timings: Json = None
         self._text: list[str] = []
         self._logprobs: list[Json] = []
         self._finish: str | None = None
@@ -80,6 +81,11 @@ class Pieces:
         self._note(reply)
         self._reply, self.is_whole = reply, True
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether all of a reply has come, even if the stream then broke off."""
+        return self.is_whole or (self._finish is not None and self._error is None)
+
     def reply(self) -> Json:
         """The reply.
 
@@ -89,7 +95,7 @@ class Pieces:
             return self._reply
         if self._error is not None:
             return {"error": self._error}
-        if not self.is_whole and self._finish is None:
+        if not self.is_finished:
             raise ValueError("the stream broke off")
         if not self._has_choice:
             raise ValueError("a stream without choices")
@@ -97,17 +103,18 @@ class Pieces:
         choice = {"index": 0, "message": message, "finish_reason": self._finish}
         logprobs = {"logprobs": {"content": self._logprobs}} if self._logprobs else {}
         return {
-            "choices": [choice | self._marks | logprobs], "usage": self.usage, "system_fingerprint": self.engine
+            "choices": [choice | self._marks | logprobs], "usage": self.usage, "system_fingerprint": self.engine,
+            "timings": self._timings,
         }  # fmt: skip
 
     def _note(self, told: Mapping[str, Any]) -> None:
         self.usage = told.get("usage") or self.usage
         self.engine = told.get("system_fingerprint") or self.engine
+        self._timings = told.get("timings") or self._timings
 
     def _add(self, choice: Mapping[str, Any]) -> None:
         self._has_choice = True
-        content = (choice.get("delta") or {}).get("content")
-        self._text += [content] if isinstance(content, str) else []
+        self._text.append(content_text((choice.get("delta") or {}).get("content")))
         self._logprobs += _logprobs(choice)
         if choice.get("finish_reason"):
             self._finish = choice["finish_reason"]
@@ -132,7 +139,10 @@ class Reception:
         self.is_sent = self.is_sent or event.endswith("send_request_body.complete")
 
     async def read(self, response: httpx.Response) -> None:
-        """Read a response of status 200 to its end; behind that the connection is no longer ours."""
+        """Read a response of status 200 to its end; behind that the connection is no longer ours.
+
+        What breaks once the reply is finished is let pass.
+        """
         self._response = response
         try:
             if "event-stream" not in response.headers.get("content-type", ""):
@@ -145,6 +155,9 @@ class Reception:
                 for line in lines:
                     self.pieces.take(line)
             self.pieces.take(rest)
+        except (httpx.RequestError, ValueError, RecursionError):
+            if not self.pieces.is_finished:
+                raise
         finally:
             self._response = None
 
@@ -186,7 +199,7 @@ def broken_off(reception: Reception, start: int, seconds: float, by: Reading) ->
     """A call that was cancelled, if it had been made: its attempt after all, or what it used if it was heard out."""
     if not reception.is_sent:
         return Sampled(())
-    if reception.pieces.is_whole:
+    if reception.pieces.is_finished:
         with suppress(ValueError, RecursionError):
             whole = read_completion(reception.pieces.reply(), 1, start, seconds, by)
             return Sampled(whole.attempts, whole.waste)
