@@ -121,6 +121,16 @@ def test_a_failed_attempt_is_missing_from_its_call_and_a_call_of_nothing_else_en
     assert replay(methods.vote(problem(), n=1), [None, third], problem()).value is None
 
 
+def test_a_failed_attempt_is_not_taken_wherever_it_comes():
+    a, b, c = attempts("a", "b", "c")
+    for tries, n in [((None, a, b, c), 4), ((a, None, b, c), 4), ((a, b, None, c), 2), ((None, None, a), 3)]:
+        asks = sample(problem().prompt, n, until=lambda came: len(came) == 2)
+        found = replay(asks, tries, problem())
+        came = tuple(one for one in tries if one is not None)[:2]
+        assert (found.value, found.taken, found.calls) == (came, len(came), 1)
+    assert replay(methods.early_stop_vote(problem(), n=4, window=2), [None, a, a, None], problem()).taken == 2
+
+
 def test_a_method_that_goes_by_log_probabilities_is_replayed_where_they_are_on_record():
     tries = attempts("a", "b", "b")
     told = [replace(attempt, logprob=-0.01 if attempt.answer == "a" else -9.0) for attempt in tries]

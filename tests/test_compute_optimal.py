@@ -517,6 +517,20 @@ def test_a_failed_ask_closes_its_problem_and_no_other():
     assert len(answers) == 3
 
 
+@pytest.mark.parametrize(("failing", "value"), [(3, "right"), (0, None)])
+def test_where_a_check_fails_the_best_that_was_graded_is_the_answer(failing, value):
+    graded, grades = ["wrong", "right", "wrong", "right"], {"wrong": 0.2, "right": 0.9}
+
+    def reply(place, ask):
+        if isinstance(ask, Sample):
+            return (replace(attempts(graded[ask.start])[0], index=ask.start),)
+        (attempt,) = ask.attempts
+        return () if attempt.index == failing else (Grade(grades[attempt.answer]),)
+
+    asked, (answer,) = drive(greedy_allocate([problem(checkable=True)], budget=8), reply)
+    assert (len(asked), answer.value) == (2 * failing + 2, value)
+
+
 def test_where_every_ask_fails_it_ends():
     asked, answers = drive(greedy_allocate([problem("a"), problem("b")]), lambda place, ask: ())
     assert len(asked) == 1

@@ -422,6 +422,25 @@ def test_a_reply_replaces_the_lines_of_its_clues_and_no_others():
     assert mended(old, "int a in 1..2\ncon a == b #1", ["1"]) == old.replace("con a < b #1", "con a == b #1")
 
 
+@pytest.mark.parametrize(
+    ("reply", "wanted"),
+    [
+        ("con b > 1 #clue 2", "con b > 1 #clue 2"),
+        ("con b > 1 #2: Bob sits behind", "con b > 1 #2: Bob sits behind"),
+        ("con b > 1 #2.", "con b > 1 #2."),
+        ("con b > 1 #2.5 kg", "con b < a #2"),
+        ("con b > 1", "con b < a #2"),
+        ("enum E: x, y\nint c in 1..2\ncon c == b #2", "enum E: x, y\nint c in 1..2\ncon c == b #2"),
+        ("int a in 1..2\nint c in 1..2", "con b < a #2"),
+    ],
+)
+def test_a_mended_line_is_known_by_its_clues_number_and_brings_what_it_declares(reply, wanted):
+    old = "enum H: r, g\nint a, b in 1..3\ncon a < b #clue 1\n{}\nvar h in H\ncon h == r #3"
+    new = mended(old.format("con b < a #2"), reply, ["clue 1", "2"])
+    assert new == old.format(wanted)
+    read_program(new)
+
+
 def test_what_is_missing_comes_behind_the_program_and_nothing_of_it_is_dropped():
     old = "int a in 1..3\ncon a > 1 #1"
     further = "Well\nint a in 1..3\nint b in 1..2\ncon a > 1 #1\ncon a == b"

@@ -277,9 +277,10 @@ def test_where_nothing_can_be_read_the_first_text_stands():
 
 
 def test_it_makes_do_with_fewer_attempts_than_it_asked_for():
-    asks, answer = finish(probability_vote(plain()), [told(("a", 0.1), ("b", 0.05))])
-    assert len(asks) == 1
-    assert answer.value == "a"
+    replies = [told(("a", 0.1), ("b", 0.05)), told(("a", 0.1))]
+    asks, answer = finish(probability_vote(plain(), n=8), replies)
+    assert [(ask.start, ask.n) for ask in asks] == [(0, 4), (4, 4)]
+    assert answer.value == "a" and answer.note.endswith("likely by 3 attempts")
 
 
 def test_a_calibrated_table_changes_nothing(tmp_path):

@@ -12,6 +12,7 @@ from trueup.core.asks import Check, Sample, Solve
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.types import Attempt, Grade, Solution, Usage
 from trueup.methods.elsewhere import elsewhere
+from trueup.plan.replay import replay
 
 GONE = AskFailed("the endpoint answered 500")
 RIGHT, WRONG, UNSURE = Grade(1.0), Grade(0.0), Grade(0.5)
@@ -44,6 +45,15 @@ def test_a_vote_is_of_the_blocks_that_came(name):
     with pytest.raises(StopIteration) as end:
         flow.throw(GONE)
     assert end.value.value.value == "a"
+
+
+@pytest.mark.parametrize(
+    "name", ["adaptive_vote", "bayes_vote", "lookahead_vote", "probability_vote", "early_stop_vote"]
+)
+def test_a_vote_goes_on_behind_an_attempt_that_failed_and_takes_it_from_the_budget(name):
+    came = [replace(attempt, logprob=-9.0) for attempt in attempts(*"ab" * 10)[1:]]
+    found = replay(getattr(methods, name)(problem(), n=20), [None, *came], problem())
+    assert (found.taken, found.value.note) == (19, "10 of 19 votes")
 
 
 @pytest.mark.parametrize("method", [methods.adaptive_vote, methods.early_stop_vote, methods.revise, methods.once])
@@ -222,6 +232,14 @@ def test_a_program_that_cannot_be_mended_is_lost_and_the_others_vote():
     assert told(flow, said(*[PROGRAM] * 3), SOLVED, UNREAD, GONE, SOLVED)[1].value == "7"
     with pytest.raises(AskFailed):
         told(methods.formalise_and_solve(problem(), n=1), said(PROGRAM), UNREAD, GONE)
+
+
+def test_an_answer_that_was_found_stands_where_it_cannot_be_reworded():
+    plain, found = "```\nint a in 7..7\n```", Solution("solved", "a = 7", "7")
+    _, answer = told(methods.formalise_and_solve(problem()), said(plain), found, GONE)
+    assert (answer.text, answer.value, answer.note) == ("a = 7", "7", "1 of 1 votes; of 1 program 1 solved")
+    with pytest.raises(AskFailed):
+        told(methods.formalise_and_solve(problem()), said(plain), replace(found, answer=None), GONE)
 
 
 @pytest.mark.parametrize("settings", [{"clues": True}, {"constrain": True}])

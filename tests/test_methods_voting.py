@@ -90,9 +90,16 @@ def test_adaptive_vote_ends_where_the_leader_cannot_be_overtaken():
     assert answer.note == "4 of 4 votes"
 
 
-def test_adaptive_vote_ends_where_attempts_failed():
-    _, answer = finish(adaptive_vote(problem(), n=16), [attempts("a", "b")])
-    assert answer.note == "1 of 2 votes"
+def test_adaptive_vote_goes_on_where_attempts_failed():
+    asks, answer = finish(adaptive_vote(problem(), n=8, step=4), [attempts("a", "b"), attempts(*"aab")])
+    assert [(ask.start, ask.n) for ask in asks] == [(0, 4), (4, 4)]
+    assert answer.note == "3 of 5 votes"
+
+
+def test_a_window_with_a_failed_attempt_is_not_unanimous():
+    asks, answer = finish(early_stop_vote(problem(), n=8, window=3), [attempts("a", "a"), attempts(*"aaa")])
+    assert [(ask.start, ask.n) for ask in asks] == [(0, 3), (3, 3)]
+    assert answer.note == "5 of 5 votes"
 
 
 # beta_vote

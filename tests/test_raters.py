@@ -95,12 +95,39 @@ def test_features_of_a_text_by_hand():
     assert len(describe(asked(""), "")) == len(NAMES)
 
 
+ROWS = [("I am sure of it: it is 4", 1), ("It is certainly 4", 1), ("maybe 4", 0), ("perhaps, wait, 4", 0)]
+SURE = [row for row in ROWS if row[1]]
+
+
 def test_a_head_learns_what_tells_right_from_wrong_and_keeps_it_on_items_it_has_not_seen():
     """Long answers are right here, hedged ones wrong, whatever the item."""
-    rows = [("I am sure of it: it is 4", 1), ("It is certainly 4", 1), ("maybe 4", 0), ("perhaps, wait, 4", 0)]
-    pools = [pool(f"question {i}", rows) for i in range(6)]
+    pools = [pool(f"question {i}", ROWS) for i in range(6)]
     worth = raters.held_out(pools)
     assert (worth.overall, worth.within, worth.items) == (1.0, 1.0, 6)
+
+
+def test_an_item_without_which_nothing_can_be_learned_is_not_rated_and_that_is_said():
+    pools = [pool("the odd one", ROWS), *(pool(f"question {i}", SURE) for i in range(5))]
+    worth = raters.held_out(pools)
+    assert (worth.overall, worth.within, worth.items, worth.unrated) == (None, None, 0, 1)
+    found = raters.learn_head(pools, "here")
+    assert found.about.endswith("; 1 of 6 items could not be left out: all other attempts are of one kind")
+    assert (found.weights, found.bias) == (raters.fit_head(pools).weights, raters.fit_head(pools).bias)
+    with pytest.raises(BadInput, match="these 10 are all of one kind"):
+        raters.learn_head(pools[1:], "here")
+
+
+def test_a_text_is_described_once_however_many_items_are_left_out(monkeypatch):
+    seen = []
+
+    def counted(problem, text):
+        seen.append(text)
+        return describe(problem, text)
+
+    monkeypatch.setattr("trueup.raters.fit.describe", counted)
+    told = raters.learn_head([pool(f"question {i}", ROWS) for i in range(60)], "here").about
+    assert len(seen) == 60 * len(ROWS)
+    assert "AUC 1.00 over all attempts, 1.00 between" in told and told.endswith("(60 items with both kinds)")
 
 
 def test_fitting_reaches_the_closed_form_of_one_binary_feature():

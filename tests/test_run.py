@@ -21,7 +21,7 @@ from trueup.core.ledger import Ledger, read_charges, verify
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Answer, Attempt, Grade, Message, Sampling, Usage
-from trueup.models import Sealed
+from trueup.models import Recorder, Replay, Sealed
 from trueup.models.toy import TOKENS, Toy
 from trueup.run import Clerk, Job, Tab, answer, collect, run_job
 from trueup.run.batch import run_batch
@@ -142,19 +142,50 @@ def test_a_failure_is_tried_again_by_the_next_run(tmp_path):
 class Refusing(Broken):
     """Finds fault with every request, twice a call."""
 
+    def __init__(self, why="400 too long"):
+        super().__init__()
+        self.waste = (Waste("refused", why, 0, 0),) * 2
+
     async def sample(self, prompt, n, start, sampling):
-        return Sampled((), (Waste("refused", "400 too long", 0, 0), Waste("refused", "400 too long", 0, 0)))
+        return Sampled((), self.waste)
 
 
-def test_what_was_refused_for_good_is_not_asked_again_by_another_arm_or_run(tmp_path):
+def collected(tmp_path, model):
+    """The failures of two arms on two items, and the calls that were made for them."""
     stratum = Stratum("s", (item("a"), item("b")), Oracle())
-    work = lambda clerk: collect([stratum], {"s": [ONCE, VOTE]}, 8, clerk, lanes=1)  # noqa: E731
-    (measured,), calls = run(tmp_path, Refusing(), work)
-    (again,), none = run(tmp_path, Refusing(), work)
-    assert (calls, none) == (2, 0)
-    assert {o.failure for o in (*measured.outcomes, *again.outcomes)} == {"400 too long"}
-    assert [c.kind for c in read_charges(tmp_path / "l")] == ["refused"] * 4
+    (measured,), calls = run(tmp_path, model, lambda clerk: collect([stratum], {"s": [ONCE, VOTE]}, 8, clerk, lanes=1))
+    return {outcome.failure for outcome in measured.outcomes}, calls
+
+
+def test_what_was_refused_is_not_asked_again_by_another_arm_but_by_the_next_run(tmp_path):
+    told = [collected(tmp_path, Refusing()) for _ in range(3)]
+    assert told == [({"400 too long"}, 2)] * 3
+    assert [c.kind for c in read_charges(tmp_path / "l")] == ["refused"] * 12
     assert verify(tmp_path / "l").discrepancies == ()
+
+
+def test_a_refusal_is_over_once_who_refused_is_mended_and_until_then_the_last_one_is_told(tmp_path):
+    sealed = Sealed(Refusing().card, all_was_asked=True)
+    for why in ("400 key not valid", "400 no chat template"):
+        assert collected(tmp_path, Refusing(why)) == ({why}, 2)
+        assert collected(tmp_path, sealed)[0] == {why}
+    mended = Numbered()
+    mended.card = Refusing().card
+    assert collected(tmp_path, mended) == ({None}, 2)
+
+
+def test_a_request_is_not_refused_for_what_an_earlier_one_was(tmp_path):
+    class Once(Broken):
+        async def sample(self, prompt, n, start, sampling):
+            self.calls += 1
+            refused = Sampled((), (Waste("refused", "400 too long"),))
+            return refused if self.calls == 1 else Sampled((Attempt(start, "right", "stop", Usage(5, 1)),))
+
+    async def serve(clerk):
+        job = Job(Stratum("s", (), Oracle()), item(), ONCE)
+        return [(await run_job(job, clerk.fork())).failure for _ in range(2)]
+
+    assert run(tmp_path, Once(), serve)[0] == ["400 too long", None]
 
 
 class Crashing(Whole):
@@ -512,6 +543,21 @@ def test_a_race_goes_on_without_those_that_fail(tmp_path):
 
     attempts, _ = run(tmp_path, Half(0, 0, 0, 0), answer_race)
     assert [a.text for a in attempts] == ["1", "3"]
+
+
+def test_a_race_that_was_recorded_is_the_same_when_it_is_replayed(tmp_path):
+    """Its cancelled calls are not on file; a race that one of them could decide cannot be replayed."""
+    path = tmp_path / "calls.jsonl"
+
+    async def costed(clerk, until=has_two):
+        tab = Tab(Stratum("s", (), Whole()), item())
+        return await answer(sample(item().problem.prompt, 4, until=until), tab, clerk), tab.cost
+
+    live, _ = run(tmp_path, Recorder(Paced(0.01, 0.02, 9, 9), path), costed)
+    assert run(tmp_path, Replay(path), costed, name="replayed")[0] == live
+    assert {charge.kind for charge in read_charges(tmp_path / "replayed")} == {"sampled"}
+    with pytest.raises(AskFailed, match="holds no attempt 2 of this prompt"):
+        run(tmp_path, Replay(path), lambda clerk: costed(clerk, lambda attempts: len(attempts) > 2), name="further")
 
 
 def test_an_ask_may_name_a_further_model_and_is_charged_to_it(tmp_path):

@@ -35,8 +35,8 @@ class Waste:
     """A call that was paid for, or may have been, and brought no attempt.
 
     `kind` is `failed`, `retried`, `cancelled`, `discarded`, or `refused`: the request itself is at fault (a prompt
-    that does not fit), so that the same ask would be refused again and is not asked again. `engine` is what the reply,
-    if any came, calls the engine behind the address.
+    that does not fit), so that the same ask would be refused again and is not asked again in that run. `engine` is what
+    the reply, if any came, calls the engine behind the address.
     """
 
     kind: str

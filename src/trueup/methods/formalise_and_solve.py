@@ -8,7 +8,8 @@ Olausson et al. 2023, arXiv:2310.15164 (LINC). The writer reasons freely and onl
 What is decided is right for the program, which may still say something else than the problem: the note tells how many
 programs came to which end, so that what was decided can be told from what was right. It abstains where none was.
 The answer is the program's variable `answer`; with `say` the model puts the solution of a program that has none, or in
-which the stratum's verifier finds no answer, into the form that the problem asks for.
+which the stratum's verifier finds no answer, into the form that the problem asks for. Where that ask fails, an answer
+that was found stands.
 Cost: n samples, or 2 n with `reason` and `constrain`; with `clues` up to `patience` for the declarations and for each
 clue; and for each program 1 solve, up to `repairs` samples and solves more, and 1 sample where `say` is needed.
 """
@@ -29,7 +30,7 @@ from trueup.methods.formal import PLAINLY, SAY, request, task
 from trueup.methods.program_text import LONGEST, clue_of, labelled, mended, names_in, scope_of
 from trueup.methods.reread import put_behind
 from trueup.methods.revise import ask_again
-from trueup.methods.spare import each
+from trueup.methods.spare import each, spared
 from trueup.methods.tally import favourite
 from trueup.methods.write_program import Pen, Written, write_at_once, write_by_clue
 
@@ -78,7 +79,8 @@ def _settle(pen: Pen, written: Written, n: int, repairs: int, *, say: bool) -> F
         written = yield from _mend(pen, written, solution, written.number + turn * n)
     text, answer = solution.text, solution.answer
     if say and solution.status == "solved" and (answer is None or FINAL not in text):
-        text, answer = yield from _said(pen, written, text)
+        said = yield from spared(_said(pen, written, text), () if answer is None else (answer,))
+        text, answer = said or (text, answer)
     named = {clue_of(line) for line in written.program.splitlines()}
     return End(text, answer, tuple(statuses), tuple(clue for clue in written.left_out if clue not in named))
 

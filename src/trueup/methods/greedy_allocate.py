@@ -56,12 +56,12 @@ class Page:
             self.gain = (first + second + 1) / (len(self.attempts) + 1) * vote_gain(first, second)
 
     def answer(self) -> Answer:
-        """The best grade where there is a check, else the vote."""
-        if not self.attempts or (self.problem.checkable and len(self.grades) < len(self.attempts)):
-            return Answer("", None, "an ask failed")
-        if self.problem.checkable:
-            return Answer.best(self.attempts, self.grades)
-        return elect(self.problem, self.attempts)
+        """The best graded attempt where there is a check, else the vote; nothing where there is none."""
+        if self.grades:
+            return Answer.best(self.attempts[: len(self.grades)], self.grades)
+        if self.attempts and not self.problem.checkable:
+            return elect(self.problem, self.attempts)
+        return Answer("", None, "an ask failed")
 
 
 def greedy_allocate(problems: Sequence[Problem], *, budget: int = 8, step: int = 16, n: int | None = None) -> BatchFlow:

@@ -5,7 +5,7 @@ join the leader or, for a rule that gives up, if none does. So blocks take hardl
 would not have taken. Where a call costs as much as v attempts for its prompt alone, a block has at least
 step * sqrt(1 + v) attempts, the square-root law of lot sizes (Harris 1913): on simulated models it was as good as any
 law tried, from prompts a fifth as long as an attempt to ones seven times as long. Where the leader can no longer be
-overtaken sampling ends in any case.
+overtaken, or a whole block failed, sampling ends in any case. An attempt that failed is taken from the budget.
 """
 
 from __future__ import annotations
@@ -72,15 +72,16 @@ Rule = Callable[[Votes], bool]
 
 
 def sample_until(problem: Problem, rule: Rule, *, n: int, step: int, gives_up: bool = False) -> Flow[list[Attempt]]:
-    """Attempts up to the first block after which the rule is satisfied; n at most, fewer where some failed."""
+    """Attempts up to the first block after which the rule is satisfied, or that failed whole; n asked for at most."""
     attempts: list[Attempt] = []
-    votes = replace(Votes.of(attempts, n), overhead=expected_overhead(problem))
-    while len(attempts) < n:
+    asked, votes = 0, replace(Votes.of(attempts, n), overhead=expected_overhead(problem))
+    while asked < n:
         size = block(votes, rule, step, gives_up=gives_up)
-        more = (yield from spared(sample(problem.prompt, size, start=len(attempts)), count(attempts))) or ()
+        more = (yield from spared(sample(problem.prompt, size, start=asked), count(attempts))) or ()
+        asked += size
         attempts += more
-        votes = Votes.of(attempts, n)
-        if len(more) < size or votes.is_decided or rule(votes):
+        votes = Votes.of(attempts, n - asked + len(attempts))
+        if not more or votes.is_decided or rule(votes):
             break
     return attempts
 

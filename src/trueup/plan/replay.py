@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Replayed(Generic[T]):
-    """What a flow returned, how many attempts it took, and in how many calls.
+    """What a flow returned, how many attempts it took, failed ones left out, and in how many calls.
 
     `value` is None where all attempts of a call had failed and the flow could not go on without.
     """
@@ -30,7 +30,8 @@ def replay(flow: Flow[T], attempts: Sequence[Attempt | None], problem: Problem) 
 
     Raises BadInput where it asks for more of them, for anything else, or for log-probabilities that they lack.
     """
-    taken = calls = 0
+    taken: set[int] = set()
+    calls = 0
     try:
         ask = next(flow)
         while True:
@@ -38,17 +39,14 @@ def replay(flow: Flow[T], attempts: Sequence[Attempt | None], problem: Problem) 
             reach, calls = asked.start + asked.n, calls + 1
             if reach > len(attempts):
                 raise BadInput(f"the method asks for {reach} attempts, the pool holds {len(attempts)}; lower its n")
-            came = [attempt for attempt in attempts[asked.start : reach] if attempt is not None]
-            if not came:
-                ask = flow.throw(AskFailed(f"no attempt of {asked.n} came"))
-                continue
-            reply = _enough(came, asked.until)
-            taken = max(taken, asked.start + len(reply))
-            ask = flow.send(reply)
+            block = _enough(attempts[asked.start : reach], asked.until)
+            taken.update(place for place, attempt in enumerate(block, asked.start) if attempt is not None)
+            reply = _came(block)
+            ask = flow.send(reply) if reply else flow.throw(AskFailed(f"no attempt of {asked.n} came"))
     except StopIteration as end:
-        return Replayed(end.value, taken, calls)
+        return Replayed(end.value, len(taken), calls)
     except AskFailed:
-        return Replayed(None, taken, calls)
+        return Replayed(None, len(taken), calls)
 
 
 def _plain(ask: Ask, attempts: Sequence[Attempt | None], problem: Problem) -> Sample:
@@ -68,7 +66,11 @@ def _plain(ask: Ask, attempts: Sequence[Attempt | None], problem: Problem) -> Sa
     return ask
 
 
-def _enough(attempts: Sequence[Attempt], until: Until | None) -> tuple[Attempt, ...]:
+def _enough(attempts: Sequence[Attempt | None], until: Until | None) -> Sequence[Attempt | None]:
     """The shortest beginning that suffices; all of them where none does, or nothing was said of it."""
-    ends = range(1, len(attempts) + 1) if until else ()
-    return next((tuple(attempts[:end]) for end in ends if until and until(attempts[:end])), tuple(attempts))
+    ends = [end for end, last in enumerate(attempts, 1) if last is not None] if until else ()
+    return next((attempts[:end] for end in ends if until and until(_came(attempts[:end]))), attempts)
+
+
+def _came(attempts: Sequence[Attempt | None]) -> tuple[Attempt, ...]:
+    return tuple(attempt for attempt in attempts if attempt is not None)

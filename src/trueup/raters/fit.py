@@ -7,8 +7,9 @@ pools give the same head. Legend: N texts, F features.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trueup.core.errors import BadInput
@@ -19,6 +20,11 @@ from trueup.raters.head import Head
 ROUNDS = 50
 ENOUGH = 1e-10
 CONSTANT = 1e-9
+FOLDS = 25
+"""Parts of the items, each rated by a head that was fitted to the others; where items are few, each is a part."""
+
+Rows = Sequence[tuple[Sequence[float], bool]]
+"""The features of attempts, and whether each is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +32,14 @@ class Discrimination:
     """How well ratings tell right from wrong: the probability that the right one of two is rated higher.
 
     `overall` compares any two attempts, `within` two at the same item, which is what selection is about; ties count
-    half, None says that there was no pair. `items` is the number that had both right and wrong attempts.
+    half, None says that there was no pair. `items` is the number that had both right and wrong attempts, `unrated` the
+    number that no head could be fitted for.
     """
 
     overall: float | None
     within: float | None
     items: int
+    unrated: int = 0
 
 
 def fit_head(pools: Sequence[Pool], *, penalty: float = 1.0, about: str = "") -> Head:
@@ -39,10 +47,72 @@ def fit_head(pools: Sequence[Pool], *, penalty: float = 1.0, about: str = "") ->
 
     Raises BadInput where the attempts are all right or all wrong, or there is none.
     """
+    return _head(_together(_described(pools)), penalty, about)
+
+
+def learn_head(pools: Sequence[Pool], source: str) -> Head:
+    """A head fitted to these pools of a source, which says what one like it is worth on items left out."""
+    described = _described(pools)
+    found, worth = _head(_together(described)), _held_out(described)
+    about = (
+        f"fitted to {sum(len(pool.attempts) for pool in pools)} attempts at {len(pools)} items of {source}; on items "
+        f"left out AUC {_told(worth.overall)} over all attempts, {_told(worth.within)} between attempts at the same "
+        f"item ({worth.items} items with both kinds)"
+    )
+    if worth.unrated:
+        about += f"; {worth.unrated} of {len(pools)} items could not be left out: all other attempts are of one kind"
+    return replace(found, about=about)
+
+
+def held_out(pools: Sequence[Pool], *, penalty: float = 1.0) -> Discrimination:
+    """The discrimination of heads fitted to all items but a fold, each on the items of that fold.
+
+    Items are not rated where all attempts at the others are right, or all are wrong.
+    """
+    return _held_out(_described(pools), penalty)
+
+
+def discrimination(ratings: Sequence[Sequence[float]], right: Sequence[Sequence[bool]]) -> Discrimination:
+    """The discrimination of ratings, a list per item, given which were right."""
+    flat = [x for row in ratings for x in row], [y for row in right for y in row]
+    inside = [pair for row, truth in zip(ratings, right, strict=True) for pair in [_pairs(row, truth)] if pair[1]]
+    won, met = map(sum, zip(*inside, strict=True)) if inside else (0.0, 0)
+    overall_won, overall_met = _pairs(*flat)
+    return Discrimination(_ratio(overall_won, overall_met), _ratio(won, met), len(inside))
+
+
+def _described(pools: Sequence[Pool]) -> list[Rows]:
+    return [
+        [(describe(pool.item.problem, a.text), g.is_right) for a, g in zip(pool.attempts, pool.grades, strict=True)]
+        for pool in pools
+    ]
+
+
+def _together(described: Iterable[Rows]) -> Rows:
+    return [row for rows in described for row in rows]
+
+
+def _is_mixed(rows: Rows) -> bool:
+    """Whether there are right and wrong ones."""
+    return len({is_right for _, is_right in rows}) == 2
+
+
+def _held_out(described: Sequence[Rows], penalty: float = 1.0) -> Discrimination:
+    ratings: list[list[float]] = []
+    right: list[list[bool]] = []
+    for fold in range(min(FOLDS, len(described))):
+        inside = _together(rows for place, rows in enumerate(described) if place % FOLDS != fold)
+        if _is_mixed(inside):
+            model, outside = _head(inside, penalty), described[fold::FOLDS]
+            ratings += [[model.probability(x) for x, _ in rows] for rows in outside]
+            right += [[is_right for _, is_right in rows] for rows in outside]
+    return replace(discrimination(ratings, right), unrated=len(described) - len(ratings))
+
+
+def _head(rows: Rows, penalty: float = 1.0, about: str = "") -> Head:
     import numpy as np
 
-    rows = [(describe(pool.item.problem, a.text), g.is_right) for pool in pools for a, g in _graded(pool)]
-    if len({is_right for _, is_right in rows}) < 2:
+    if not _is_mixed(rows):
         raise BadInput(
             f"a head learns from right and wrong attempts; these {len(rows)} are all of one kind, sample more"
         )
@@ -53,35 +123,6 @@ def fit_head(pools: Sequence[Pool], *, penalty: float = 1.0, about: str = "") ->
     plain_F = weight_F[1:] / scale_F
     bias = float(weight_F[0] - plain_F @ mean_F)
     return Head(tuple(float(w) for w in plain_F), bias, about)
-
-
-def learn_head(pools: Sequence[Pool], source: str) -> Head:
-    """A head fitted to these pools of a source, which says what one like it is worth on items left out."""
-    worth = held_out(pools)
-    about = (
-        f"fitted to {sum(len(pool.attempts) for pool in pools)} attempts at {len(pools)} items of {source}; on items "
-        f"left out AUC {_told(worth.overall)} over all attempts, {_told(worth.within)} between attempts at the same "
-        f"item ({worth.items} items with both kinds)"
-    )
-    return fit_head(pools, about=about)
-
-
-def held_out(pools: Sequence[Pool], *, penalty: float = 1.0) -> Discrimination:
-    """The discrimination of heads fitted to all items but one, each on the item that was left out."""
-    ratings = []
-    for place, pool in enumerate(pools):
-        model = fit_head([*pools[:place], *pools[place + 1 :]], penalty=penalty)
-        ratings.append([model.probability(describe(pool.item.problem, a.text)) for a, _ in _graded(pool)])
-    return discrimination(ratings, [[grade.is_right for _, grade in _graded(pool)] for pool in pools])
-
-
-def discrimination(ratings: Sequence[Sequence[float]], right: Sequence[Sequence[bool]]) -> Discrimination:
-    """The discrimination of ratings, a list per item, given which were right."""
-    flat = [x for row in ratings for x in row], [y for row in right for y in row]
-    inside = [pair for row, truth in zip(ratings, right, strict=True) for pair in [_pairs(row, truth)] if pair[1]]
-    won, met = map(sum, zip(*inside, strict=True)) if inside else (0.0, 0)
-    overall_won, overall_met = _pairs(*flat)
-    return Discrimination(_ratio(overall_won, overall_met), _ratio(won, met), len(inside))
 
 
 def _fitted(x_NF: Any, y_N: Any, penalty: float) -> Any:
@@ -103,15 +144,11 @@ def _fitted(x_NF: Any, y_N: Any, penalty: float) -> Any:
     return weight_F
 
 
-def _graded(pool: Pool) -> list[tuple[Any, Any]]:
-    return list(zip(pool.attempts, pool.grades, strict=True))
-
-
 def _pairs(ratings: Sequence[float], right: Sequence[bool]) -> tuple[float, int]:
     """Pairs of a right and a wrong one that were won, and that there are."""
     ups = [x for x, y in zip(ratings, right, strict=True) if y]
-    downs = [x for x, y in zip(ratings, right, strict=True) if not y]
-    won = sum((up > down) + 0.5 * (up == down) for up in ups for down in downs)
+    downs = sorted(x for x, y in zip(ratings, right, strict=True) if not y)
+    won = sum((bisect_left(downs, up) + bisect_right(downs, up)) / 2 for up in ups)
     return won, len(ups) * len(downs)
 
 

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from trueup.core.types import Prompt
 
 KEY_BYTES = 16
-GRADERS = "2"
+GRADERS = "3"
 """Counts how often verifiers have come to grade otherwise: what was graded before is graded again."""
 
 
@@ -24,9 +24,14 @@ def attempt_key(base: bytes, index: int) -> bytes:
     return blake2b(index.to_bytes(8, "little"), key=base, digest_size=KEY_BYTES).digest()
 
 
-def refusal_key(base: bytes) -> bytes:
-    """The key of the refusal that stands for all asks of a sample."""
-    return digest("refused", base.hex())
+def refusal_key(base: bytes, number: int) -> bytes:
+    """The key of one of the refusals that stood for all asks of a sample, each in its run."""
+    return digest("refused", base.hex(), str(number))
+
+
+def failure_key(base: bytes, *numbers: int) -> bytes:
+    """The key of one failed call for a sample, which these numbers tell from all others."""
+    return digest("failed", base.hex(), *(str(int(number)) for number in numbers))
 
 
 def prompt_text(prompt: Prompt) -> str:

@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from trueup.core.asks import Sample, Until
 from trueup.core.charge import Charge
-from trueup.core.cost import HERE, Cost, Prices, most_a_call, sample_cost, sample_flops
+from trueup.core.cost import Cost, Prices, most_a_call, sample_cost, sample_flops
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Sampling, Usage
-from trueup.run.keys import Turn, attempt_key, digest, prompt_text, refusal_key, runs
+from trueup.run.keys import Turn, attempt_key, digest, runs
+from trueup.run.order import Order, Reader
 from trueup.run.tab import Tab
 
-Reader = Callable[[Sequence[str]], list[str | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """An ask with its model, its keys, and what reads answers out of texts."""
-
-    ask: Sample
-    model: Model
-    sampling: Sampling
-    stratum: str
-    base: bytes
-    keys: Mapping[int, bytes]
-    read: Reader
-
-    @classmethod
-    def of(cls, ask: Sample, model: Model, sampling: Sampling, stratum: str, read: Reader) -> _Order:
-        base = digest("sample", model.card.fingerprint, prompt_text(ask.prompt), repr(sampling))
-        numbers = range(ask.start, ask.start + ask.n)
-        return cls(ask, model, sampling, stratum, base, {i: attempt_key(base, i) for i in numbers}, read)
-
-    @property
-    def is_race(self) -> bool:
-        """Whether calls run side by side until it is enough; on this machine they would only wait for each other."""
-        return self.ask.until is not None and self.model.card.billing not in HERE
+FAILURES = ("failed", "refused")
+"""What kinds of waste an ask lacks attempts by."""
 
 
 @dataclass(slots=True)
@@ -54,7 +32,7 @@ class Sampler:
     fresh_calls: int = 0
     _tries: int = 0
     _lengths: dict[bytes, int | None] = field(default_factory=dict)
-    _refused: set[bytes] = field(default_factory=set)
+    _refused: dict[bytes, Waste] = field(default_factory=dict)
     _answered: set[bytes] = field(default_factory=set)
     _engines: dict[tuple[str, str], dict[str, set[bytes]]] = field(default_factory=dict)
 
@@ -63,12 +41,14 @@ class Sampler:
 
         The tab is charged what they would have cost had nothing been in the ledger but what it has paid for, and calls
         that failed, as far as is told what they used. Tries that were repeated are on the ledger alone: an attempt that
-        is found there does not tell how many there were. Raises AskFailed where there is none at all or one cannot be
-        read, BadInput for an ask of fewer than one.
+        is found there does not tell how many there were. So are failed calls of an earlier run, where this one makes
+        them again: a run that was killed goes on at the price of one that was not. A model that makes no call, and says
+        so by a reply without attempts or waste, leaves an ask what its last try cost, and why it failed. Raises
+        AskFailed where there is none at all or one cannot be read, BadInput for an ask of fewer than one.
         """
         if ask.n < 1:
             raise BadInput(f"n is {ask.n}; a method must ask for at least one attempt")
-        order = _Order.of(ask, model, sampling, tab.stratum.name, read)
+        order = Order.of(ask, model, sampling, tab.stratum.name, read, self.ledger)
         lost: list[Waste] = []
         try:
             async with Turn(self.busy, order.base):
@@ -79,7 +59,8 @@ class Sampler:
         self._charge(order, attempts, lost, tab)
         self._tell_apart(order, attempts)
         if not attempts:
-            raise AskFailed("; ".join(dict.fromkeys(waste.reason for waste in lost)) or "the model returned no sample")
+            told = "; ".join(dict.fromkeys(waste.reason for waste in lost))
+            raise AskFailed(told or "the model returned no sample")
         return tuple(attempts)
 
     def engines(self, stratum: str) -> dict[str, dict[str, int]]:
@@ -90,14 +71,14 @@ class Sampler:
             if name == stratum
         }
 
-    def _tell_apart(self, order: _Order, attempts: Sequence[Attempt]) -> None:
+    def _tell_apart(self, order: Order, attempts: Sequence[Attempt]) -> None:
         """Note the engines of attempts, found ones too: each attempt counts once, however many methods want it."""
         for attempt in attempts:
             if attempt.engine is not None:
                 told = self._engines.setdefault((order.stratum, order.model.card.fingerprint), {})
-                told.setdefault(attempt.engine, set()).add(order.keys[attempt.index])
+                told.setdefault(attempt.engine, set()).add(order.twins[attempt.index])
 
-    async def _all(self, order: _Order, lost: list[Waste]) -> list[Attempt]:
+    async def _all(self, order: Order, lost: list[Waste]) -> list[Attempt]:
         """Every attempt of the order, those that are missing in as few calls as can be."""
         attempts = self._known(order)
         missing = [index for index in order.keys if index not in attempts]
@@ -106,15 +87,18 @@ class Sampler:
             lost += await self._call(order, start, n, attempts)
         return [attempts[index] for index in sorted(attempts)]
 
-    async def _enough(self, order: _Order, until: Until, lost: list[Waste]) -> list[Attempt]:
-        """The first beginning that suffices; calls that are on their way then are cancelled."""
+    async def _enough(self, order: Order, until: Until, lost: list[Waste]) -> list[Attempt]:
+        """The first beginning that suffices; calls that are on their way then are cancelled.
+
+        Raises the AskFailed of a call that would have to be known for that.
+        """
         attempts = self._known(order)
-        failed: set[int] = set()
+        failed: dict[int, AskFailed | None] = {}
         lost += self._refusals(order)
         missing = [index for index in order.keys if index not in attempts] if not lost else []
         calls: dict[asyncio.Task[list[Waste]], int] = {}
         try:
-            while (kept := _beginning(order, attempts, failed, until)) is None and (missing or calls):
+            while (kept := order.beginning(attempts, failed, until)) is None and (missing or calls):
                 width = len(missing) if order.is_race else 1 - len(calls)
                 for index in missing[:width]:
                     calls[asyncio.create_task(self._call(order, index, 1, attempts))] = index
@@ -122,18 +106,22 @@ class Sampler:
                 done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
                 for call in done:
                     index = calls.pop(call)
-                    lost += call.result()
-                    failed |= {index} - attempts.keys()
+                    try:
+                        lost += call.result()
+                        failed |= dict.fromkeys({index} - attempts.keys())
+                    except AskFailed as error:
+                        failed[index] = error
         finally:
             for call in calls:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
         return kept if kept is not None else [attempts[index] for index in sorted(attempts)]
 
-    async def _call(self, order: _Order, start: int, n: int, attempts: dict[int, Attempt]) -> list[Waste]:
+    async def _call(self, order: Order, start: int, n: int, attempts: dict[int, Attempt]) -> list[Waste]:
         """One call of the model, committed; adds its attempts to those there are and returns what failed.
 
-        One that is cancelled on the way is on the ledger all the same, its prompt estimated by its siblings'.
+        One that is cancelled on the way is on the ledger all the same, its prompt estimated by its siblings'. Where the
+        model makes none, what failed is what did before.
         """
         self.fresh_calls += 1
         try:
@@ -141,6 +129,9 @@ class Sampler:
         except asyncio.CancelledError as gone:
             self.ledger.post(self._left(order, gone))
             raise
+        if not (reply.attempts or reply.waste):
+            self.fresh_calls -= 1
+            return order.tries.before()
         charges = [self._sampled(order, attempt) for attempt in reply.attempts]
         charges += self._wastes(order, reply, is_answerable=bool(attempts) or order.base in self._answered)
         await self.ledger.commit(charges)
@@ -150,9 +141,9 @@ class Sampler:
         attempts.update({a.index: replace(a, answer=read) for a, read in zip(reply.attempts, answers, strict=True)})
         if order.ask.until is not None and reply.attempts:
             self._lengths[order.base] = reply.attempts[0].usage.prompt_tokens
-        return [waste for waste in reply.waste if waste.kind in ("failed", "refused")]
+        return [waste for waste in reply.waste if waste.kind in FAILURES]
 
-    def _left(self, order: _Order, gone: asyncio.CancelledError) -> list[Charge]:
+    def _left(self, order: Order, gone: asyncio.CancelledError) -> list[Charge]:
         """What a cancelled call owes: as its model tells, who may know that none was made; else one of unknown use.
 
         A prompt that nobody told is estimated by its siblings'.
@@ -167,21 +158,25 @@ class Sampler:
             charges.append(self._wasted(order, waste, is_estimated=is_cut))
         return charges
 
-    def _known(self, order: _Order) -> dict[int, Attempt]:
+    def _known(self, order: Order) -> dict[int, Attempt]:
         charges = self._found(order)
         answers = order.read([charge.reply for charge in charges.values()]) if charges else []
         return {i: _attempt(i, charge, read) for (i, charge), read in zip(charges.items(), answers, strict=True)}
 
-    def _found(self, order: _Order) -> dict[int, Charge]:
-        found = self.ledger.find([*order.keys.values(), attempt_key(order.base, 0)])
+    def _found(self, order: Order) -> dict[int, Charge]:
+        """The attempts that are on the ledger, without log-probabilities where these were not asked for."""
+        firsts = {attempt_key(base, 0) for base in (order.base, order.telling)}
+        found = self.ledger.find([*{*order.keys.values(), *order.twins.values(), *firsts}])
         if found:
             self._answered.add(order.base)
-        return {index: found[key] for index, key in order.keys.items() if key in found}
+        told = {index: replace(found[twin], logprob=None) for index, twin in order.twins.items() if twin in found}
+        own = {index: found[key] for index, key in order.keys.items() if key in found}
+        return dict(sorted((told | own).items()))
 
-    def _refusals(self, order: _Order) -> list[Waste]:
-        return [Waste("refused", row.reply) for row in self.ledger.find([refusal_key(order.base)]).values()]
+    def _refusals(self, order: Order) -> list[Waste]:
+        return [self._refused[order.base]] if order.base in self._refused else []
 
-    def _charge(self, order: _Order, attempts: Sequence[Attempt], lost: Sequence[Waste], tab: Tab) -> None:
+    def _charge(self, order: Order, attempts: Sequence[Attempt], lost: Sequence[Waste], tab: Tab) -> None:
         """Put an ask by itself on the tab: the calls that each run of new attempts takes; with `until` each is a call.
 
         Calls that a race would have cancelled, or that failed in one, are estimated: their prompt, and as many tokens
@@ -189,7 +184,7 @@ class Sampler:
         """
         card = order.model.card
         most = most_a_call(card, [attempt.usage for attempt in attempts]) if order.ask.until is None else 1
-        unpaid = [index for index, key in order.keys.items() if key not in tab.paid]
+        unpaid = [index for index, key in order.keys.items() if tab.paid.isdisjoint((key, order.twins[index]))]
         new = {attempt.index: attempt.usage for attempt in attempts if attempt.index in unpaid}
         cost = Cost()
         for start, n in runs(unpaid, most):
@@ -208,7 +203,7 @@ class Sampler:
         usage = Usage(waste.prompt_tokens or 0, waste.completion_tokens or 0, None, decode_seconds=waste.seconds)
         return sample_cost(card, self.prices, usage, with_prompt=True)
 
-    def _sampled(self, order: _Order, attempt: Attempt) -> Charge:
+    def _sampled(self, order: Order, attempt: Attempt) -> Charge:
         card, usage = order.model.card, attempt.usage
         return Charge(
             order.keys[attempt.index], order.ask.kind, card.fingerprint, order.stratum, usage.leads,
@@ -218,17 +213,21 @@ class Sampler:
             usage.takes_n, engine=attempt.engine,
         )  # fmt: skip
 
-    def _wastes(self, order: _Order, reply: Sampled, *, is_answerable: bool) -> list[Charge]:
-        """A row for every wasted call; the first refusal of what was never answered stands for all later asks."""
+    def _wastes(self, order: Order, reply: Sampled, *, is_answerable: bool) -> list[Charge]:
+        """A row for every wasted call; the first refusal of what was never answered stands for all later asks.
+
+        It does so in this run alone: by the next one whoever refused may have been mended.
+        """
         charges = []
         for waste in reply.waste:
             stands = waste.kind == "refused" and not (is_answerable or reply.attempts or order.base in self._refused)
             if stands:
-                self._refused.add(order.base)
-            charges.append(self._wasted(order, waste, refusal_key(order.base) if stands else None))
+                self._refused[order.base] = waste
+            number = order.tries.refusal if stands else order.tries.failure
+            charges.append(self._wasted(order, waste, number() if waste.kind in FAILURES else None))
         return charges
 
-    def _wasted(self, order: _Order, waste: Waste, key: bytes | None = None, *, is_estimated: bool = False) -> Charge:
+    def _wasted(self, order: Order, waste: Waste, key: bytes | None = None, *, is_estimated: bool = False) -> Charge:
         """A row of its own, however often the same ask is tried, unless it has a key."""
         self._tries += 1
         key = key or digest(waste.kind, order.base.hex(), str(time.time_ns()), str(self._tries))
@@ -240,19 +239,6 @@ class Sampler:
             sample_flops(card, usage, with_prompt=True), self.prices.usage(card, usage, with_prompt=True),
             waste.kind, waste.reason, is_estimated=is_estimated, engine=waste.engine,
         )  # fmt: skip
-
-
-def _beginning(order: _Order, attempts: Mapping[int, Attempt], failed: set[int], until: Until) -> list[Attempt] | None:
-    """The shortest beginning that suffices, all attempts where they are complete, None where it is too early to say."""
-    kept: list[Attempt] = []
-    for index in order.keys:
-        if index in attempts:
-            kept.append(attempts[index])
-            if until(tuple(kept)):
-                return kept
-        elif index not in failed:
-            return None
-    return kept
 
 
 def _longest(usages: Sequence[Usage]) -> Usage:
