@@ -77,6 +77,16 @@ def test_items_that_repeat_each_other_count_once():
     assert accuracy_interval(np.ones(50), np.repeat(np.arange(10), 5)) == pytest.approx(exact_interval(10, 10))
 
 
+def test_an_item_that_comes_often_is_one_item_and_much_of_the_mean():
+    # A cluster of 4 and four of 1 say as much as 8^2 / 20 = 3.2 of one size. No cluster is mixed, so rho = 1 and the
+    # variance of the mean is p (1 - p) (1 / 3.2) / (1 - 1 / 3.2): n* = 2.2, told by 2.2 degrees of freedom, not by 7:
+    # Student's .975 quantiles are 3.95040 and 2.36462.
+    codes = np.repeat(np.arange(5), [4, 1, 1, 1, 1])
+    n = 2.2 * (2.36462 / 3.95040) ** 2
+    assert accuracy_interval(column(*[1] * 5, 0, 0, 0), codes) == pytest.approx(exact_interval(n * 5 / 8, n), abs=1e-5)
+    assert accuracy_interval(np.ones(8), codes) == pytest.approx(exact_interval(3.2, 3.2))
+
+
 def test_bootstrap_of_independent_items_is_as_wide_as_the_normal_law_says():
     values = column(*[1, 0] * 200)
     low, high = cluster_bootstrap(values, [str(i) for i in range(400)], seed=1)

@@ -10,8 +10,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
+import threading
+from contextlib import contextmanager
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -68,6 +72,69 @@ def test_verify_finds_a_changed_row_or_total(tmp_path, tamper):
         db.execute(tamper)
     db.close()
     assert verify(tmp_path / "l").discrepancies
+
+
+@pytest.mark.parametrize("name", ["run#1", "run?a", "run%20b", "naïve run"])
+def test_a_folder_may_have_any_name_and_reading_leaves_nothing_beside_it(tmp_path, name):
+    write(tmp_path / name / "l", charge(1))
+    assert verify(tmp_path / name / "l").charges == len(list(read_charges(tmp_path / name / "l"))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@contextmanager
+def read_only(folder):
+    """The folder as one who may not write there has it: for root that is another user."""
+    me = os.getresuid()
+    folder.chmod(0o555)
+    try:
+        if os.geteuid() == 0:
+            os.setresuid(65534, 65534, 0)
+        yield
+    finally:
+        os.setresuid(*me)
+        folder.chmod(0o755)
+
+
+def test_a_ledger_is_read_where_nothing_can_be_written(monkeypatch):
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to other users
+        folder = Path(place)
+        write(folder / "l", charge(1))
+        monkeypatch.chdir(folder)
+        with read_only(folder):
+            assert verify(Path("l")).charges == len(list(read_charges(folder / "l"))) == 1
+        assert sorted(path.name for path in folder.iterdir()) == ["l", "l.lock"]
+
+
+def test_a_ledger_is_proved_while_it_is_written(tmp_path):
+    write(tmp_path / "l", *(charge(i, kind=f"{i}") for i in range(1000)))
+    is_over = threading.Event()
+
+    async def go_on():
+        with Ledger(tmp_path / "l") as ledger:
+            numbers = count(1000)
+            while not is_over.is_set():
+                await ledger.commit([charge(next(numbers))])
+
+    writer = threading.Thread(target=lambda: asyncio.run(go_on()))
+    writer.start()
+    try:
+        verdicts = [verify(tmp_path / "l") for _ in range(15)]
+    finally:
+        is_over.set()
+        writer.join()
+    assert {verdict.discrepancies for verdict in verdicts} == {()}
+    assert verdicts[0].charges < verdicts[-1].charges
+
+
+@pytest.mark.parametrize("begun", ["", "PRAGMA journal_mode=WAL"])
+def test_a_ledger_without_tables_is_empty_and_not_damaged(tmp_path, begun):
+    db = sqlite3.connect(tmp_path / "l")
+    db.execute(begun)
+    (tmp_path / "l").touch()
+    for read in (verify, lambda path: list(read_charges(path))):
+        with pytest.raises(LedgerError, match="l is empty: its run has only begun, or was stopped there; run it"):
+            read(tmp_path / "l")
+    db.close()
 
 
 def test_what_is_read_back_is_what_was_written(tmp_path):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from terminal import in_folder
 from toys import item
 
+from trueup.core.errors import BadInput
+from trueup.tasks.jsonl import jsonl
 from trueup.tasks.repeats import joined
 
 
@@ -46,6 +49,30 @@ def test_a_chain_of_conversations_is_one_cluster_in_whatever_order():
     first = [(f"q{i}", f"c{i}") for i in range(300)]
     second = [(f"q{i + 1}", f"c{i}") for i in range(300)]
     assert len(set(clusters_of(*first, *second))) == len(set(clusters_of(*second[::-1], *first))) == 1
+
+
+def write_rows(path, *clusters):
+    """A file with a row for each, whose ids are 0, 1, 2, ..."""
+    rows = [{"id": i, "prompt": f"p{i}", "reference": 1, "cluster": cluster} for i, cluster in enumerate(clusters)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return str(path)
+
+
+@pytest.mark.parametrize("clusters", [(None, "x", 0, "0"), ("x", "x", None, "2"), ("1", None, None)])
+def test_an_id_that_is_the_cluster_of_other_rows_is_refused_in_one_line(tmp_path, clusters):
+    path, taken = write_rows(tmp_path / "a.jsonl", *clusters), clusters.index(None)
+    giver = [str(cluster) for cluster in clusters].index(str(taken))
+    with pytest.raises(BadInput) as caught:
+        jsonl(path, stratum="s", limit=1)
+    assert str(caught.value) == (
+        f"{path}:{taken + 1}: no cluster, and the id '{taken}' is the cluster of {path}:{giver + 1}; "
+        f'add "cluster": "{taken}" if the rows belong together, or another name if not'
+    )
+
+
+def test_a_row_may_give_its_own_id_as_its_cluster_and_that_of_a_row_with_another(tmp_path):
+    items = jsonl(write_rows(tmp_path / "a.jsonl", "0", 0, "x", "2", None), stratum="s")
+    assert [one.cluster for one in items] == ["0", "0", "x", "2", "4"]
 
 
 def test_a_hundred_repeats_of_one_question_certify_nothing(tmp_path, capsys):

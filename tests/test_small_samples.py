@@ -51,21 +51,48 @@ def test_a_ratio_knows_of_items_that_are_in_its_top_alone():
     assert 0.2 < low < 0.4 < high < 0.6
 
 
-def test_the_exact_interval_holds_with_few_uneven_clusters():
-    """One cluster of 20 and four of 2, each of which has a chance of its own."""
-    rng = np.random.default_rng(1)
-    codes = np.repeat(np.arange(5), [20, 2, 2, 2, 2])
-    held = 0
-    for _ in range(TIMES):
-        chance = rng.beta(1.2, 1.2, 5)
-        low, high = accuracy_interval((rng.random(28) < chance[codes]).astype(float), codes)
-        held += low <= 0.5 <= high
-    assert held >= 0.88 * TIMES
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [20, 2, 2, 2, 2],
+        [40] + [1] * 20,
+        [20, 20] + [1] * 20,
+        [10] * 3 + [1] * 10,
+        [10] * 5 + [1] * 50,
+        [8, 6, 4, 3, 2, 1, 1, 1, 1, 1],
+        [50, 30] + [1] * 100,
+        [1 + i % 7 for i in range(40)],
+        [4] * 10,
+    ],
+    ids=lambda sizes: f"{max(sizes)} of {sum(sizes)}",
+)
+def test_the_exact_interval_holds_whatever_the_sizes_of_clusters(sizes):
+    """Clusters whose items have a chance of their own, or all share one fate; nominal are 95 %."""
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    for accuracy in (0.5, 0.7, 0.9):
+        for draw in (shared_chance, shared_fate):
+            rng, held = np.random.default_rng(1), 0
+            for _ in range(TIMES):
+                low, high = accuracy_interval(draw(rng, accuracy, codes), codes)
+                held += low <= accuracy <= high
+            assert held >= 0.93 * TIMES, (accuracy, draw.__name__)
+
+
+def shared_chance(rng, accuracy, codes):
+    """Zeros and ones that are correlated by .3 within a cluster."""
+    chance = rng.beta(accuracy * 7 / 3, (1 - accuracy) * 7 / 3, codes.max() + 1)
+    return (rng.random(len(codes)) < chance[codes]).astype(float)
+
+
+def shared_fate(rng, accuracy, codes):
+    return (rng.random(codes.max() + 1) < accuracy)[codes].astype(float)
 
 
 def test_clusters_that_are_balanced_by_chance_are_no_proof_of_independence():
     values = np.tile([1.0, 0.0], 20)
     assert accuracy_interval(values, np.repeat([0, 1], 20)) == pytest.approx(exact_interval(1, 2))
+    values = np.tile([1.0] * 3 + [0.0] * 17, 2)
+    assert accuracy_interval(values, np.repeat([0, 1], 20)) == pytest.approx(exact_interval(0.3, 2))
 
 
 def uneven(seed):

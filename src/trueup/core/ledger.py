@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -162,9 +163,13 @@ class Verdict:
 
 
 def verify(path: Path) -> Verdict:
-    """Recompute every total from the rows, and have SQLite check its own pages."""
+    """Recompute every total from the rows, and have SQLite check its own pages.
+
+    Raises LedgerError where the file is no ledger, or has no tables yet.
+    """
     db = open_reader(path)
     try:
+        _hold(db, path)
         kept = {row[0]: Total(*row) for row in db.execute("SELECT * FROM totals")}
         summed = {row[0]: Total(*row) for row in db.execute(SUM_ROWS)}
         found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
@@ -180,26 +185,41 @@ def verify(path: Path) -> Verdict:
 def open_reader(path: Path) -> sqlite3.Connection:
     """A read-only connection, which may stay open beside the writer.
 
-    Raises LedgerError where there is no such file, or it cannot be opened.
+    SQLite shares memory with a writer through a file beside the ledger. Where we may make none, and no -wal says that
+    something is still to be copied back, the file is read as it stands. Raises LedgerError where there is no such file,
+    or it cannot be opened.
     """
     if not path.exists():
         raise LedgerError(f"no ledger at {str(path)!r}; name the folder of a study")
+    place = path.resolve()
+    is_shared = os.access(place.parent, os.W_OK) or place.with_name(place.name + "-wal").exists()
     try:
-        return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        return sqlite3.connect(f"{place.as_uri()}?mode=ro{'' if is_shared else '&immutable=1'}", uri=True)
     except sqlite3.Error as error:
         raise _unreadable(error, path) from error
 
 
 def read_charges(path: Path) -> Iterator[Charge]:
-    """Every charge, in the order of writing; raises LedgerError where the file is no ledger, or a damaged one."""
+    """Every charge, in the order of writing.
+
+    Raises LedgerError where the file is no ledger, a damaged one, or has no tables yet.
+    """
     db = open_reader(path)
     try:
+        _hold(db, path)
         query = "SELECT c.*, s.name FROM charges c JOIN sources s ON s.id = c.source ORDER BY c.rowid"
         yield from map(from_row, db.execute(query))
     except (sqlite3.Error, TypeError, ValueError) as error:
         raise _unreadable(error, path) from error
     finally:
         db.close()
+
+
+def _hold(db: sqlite3.Connection, path: Path) -> None:
+    """Read one snapshot from here on, whatever is written meanwhile; raises LedgerError where there are no tables."""
+    db.execute("BEGIN")
+    if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise LedgerError(f"{path} is empty: its run has only begun, or was stopped there; run it, then ask again")
 
 
 def _lock(path: Path) -> IO[str]:

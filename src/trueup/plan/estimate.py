@@ -2,7 +2,7 @@
 
 pass@k: Chen et al. 2021, arXiv:2107.03374, eq. 1, in product form. Binomial intervals: Clopper and Pearson
 1934; where items come in clusters the sample is shrunk by its design effect, and for the degrees of freedom that are
-left to tell it by (Korn and Graubard 1998).
+left to tell it by (Korn and Graubard 1998). Clusters of sizes m say as much as n^2 / sum m^2 of one size (Kish 1965).
 """
 
 from __future__ import annotations
@@ -64,20 +64,34 @@ def _effective_size(values: Column, codes: Codes) -> float:
     """Items that would say as much if they were independent: n over the design effect, n at most.
 
     The variance is one of few clusters where there are few: it is held to be larger by the square of the ratio of
-    Student's quantiles.
+    Student's quantiles. Where all clusters are alike, which proves nothing of their items, each counts once.
     """
     from scipy.special import stdtrit
 
-    _, places = np.unique(codes, return_inverse=True)
-    clusters = int(places.max()) + 1
+    _, places, sizes = np.unique(codes, return_inverse=True, return_counts=True)
     n, mean = len(values), float(values.mean())
-    if clusters == n:
+    if len(sizes) == n:
         return float(n)
-    if mean in (0.0, 1.0) or clusters == 1:
-        return float(clusters)
-    sums = np.bincount(places, weights=values - mean)
-    variance = clusters / (clusters - 1) * float(sums @ sums) / n**2
-    if variance == 0:
-        return float(clusters)
-    quantile, of_items = (float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) for degrees in (clusters - 1, n - 1))
+    clusters = n**2 / float(sizes @ sizes)
+    rights = np.bincount(places, weights=values).astype(float)
+    if np.array_equal(rights * n, sizes * rights.sum()):
+        return clusters
+    variance, freedom = _variance(rights, sizes), max(1.0, clusters - 1.0)
+    quantile, of_items = (float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) for degrees in (freedom, n - 1))
     return min(float(n), mean * (1.0 - mean) / variance) * (of_items / quantile) ** 2
+
+
+def _variance(rights: Column, sizes: NDArray[np.intp]) -> float:
+    """The variance of a mean over clusters: the larger of two estimates, one and the same where sizes are equal.
+
+    One is of the clusters' distances from it (Bell and McCaffrey 2002, Survey Methodology 28(2)), and far too small
+    where the few largest happen to be alike. The other is (1 + (sum m^2 / n - 1) rho) p (1 - p) / n (Kish 1965), with
+    rho from the agreement inside clusters (Fleiss and Cuzick 1979, Applied Psychological Measurement 3(4), eq. 3): it
+    misses clusters that are far apart though each is mixed. As p is the sample's own, 1 - sum m^2 / n^2 divides it.
+    """
+    n, share = float(sizes.sum()), sizes / sizes.sum()
+    p, squares = float(rights.sum()) / n, float(share @ share)
+    between = float(((rights - p * sizes) ** 2 / (1.0 - share)).sum()) / n**2
+    within = float((rights * (1.0 - rights / sizes)).sum()) / (n - len(sizes))
+    agreement = (squares * p * (1.0 - p) - (squares - 1.0 / n) * within) / (1.0 - squares)
+    return max(between, agreement)

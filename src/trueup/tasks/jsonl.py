@@ -1,13 +1,14 @@
 """Items from a JSONL file: {"id", "prompt" or "messages", "reference"}, one a line.
 
 A row may add `schema` (a JSON schema of the answer), `grammar` (GBNF) and `cluster` (rows that are not independent
-share it, and those with the same prompt do anyway), null being none; other keys are the author's own.
+share it, and those with the same prompt do anyway), null being none; other keys are the author's own. A row without a
+cluster is one of its own, by the name of its id, which no other row may give as its cluster.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ def jsonl(path: str, *, stratum: str, limit: int | None = None, seed: int = 0) -
     Raises BadInput with the file and line of what cannot be used.
     """
     items: dict[str, Item] = {}
-    for place, row in read_rows(path, '{"id", "prompt", "reference"}'):
+    rows = read_rows(path, '{"id", "prompt", "reference"}')
+    for place, row in rows:
         item = read_item(row, place, stratum)
         if item.problem.id in items:
             raise BadInput(f"{place}: the id {item.problem.id!r} is taken by a row above; every row needs its own")
         items[item.problem.id] = item
+    _refuse_taken_names(rows)
     everything = list(items.values())
     return tuple(everything[place] for place in drawn(len(everything), limit, seed))
 
@@ -71,6 +74,18 @@ def read_item(row: Mapping[str, Any], place: str, stratum: str) -> Item:
     form = None if schema is None else json.dumps(schema, separators=(",", ":"))
     problem = Problem(name, stratum, _prompt(row, place), schema=form, grammar=grammar)
     return Item(problem, row["reference"], str(cluster))
+
+
+def _refuse_taken_names(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Raise BadInput where an id, which names the cluster of a row without one, is a cluster that others give."""
+    given = {str(row["cluster"]): place for place, row in reversed(rows) if row.get("cluster") is not None}
+    for place, row in rows:
+        name = str(row["id"])
+        if row.get("cluster") is None and name in given:
+            raise BadInput(
+                f"{place}: no cluster, and the id {name!r} is the cluster of {given[name]}; "
+                f'add "cluster": {json.dumps(name)} if the rows belong together, or another name if not'
+            )
 
 
 def _row(line: str, place: str) -> Mapping[str, Any]:
