@@ -46,11 +46,15 @@ def measured(
     clusters: Sequence[str] | None = None,
     oracles: Sequence[str] = (),
     guess_options: int | None = None,
+    models: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Measured:
-    """The results of a stratum with as many items as there are pools; an arm costs $1 unless told otherwise."""
+    """The results of a stratum with as many items as there are pools.
+
+    An arm costs $1 and asks the study's own model unless told otherwise.
+    """
     groups = clusters or [f"c{i}" for i in range(len(pools))]
     items = tuple(_item(f"i{i}", name, group) for i, group in enumerate(groups))
-    known = tuple(_arm(label) for label in arms)
+    known = tuple(_arm(label, (models or {}).get(label, {"": ""})) for label in arms)
     stratum = Stratum(name, items, Exact(), guess_options=guess_options)
     cost = {label: _cost((usd or {}).get(label, "1"), place) for place, label in enumerate(arms)}
     outcomes = tuple(
@@ -73,9 +77,13 @@ def _item(name: str, stratum: str, cluster: str) -> Item:
     return Item(Problem(name, stratum, (Message("user", f"what is {name}?"),)), "r", cluster)
 
 
-def _arm(label: str) -> Arm:
+def _arm(label: str, models: Mapping[str, str]) -> Arm:
     method, settings = split_words(label)
-    return Arm(method, {key: int(value) for key, value in settings.items()}, lambda problem: iter(()))
+    return Arm(method, {key: _typed(value) for key, value in settings.items()}, lambda problem: iter(()), models=models)
+
+
+def _typed(value: str) -> int | str:
+    return int(value) if value.isdigit() else value
 
 
 def _cost(usd: str | None, place: int) -> Cost:

@@ -155,7 +155,7 @@ def test_what_holds_is_said_to_hold(audit):
     rows = [row(i, reference="right") for i in range(20)] + [row(i) for i in range(20, 25)]
     told = audit(rows).out
     cells = told.splitlines()[2].split()
-    assert cells[:4] == ["w", "25", "20", "100%"] and cells[6:] == ["60%", "$0.01", "$0.01-$0.01", "$0"]
+    assert cells[:4] == ["w", "25", "20", "100%"] and cells[7:] == ["60%", "$0.01", "$0.01-$0.01", "$0"]
     assert "w: holds so far; evidence against 60 % was" in told and "alarm at 20" in told
 
 

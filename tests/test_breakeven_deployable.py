@@ -8,8 +8,7 @@ from decimal import Decimal
 import pytest
 from studies import measured, study
 
-from trueup.core.stratum import Arm
-from trueup.plan import Wish, choose, measure
+from trueup.plan import Wish, choose, halves, measure
 from trueup.plan.breakeven import trained
 from trueup.plan.choose import wrong_share
 from trueup.report import render
@@ -26,9 +25,8 @@ TUNED = {"1": Decimal(400)}
 def results(*labels, oracles=("best_of_n n=16 model=1",), signs=None, usd=USD):
     """Twenty items, of which each arm has so many right; model 1 is the trained one."""
     arms = {label: (signs or {}).get(label) or "r" * SIGNS[label] + "w" * (20 - SIGNS[label]) for label in labels}
-    found = measured(POOLS, arms, usd=usd, oracles=[label for label in oracles if label in arms])
-    named = {arm.label: {key: str(v) if key == "model" else v for key, v in arm.settings.items()} for arm in found.arms}
-    return replace(found, arms=tuple(Arm(arm.method, named[arm.label], arm.start) for arm in found.arms))
+    models = {label: {"1": "cpu"} if "model=1" in label else {"": "cpu"} for label in labels}
+    return measured(POOLS, arms, usd=usd, oracles=[label for label in oracles if label in arms], models=models)
 
 
 def row(found, a="training", b="vote n=8", **wish):
@@ -159,3 +157,101 @@ def test_the_figure_prices_the_wrong_answers_that_the_plan_priced():
     training, *arms = ways(rows, points, {"training_usd": 12.0, "error_usd": 10.0})
     assert [round(arm.each, 9) for arm in arms] == [7.0, 8.0]
     assert training.each == pytest.approx(3.0)
+
+
+# what is asked, and at what size of a call
+
+EITHER = {"": "cpu", "1": "cpu"}
+
+
+def cascading(**more):
+    """A vote of the study's own model, and a cascade that may ask the trained one."""
+    arms = {"vote n=8": "r" * 12 + "w" * 8, "cascade to=1": "r" * 14 + "w" * 6}
+    usd = {"vote n=8": "0.0008", "cascade to=1": "0.0001"}
+    return measured(POOLS, arms, usd=usd, models={"cascade to=1": EITHER}, **more)
+
+
+def test_what_may_ask_a_trained_model_bears_its_training():
+    """$400 over a million requests is $0.0004: with $0.0001 of its own less than the vote, over 100,000 more."""
+    many, few = (
+        study(cascading(), wish=Wish(target=0.5, trained=TUNED, volume=volume))["plan"] for volume in (1e6, 1e5)
+    )
+    assert many["choices"]["s"]["label"] == "cascade to=1" and many["choices"]["s"]["training_usd"] == 400
+    assert many["cost_per_request"] == pytest.approx(0.0001 + 0.0004)
+    assert few["choices"]["s"]["label"] == "vote n=8" and few["cost_per_request"] == pytest.approx(0.0008)
+    (against,) = many["breakeven"]
+    assert (against["b"], against["trained"]) == ("vote n=8", "cascade to=1")
+    assert against["volume"] == pytest.approx(400 / 0.0007)
+
+
+def test_an_arm_bears_the_training_of_each_model_that_it_may_ask():
+    """Of the study's own, $14, and of the other, $400; an unknown one leaves the plan unpriced."""
+    only = measured(POOLS, {"cascade to=1": "r" * 20}, usd={"cascade to=1": "0.0001"}, models={"cascade to=1": EITHER})
+    plan = study(only, wish=Wish(target=0.5, trained={"": Decimal(14), **TUNED}, volume=1e6))["plan"]
+    assert plan["choices"]["s"]["training_usd"] == 414
+    assert plan["cost_per_request"] == pytest.approx(0.0001 + 414e-6)
+    unknown = study(only, wish=Wish(target=0.5, trained={"": None, **TUNED}))["plan"]
+    assert unknown["choices"]["s"]["training_usd"] is None and unknown["cost_per_request"] is None
+
+
+EXTRACTION = ["rrrr" + "abcd"] * 18 + ["abcdefgh"] * 2
+
+
+@pytest.mark.parametrize(("wrong", "lever"), [(12, "inference"), (2, "training")])
+def test_training_is_the_lever_only_where_what_it_brought_is_as_accurate(wrong, lever):
+    """One attempt of the trained model costs $0.0001 and the vote $0.0008: 7 / .0007 = 10,000 requests.
+
+    The vote is chosen, for what it has wrong, two of twenty, lies in the certifying half.
+    """
+    choosing, held_out = ({int(item.problem.id[1:]) for item in half.stratum.items} for half in halves(cascading()))
+    missed = {"once": range(12), "vote n=8": sorted(held_out)[:2], "once model=1": [*choosing, *held_out][:wrong]}
+    arms = {label: "".join("w" if i in places else "r" for i in range(20)) for label, places in missed.items()}
+    usd = {"once": "0.0001", "vote n=8": "0.0008", "once model=1": "0.0001"}
+    found = measured(EXTRACTION, arms, usd=usd, models={"once model=1": {"1": "cpu"}})
+    whole = study(found, wish=Wish(target=0.95, trained={"1": Decimal(7)}, volume=20_000), samples=8)
+    diagnosis, is_as_good = whole["strata"]["s"]["diagnosis"], wrong == 2
+    assert (diagnosis["cause"], diagnosis["lever"]) == ("extraction", lever)
+    assert ("is cheaper than vote n=8, and once model=1 is right as often" in diagnosis["summary"]) == is_as_good
+    assert whole["plan"]["choices"]["s"]["label"] == "vote n=8"
+    against = next(each for each in whole["plan"]["breakeven"] if (each["a"], each["b"]) == ("training", "vote n=8"))
+    assert against["volume"] == pytest.approx(10_000) and against["is_less_accurate"] != is_as_good
+    page = render(whole)
+    assert ("training pays from 10k requests" in page) == is_as_good
+    assert ("training is cheaper and less often right from 10k requests" in page) != is_as_good
+
+
+def drawn(found, a_call):
+    """The results, whose pools came so many attempts to a call."""
+    pools = [
+        replace(pool, attempts=tuple(
+            replace(one, usage=replace(one.usage, leads=one.index % a_call == 0)) for one in pool.attempts
+        ))
+        for pool in found.pools
+    ]  # fmt: skip
+    return replace(found, pools=tuple(pools))
+
+
+def test_seconds_of_calls_of_different_sizes_do_not_say_that_training_never_pays():
+    signs = {"vote n=8": "r" * 12 + "w" * 8, "once model=1": "r" * 13 + "w" * 7}
+    dear = {"vote n=8": "0.0008", "once model=1": "0.0012"}
+    found = results("vote n=8", "once model=1", signs=signs, usd=dear)
+    alone, shared = (row(drawn(found, a_call), trained=TUNED) for a_call in (1, 4))
+    assert alone["note"].startswith("training never pays in dollars: a request would cost $1.2 per 1,000")
+    assert shared["volume"] is None and "never pays" not in shared["note"]
+    assert shared["note"] == (
+        "whether training pays in dollars was not measured: a request would cost $1.2 per 1,000, vote n=8 costs $0.8; "
+        "these are dollars of seconds, and attempts of vote n=8 came 4 to a call and share its seconds, while "
+        "once model=1 was sampled in calls of its own"
+    )
+    cheap = row(drawn(results("vote n=8", "once model=1", signs=signs), 4), trained=TUNED)
+    assert cheap["volume"] == pytest.approx(400 / 0.0007) and cheap["note"].endswith("in calls of its own")
+
+
+def test_what_is_paid_by_the_token_or_asks_the_same_model_compares_at_any_size_of_a_call():
+    bought = {"vote n=8": {"": "gpt"}, "once model=1": {"1": "gpt"}}
+    arms = {"vote n=8": "r" * 12 + "w" * 8, "once model=1": "r" * 13 + "w" * 7}
+    usd = {"vote n=8": "0.0008", "once model=1": "0.0012"}
+    found = drawn(measured(POOLS, arms, usd=usd, models=bought), 4)
+    assert row(found, trained=TUNED)["note"].startswith("training never pays in dollars")
+    own = drawn(measured(POOLS, {"vote n=8": arms["vote n=8"]}, usd=usd), 4)
+    assert row(own, trained_usd=Decimal("0.0012"))["note"].startswith("training never pays in dollars")

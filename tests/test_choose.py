@@ -50,6 +50,14 @@ def test_where_nothing_reaches_the_target_the_most_accurate_is_chosen_and_that_i
     assert choice.reason.startswith("Nothing reaches 95 %")
 
 
+def test_a_price_of_errors_that_unknown_dollars_leave_unused_is_said_to_be():
+    arms, usd = {"once": "r" * 5 + "w" * 5, "vote n=4": "r" * 10}, {"once": "5", "vote n=4": None}
+    for priced, told in ((None, 0), (Decimal("0.1"), 1)):
+        reason = choose(measure(graded(arms, usd=usd)), Wish(error_usd=priced)).reason
+        assert "Dollars are unknown for vote n=4, so methods are compared by tokens" in reason
+        assert reason.count("; the price of a wrong answer has no part in that.") == told
+
+
 def test_of_equally_accurate_ones_the_cheaper_is_chosen():
     arms = {"vote n=8": "rrrrrrrrww", "vote n=4": "rrrrrrrrww"}
     choice = choose(measure(graded(arms)), Wish(target=0.9))
@@ -181,15 +189,13 @@ def test_the_training_of_the_studys_own_model_is_in_the_plan_once():
 
 def test_a_trained_model_is_set_against_the_solver_that_asks_none():
     """The solver costs $0.008, one attempt of the model, trained for $14, $0.001: 14 / .007 = 2,000 requests."""
-    found = graded({"once": "r" * 10, "solve": "r" * 10}, usd={"once": "0.001", "solve": "0.008"}, oracles=())
-    asks_none = tuple(
-        replace(one, cost=replace(one.cost, calls=0)) if one.arm == "solve" else one for one in found.outcomes
-    )
-    plan = study(replace(found, outcomes=asks_none), wish=Wish(volume=4000, trained={"": Decimal(14)}))["plan"]
+    usd = {"once": "0.001", "solve": "0.008"}
+    found = graded({"once": "r" * 10, "solve": "r" * 10}, usd=usd, oracles=(), models={"solve": {}})
+    plan = study(found, wish=Wish(volume=4000, trained={"": Decimal(14)}))["plan"]
     (row,) = plan["breakeven"]
     assert (row["a"], row["b"], row["fixed_usd"]) == ("training", "solve", 14)
     assert row["volume"] == pytest.approx(2000)
-    fewer = study(replace(found, outcomes=asks_none), wish=Wish(volume=1000, trained={"": Decimal(14)}))["plan"]
+    fewer = study(found, wish=Wish(volume=1000, trained={"": Decimal(14)}))["plan"]
     assert [one["choices"]["s"]["label"] for one in (plan, fewer)] == ["once", "solve"]
 
 

@@ -26,7 +26,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 def study() -> dict[str, Any]:
     certificate = {"status": "uncertified", "target": 0.9, "bound": 0.31, "n": 24, "right": 12, "delta": 0.05}
-    choice = {"method": "vote", "settings": {"n": 8}, "label": "vote n=8", "accuracy": 0.5, "usd": 1.25e-5}
+    choice = {"method": "vote", "settings": {"n": 8}, "label": "vote n=8", "accuracy": 0.5, "n": 24, "usd": 1.25e-5}
     return {
         "version": 1,
         "task": {"name": "mixed"},
@@ -58,8 +58,8 @@ def test_policy_reads_back_as_it_was_written(tmp_path: Path) -> None:
             "puzzles": "certified: all of 24 right (lower bound 0.883 at delta 0.05)",
         },
         strata=(
-            PolicyStratum("sums", "vote", {"n": 8}, sums, 0.5, 1.25e-5, proved=0.31),
-            PolicyStratum("puzzles", "solve", {}, RECIPES["puzzles"], 0.5, None, proved=0.9),
+            PolicyStratum("sums", "vote", {"n": 8}, sums, 0.5, 1.25e-5, proved=0.31, held_out=24),
+            PolicyStratum("puzzles", "solve", {}, RECIPES["puzzles"], 0.5, None, proved=0.9, held_out=24),
         ),
     )
     assert [file.name for file in tmp_path.iterdir()] == ["policy.toml"]

@@ -503,7 +503,7 @@ def test_certificates_are_written_in_plain_words() -> None:
         "needs": 141,
         "note": "",
     }
-    assert certificate(row) == "uncertified: needs 141 items"
+    assert certificate(row) == "uncertified: needs 141 items, looked at once"
     assert certificate(row | {"needs": None}) == "uncertified: 19 of 20 held-out items right"
     assert certificate(row | {"needs": None, "n": 0}) == "uncertified: no item was held out"
     assert certificate(row | {"status": "certified", "bound": 0.91}) == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -40,6 +41,12 @@ UNHELD = (
 HELD_IN_PART = ("budget_forcing", "formalise_and_solve", "propose_and_assign", "vote_calls")
 """Methods that hold texts to it, and answer with more than such a text, or with something else."""
 GO_BY_LOGPROBS = ("probability_vote", "confidence_vote")
+OWN = ""
+"""What methods call the study's own model."""
+NAMING = (ASKED, "to", "judge_model", "models")
+"""Settings that name a model to ask, the last one several."""
+ASK_NONE = ("solve", "run_stored", "route")
+"""Methods that by themselves ask no model."""
 BATCH = "problems"
 """The first parameter of a method that takes a batch."""
 ACTS_ONCE: Mapping[str, Mapping[str, Json]] = {
@@ -106,6 +113,27 @@ def with_chosen(arm: Arm) -> Sequence[Arm]:
     elif arm.method == "compute_optimal":
         words = read_bins(arm.settings.get("table", "")).methods
     return [arm, *map(make_arm, words)]
+
+
+def models_of(arm: Arm) -> set[str]:
+    """The names of the models that an arm may ask, those of the arms that it chooses among included.
+
+    Raises as `with_chosen` does.
+    """
+    first, *chosen = with_chosen(arm)
+    own = arm.settings.get(ASKED, OWN)
+    return _named(first) | {name or own for one in chosen for name in _named(one)}
+
+
+def _named(arm: Arm) -> set[str]:
+    """The models that its settings name, unset ones by default, and the study's own where it asks that too."""
+    known = settings_of(names("methods")[arm.method])
+    given = [arm.settings.get(key, known[key].default) for key in NAMING if key in known]
+    named = {name for value in given for name in re.split("[+,]", value)} - {CASCADE_SOLVER}
+    if ASKED in known or arm.method in ASK_NONE:
+        return named
+    own = arm.settings.get(ASKED, OWN)
+    return {own, *(name or own for name in named)}
 
 
 def goes_by_logprobs(arm: Arm) -> bool:

@@ -46,7 +46,8 @@ class Audited:
     """One stratum's traffic: what was graded of it, and what it cost in dollars a request.
 
     `repeats` are graded answers to a question that had been graded before; they say nothing new and are left out.
-    `usd` and its interval are of the `priced` rows, None without one; `studied` and `planned_usd` are the study's.
+    `usd` and its interval are of the `priced` rows, None without one; `studied`, an accuracy on
+    `studied_n` held-out items, and `planned_usd` are the study's.
     """
 
     rows: int
@@ -57,6 +58,7 @@ class Audited:
     usd_ci95: tuple[float, float] | None
     priced: int
     planned_usd: float | None
+    studied_n: int | None
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -121,7 +123,7 @@ def _audited(stratum: PolicyStratum, rows: Rows, promise: float | None, delta: f
     mean, interval = _mean_usd(usd, questions)
     return Audited(
         len(rows), graded - len(grades), hold_against([*grades.values()], proved, delta), stratum.accuracy,
-        mean, interval, int((~np.isnan(usd)).sum()), stratum.usd,
+        mean, interval, int((~np.isnan(usd)).sum()), stratum.usd, stratum.held_out,
     )  # fmt: skip
 
 
@@ -182,10 +184,15 @@ def _cells(audited: Audited) -> list[str]:
         cost = [_per_thousand(audited.usd), "-".join(map(_per_thousand, audited.usd_ci95))]
     return [
         str(audited.rows), str(seen.n), f"{seen.right / seen.n:.0%}" if seen.n else unknown, f"{low:.0%}-{high:.0%}",
-        unknown if audited.studied is None else f"{audited.studied:.0%}",
+        unknown if audited.studied is None else f"{audited.studied:.0%}{_on(audited.studied_n)}",
         floored(seen.proved, "%") if seen.proved else unknown, *cost,
         unknown if audited.planned_usd is None else _per_thousand(audited.planned_usd),
     ]  # fmt: skip
+
+
+def _on(n: int | None) -> str:
+    """On how many items; a policy may be older than that."""
+    return "" if n is None else f" ({n})"
 
 
 def _per_thousand(usd: float) -> str:

@@ -15,6 +15,11 @@ from trueup.core.roles import ModelCard
 from trueup.plan import halves
 from trueup.plan.engines import tell
 
+SPLIT_AGAIN = (
+    "what is learned here is for studies that leave out what a model was trained on, as this one does; others certify "
+    "on items of this half"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Half:
@@ -41,8 +46,12 @@ def open_half(folder: Path, name: str | None) -> Half:
 
 
 def choosing(strata: Sequence[Measured]) -> list[Measured]:
-    """The choosing half of each stratum; a warning where the attempts in one, or in all, are of several engines."""
+    """The choosing half of each stratum; a warning where the attempts in one, or in all, are of several engines.
+
+    And one where a study without its trained model would certify on some of what is learned from.
+    """
     warn(tell({measured.stratum.name: measured.engines for measured in strata}))
+    warn([f"{measured.stratum.name}: {SPLIT_AGAIN}" for measured in strata if measured.stratum.left_out])
     return [halves(measured)[0] for measured in strata]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trueup.cli.half import Half
 from trueup.cli.headway import Headway
-from trueup.cli.pipeline import LEDGER_FILE, REMOTE_LANES
+from trueup.cli.pipeline import LEDGER_FILE, lanes_for
 from trueup.core.asks import Flow
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.ledger import Ledger
@@ -34,9 +34,8 @@ class Witness:
 
     @property
     def lanes(self) -> int:
-        """Problems that are asked about at a time: one where this machine's cores do the work."""
-        card = self.others[self.judge].card if self.judge else self.own.card
-        return 1 if card.billing == "cpu" else REMOTE_LANES
+        """Problems that are asked about at a time."""
+        return lanes_for(self.others[self.judge].card if self.judge else self.own.card)
 
 
 @dataclass(frozen=True, slots=True)

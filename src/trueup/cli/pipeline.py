@@ -11,19 +11,18 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from trueup.arms import arms_of, make_arm, refuse_repeats, telling
+from trueup.arms import arms_of, make_arm, models_of, refuse_repeats, telling
 from trueup.catalog import open_model, open_task
 from trueup.cli.progress import Meter
-from trueup.cli.request import Request
+from trueup.cli.request import Request, make_folder
 from trueup.core.asks import Check
 from trueup.core.charge import MICRO, PICO, Total
-from trueup.core.cost import Prices, read_prices
-from trueup.core.errors import BadInput
+from trueup.core.cost import CPU, Prices, read_prices
+from trueup.core.errors import BadInput, UnknownName
 from trueup.core.ledger import Ledger
 from trueup.core.outcome import Measured
 from trueup.core.roles import ModelCard
 from trueup.core.stratum import Arm, Stratum
-from trueup.core.types import Item
 from trueup.models import Recorder, Sealed
 from trueup.plan.past import Past, read_past
 from trueup.run import Clerk, collect, rehearse
@@ -38,8 +37,7 @@ REMOTE_LANES = 64
 class Findings:
     """All that a study has measured, and what it took.
 
-    `pasts` are the trainings behind its models, "" that of the study's own; `left_out` counts, by stratum, the items
-    that one of them was trained on.
+    `pasts` are the trainings behind its models, "" that of the study's own.
     """
 
     task: Mapping[str, Any]
@@ -50,7 +48,11 @@ class Findings:
     fresh_calls: int
     seconds: float
     pasts: Mapping[str, Past] = field(default_factory=dict)
-    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many items one of these models was trained on, by stratum."""
+        return {measured.stratum.name: measured.stratum.left_out for measured in self.measured}
 
 
 def gather(
@@ -75,21 +77,24 @@ def gather(
     if tape is not None:
         model = Recorder(model, tape)
     pasts = trainings(request)
-    strata = tuple(replace(gradable(s), items=_untrained(s, pasts)) for s in task.strata)
-    left_out = {a.name: len(a.items) - len(b.items) for a, b in zip(task.strata, strata, strict=True)}
-    arms = {s.name: (*arms_of(s, request.samples, request.methods), *_tuned(s, pasts)) for s in strata}
+    strata = tuple(_untrained(gradable(s), pasts) for s in task.strata)
+    cards = {"": model.card, **{name: other.card for name, other in others.items()}}
+    arms = {s.name: _arms(s, request, pasts, cards) for s in strata}
     strata = tuple(telling(s, arms[s.name]) for s in strata)
-    asked = what_is_asked(request, strata, arms, {"": model.card, **{name: m.card for name, m in others.items()}})
+    asked = what_is_asked(request, strata, arms, cards)
     for stratum in strata if to_plan else ():
         _refuse_unplannable(stratum, arms[stratum.name])
     if not sealed:
-        request.save(folder)
+        _refuse_unknown([arm for s in strata for arm in arms[s.name]], cards)
+        make_folder(folder)
     elif not (folder / LEDGER_FILE).exists():
         raise BadInput(f"no ledger in {str(folder)!r}; {_mend(request, folder)}")
     with Ledger(folder / LEDGER_FILE) as ledger:
         if sealed:
             shut = _sealing(request, folder, asked | {"ledger": _charges(ledger)})
             model, others = shut(model.card), {name: shut(other.card) for name, other in others.items()}
+        else:
+            request.save(folder)
         clerk = Clerk(model, ledger, prices, others)
         with Meter({s.name: len(s.items) * (1 + len(arms[s.name])) for s in strata}, quiet=quiet) as meter:
             measured = asyncio.run(_collect(strata, arms, request.samples, clerk, meter))
@@ -98,7 +103,7 @@ def gather(
         replace(request, is_gathered=True, asked=asked | {"ledger": table["charges"]}).save(folder)
     about = {"name": task.name, "seed": task.seed, "path": request.task}
     seconds = time.monotonic() - started
-    return Findings(about, model.card, prices, measured, table, clerk.fresh_calls, seconds, pasts, left_out)
+    return Findings(about, model.card, prices, measured, table, clerk.fresh_calls, seconds, pasts)
 
 
 def what_is_asked(
@@ -168,6 +173,15 @@ def _refuse_unplannable(stratum: Stratum, arms: Sequence[Arm]) -> None:
         )
 
 
+def _refuse_unknown(arms: Sequence[Arm], cards: Mapping[str, ModelCard]) -> None:
+    """Raise UnknownName, before anything is paid or written, for a model that an arm may ask and no --with names."""
+    for arm in arms:
+        for name in arm.models:
+            if name not in cards:
+                hint = f"(`{arm.label}` may ask for it; give --with {name}=MODEL)"
+                raise UnknownName("model", name, filter(None, cards), hint=hint)
+
+
 def _could_be_deployed(arm: Arm, stratum: Stratum) -> bool:
     if arm.is_batch:
         return False
@@ -180,8 +194,8 @@ def trainings(request: Request) -> dict[str, Past]:
     return {name: past for name, past in found.items() if past is not None}
 
 
-def _untrained(stratum: Stratum, pasts: Mapping[str, Past]) -> tuple[Item, ...]:
-    """The items that no model of the study was trained on.
+def _untrained(stratum: Stratum, pasts: Mapping[str, Past]) -> Stratum:
+    """The stratum with the items that no model of the study was trained on.
 
     Raises BadInput where none is left.
     """
@@ -190,7 +204,18 @@ def _untrained(stratum: Stratum, pasts: Mapping[str, Past]) -> tuple[Item, ...]:
         items = past.without(items, stratum.recipe)
     if stratum.items and not items:
         raise BadInput(f"every item of {stratum.name!r} was trained on; give the study items of its own")
-    return items
+    return replace(stratum, items=items, left_out=len(stratum.items) - len(items))
+
+
+def _arms(
+    stratum: Stratum, request: Request, pasts: Mapping[str, Past], cards: Mapping[str, ModelCard]
+) -> tuple[Arm, ...]:
+    """The arms to run on a stratum, those of further models that were trained on it included, each once."""
+    arms = {arm.label: arm for arm in (*arms_of(stratum, request.samples, request.methods), *_tuned(stratum, pasts))}
+    billings = {name: card.billing for name, card in cards.items()}
+    return tuple(
+        replace(arm, models={name: billings.get(name, "") for name in sorted(models_of(arm))}) for arm in arms.values()
+    )
 
 
 def _tuned(stratum: Stratum, pasts: Mapping[str, Past]) -> tuple[Arm, ...]:
@@ -224,14 +249,18 @@ def split_sets(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
 async def _collect(
     strata: Sequence[Stratum], arms: Mapping[str, Sequence[Arm]], samples: int, clerk: Clerk, meter: Meter
 ) -> tuple[Measured, ...]:
-    """Collect on as many lanes as pay: what runs on this machine's cores runs one at a time."""
-    lanes = 1 if clerk.model.card.billing == "cpu" else REMOTE_LANES
+    lanes = lanes_for(clerk.model.card)
     try:
         return await collect(strata, arms, samples, clerk, lanes=lanes, watch=meter.watch)
     finally:
         await clerk.close()
         for stratum in strata:
             await stratum.close()
+
+
+def lanes_for(card: ModelCard) -> int:
+    """Problems to have in hand at a time: what runs on this machine's cores runs one by one."""
+    return 1 if card.billing == CPU else REMOTE_LANES
 
 
 def ledger_table(totals: Sequence[Total]) -> dict[str, Any]:

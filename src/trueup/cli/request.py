@@ -80,11 +80,7 @@ class Request:
         return {name: find_model(spec, self.started_in) for name, spec in given.items()}
 
     def save(self, folder: Path) -> None:
-        """Write this request into a study's folder."""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadInput(f"cannot write {str(folder)!r}: {error.strerror}; choose another --out") from error
+        """Write this request into the folder that was made for its study."""
         table = asdict(self) | {"started_in": self.origin()}
         write_whole(folder / FILE, json.dumps(table, indent=1) + "\n")
 
@@ -101,6 +97,14 @@ class Request:
             raise BadInput(f"{str(folder)!r} is a file; give the folder of a study") from None
         except (ValueError, TypeError, KeyError) as error:
             raise BadInput(f"{path} is no request of this version: {error}; run `trueup study` again") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a study's folder where it is missing; BadInput where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot write {str(folder)!r}: {error.strerror}; choose another --out") from error
 
 
 def find_path(path: str, started_in: str) -> str:

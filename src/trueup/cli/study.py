@@ -151,7 +151,11 @@ def plan(
     error_usd: ErrorUsd = None,
     as_json: AsJson = False,
 ) -> None:
-    """Plan again from the same samples: another target, volume, price list or cost of training."""
+    """Plan again from the same samples: another target, volume, price list or cost of training.
+
+    A certificate keeps its promise for one look: decide how many items, then look once. `trueup audit` holds at any
+    number of looks.
+    """
     old = Request.load(folder)
     request = replace(
         old,

@@ -14,6 +14,12 @@ from trueup.core.types import Json
 from trueup.plan.engines import MIXED
 from trueup.plan.words import as_given, floored
 
+HELD_OUT = "accuracy (items): of the plan's method on items that had no say in choosing it"
+ONE_LOOK = (
+    "this confidence is that of one look: decide how many items, then look once; `trueup audit` holds at any number of "
+    "looks"
+)
+
 
 def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds: float) -> None:
     """The verdict per stratum, the plan, what it cost to learn, and where to read more."""
@@ -22,6 +28,7 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
     where = f" on {model['name']}: where the next unit of compute should go\n"
     console.print(Text.assemble("\n", (study["task"]["name"], "bold"), where))
     console.print(_verdicts(study))
+    console.print(f"  {HELD_OUT}", highlight=False)
     for line in _warnings(study["strata"]):
         console.print(line, style="yellow", highlight=False, soft_wrap=True)
     print_differences(plan)
@@ -35,6 +42,8 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
         is_mixed = "engines" in study["strata"][name]
         told = f"uncertified: {MIXED}" if is_mixed else _certificate(certificate)
         console.print(f"  {name}: {told}")
+    if any(certificate["needs"] for certificate in plan["certificate"].values()):
+        console.print(f"  {ONE_LOOK}", highlight=False, soft_wrap=True)
     for line in _training(plan):
         console.print(line)
     console.print(
@@ -149,14 +158,21 @@ def _verdicts(study: dict[str, Any]) -> Table:
     rows = table(("stratum", "n", "once", "cause", "lever", "plan"), ("accuracy", "95 %", "per 1,000"))
     for name, stratum in study["strata"].items():
         choice = study["plan"]["choices"][name]
-        low, high = choice["ci95"]
         until_then = "until then " if choice["is_interim"] else ""
         rows.add_row(
             Text(name, "bold"), str(stratum["items"]), _once(stratum), stratum["diagnosis"]["cause"],
             stratum["diagnosis"]["lever"], Text.assemble(until_then, (choice["label"], "green")),
-            f"{choice['accuracy']:.0%}", f"{low:.0%}-{high:.0%}", _usd(choice["usd"], 1000),
+            *_held_out(choice), _usd(choice["usd"], 1000),
         )  # fmt: skip
     return rows
+
+
+def _held_out(choice: dict[str, Any]) -> tuple[str, str]:
+    """The accuracy, on how many items, and its interval."""
+    if choice["accuracy"] is None:
+        return "none (0)", "-"
+    low, high = choice["ci95"]
+    return f"{choice['accuracy']:.0%} ({choice['n']})", f"{low:.0%}-{high:.0%}"
 
 
 def _once(stratum: dict[str, Any]) -> str:
@@ -172,7 +188,8 @@ def _training(plan: dict[str, Any]) -> list[str]:
     rows = [row for row in plan["breakeven"] if row["a"] == "training"]
     chosen = [row for row in rows if row["b"] == plan["choices"][row["stratum"]]["label"]]
     asked = "" if plan["training_usd"] is not None else " (state its fixed cost with --training-usd)"
-    return [f"training against the plan{asked}:", *(f"  {r['stratum']}: {r['note']}" for r in chosen)] if chosen else []
+    head = f"training against the plan, on all items{asked}:"
+    return [head, *(f"  {r['stratum']}: {r['note']}" for r in chosen)] if chosen else []
 
 
 def _certificate(certificate: dict[str, Any]) -> str:
@@ -189,7 +206,7 @@ def _lacking(certificate: dict[str, Any]) -> str:
     if not n:
         return "no item was left to certify on"
     if needs:
-        return f"needs n = {needs:,}"
+        return f"needs n = {needs:,}, looked at once"
     is_above = certificate["right"] > n * certificate["target"]
     return "more than a million items would be needed" if is_above else "its estimate does not clear the target"
 

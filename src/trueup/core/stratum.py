@@ -17,7 +17,8 @@ class Stratum:
     `verifier` knows the reference and grades what a method returns; `check` needs none and is what a method
     may ask while it runs. Without a `check` a method's Check is answered by the verifier, and its flow is
     marked an oracle: an upper bound, not something to deploy. `recipe` is the task file's own table, which
-    the policy file carries on to the server.
+    the policy file carries on to the server. `left_out` counts its items that are missing here, since a model of the
+    study was trained on them.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Stratum:
     rater: Rater | None = None
     guess_options: int | None = None
     recipe: Mapping[str, Json] = field(default_factory=dict)
+    left_out: int = 0
 
     async def close(self) -> None:
         """Close its rater and its solver."""
@@ -41,13 +43,15 @@ class Arm:
     """A method with its settings, ready to be started on a problem.
 
     With `is_batch` it is started on many problems at once, which share one budget: `start` takes them all and makes a
-    BatchFlow. No single request can be answered so, hence nothing of it is served.
+    BatchFlow. No single request can be answered so, hence nothing of it is served. `models` are those that it may ask,
+    "" the study's own, each with what it is billed as ("" is unknown).
     """
 
     method: str
     settings: Mapping[str, Json]
     start: Callable[..., Any]
     is_batch: bool = False
+    models: Mapping[str, str] = field(default_factory=lambda: {"": ""})
 
     @property
     def label(self) -> str:

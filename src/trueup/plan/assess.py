@@ -13,7 +13,7 @@ from trueup.core.errors import BadInput
 from trueup.core.outcome import Measured
 from trueup.core.roles import ModelCard
 from trueup.core.types import Json
-from trueup.plan.breakeven import Breakeven, asked, breakeven, trained
+from trueup.plan.breakeven import Breakeven, breakeven, trained
 from trueup.plan.certify import Certificate, certify, halves, largest_cluster
 from trueup.plan.choose import Choice, choose
 from trueup.plan.diagnose import Diagnosis, diagnose
@@ -42,9 +42,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Finding(Seen):
-    """All that the plan knows of one stratum."""
+    """All that the plan knows of one stratum.
+
+    `held_out` is the chosen arm as measured on the items that had no say in the choice; None where there are none.
+    """
 
     choice: Choice
+    held_out: Point | None
     certificate: Certificate
     breakeven: tuple[Breakeven, ...]
 
@@ -123,6 +127,7 @@ def _finding(measured: Measured, setting: Setting) -> Finding:
     rows = breakeven(sheet, sound, choice.label, after, wish, stratum=name, share=setting.shares[name])
     found = Finding(
         measured, points, coverage(sheet, setting.samples), diagnose(sheet, wish.target), choice,
+        next((point for point in measure(held_out) if point.label == choice.label), None),
         certify(
             held_out, choice.label, target=wish.target, delta=delta, seed=wish.seed, largest=largest_cluster(measured)
         ),
@@ -132,22 +137,25 @@ def _finding(measured: Measured, setting: Setting) -> Finding:
 
 
 def _weigh_training(found: Finding, setting: Setting) -> Diagnosis:
-    """Extraction can be bought per request or once: training is the lever where the volume is past its crossing."""
+    """Extraction can be bought per request or once: training is the lever where the volume is past its crossing.
+
+    Where a trained model was measured it has to be right as often as what is chosen.
+    """
     diagnosis, requests = found.diagnosis, setting.wish.volume * setting.shares[found.measured.stratum.name]
     row = next((row for row in found.breakeven if row.b == found.choice.label), None)
     if diagnosis.cause != "extraction" or row is None or row.volume is None or row.volume > requests:
         return diagnosis
+    if row.is_less_accurate:
+        return diagnosis
     assert row.fixed_usd is not None
-    told = (
-        f" At {many(requests)} requests training for {dollars(row.fixed_usd)} is cheaper than "
-        f"{row.b}, if one attempt of it is right as often."
-    )
+    proviso = f"and {row.trained} is right as often" if row.trained else "if one attempt of it is right as often"
+    told = f" At {many(requests)} requests training for {dollars(row.fixed_usd)} is cheaper than {row.b}, {proviso}."
     return replace(diagnosis, lever="training", summary=diagnosis.summary + told)
 
 
 def _with_training(point: Point, wish: Wish, requests: float) -> Point:
-    """The point of a model that had to be trained, with this request's share of what that cost."""
-    fixed = wish.fixed_usd(asked(point))
+    """The point of models that had to be trained, with this request's share of what that cost."""
+    fixed = wish.fixed_usd(point.models)
     if fixed == 0:
         return point
     known = point.cost.usd is not None and fixed is not None
@@ -211,35 +219,41 @@ def _per_request(findings: Sequence[Finding], setting: Setting) -> float | None:
     """A request's mean cost, its share of every training among the choices included; None where any is unknown."""
     wish = setting.wish
     each = [(setting.shares[found.measured.stratum.name], found.chosen.cost.usd) for found in findings]
-    fixed = [wish.fixed_usd(model) for model in {asked(found.chosen) for found in findings}]
+    fixed = wish.fixed_usd({model for found in findings for model in found.chosen.models})
     known = [share * usd for share, usd in each if usd is not None]
-    trainings = [float(usd) / wish.volume for usd in fixed if usd is not None]
-    return sum(known) + sum(trainings) if len(known) == len(each) and len(trainings) == len(fixed) else None
+    return None if fixed is None or len(known) < len(each) else sum(known) + float(fixed) / wish.volume
 
 
 def _choice(found: Finding, wish: Wish) -> dict[str, Any]:
-    """The choice was made on half of the items; accuracy and cost are those of all of them.
+    """The choice was made on half of the items; its accuracy is that of the `n` others, its cost that of all of them.
 
-    `usd` is a request's own; `training_usd` what it took beforehand to train the model that it asks.
+    An arm that won on some items was luckier there than it will be. Where no item is held out its accuracy is unknown.
+    `usd` is a request's own; `training_usd` what it took beforehand to train the models that it may ask.
     """
-    chosen = found.chosen
-    fixed = wish.fixed_usd(asked(chosen))
-    meets = chosen.accuracy >= wish.target
-    over_all = "" if meets == found.choice.reaches else f" Over all {chosen.n} items it is {percent(chosen.accuracy)}."
+    chosen, held_out = found.chosen, found.held_out
+    fixed = wish.fixed_usd(chosen.models)
+    meets = held_out is not None and held_out.accuracy >= wish.target
     is_interim = found.diagnosis.lever in UNMEASURED_LEVERS and not meets
     told = f" It serves until the lever that mends the cause, {found.diagnosis.lever}, is pulled." if is_interim else ""
     return {
         "method": chosen.method,
         "settings": chosen.settings,
         "label": chosen.label,
-        "accuracy": chosen.accuracy,
-        "ci95": chosen.ci95,
+        "accuracy": None if held_out is None else held_out.accuracy,
+        "ci95": None if held_out is None else held_out.ci95,
+        "n": 0 if held_out is None else held_out.n,
         "usd": chosen.cost.usd,
         "training_usd": None if fixed is None else float(fixed),
         "meets_target": meets,
         "is_interim": is_interim,
-        "reason": found.choice.reason + over_all + told,
+        "reason": found.choice.reason + _elsewhere(held_out) + told,
     }
+
+
+def _elsewhere(held_out: Point | None) -> str:
+    if held_out is None:
+        return " No item was held out, so nothing is known of how accurate it is on others."
+    return f" On the {many(held_out.n)} held-out items, which had no say, it is {percent(held_out.accuracy)}."
 
 
 def _prices(prices: Prices) -> dict[str, Any]:

@@ -3,16 +3,18 @@
 Every way is a line, fixed + requests x (usd + error_usd (1 - accuracy - abstained)). Training has a fixed cost and
 crosses an arm at V* = F / (m_arm - m_trained). Two arms have none: which is cheaper is the same at every
 volume, and what decides is the price of a wrong answer. The dearer, better one pays above
-(usd_b - usd_a) / (wrong_a - wrong_b).
+(usd_b - usd_a) / (wrong_a - wrong_b). Ways are compared on all items, which had their say in the choice of one of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from itertools import combinations
 
-from trueup.plan.choose import wrong_share
+from trueup.core.cost import HERE
+from trueup.core.outcome import Pool
+from trueup.plan.choose import share_wrong, wrong_share
 from trueup.plan.measure import Point
 from trueup.plan.sheet import Sheet
 from trueup.plan.wish import Wish
@@ -20,8 +22,8 @@ from trueup.plan.words import between, dollars, many, percent, points
 
 TRAINING = "training"
 ONCE = "once"
-MODEL = "model"
-"""The setting that has a method ask another model."""
+OWN = ""
+"""What methods call the study's own model."""
 NOTHING = 1e-12
 """Relative differences of costs below this are rounding."""
 
@@ -31,7 +33,8 @@ class Breakeven:
     """Two ways; the requests of this stratum, or the price of an error, from which `b` or training pays.
 
     `fixed_usd` is what training costs, or did; None where it is not known, or neither way is training. `trained` is the
-    arm of the trained model that was measured and is compared; "" where none was.
+    arm of the trained model that was measured and is compared; "" where none was. `is_less_accurate` says that this arm
+    is right less often than `b`.
     """
 
     stratum: str
@@ -42,6 +45,7 @@ class Breakeven:
     note: str
     fixed_usd: float | None = None
     trained: str = ""
+    is_less_accurate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Trained:
     """What a request is taken to cost after training, and how often it is right (None: as the other way).
 
     `fixed_usd` is the training's own cost; None where nobody has said. `abstained` is the share that gets no answer,
-    `label` the arm that was measured to do so; "" where that is assumed.
+    `label` the arm that was measured to do so, "" where that is assumed, and `models` those that this arm may ask.
     """
 
     usd: float | None
@@ -58,11 +62,12 @@ class Trained:
     fixed_usd: float | None = None
     abstained: float = 0.0
     label: str = ""
+    models: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def wrong(self) -> float | None:
         """The share that is answered wrongly; None: as the other way."""
-        return None if self.accuracy is None else 1.0 - self.accuracy - self.abstained
+        return None if self.accuracy is None else share_wrong(self.accuracy, self.abstained)
 
 
 def frontier(arms: Sequence[Point]) -> list[Point]:
@@ -81,7 +86,7 @@ def trained(arms: Sequence[Point], attempt_usd: float | None, wish: Wish, *, aga
     Of its arms, those that can be deployed, it is the one of least cost, errors priced in, among those as accurate as
     the arm `against`; the most accurate one where there is none such, or nothing to hold it against.
     """
-    tuned = [point for point in arms if point.is_deployable and is_trained(point, wish)]
+    tuned = [point for point in arms if point.is_deployable and trained_models(point, wish)]
     if tuned:
         return _measured(_best(tuned, wish, against), wish)
     fixed_usd = None if wish.training_usd is None else float(wish.training_usd)
@@ -107,21 +112,16 @@ def _best(tuned: Sequence[Point], wish: Wish, against: Point | None) -> Point:
 
 
 def _measured(arm: Point, wish: Wish) -> Trained:
-    fixed = wish.fixed_usd(asked(arm))
+    fixed = wish.fixed_usd(arm.models)
     return Trained(
         arm.cost.usd, f"as `{arm.label}` was measured to", arm.accuracy, None if fixed is None else float(fixed),
-        arm.abstained / arm.n, arm.label,
+        arm.abstained / arm.n, arm.label, arm.models,
     )  # fmt: skip
 
 
-def asked(point: Point) -> str | None:
-    """The model that an arm asks, "" for the study's own; None for a solver's arm, which asks none."""
-    return str(point.settings.get(MODEL, "")) if point.cost.calls else None
-
-
-def is_trained(point: Point, wish: Wish) -> bool:
-    """Whether an arm asks a model that was trained for it."""
-    return asked(point) in wish.trained
+def trained_models(point: Point, wish: Wish) -> Set[str]:
+    """The models that an arm may ask and that were trained."""
+    return point.models.keys() & wish.trained.keys()
 
 
 def breakeven(
@@ -132,30 +132,30 @@ def breakeven(
     What comes `after` training is chosen anew for each arm where a trained model was measured. A frontier has no arm of
     a trained model, but one of its own where the study's own model was trained.
     """
-    untrained = [point for point in arms if not is_trained(point, wish)]
+    untrained = [point for point in arms if not trained_models(point, wish)]
     best = frontier(untrained)
     against = best + [point for point in untrained if point.label == chosen and point not in best]
     rows = [
         _training(
             stratum, point, trained(arms, None, wish, against=point) if after.label else after, wish,
-            wish.volume * share,
+            wish.volume * share, _a_call(sheet.pools),
         )
         for point in against
     ]  # fmt: skip
-    own = frontier([point for point in arms if "" in wish.trained and asked(point) == ""])
+    own = frontier([point for point in arms if trained_models(point, wish) == {OWN}])
     pairs = [*combinations(best, 2), *combinations(own, 2)]
     return rows + [_pair(sheet, stratum, cheap, dear, wish) for cheap, dear in pairs]
 
 
-def _training(stratum: str, arm: Point, after: Trained, wish: Wish, requests: float) -> Breakeven:
+def _training(stratum: str, arm: Point, after: Trained, wish: Wish, requests: float, a_call: float) -> Breakeven:
     if arm.cost.usd is None or after.usd is None:
         unknown = arm.label if arm.cost.usd is None else after.label or "an attempt of the trained model"
         note = f"no crossing: what {unknown} costs is unknown"
         return Breakeven(stratum, TRAINING, arm.label, None, None, note, trained=after.label)
     saved = _saved(arm, after, wish)
-    volume = None
+    volume, uneven = None, _uneven(arm, after, a_call)
     if saved <= NOTHING * arm.cost.usd:
-        note = _never_saves(arm, after, wish)
+        note = _seems_dearer(arm, after) if uneven else _never_saves(arm, after, wish)
     elif after.fixed_usd is None:
         note = (
             f"training may cost at most {dollars(saved * requests)} in all to pay at {many(requests)} requests of "
@@ -168,7 +168,41 @@ def _training(stratum: str, arm: Point, after: Trained, wish: Wish, requests: fl
             f"training for {dollars(after.fixed_usd)} is cheaper from {many(volume)} requests of this stratum "
             f"on, {side} ({many(requests)}), {_assumed(after, arm, wish)}"
         )
-    return Breakeven(stratum, TRAINING, arm.label, volume, None, note, after.fixed_usd, after.label)
+    return Breakeven(
+        stratum, TRAINING, arm.label, volume, None, note + uneven, after.fixed_usd, after.label,
+        is_less_accurate=bool(after.label) and (after.accuracy or 0.0) < arm.accuracy,
+    )  # fmt: skip
+
+
+def _a_call(pools: Sequence[Pool | None]) -> float:
+    """How many attempts a call of the pools has brought on average."""
+    leads = [attempt.usage.leads for pool in pools if pool is not None for attempt in pool.attempts]
+    return len(leads) / max(1, sum(leads))
+
+
+def _uneven(arm: Point, after: Trained, a_call: float) -> str:
+    """Why dollars of two arms that are those of seconds do not compare, in words; empty where they do.
+
+    An attempt costs its share of the call that it came in: those of the study's own model came as the pool was drawn,
+    those of others as methods ask for them.
+    """
+    billings = {*arm.models.values(), *after.models.values()}
+    is_uneven = arm.models and after.models and arm.models.keys() != after.models.keys()
+    if not is_uneven or OWN not in {*arm.models, *after.models} or not billings <= set(HERE) or round(a_call) < 2:
+        return ""
+    own, other = (arm.label, after.label) if OWN in arm.models else (after.label, arm.label)
+    shared = f"attempts of {own} came {many(a_call)} to a call and share its seconds"
+    return f"; these are dollars of seconds, and {shared}, while {other} was sampled in calls of its own"
+
+
+def _seems_dearer(arm: Point, after: Trained) -> str:
+    return f"whether training pays in dollars was not measured: {_each_costs(arm, after)}"
+
+
+def _each_costs(arm: Point, after: Trained) -> str:
+    assert arm.cost.usd is not None and after.usd is not None
+    then, now = dollars(1000 * after.usd), dollars(1000 * arm.cost.usd)
+    return f"a request would cost {then} per 1,000, {arm.label} costs {now}"
 
 
 def _saved(arm: Point, after: Trained, wish: Wish) -> float:
@@ -185,10 +219,7 @@ def _never_saves(arm: Point, after: Trained, wish: Wish) -> str:
         return f"training never pays here, errors counted, {_assumed(after, arm, wish)}"
     if abs(arm.cost.usd - after.usd) <= NOTHING * arm.cost.usd:
         return f"training saves nothing a request against {arm.label}: what it can win is accuracy, not dollars"
-    return (
-        f"training never pays in dollars: a request would cost {dollars(1000 * after.usd)} per 1,000, {arm.label} "
-        f"costs {dollars(1000 * arm.cost.usd)}"
-    )
+    return f"training never pays in dollars: {_each_costs(arm, after)}"
 
 
 def _assumed(after: Trained, arm: Point, wish: Wish) -> str:

@@ -40,9 +40,14 @@ class Scale:
     note: str = ""
 
 
+def share_wrong(accuracy: float, abstained: float) -> float:
+    """The share of requests that is answered wrongly, read or not; an abstention is no answer."""
+    return 1.0 - accuracy - abstained
+
+
 def wrong_share(point: Point) -> float:
-    """How often a request is answered wrongly, read or not; an abstention is no answer."""
-    return 1.0 - point.accuracy - point.abstained / point.n
+    """How often an arm answers wrongly."""
+    return share_wrong(point.accuracy, point.abstained / point.n)
 
 
 def choose(points: Sequence[Point], wish: Wish) -> Choice:
@@ -86,9 +91,10 @@ def scale_of(points: Sequence[Point], wish: Wish) -> Scale:
         note = f" A wrong answer is counted at {dollars(price)}{silence}." if price else ""
         return Scale(lambda point: (point.cost.usd or 0.0) + price * wrong_share(point), note)
     why = f" Dollars are unknown for {unpriced[0]}"
+    unused = "" if wish.error_usd is None else "; the price of a wrong answer has no part in that"
     if all(point.cost.tokens is not None for point in points):
-        return Scale(lambda point: point.cost.tokens or 0.0, f"{why}, so methods are compared by tokens.")
-    return Scale(lambda point: point.cost.seconds, f"{why} and so are tokens: methods are compared by seconds.")
+        return Scale(lambda point: point.cost.tokens or 0.0, f"{why}, so methods are compared by tokens{unused}.")
+    return Scale(lambda point: point.cost.seconds, f"{why} and so are tokens: methods are compared by seconds{unused}.")
 
 
 def _reason(best: Point, usable: Sequence[Point], scale: Scale, wish: Wish, *, is_reached: bool) -> str:

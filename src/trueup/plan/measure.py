@@ -45,8 +45,9 @@ class Point:
     A failed item counts as wrong, what it used is borne by those that did not fail, and `failure` says why the first
     one failed. Every other item is `decided`: an answer was given and could be read; `abstained`: nothing was said; or
     `unparsable`. `wrong_decided` are those whose answer is wrong, of all items; `parts` says how much of an answer is
-    right where it has parts. An `oracle` saw the reference: an upper bound, nothing to deploy; a `batch` arm spends one
-    budget on many requests at once, which no server can.
+    right where it has parts. `models` are those that it may ask, "" the study's own, each with what it is billed as. An
+    `oracle` saw the reference: an upper bound, nothing to deploy; a `batch` arm spends one budget on many requests at
+    once, which no server can.
     """
 
     method: str
@@ -65,6 +66,7 @@ class Point:
     oracle: bool
     batch: bool
     cost: MeanCost
+    models: dict[str, str]
     failure: str = ""
 
     @property
@@ -148,6 +150,7 @@ def _point(arm: Arm, outcomes: Sequence[Outcome], verifier: Verifier) -> Point:
         oracle=any(outcome.is_oracle for outcome in outcomes),
         batch=arm.is_batch,
         cost=mean_cost([outcome.cost for outcome in outcomes], failures),
+        models=dict(arm.models),
         failure=next((outcome.failure for outcome in outcomes if outcome.failure), ""),
     )
 

@@ -24,9 +24,10 @@ T = TypeVar("T")
 class PolicyStratum:
     """How requests of one kind are answered, with what the study measured of it.
 
-    `recipe` is the stratum's table of the task file, less what was null. `accuracy` and `usd` per request
-    are None where the study does not know them, `proved` is the accuracy that its certificate holds it to: the target,
-    or the bound that was proved in its stead; None where none was.
+    `recipe` is the stratum's table of the task file, less what was null. `accuracy` is that on the
+    `held_out` items, which had no say in the choice; it and `usd` per request are None where the study does not know
+    them. `proved` is the accuracy that its certificate holds it to: the target, or the bound that was proved in its
+    stead; None where none was.
     """
 
     name: str
@@ -36,6 +37,7 @@ class PolicyStratum:
     accuracy: float | None = None
     usd: float | None = None
     proved: float | None = None
+    held_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def _stratum(
 ) -> dict[str, Json]:
     kept = {key: choice[key] for key in ("method", "accuracy", "usd", "settings")}
     proved = proof["target"] if proof["status"] == "certified" else proof["bound"]
-    return {"name": name, **kept, "proved": proved or None, "recipe": dict(recipe)}
+    return {"name": name, **kept, "held_out": choice["n"], "proved": proved or None, "recipe": dict(recipe)}
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
@@ -156,6 +158,7 @@ def _read_stratum(path: Path, row: object) -> PolicyStratum:
         raise BadInput(f"{path}: a stratum is {row!r}; write it as a table [[stratum]]")
     name = _need(path, row, "name", str)
     where = f"stratum {name!r}"
+    held_out = _number(path, row, "held_out", where)
     return PolicyStratum(
         name=name,
         method=_need(path, row, "method", str, where),
@@ -164,6 +167,7 @@ def _read_stratum(path: Path, row: object) -> PolicyStratum:
         accuracy=_number(path, row, "accuracy", where),
         usd=_number(path, row, "usd", where),
         proved=_number(path, row, "proved", where),
+        held_out=None if held_out is None else int(held_out),
     )
 
 

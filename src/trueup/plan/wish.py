@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -46,11 +46,12 @@ class Wish:
         accuracy = self.trained_accuracy
         _demand(accuracy is None or 0 <= accuracy <= 1, "trained_accuracy", accuracy, "an accuracy from 0 to 1")
 
-    def fixed_usd(self, model: str | None) -> Decimal | None:
-        """What it cost to train the model that an arm asks, by the user or else by its ledger; 0 for no such model."""
-        if model is None or model not in self.trained:
-            return Decimal(0)
-        return self.training_usd if self.training_usd is not None else self.trained[model]
+    def fixed_usd(self, models: Iterable[str]) -> Decimal | None:
+        """What it cost to train those of these models that were, each by the user or else by its ledger."""
+        own = [self.trained[name] for name in models if name in self.trained]
+        costs = own if self.training_usd is None else [self.training_usd] * len(own)
+        known = [usd for usd in costs if usd is not None]
+        return sum(known, Decimal(0)) if len(known) == len(costs) else None
 
     def shares_of(self, strata: Sequence[str]) -> dict[str, float]:
         """The share of requests of each stratum; they sum to 1.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trueup.plan.choose import share_wrong
 from trueup.report import tables
 from trueup.report.axes import Frame, across, upwards
 from trueup.report.labels import SIZE, stack
@@ -92,9 +93,8 @@ def _counts_errors(crossings: Sequence[Row], arms: Sequence[Way], plan: Row) -> 
 
 
 def _wrong_share(point: Row) -> float:
-    """How often a request is answered wrongly; an abstention is no answer."""
-    accuracy: float = point["accuracy"]
-    return 1.0 - accuracy - (point["abstained"] / point["n"] if point.get("abstained") else 0.0)
+    """How often an arm answers wrongly; a study may be older than abstentions."""
+    return share_wrong(point["accuracy"], point["abstained"] / point["n"] if point.get("abstained") else 0.0)
 
 
 def _other(row: Row) -> str:
@@ -125,8 +125,12 @@ def _figure(name: str, rows: Sequence[Row], points: Sequence[Row], plan: Row) ->
 
 
 def _verdict(crossings: Sequence[Row], chosen: str) -> str:
-    volume = next((row["volume"] for row in crossings if _other(row) == chosen), None)
-    return "no crossing" if volume is None else f"training pays from {short_volume(volume)} requests"
+    row = next((row for row in crossings if _other(row) == chosen), None)
+    if row is None:
+        return "no crossing"
+    is_less = row.get("is_less_accurate")
+    what = "training is cheaper and less often right" if is_less else "training pays"
+    return f"{what} from {short_volume(row['volume'])} requests"
 
 
 def _scales(rows: Sequence[Row], known: Sequence[Way], volume: float | None, frame: Frame) -> tuple[Scale, Scale]:
@@ -218,7 +222,8 @@ def _tables(rows: Sequence[Row], choices: Row) -> str:
         rest = tables.folded(
             f"{plural(len(others), 'other comparison')}, with the price of an error that decides them", rest
         )
-    return el("div", shown, rest, class_="crossings")
+    told = el("p", "Ways are compared on all items, with those that the choice was made on.", class_="reading")
+    return el("div", told, shown, rest, class_="crossings")
 
 
 def _table(rows: Sequence[Row], label: str) -> str:

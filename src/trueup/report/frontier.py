@@ -137,7 +137,8 @@ def _reading() -> str:
     legend = "".join(el("span", el("i", class_=f"key {class_}"), text) for class_, text in keys)
     sentence = (
         "Up is better, left is cheaper. Each dot is an arm that was run on every item; its bar is the 95 % interval, "
-        "and the stepped line joins the arms that nothing cheaper beats."
+        "and the stepped line joins the arms that nothing cheaper beats. The chosen one won on some of these items, "
+        "so that its dot may be too high."
     )
     return el("div", legend, class_="legend") + el("p", sentence, class_="reading")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trueup.plan.engines import MIXED
@@ -19,6 +19,7 @@ from trueup.report.words import (
     interval,
     per_thousand,
     percent,
+    plural,
     safe,
 )
 
@@ -31,10 +32,19 @@ def finding(study: Study) -> str:
     plan = study["plan"]
     met, of = sum(choice["meets_target"] for choice in plan["choices"].values()), len(study["strata"])
     verb = "reaches" if met <= 1 else "reach"
+    where = _where([choice.get("n") for choice in plan["choices"].values()])
     who = "No stratum" if met == 0 else "The one stratum" if of == 1 else f"{met} of {of} strata"
     usd = plan["cost_per_request"]
     price = "at a cost not known" if usd is None else f"at {per_thousand(usd)} per 1,000 requests"
-    return f"{who} {verb} the {as_given(plan['target'])} target, {price}"
+    return f"{who} {verb} the {as_given(plan['target'])} target{where}, {price}"
+
+
+def _where(counts: Sequence[int | None]) -> str:
+    """On how many held-out items it does; nothing of a study that is older than that."""
+    known = [n for n in counts if n is not None]
+    if len(known) < len(counts) or not known:
+        return ""
+    return f" on {plural(sum(known), 'held-out item')}" if any(known) else " (no item was held out)"
 
 
 def facts(study: Study) -> str:
@@ -114,7 +124,10 @@ def anchors(study: Study) -> dict[str, str]:
 def _accuracy(choice: Mapping[str, Any] | None, target: float) -> str:
     if choice is None:
         return "not measured"
-    text = el("b", percent(choice["accuracy"])) + el("small", f"95 %: {interval(choice['ci95'])}")
+    if choice["accuracy"] is None:
+        return "unknown: no item was held out"
+    of = f" of {plural(choice['n'], 'held-out item')}" if "n" in choice else ""
+    text = el("b", percent(choice["accuracy"])) + el("small", f"95 %: {interval(choice['ci95'])}{of}")
     return _strip(choice, target) + el("span", text, class_="value")
 
 

@@ -38,7 +38,7 @@ def _run(study: Study) -> list[tuple[str, object]]:
         ("seed", task["seed"]),
         ("attempts per item", study["samples"]),
         ("target", as_given(plan["target"])),
-        ("certificates", f"{floored(1 - plan['delta'])} confidence"),
+        ("certificates, at one look", f"{floored(1 - plan['delta'])} confidence"),
         ("training run", "no price given" if plan["training_usd"] is None else dollars(plan["training_usd"])),
         ("trueup", study["trueup"]),
         ("study format", study["version"]),

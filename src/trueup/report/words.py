@@ -162,7 +162,7 @@ def certificate(row: Mapping[str, Any] | None) -> str:
     if row["status"] == "certified":
         return f"certified: at least {floored(row['bound'])} right with {floored(1 - row['delta'])} confidence"
     if row["needs"] is not None:
-        return f"uncertified: needs {plural(row['needs'], 'item')}"
+        return f"uncertified: needs {plural(row['needs'], 'item')}, looked at once"
     if not row["n"]:
         return "uncertified: no item was held out"
     return f"uncertified: {row['right']:,} of {plural(row['n'], 'held-out item')} right"
