@@ -123,14 +123,23 @@ def test_a_share_of_them_is_kept_and_earlier_ones_stay(tmp_path: Path) -> None:
         Traffic(tmp_path / "none" / "traffic.jsonl")
 
 
+def test_the_file_is_its_owners_and_a_row_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "traffic.jsonl"
+    with Traffic(path):
+        assert path.stat().st_mode & 0o077 == 0
+    path.write_text('{}\n{"id": "cut o')
+    with Traffic(path) as traffic, serving(tmp_path, Toy(1.0), desk("sums"), traffic=traffic) as root:
+        ask(root)
+    first, torn, last = path.read_text().splitlines()
+    assert (first, torn) == ("{}", '{"id": "cut o') and json.loads(last)["answer"] == "right"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
 def test_a_full_disk_costs_no_client_its_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    traffic = Traffic(Path("/dev/full"))
-    with caplog.at_level(logging.ERROR), serving(tmp_path, Toy(1.0), desk("sums"), traffic=traffic) as root:
+    caplog.set_level(logging.ERROR)
+    with Traffic(Path("/dev/full")) as traffic, serving(tmp_path, Toy(1.0), desk("sums"), traffic=traffic) as root:
         assert ask(root).choices[0].message.content == "right"
     assert "could not be kept: [Errno 28]" in caplog.text
-    with pytest.raises(OSError, match="No space"):
-        traffic.__exit__(None, None, None)
 
 
 @pytest.fixture
@@ -161,9 +170,9 @@ def test_what_holds_is_said_to_hold(audit):
 
 def test_a_fall_is_an_alarm_and_an_exit_code(audit):
     rows = [row(i, reference="right", answer="wrong" if i % 3 else "right") for i in range(60)]
-    told = audit(rows, code=2).out
+    told = audit(rows, code=3).out
     assert "w: ALARM at graded answer" in told and "(jsonl:t.jsonl)" in told
-    found = json.loads(audit(rows, "--json", code=2).out)["strata"]["w"]
+    found = json.loads(audit(rows, "--json", code=3).out)["strata"]["w"]
     assert found["standing"]["right"] == 20 and found["standing"]["alarm_at"] < 60 and found["rows"] == 60
     assert found["usd"] == pytest.approx(1e-5) and found["standing"]["proved"] == 0.6
     audit(rows, "--promise", "0.2")
@@ -185,6 +194,7 @@ def test_nothing_graded_says_what_to_do(audit):
     ("broken", "line"),
     [
         ({"stratum": "v"}, "unknown stratum 'v'"),
+        ({"stratum": ["w"]}, "unknown stratum \"['w']\""),
         ({"right": 1}, "t.jsonl:1: right is 1; it takes true or false"),
         ({"answer": None, "reference": "right"}, "t.jsonl:1: answer is None"),
         ({"usd": "1"}, "t.jsonl:1: usd is '1'"),
@@ -193,6 +203,11 @@ def test_nothing_graded_says_what_to_do(audit):
 )
 def test_a_row_that_cannot_be_used_is_one_line(audit, broken, line):
     assert line in audit([row(0, **broken)], code=2).err
+
+
+def test_a_row_without_a_stratum_is_of_the_only_one(audit):
+    found = json.loads(audit([row(0, stratum=None, reference="right")], "--json").out)["strata"]
+    assert found["w"]["standing"]["n"] == 1
 
 
 @pytest.mark.parametrize("words", [("--promise", "1.5"), ("--promise", "0"), ("--delta", "1")])

@@ -25,8 +25,8 @@ from trueup.tasks import build_chat, read_item, read_rows
 
 FORM = '{"id", "stratum", "messages", "answer", "reference"}'
 THOUSAND = 1000
-ALARM = 2
-"""The exit code that says so."""
+ALARM = 3
+"""The exit code that says so; 2 is that of an error."""
 
 PolicyPath = Annotated[Path, typer.Argument(help="The policy.toml that is served.", metavar="POLICY")]
 TrafficPath = Annotated[
@@ -69,7 +69,7 @@ def add_commands(app: typer.Typer) -> None:
 def audit(
     policy: PolicyPath, traffic: TrafficPath, promise: Promise = None, delta: Delta = 0.05, as_json: AsJson = False
 ) -> None:
-    """Hold what is served against what was proved; exit code 2 where fewer answers are right than that.
+    """Hold what is served against what was proved; exit code 3 where fewer answers are right than that.
 
     Rows are in the order of their requests. One with a `reference`, or with `right` (true or false, by whoever looked),
     is graded; which rows get one must not hang on their answers. Look as often as you like: the risk is of all looks.
@@ -94,8 +94,10 @@ def look(plan: Policy, rows: Rows, promise: float | None, delta: float) -> dict[
     strata = {stratum.name: stratum for stratum in plan.strata}
     by_stratum: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for place, row in rows:
-        name = row.get("stratum", next(iter(strata)) if len(strata) == 1 else None)
-        if name not in strata:
+        name = row.get("stratum")
+        if name is None and len(strata) == 1:
+            name = next(iter(strata))
+        if not isinstance(name, str) or name not in strata:
             raise UnknownName("stratum", str(name), strata, hint=f"({place})")
         by_stratum.setdefault(name, []).append((place, row))
     return {
@@ -137,7 +139,7 @@ def _grade(stratum: PolicyStratum, verifier: Verifier, row: Mapping[str, Any], p
     answer = row.get("answer")
     if not isinstance(answer, str):
         raise BadInput(f"{place}: answer is {answer!r}; it takes the text that was served")
-    item = read_item({"id": place, "reference": None, **row}, place, stratum.name)
+    item = read_item({"reference": None, **row, "id": place}, place, stratum.name)
     asked = build_chat(stratum.recipe, item.problem.prompt)
     return is_right(verifier, replace(item, problem=replace(item.problem, prompt=asked)), answer)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
 import time
 from pathlib import Path
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from trueup.serve.order import Order
 
 LOG = logging.getLogger("trueup.serve")
+OWNERS = 0o600
 
 
 class Traffic:
     """Appends answers to a file, a random share of them; use it as a context."""
 
     def __init__(self, path: Path, share: float = 1.0) -> None:
-        """Open the file, what it holds is kept.
+        """Open the file, what it holds is kept; a new one is for its owner alone, since it has what clients asked.
 
         Raises BadInput for a share that is none, or a file that cannot be written.
         """
@@ -37,9 +39,11 @@ class Traffic:
             raise BadInput(f"the share of the traffic to keep is {share:g}; give one above 0, at most 1")
         self._share, self._dice = share, random.SystemRandom()
         try:
-            self._file = path.open("a", encoding="utf-8", errors="replace")
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, OWNERS)
         except OSError as error:
             raise BadInput(f"cannot keep traffic in {str(path)!r}: {error.strerror}; name another file") from None
+        size = os.fstat(self._file).st_size
+        self._is_torn = size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
 
     def __enter__(self) -> Traffic:
         return self
@@ -47,15 +51,16 @@ class Traffic:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        os.close(self._file)
 
     def add(self, order: Order, given: Answer, cost: Cost) -> None:
         """Write an answer down, or not, by the share alone; what the disk refuses is logged, for it was answered."""
         if self._dice.random() >= self._share:
             return
+        row = json.dumps(_row(order, given, cost), ensure_ascii=False).encode(errors="replace")
+        line = b"\n" * self._is_torn + row + b"\n"
         try:
-            self._file.write(json.dumps(_row(order, given, cost), ensure_ascii=False) + "\n")
-            self._file.flush()
+            self._is_torn = os.write(self._file, line) < len(line)
         except OSError as error:
             LOG.error("an answer could not be kept: %s", error)
 
