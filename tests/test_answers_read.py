@@ -99,10 +99,18 @@ def test_many_headings_are_read_in_a_moment():
         ("#### $12$ for $n = 4$", "12"),
         (r"The answer is $6 \times 7$ = $42$ for $n = 4$.", "42"),
         ("The answer is the number $12$.", "12"),
+        ("The answer is:\n\n$$\n\\frac{1}{2}\n$$\n\nfor $n = 4$.", "1/2"),
+        ("**Answer:**\n\\[\n2\\sqrt{3}\n\\]\nfor \\(n = 4\\)", "2\\sqrt{3}"),
     ],
 )
 def test_the_span_that_a_line_begins_with_is_its_answer(text, right):
     assert math().read(text) == math().read(right)
+
+
+@pytest.mark.parametrize("formula", [r"\frac{1}{2}", r"2\sqrt{3}", "x^2", "\\frac{\\pi}{2} +\n1"])
+@pytest.mark.parametrize("form", ["$$\n{}\n$$", "So\n\\[\n{}\n\\]\n", "\\boxed{{\n  {}\n}}", "$$\r\n{}\r\n$$"])
+def test_a_formula_may_stand_on_lines_of_its_own(form, formula):
+    assert math().read(form.format(formula)) == math().read(f"${formula}$") is not None
 
 
 @pytest.mark.parametrize(

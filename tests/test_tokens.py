@@ -84,6 +84,11 @@ def test_untold_tokens_are_shared_by_reasoning_too(name: str) -> None:
     assert counts(read(choices, 50)) == [40, 10]
 
 
+def test_thoughts_that_were_cut_before_any_answer_share_by_their_length() -> None:
+    choices = [choice(place, "", [], "length", reasoning="r" * length) for place, length in enumerate((100, 300))]
+    assert counts(read(choices, 400)) == [100, 300]
+
+
 def test_a_total_is_shared_in_proportion_and_adds_up() -> None:
     assert share(7, [30, 10, 0], "") == [5, 2, 0]
     assert sorted(share(5, [0, 0], "")) == [2, 3]

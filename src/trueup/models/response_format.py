@@ -21,6 +21,8 @@ STRICT_KEYWORDS = frozenset(
     }
 )  # fmt: skip
 """What strict mode takes; of another keyword it is not known."""
+KINDS = frozenset({"type", "anyOf", "$ref"})
+"""Of which strict mode wants one in every schema."""
 
 
 def response_format(schema: str) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def is_strict(schema: Json) -> bool:
     left: list[Json] = [schema]
     while left:
         part = left.pop()
-        if not isinstance(part, Mapping) or not STRICT_KEYWORDS.issuperset(part):
+        if not isinstance(part, Mapping) or not STRICT_KEYWORDS.issuperset(part) or KINDS.isdisjoint(part):
             return False
         if _is_object(part) and not _is_closed(part):
             return False

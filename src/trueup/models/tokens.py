@@ -26,9 +26,9 @@ class Tally:
 def tally(choices: Sequence[Mapping[str, Any]], texts: Sequence[str], completion: int | None, lot: str) -> list[Tally]:
     """The tokens of each choice, where all together have this many.
 
-    Where the log-probabilities of tokens account for the sum, they tell the counts. Else a choice gets a share by how
-    many of its tokens are told, or by the length of its text and reasoning; then nobody knows what part of its tokens
-    the log-probabilities are of, and they are None. The shares add up to the sum.
+    Where the log-probabilities of tokens account for the sum, they tell the counts. Else the only choice has all, and
+    one of several a share by how many of its tokens are told, or by the length of its text and reasoning; of a share
+    nobody knows what part the log-probabilities are of, and they are None. The shares add up to the sum.
     """
     told = [[log_probability(token.get("logprob")) for token in told_tokens(choice)] for choice in choices]
     lengths = [len(one) for one in told]
@@ -41,7 +41,7 @@ def tally(choices: Sequence[Mapping[str, Any]], texts: Sequence[str], completion
     if len(choices) == 1:
         return [Tally(completion, _mean(told[0], lengths[0]))]
     letters = [len(text) + _reasoning(choice) for text, choice in zip(texts, choices, strict=True)]
-    return [Tally(part, None) for part in share(completion, lengths if is_told else letters, lot)]
+    return [Tally(part, None) for part in share(completion, lengths if is_told and any(lengths) else letters, lot)]
 
 
 def share(total: int, weights: Sequence[int], lot: str) -> list[int]:

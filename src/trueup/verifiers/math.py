@@ -14,7 +14,8 @@ from trueup.verifiers.marks import boxed, hashed, spoken
 from trueup.verifiers.number import grouped, number
 
 TEXT_CHARS_AT_MOST = 4_000
-SAID = re.compile(r"\banswer(?:\s+is|\s*\**[:=])[\s:*]*([^\n]+)", re.IGNORECASE)
+DISPLAYED = r"\$\$[^$]+\$\$|\\\[(?s:.+?)\\\]"
+SAID = re.compile(rf"\banswer(?:\s+is|\s*\**[:=])[\s:*]*({DISPLAYED}|[^\n]+)", re.IGNORECASE)
 INLINE = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 SPAN = r"(?:\$+[^$]+\$+|\\\(.+?\\\)|\\\[.+?\\\])"
 BEGINNING = re.compile(rf"[\s*_`]*({SPAN}(?:\s*=\s*{SPAN})*)")
@@ -94,8 +95,8 @@ def _bare(text: str) -> str | None:
 
 
 def _tidy(formula: str) -> str:
-    """The formula with its numbers in LaTeX, which knows no 1 000, 3 1/2 or 1e5."""
-    text = MIXED.sub(r"(\1+\\frac{\2}{\3})", grouped(SPACE.sub(" ", formula)))
+    """The formula on one line, its numbers in LaTeX, which knows no 1 000, 3 1/2 or 1e5."""
+    text = MIXED.sub(r"(\1+\\frac{\2}{\3})", grouped(SPACE.sub(" ", " ".join(formula.splitlines()).strip())))
     return POWERED.sub(lambda match: r"({}\cdot10^{{{}}})".format(*match[0].lower().split("e")), text)
 
 
