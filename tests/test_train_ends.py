@@ -32,6 +32,7 @@ TURNS = (
 )
 THINKS = TURNS.replace("assistant: ", "assistant: <think>")
 ASKS = TURNS.replace("<end>", "{% if m.role == 'user' %}<end>{% endif %}")
+COUNTS = "{{ messages | length }} " + ASKS
 ONCE = "{% if messages | length > 1 %}{{ raise_exception('one turn') }}{% endif %}" + TURNS
 END, EOS = "<end>", "</s>"
 
@@ -83,6 +84,7 @@ def half(tmp_path_factory):
         (THINKS, (EOS, END), END),
         (TURNS, (EOS,), EOS),
         (ASKS, (EOS, END), EOS),
+        (COUNTS, (EOS, END), EOS),
         (CHAT, (EOS, END), EOS),
         (ONCE, (EOS, END), EOS),
     ],

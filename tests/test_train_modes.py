@@ -204,7 +204,8 @@ def test_a_token_that_would_stand_in_the_graded_text_is_refused(able):
 
 def test_pairs_put_a_longer_thought_beside_each_short_text():
     def pairs(short, thought):
-        return Both(PROMPT, short, thought).pairs
+        texts = (tuple(Example(PROMPT, text) for text in way) for way in (short, thought))
+        return [(one.target, other.target) for one, other in Both(*texts).pairs]
 
     assert pairs(("333", "1"), ("4444", "22", "55555")) == [("1", "55555"), ("333", "4444")]
     assert pairs(("22", "1"), ("33", "2")) == [("1", "33")], "a thought as short as the answer is none"
@@ -228,12 +229,12 @@ def test_each_source_is_asked_in_the_words_of_the_way_behind_its_own_examples():
     assert bare.prompt == turns("2+2", "1+1+1+1 = 4", "3+4")
 
 
-def test_what_is_wrong_or_cut_or_said_twice_is_left_out():
+def test_what_is_wrong_or_cut_or_said_twice_is_left_out_and_the_rest_ends_as_it_did():
     def one(text, right, finish="eos"):
-        return Graded(PROMPT, Attempt(0, text, finish, Usage(1, 1), text), Grade(float(right)))
+        return Graded(put_behind(PROMPT, "Slowly."), Attempt(0, text, finish, Usage(1, 1), text), Grade(float(right)))
 
     found = [one("a", 1), one("b", 0), one("a", 1), one("c", 1, "length"), one("d", 1, "stop:x")]
-    assert whole_and_right(found) == ("a", "d")
+    assert whole_and_right(found, PROMPT) == (Example(PROMPT, "a"), Example(PROMPT, "d", "stop:x"))
 
 
 # how hard

@@ -82,6 +82,16 @@ def test_a_gguf_with_a_header_of_the_bases_has_the_template_that_was_trained_beh
         assert template_of(file) == kept
 
 
+@pytest.mark.parametrize("is_based", [True, False])
+def test_of_several_templates_a_gguf_has_the_one_that_chats_are_written_by(tmp_path, is_based):
+    base = save_tiny(tmp_path / "base", 0, hidden_size=32, intermediate_size=32)
+    trainee = load(base, device="cpu", dtype="float32", lora_rank=0, template="", seed=0)
+    trainee.vocabulary.tokenizer.chat_template = {"default": OTHER, "tool_use": CHAT}
+    save(trainee.network, trainee.vocabulary.tokenizer, tmp_path / "o")
+    header = save_gguf(base, tmp_path / "b.gguf") if is_based else None
+    assert template_of(write_gguf(tmp_path / "o" / "model", header, tmp_path / "m.gguf", "f16")) == OTHER
+
+
 def test_a_training_without_a_template_says_what_to_set_and_that_is_what_it_takes(raw, tmp_path, monkeypatch, capsys):
     go = at_problems(tmp_path, monkeypatch, capsys, PROMPTS)
     words = ("--task", "w.jsonl", "--model", f"hf:{raw}", "--set", "model.template=plain", "--out", "o")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import frexp, isinf, ldexp
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,13 @@ class Row:
 
 def best_point(program: Program, rows: Sequence[Row], clock: Clock, cost: Vector, *, room: float = 0.0) -> Any:
     """The best point for a cost; its last number is the room of strict comparisons, at least `room`."""
-    units = _units(program)
-    matrix = _matrix(program, rows).multiply(units).tocsr()
-    by_row = _enlarged(program, rows)
-    low, high = np.array([[row.low for row in rows], [row.high for row in rows]]) * by_row
-    constraints = LinearConstraint(matrix.multiply(by_row[:, None]).tocsr(), low, high) if rows else ()
+    unit_of = _units(program)
+    by_row, units = _enlarged(rows, unit_of), np.array([*unit_of.values(), 1.0])
+    low = [row.low * by for row, by in zip(rows, by_row, strict=True)]
+    high = [row.high * by for row, by in zip(rows, by_row, strict=True)]
+    constraints = LinearConstraint(_matrix(rows, by_row, unit_of), low, high) if rows else ()
     weights = np.abs(cost * units)
-    by_cost = _enlarging(weights[weights > 0].min(initial=np.inf))
+    by_cost = _enlarging(float(weights[weights > 0].min(initial=np.inf)))
     result = milp(
         cost * units * by_cost,
         integrality=np.array([*(int(variable.kind != FLOAT) for variable in program.variables), 0]),
@@ -72,38 +73,40 @@ def size_of(variable: Variable) -> float:
 
 def too_fine(program: Program, rows: Sequence[Row], cost: Vector) -> str | None:
     """Why HiGHS cannot be trusted with a program: what has a part in it that is lost in rounding; None if nothing."""
-    spans = {variable.name: variable.high - variable.low for variable in program.variables}
-    for row, factor in zip(rows, _enlarged(program, rows), strict=True):
+    spans, unit_of = {variable.name: variable.high - variable.low for variable in program.variables}, _units(program)
+    for row, by in zip(rows, _enlarged(rows, unit_of), strict=True):
         for name, value in row.coefficients.items():
-            if 0 < abs(value) * spans[name] * factor < LEAST_SHARE:
+            if 0 < abs(value) * spans[name] * by < LEAST_SHARE:
                 return TOO_FINE.format(name, row.name)
-    weights = np.abs(cost * _units(program))
-    lost = (weights > 0) & (weights < LEAST_WEIGHT * weights.max())
+    weights = np.abs(cost[:-1] * np.array([*unit_of.values()]))
+    lost = (weights > 0) & (weights < LEAST_WEIGHT * weights.max(initial=0.0))
     return TOO_FINE.format(program.variables[int(lost.argmax())].name, "the objective") if lost.any() else None
 
 
-def _enlarged(program: Program, rows: Sequence[Row]) -> Vector:
+def _units(program: Program) -> dict[str, float]:
+    """What each variable is counted in."""
+    return {v.name: 1 / _enlarging(size_of(v)) if v.kind == FLOAT else 1.0 for v in program.variables}
+
+
+def _enlarged(rows: Sequence[Row], unit_of: Mapping[str, float]) -> list[float]:
     """By what each row is multiplied: its largest coefficient comes to a half or more, without one its bound."""
-    units = dict(zip([variable.name for variable in program.variables], _units(program)[:-1], strict=True))
-    largest = (max((abs(value) * units[name] for name, value in row.coefficients.items()), default=0.0) for row in rows)
-    sizes = [most or min(abs(row.low), abs(row.high)) for most, row in zip(largest, rows, strict=True)]
-    return np.array(_enlarging(sizes), float)
+    largest = (max((abs(value) * unit_of[name] for name, value in row.coefficients.items()), default=0) for row in rows)
+    return [_enlarging(most or min(map(abs, (row.low, row.high)))) for most, row in zip(largest, rows, strict=True)]
 
 
-def _units(program: Program) -> Vector:
-    """What each variable is counted in, and the room of strict comparisons."""
-    return np.array([1 / _enlarging(size_of(v)) if v.kind == FLOAT else 1.0 for v in program.variables] + [1.0])
+def _enlarging(size: float) -> float:
+    """The power of two that brings a size to a half or more; 1 for what is as large, and for nothing."""
+    return ldexp(1.0, min(max(-frexp(size)[1], 0), MOST_DOUBLINGS))
 
 
-def _enlarging(sizes: Any) -> Any:
-    """The powers of two that bring sizes to a half or more; 1 for what is as large, and for nothing."""
-    return np.ldexp(1.0, np.clip(-np.frexp(sizes)[1], 0, MOST_DOUBLINGS))
-
-
-def _matrix(program: Program, rows: Sequence[Row]) -> Any:
+def _matrix(rows: Sequence[Row], by_row: Sequence[float], unit_of: Mapping[str, float]) -> Any:
     """A row of coefficients for each row; in the last column is what it loses to the room of strict comparisons."""
-    place = {variable.name: i for i, variable in enumerate(program.variables)}
-    cells = [(i, place[name], value) for i, row in enumerate(rows) for name, value in row.coefficients.items()]
-    spare = [(i, len(place), -1.0 if np.isinf(row.high) else 1.0) for i, row in enumerate(rows) if row.is_strict]
+    place, enlarged = {name: i for i, name in enumerate(unit_of)}, [*enumerate(zip(rows, by_row, strict=True))]
+    cells = [
+        (i, place[name], value * unit_of[name] * by)
+        for i, (row, by) in enlarged
+        for name, value in row.coefficients.items()
+    ]
+    spare = [(i, len(place), -by if isinf(row.high) else by) for i, (row, by) in enlarged if row.is_strict]
     at, columns, values = zip(*cells, *spare, strict=True) if cells or spare else ((), (), ())
     return csr_array((values, (at, columns)), shape=(len(rows), len(place) + 1))

@@ -120,7 +120,7 @@ def _copy_metadata(reader: GGUFReader, writer: GGUFWriter, tokenizer: Any) -> No
             inner = field.types[-1] if len(field.types) > 1 else None
             writer.add_key_value(key, field.contents(), field.types[0], sub_type=inner)
     if tokenizer.chat_template:
-        writer.add_chat_template(tokenizer.chat_template)
+        writer.add_chat_template(tokenizer.get_chat_template())
 
 
 def _named(network: Any) -> dict[str, NDArray[Any]]:

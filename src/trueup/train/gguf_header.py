@@ -116,7 +116,7 @@ def _add_marks(writer: GGUFWriter, tokenizer: Any, ends: list[int], size: int) -
             add(token)
     writer.add_add_bos_token(False)
     if tokenizer.chat_template:
-        writer.add_chat_template(tokenizer.chat_template)
+        writer.add_chat_template(tokenizer.get_chat_template())
 
 
 def _is_like(step: Mapping[str, Any], known: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from trueup.models.huggingface.vocabulary import Refused, Vocabulary
 ENDED, CUT = "eos", "length"
 """How an attempt says that it was ended, and that it was cut at the limit."""
 SENTINELS = ("x", "y")
+"""Two texts of a token each, to tell by where a chat begins to differ what stands between its turns."""
 
 
 class TooLong(BadInput):
@@ -70,7 +71,7 @@ def tokens_of(example: Example, vocabulary: Vocabulary, limit: int) -> Tokens:
     """
     prompt = vocabulary.ids(example.prompt)
     stop = example.finish.partition(":")[2]
-    end = [] if stop or example.finish == CUT else [_end_of_turn(prompt, example.prompt, vocabulary)]
+    end = [] if stop or example.finish == CUT else [_end_of_turn(example.prompt, vocabulary)]
     ids = (*prompt, *_behind(prompt, example.prompt, example.target + stop, vocabulary), *end)
     if len(ids) == len(prompt):
         raise Unsaid("the text was cut at the limit before its first word; raise max_tokens")
@@ -103,17 +104,20 @@ def _behind(ids: Sequence[int], prompt: Prompt, said: str, vocabulary: Vocabular
     return list(vocabulary.tokenizer(said, add_special_tokens=False)["input_ids"])
 
 
-def _end_of_turn(ids: Sequence[int], prompt: Prompt, vocabulary: Vocabulary) -> int:
+def _end_of_turn(prompt: Prompt, vocabulary: Vocabulary) -> int:
     """What the template writes behind an assistant's turn, if generation ends there; else the tokenizer's end of text.
 
-    It stands between the prompt and the first word of another request.
+    A chat with another reply begins to differ in front of it, one with another request behind it.
     """
     end: int = vocabulary.tokenizer.eos_token_id
+    (one, other), chats = SENTINELS, []
     try:
-        one, other = (vocabulary.ids(ask_again(prompt, SENTINELS[0], request)) for request in SENTINELS)
+        for reply, request in ((one, one), (other, one), (one, other)):
+            chats.append(vocabulary.ids(ask_again(prompt, reply, request)))
     except Refused:
         return end
-    between = one[_alike(ids, one) : _alike(one, other)]
+    whole, by_reply, by_request = chats
+    between = whole[_alike(whole, by_reply) : _alike(whole, by_request)]
     return next((token for token in between if token in vocabulary.ends), end)
 
 

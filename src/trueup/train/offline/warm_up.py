@@ -67,7 +67,7 @@ def _moded(job: Job, found: Sequence[Both], modes: Modes) -> list[Example]:
     Raises BadInput where there is none.
     """
     think, short = modes.names
-    pairs = [(item.prompt, pair) for item in found for pair in item.pairs]
+    pairs = [pair for item in found for pair in item.pairs]
     if not pairs:
         at_once, thought = (sum(map(bool, way)) for way in ([b.short for b in found], [b.thought for b in found]))
         raise BadInput(
@@ -75,7 +75,8 @@ def _moded(job: Job, found: Sequence[Both], modes: Modes) -> list[Example]:
             f"answer at once and {thought} one with thought, none a longer one with thought beside one at once; raise "
             "n or max_tokens, word think_request otherwise, show think_shots, or give --with NAME=MODEL"
         )
-    return [Example(prompt, text) for prompt, (one, other) in pairs for text in (f"{short}{one}", f"{think}{other}")]
+    told = [(name, one) for pair in pairs for name, one in zip((short, think), pair, strict=True)]
+    return [replace(one, target=name + one.target) for name, one in told]
 
 
 def _sources(job: Job, setting: str, source: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trueup.core.asks import Sample
@@ -15,7 +15,8 @@ from trueup.tasks.jsonl import read_rows
 from trueup.tasks.prompting import BLANK, build_chat
 from trueup.train.ask import Graded, graded
 from trueup.train.job import Job
-from trueup.train.offline.own import asker_of
+from trueup.train.offline.own import as_said, asker_of, each_text
+from trueup.train.texts import CUT, Example
 
 SHOT = '{"question", "answer"}'
 
@@ -37,17 +38,16 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """A question with its right texts of either way."""
+    """The right texts of either way for a question, behind that question."""
 
-    prompt: Prompt
-    short: tuple[str, ...]
-    thought: tuple[str, ...]
+    short: tuple[Example, ...]
+    thought: tuple[Example, ...]
 
     @property
-    def pairs(self) -> list[tuple[str, str]]:
+    def pairs(self) -> list[tuple[Example, Example]]:
         """The shortest short text with the longest thought, and so on: a thought must be the longer of a pair."""
-        rows = zip(sorted(self.short, key=len), sorted(self.thought, key=len, reverse=True), strict=False)
-        return [(short, thought) for short, thought in rows if len(short) < len(thought)]
+        rows = zip(sorted(self.short, key=_length), sorted(self.thought, key=_length, reverse=True), strict=False)
+        return [(short, thought) for short, thought in rows if _length(short) < _length(thought)]
 
 
 def sampled(job: Job, folder: Path, short: Way, thought: Way, n: int) -> list[Both]:
@@ -58,17 +58,21 @@ def sampled(job: Job, folder: Path, short: Way, thought: Way, n: int) -> list[Bo
         texts = []
         for way in (short, thought):
             asks = way.asks(prompt, job.stratum.recipe, n)
-            texts.append(whole_and_right([one for ask in asks for one in await graded(clerk, tab, ask)]))
-        return Both(prompt, *texts)
+            texts.append(whole_and_right([one for ask in asks for one in await graded(clerk, tab, ask)], prompt))
+        return Both(*texts)
 
     found = asker_of(job).each(folder, job.stratum, work, "both ways to answer")
     return [item for item in found if item is not None]
 
 
-def whole_and_right(found: Sequence[Graded]) -> tuple[str, ...]:
-    """The right texts that were not cut at the limit, each once."""
-    kept = (one.attempt for one in found if one.grade.is_right)
-    return tuple(dict.fromkeys(attempt.text for attempt in kept if attempt.finish != "length"))
+def whole_and_right(found: Sequence[Graded], prompt: Prompt) -> tuple[Example, ...]:
+    """The right texts that were not cut at the limit, each once, behind the prompt that they are to be said behind."""
+    kept = each_text([one for one in found if one.grade.is_right and one.attempt.finish != CUT])
+    return tuple(replace(as_said(one), prompt=prompt) for one in kept)
+
+
+def _length(example: Example) -> int:
+    return len(example.target)
 
 
 def read_shots(path: str) -> tuple[Mapping[str, Json], ...]:
