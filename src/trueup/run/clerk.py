@@ -24,7 +24,7 @@ from trueup.run.apart import Apart, packed
 from trueup.run.blame import SHOWN, blamed, broken, share
 from trueup.run.keys import GRADERS, Turn, digest, prompt_text
 from trueup.run.limit import time_limit, within
-from trueup.run.order import Reader
+from trueup.run.purchase import Reader
 from trueup.run.sampler import Sampler
 from trueup.run.tab import Tab
 from trueup.run.watch import Watch, billing_of

@@ -15,7 +15,7 @@ from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Sampling, Usage
 from trueup.run.keys import Turn, attempt_key, digest, runs
-from trueup.run.order import Order, Reader
+from trueup.run.purchase import Purchase, Reader
 from trueup.run.tab import Tab
 
 FAILURES = ("failed", "refused")
@@ -48,16 +48,18 @@ class Sampler:
         """
         if ask.n < 1:
             raise BadInput(f"n is {ask.n}; a method must ask for at least one attempt")
-        order = Order.of(ask, model, sampling, tab.stratum.name, read, self.ledger)
+        purchase = Purchase.of(ask, model, sampling, tab.stratum.name, read, self.ledger)
         lost: list[Waste] = []
         try:
-            async with Turn(self.busy, order.base):
-                attempts = await (self._all(order, lost) if ask.until is None else self._enough(order, ask.until, lost))
+            async with Turn(self.busy, purchase.base):
+                attempts = await (
+                    self._all(purchase, lost) if ask.until is None else self._enough(purchase, ask.until, lost)
+                )
         except AskFailed:
-            self._charge(order, [_attempt(i, charge) for i, charge in self._found(order).items()], lost, tab)
+            self._charge(purchase, [_attempt(i, charge) for i, charge in self._found(purchase).items()], lost, tab)
             raise
-        self._charge(order, attempts, lost, tab)
-        self._tell_apart(order, attempts)
+        self._charge(purchase, attempts, lost, tab)
+        self._tell_apart(purchase, attempts)
         if not attempts:
             told = "; ".join(dict.fromkeys(waste.reason for waste in lost))
             raise AskFailed(told or "the model returned no sample")
@@ -71,37 +73,37 @@ class Sampler:
             if name == stratum
         }
 
-    def _tell_apart(self, order: Order, attempts: Sequence[Attempt]) -> None:
+    def _tell_apart(self, purchase: Purchase, attempts: Sequence[Attempt]) -> None:
         """Note the engines of attempts, found ones too: each attempt counts once, however many methods want it."""
         for attempt in attempts:
             if attempt.engine is not None:
-                told = self._engines.setdefault((order.stratum, order.model.card.fingerprint), {})
-                told.setdefault(attempt.engine, set()).add(order.twins[attempt.index])
+                told = self._engines.setdefault((purchase.stratum, purchase.model.card.fingerprint), {})
+                told.setdefault(attempt.engine, set()).add(purchase.twins[attempt.index])
 
-    async def _all(self, order: Order, lost: list[Waste]) -> list[Attempt]:
-        """Every attempt of the order, those that are missing in as few calls as can be."""
-        attempts = self._known(order)
-        missing = [index for index in order.keys if index not in attempts]
-        lost += self._refusals(order) if missing else []
+    async def _all(self, purchase: Purchase, lost: list[Waste]) -> list[Attempt]:
+        """Every attempt of the purchase, those that are missing in as few calls as can be."""
+        attempts = self._known(purchase)
+        missing = [index for index in purchase.keys if index not in attempts]
+        lost += self._refusals(purchase) if missing else []
         for start, n in runs(missing) if not lost else ():
-            lost += await self._call(order, start, n, attempts)
+            lost += await self._call(purchase, start, n, attempts)
         return [attempts[index] for index in sorted(attempts)]
 
-    async def _enough(self, order: Order, until: Until, lost: list[Waste]) -> list[Attempt]:
+    async def _enough(self, purchase: Purchase, until: Until, lost: list[Waste]) -> list[Attempt]:
         """The first beginning that suffices; calls that are on their way then are cancelled.
 
         Raises the AskFailed of a call that would have to be known for that.
         """
-        attempts = self._known(order)
+        attempts = self._known(purchase)
         failed: dict[int, AskFailed | None] = {}
-        lost += self._refusals(order)
-        missing = [index for index in order.keys if index not in attempts] if not lost else []
+        lost += self._refusals(purchase)
+        missing = [index for index in purchase.keys if index not in attempts] if not lost else []
         calls: dict[asyncio.Task[list[Waste]], int] = {}
         try:
-            while (kept := order.beginning(attempts, failed, until)) is None and (missing or calls):
-                width = len(missing) if order.is_race else 1 - len(calls)
+            while (kept := purchase.beginning(attempts, failed, until)) is None and (missing or calls):
+                width = len(missing) if purchase.is_race else 1 - len(calls)
                 for index in missing[:width]:
-                    calls[asyncio.create_task(self._call(order, index, 1, attempts))] = index
+                    calls[asyncio.create_task(self._call(purchase, index, 1, attempts))] = index
                 missing = missing[width:]
                 done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
                 for call in done:
@@ -117,7 +119,7 @@ class Sampler:
             await asyncio.gather(*calls, return_exceptions=True)
         return kept if kept is not None else [attempts[index] for index in sorted(attempts)]
 
-    async def _call(self, order: Order, start: int, n: int, attempts: dict[int, Attempt]) -> list[Waste]:
+    async def _call(self, purchase: Purchase, start: int, n: int, attempts: dict[int, Attempt]) -> list[Waste]:
         """One call of the model, committed; adds its attempts to those there are and returns what failed.
 
         One that is cancelled on the way is on the ledger all the same, its prompt estimated by its siblings'. Where the
@@ -125,116 +127,118 @@ class Sampler:
         """
         self.fresh_calls += 1
         try:
-            reply = await order.model.sample(order.ask.prompt, n, start, order.sampling)
+            reply = await purchase.model.sample(purchase.ask.prompt, n, start, purchase.sampling)
         except asyncio.CancelledError as gone:
-            self.ledger.post(self._left(order, gone))
+            self.ledger.post(self._left(purchase, gone))
             raise
         if not (reply.attempts or reply.waste):
             self.fresh_calls -= 1
-            return order.tries.before()
-        charges = [self._sampled(order, attempt) for attempt in reply.attempts]
-        charges += self._wastes(order, reply, is_answerable=bool(attempts) or order.base in self._answered)
+            return purchase.tries.before()
+        charges = [self._sampled(purchase, attempt) for attempt in reply.attempts]
+        charges += self._wastes(purchase, reply, is_answerable=bool(attempts) or purchase.base in self._answered)
         await self.ledger.commit(charges)
         if reply.attempts:
-            self._answered.add(order.base)
-        answers = order.read([attempt.text for attempt in reply.attempts])
+            self._answered.add(purchase.base)
+        answers = purchase.read([attempt.text for attempt in reply.attempts])
         attempts.update({a.index: replace(a, answer=read) for a, read in zip(reply.attempts, answers, strict=True)})
-        if order.ask.until is not None and reply.attempts:
-            self._lengths[order.base] = reply.attempts[0].usage.prompt_tokens
+        if purchase.ask.until is not None and reply.attempts:
+            self._lengths[purchase.base] = reply.attempts[0].usage.prompt_tokens
         return [waste for waste in reply.waste if waste.kind in FAILURES]
 
-    def _left(self, order: Order, gone: asyncio.CancelledError) -> list[Charge]:
+    def _left(self, purchase: Purchase, gone: asyncio.CancelledError) -> list[Charge]:
         """What a cancelled call owes: as its model tells, who may know that none was made; else one of unknown use.
 
         A prompt that nobody told is estimated by its siblings'.
         """
         unknown = Sampled((), (Waste("cancelled", "the caller left before the reply"),))
         reply = next((told for told in gone.args if isinstance(told, Sampled)), unknown)
-        charges = [self._sampled(order, attempt) for attempt in reply.attempts]
+        charges = [self._sampled(purchase, attempt) for attempt in reply.attempts]
         for waste in reply.waste:
             is_cut = waste.kind == "cancelled"
             if is_cut and waste.prompt_tokens is None:
-                waste = replace(waste, prompt_tokens=self._lengths.get(order.base))
-            charges.append(self._wasted(order, waste, is_estimated=is_cut))
+                waste = replace(waste, prompt_tokens=self._lengths.get(purchase.base))
+            charges.append(self._wasted(purchase, waste, is_estimated=is_cut))
         return charges
 
-    def _known(self, order: Order) -> dict[int, Attempt]:
-        charges = self._found(order)
-        answers = order.read([charge.reply for charge in charges.values()]) if charges else []
+    def _known(self, purchase: Purchase) -> dict[int, Attempt]:
+        charges = self._found(purchase)
+        answers = purchase.read([charge.reply for charge in charges.values()]) if charges else []
         return {i: _attempt(i, charge, read) for (i, charge), read in zip(charges.items(), answers, strict=True)}
 
-    def _found(self, order: Order) -> dict[int, Charge]:
+    def _found(self, purchase: Purchase) -> dict[int, Charge]:
         """The attempts that are on the ledger, without log-probabilities where these were not asked for."""
-        firsts = {attempt_key(base, 0) for base in (order.base, order.telling)}
-        found = self.ledger.find([*{*order.keys.values(), *order.twins.values(), *firsts}])
+        firsts = {attempt_key(base, 0) for base in (purchase.base, purchase.telling)}
+        found = self.ledger.find([*{*purchase.keys.values(), *purchase.twins.values(), *firsts}])
         if found:
-            self._answered.add(order.base)
-        told = {index: replace(found[twin], logprob=None) for index, twin in order.twins.items() if twin in found}
-        own = {index: found[key] for index, key in order.keys.items() if key in found}
+            self._answered.add(purchase.base)
+        told = {index: replace(found[twin], logprob=None) for index, twin in purchase.twins.items() if twin in found}
+        own = {index: found[key] for index, key in purchase.keys.items() if key in found}
         return dict(sorted((told | own).items()))
 
-    def _refusals(self, order: Order) -> list[Waste]:
-        return [self._refused[order.base]] if order.base in self._refused else []
+    def _refusals(self, purchase: Purchase) -> list[Waste]:
+        return [self._refused[purchase.base]] if purchase.base in self._refused else []
 
-    def _charge(self, order: Order, attempts: Sequence[Attempt], lost: Sequence[Waste], tab: Tab) -> None:
+    def _charge(self, purchase: Purchase, attempts: Sequence[Attempt], lost: Sequence[Waste], tab: Tab) -> None:
         """Put an ask by itself on the tab: the calls that each run of new attempts takes; with `until` each is a call.
 
         Calls that a race would have cancelled, or that failed in one, are estimated: their prompt, and as many tokens
         as the longest attempt that was waited for.
         """
-        card = order.model.card
-        most = most_a_call(card, [attempt.usage for attempt in attempts]) if order.ask.until is None else 1
-        unpaid = [index for index, key in order.keys.items() if tab.paid.isdisjoint((key, order.twins[index]))]
+        card = purchase.model.card
+        most = most_a_call(card, [attempt.usage for attempt in attempts]) if purchase.ask.until is None else 1
+        unpaid = [index for index, key in purchase.keys.items() if tab.paid.isdisjoint((key, purchase.twins[index]))]
         new = {attempt.index: attempt.usage for attempt in attempts if attempt.index in unpaid}
         cost = Cost()
         for start, n in runs(unpaid, most):
             for place, usage in enumerate(new[index] for index in range(start, start + n) if index in new):
                 cost += sample_cost(card, self.prices, usage, with_prompt=place == 0)
-        if order.is_race and new:
+        if purchase.is_race and new:
             late = _longest(list(new.values()))
             for _ in range(len(unpaid) - len(new)):
                 cost += sample_cost(card, self.prices, late, with_prompt=True)
         else:
             cost = sum((self._told_cost(card, waste) for waste in lost if waste.kind == "failed"), cost)
-        tab.pay([order.keys[index] for index in new], cost)
+        tab.pay([purchase.keys[index] for index in new], cost)
 
     def _told_cost(self, card: ModelCard, waste: Waste) -> Cost:
         """What a call that brought nothing cost at least: what nobody told is unknown on its row, not in every sum."""
         usage = Usage(waste.prompt_tokens or 0, waste.completion_tokens or 0, None, decode_seconds=waste.seconds)
         return sample_cost(card, self.prices, usage, with_prompt=True)
 
-    def _sampled(self, order: Order, attempt: Attempt) -> Charge:
-        card, usage = order.model.card, attempt.usage
+    def _sampled(self, purchase: Purchase, attempt: Attempt) -> Charge:
+        card, usage = purchase.model.card, attempt.usage
         return Charge(
-            order.keys[attempt.index], order.ask.kind, card.fingerprint, order.stratum, usage.leads,
+            purchase.keys[attempt.index], purchase.ask.kind, card.fingerprint, purchase.stratum, usage.leads,
             usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.prefill_seconds,
             usage.decode_seconds, sample_flops(card, usage, with_prompt=usage.leads),
             self.prices.usage(card, usage, with_prompt=usage.leads), attempt.finish, attempt.text, attempt.logprob,
             usage.takes_n, engine=attempt.engine,
         )  # fmt: skip
 
-    def _wastes(self, order: Order, reply: Sampled, *, is_answerable: bool) -> list[Charge]:
+    def _wastes(self, purchase: Purchase, reply: Sampled, *, is_answerable: bool) -> list[Charge]:
         """A row for every wasted call; the first refusal of what was never answered stands for all later asks.
 
         It does so in this run alone: by the next one whoever refused may have been mended.
         """
         charges = []
         for waste in reply.waste:
-            stands = waste.kind == "refused" and not (is_answerable or reply.attempts or order.base in self._refused)
+            stands = waste.kind == "refused" and not (is_answerable or reply.attempts or purchase.base in self._refused)
             if stands:
-                self._refused[order.base] = waste
-            number = order.tries.refusal if stands else order.tries.failure
-            charges.append(self._wasted(order, waste, number() if waste.kind in FAILURES else None))
+                self._refused[purchase.base] = waste
+            number = purchase.tries.refusal if stands else purchase.tries.failure
+            charges.append(self._wasted(purchase, waste, number() if waste.kind in FAILURES else None))
         return charges
 
-    def _wasted(self, order: Order, waste: Waste, key: bytes | None = None, *, is_estimated: bool = False) -> Charge:
+    def _wasted(
+        self, purchase: Purchase, waste: Waste, key: bytes | None = None, *, is_estimated: bool = False
+    ) -> Charge:
         """A row of its own, however often the same ask is tried, unless it has a key."""
         self._tries += 1
-        key = key or digest(waste.kind, order.base.hex(), str(time.time_ns()), str(self._tries))
-        card: ModelCard = order.model.card
+        key = key or digest(waste.kind, purchase.base.hex(), str(time.time_ns()), str(self._tries))
+        card: ModelCard = purchase.model.card
         usage = Usage(waste.prompt_tokens, waste.completion_tokens, None, decode_seconds=waste.seconds)
         return Charge(
-            key, waste.kind, card.fingerprint, order.stratum, True,
+            key, waste.kind, card.fingerprint, purchase.stratum, True,
             waste.prompt_tokens, None, waste.completion_tokens, 0.0, waste.seconds,
             sample_flops(card, usage, with_prompt=True), self.prices.usage(card, usage, with_prompt=True),
             waste.kind, waste.reason, is_estimated=is_estimated, engine=waste.engine,

@@ -1,4 +1,4 @@
-"""An ask for attempts, with its keys on the ledger."""
+"""An ask for attempts that the ledger is to have or a model is to answer, with its keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Reader = Callable[[Sequence[str]], list[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Purchase:
     """An ask with its model, its keys, and what reads answers out of texts.
 
     `telling` is the base of the same sample with log-probabilities, whose attempts, by the keys of `twins`, answer an
@@ -38,7 +38,7 @@ class Order:
     read: Reader
 
     @classmethod
-    def of(cls, ask: Sample, model: Model, sampling: Sampling, stratum: str, read: Reader, ledger: Ledger) -> Order:
+    def of(cls, ask: Sample, model: Model, sampling: Sampling, stratum: str, read: Reader, ledger: Ledger) -> Purchase:
         """An ask for attempts of a stratum that are looked for on a ledger."""
         said = model.card.fingerprint, prompt_text(ask.prompt)
         base, telling = (digest("sample", *said, repr(s)) for s in (sampling, replace(sampling, logprobs=True)))
