@@ -174,3 +174,12 @@ def test_what_the_main_process_refuses_ends_the_others_too(half, tmp_path):
     words = words_for("iterated_sft", half, tmp_path / "o", "torchrun-2", "rounds=0")
     ended = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=600)
     assert ended.returncode == 2 and ended.stderr.strip().splitlines()[-1] == "error: rounds is 0; give at least 1"
+
+
+def test_a_launched_process_leaves_with_what_it_said_and_tears_nothing_down():
+    """The threads of process groups would abort it now and then, and the launcher would end the others for it."""
+    words = (
+        "import atexit, os; atexit.register(os.abort); from trueup.train.profiles import leave; print('said'); leave()"
+    )
+    ended = subprocess.run([sys.executable, "-c", words], env=environment(), capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "said\n")

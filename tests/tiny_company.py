@@ -15,7 +15,7 @@ from trueup.train.offline import company
 from trueup.train.offline.company import Lesson, in_company, open_trainee, taught
 from trueup.train.offline.loop import Course
 from trueup.train.offline.supervised import supervised
-from trueup.train.profiles import find_profile, is_main
+from trueup.train.profiles import find_profile, is_main, leave
 from trueup.train.texts import Example, tokens_of
 from trueup.verifiers import exact
 
@@ -54,3 +54,4 @@ if __name__ == "__main__":
         model, Stratum("s", (), exact()), out, find_profile("torchrun-2"), 0, lambda passes: None,
         lambda progress: steps.append(progress.step),
     ))  # fmt: skip
+    leave()

@@ -94,8 +94,6 @@ def train(
         None if guard is None else str(guard), None if prices is None else str(prices), tuple(models or ()), _threads(),
     ).check()  # fmt: skip
     card = conduct(order, out, arguments=sys.argv[1:], quiet=quiet, gguf=gguf)
-    if card is None:
-        return
     if as_json:
         print(json.dumps(card, indent=1))
     else:

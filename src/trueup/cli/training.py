@@ -40,19 +40,17 @@ from trueup.train.mode_exam import control_tokens, mode_table, moded
 from trueup.train.offline.company import in_company
 from trueup.train.offline.supervised import ROUNDS
 from trueup.train.origin import changes, keep_origin, replayed
-from trueup.train.profiles import is_launched, is_main, launch, telling_launcher
+from trueup.train.profiles import is_launched, is_main, launch, leave, telling_launcher
 
 TRAINED, LOG, FAILURES = "trained.json", "log.jsonl", "failures.jsonl"
 
 
-def conduct(
-    order: Order, out: Path, *, arguments: Sequence[str], quiet: bool, gguf: str | None
-) -> dict[str, Any] | None:
-    """The card of a training, made now or found; None in a process that only trains for another."""
+def conduct(order: Order, out: Path, *, arguments: Sequence[str], quiet: bool, gguf: str | None) -> dict[str, Any]:
+    """The card of a training, made now or found; a process that only trains for another ends here."""
     with telling_launcher():
         _conduct(order, out, arguments, quiet=quiet)
     if is_launched():
-        return None
+        leave()
     card = read_table(out / CARD, "delete it and run again, which measures anew")
     if gguf is not None:
         with in_one_line(out, lambda: "the training is kept"):
