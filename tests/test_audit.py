@@ -205,6 +205,13 @@ def test_a_row_that_cannot_be_used_is_one_line(audit, broken, line):
     assert line in audit([row(0, **broken)], code=2).err
 
 
+def test_a_long_template_is_a_template_and_no_file(audit, tmp_path):
+    policy = tmp_path / "out" / "w" / "policy.toml"
+    template = f'template = "{"Think first. " * 40}{{question}}"'
+    policy.write_text(policy.read_text().replace("[stratum.recipe]", f"[stratum.recipe]\n{template}"))
+    assert "w: holds so far" in audit([row(0, reference="right")]).out
+
+
 def test_a_row_without_a_stratum_is_of_the_only_one(audit):
     found = json.loads(audit([row(0, stratum=None, reference="right")], "--json").out)["strata"]
     assert found["w"]["standing"]["n"] == 1

@@ -13,7 +13,6 @@ import numpy as np
 import typer
 
 from trueup.catalog import open_stratum
-from trueup.cli.request import find_files
 from trueup.cli.screen import screen, table
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.roles import Verifier
@@ -100,14 +99,7 @@ def look(plan: Policy, rows: Rows, promise: float | None, delta: float) -> dict[
         if not isinstance(name, str) or name not in strata:
             raise UnknownName("stratum", str(name), strata, hint=f"({place})")
         by_stratum.setdefault(name, []).append((place, row))
-    return {
-        name: _audited(_found(plan, strata[name]), given, promise, delta / len(strata))
-        for name, given in by_stratum.items()
-    }
-
-
-def _found(plan: Policy, stratum: PolicyStratum) -> PolicyStratum:
-    return replace(stratum, recipe=find_files(stratum.recipe, plan.started_in))
+    return {name: _audited(strata[name], given, promise, delta / len(strata)) for name, given in by_stratum.items()}
 
 
 def _audited(stratum: PolicyStratum, rows: Rows, promise: float | None, delta: float) -> Audited:
