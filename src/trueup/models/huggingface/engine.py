@@ -25,6 +25,7 @@ from trueup.models.huggingface.folder import digest, find_folder, read_shape
 from trueup.models.huggingface.memory import Memory
 from trueup.models.huggingface.network import Network, Text, require_packages
 from trueup.models.huggingface.vocabulary import PLAIN, Refused, Vocabulary, read_template
+from trueup.models.tokens import by_likelihood
 from trueup.models.weights import Weights
 
 T = TypeVar("T")
@@ -185,8 +186,7 @@ def likeliest(source: Source, prompt: Prompt, k: int) -> Mapping[str, float]:
         raise AskFailed(NO_NUMBERS)
     top = stream.logits_BV[0].double().log_softmax(-1).topk(min(k, stream.logits_BV.shape[-1]))
     pieces = [source.vocabulary.piece(token, stream.last) for token in top.indices.tolist()]
-    likelier_last = reversed(list(zip(pieces, top.values.tolist(), strict=True)))
-    return dict(sorted(dict(likelier_last).items(), key=lambda pair: -pair[1]))
+    return by_likelihood(zip(pieces, top.values.tolist(), strict=True))
 
 
 def _name(name: str | Path | Weights) -> str:
