@@ -48,7 +48,7 @@ SIZES = {
     # Reckoned at 10 minutes on an H200, alone. The small models are wide enough for an expert that has something to
     # give: one of width 24 is right 20 % of the time.
     "gpu": Size(
-        modulus=7, most=6, facts=400, small=64, large=0, pace=Pace(500, 200), tuning_steps=400, held=1500, items=2000,
+        modulus=7, most=6, facts=400, small=64, large=0, pace=Pace(500, 200), tuning_steps=400, held=750, items=2000,
         rows=96, large_pace=Pace(120, 400, 3e-4, 1e-4), start=Start("smollm2", "cuda"),
     ),
 }  # fmt: skip

@@ -47,7 +47,15 @@ class Start:
             return scratch.to(self.device)
         from trueup.train.laboratory.pretrained import pretrained
 
-        return pretrained(self.weights, context=context, device=self.device)
+        return pretrained(self.weights, context=context, device=self.device, half=self.is_half)
+
+    @property
+    def is_half(self) -> bool:
+        """Whether pretrained weights compute in bfloat16: on a GPU, and on a CPU that multiplies such numbers."""
+        import torch
+
+        has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        return self.device != "cpu" or bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
     def notes(self) -> list[str]:
         """What a verdict must say of them."""
@@ -56,6 +64,7 @@ class Start:
         if not self.weights:
             return []
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else self.device
+        name += " in bfloat16" if self.is_half else ""
         told = f"pretrained models begin as {self.weights}, cut to the laboratory's characters; device: {name}"
         return [f"{told}; they differ by seed in data and sampling alone"]
 

@@ -1,9 +1,9 @@
 """Blocks of a Llama, for weights that were trained elsewhere.
 
 Touvron et al. 2023, arXiv:2302.13971: SwiGLU, several heads of queries for one of keys and values, no biases.
-On CUDA its matrix products and rotations are in bfloat16, and a layer without a cache is compiled once for all layers
-and shapes: at this width it is many small kernels otherwise. Torch's own TORCH_COMPILE_DISABLE=1 turns that off, and
-where there is no compiler torch says so and goes on kernel by kernel.
+On CUDA, and on a CPU where a shape asks for it, its matrix products and rotations are in bfloat16. On CUDA a layer
+without a cache is compiled once for all layers and shapes: at this width it is many small kernels otherwise. Torch's own
+TORCH_COMPILE_DISABLE=1 turns that off, and where there is no compiler torch says so and goes on kernel by kernel.
 Axes: B batch, T token, C width, H head, D head size.
 """
 
@@ -22,12 +22,16 @@ from trueup.train.laboratory.transformer import Cache, Shape, rotate, turns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlamaShape(Shape):
-    """How large a Llama is; `key_heads` have keys and values of their own, `inner` is the width between up and down."""
+    """How large a Llama is; `key_heads` have keys and values of their own, `inner` is the width between up and down.
+
+    One that is `half` computes in bfloat16 on a CPU too.
+    """
 
     key_heads: int
     inner: int
     rotary_base: float
     epsilon: float
+    half: bool = False
 
     @property
     def stored_heads(self) -> int:
@@ -48,7 +52,7 @@ class LlamaShape(Shape):
 
     def precision(self, device: torch.device) -> torch.dtype:
         """What its blocks compute in."""
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
+        return torch.bfloat16 if self.half or device.type == "cuda" else torch.float32
 
 
 class LlamaAttention(nn.Module):

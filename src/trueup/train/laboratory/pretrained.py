@@ -8,6 +8,7 @@ is the model's own. What is left is a Transformer like any other here: to train,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,10 @@ INNER = {
 """Our names of a layer's weights, and those on file."""
 
 
-def pretrained(name: str, *, context: int = 64, device: str = "cpu") -> Transformer:
+def pretrained(name: str, *, context: int = 64, device: str = "cpu", half: bool = False) -> Transformer:
     """The model in a folder, or the house's own by the name `smollm2`, for rows of up to `context` tokens.
+
+    With `half` it computes in bfloat16 on a CPU too, as it always does on CUDA.
 
     Raises BadInput for a folder without a Llama of tied embeddings that has a token for every character, Unavailable
     where the house's weights cannot be had.
@@ -46,7 +49,7 @@ def pretrained(name: str, *, context: int = 64, device: str = "cpu") -> Transfor
     folder = converted(SMOLLM2) if name == SMOLLM2.name else find_folder(name)
     config = read_config(folder)
     try:
-        shape = _shape(folder, config, context)
+        shape = replace(_shape(folder, config, context), half=half)
         model = Transformer(shape)
         model.load_state_dict(_weights(folder, shape.layers, alphabet(folder)))
     except (KeyError, TypeError, RuntimeError) as error:
