@@ -164,7 +164,7 @@ def test_a_study_killed_again_and_again_ends_like_an_uninterrupted_one(words, tm
     many = (row | {"id": f"{i}-{row['id']}", "prompt": f"{i} {row['prompt']}"} for i in range(5) for row in WORDS)
     words.write_text("".join(json.dumps(row) + "\n" for row in many))
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    study = [sys.executable, "-m", "trueup.cli", "study", "--quiet", str(words), "--model", "toy:0.4"]
+    study = [sys.executable, "-m", "trueup", "study", "--quiet", str(words), "--model", "toy:0.4"]
     subprocess.run([*study, "--out", str(whole)], check=True, capture_output=True)
     assert kill_until_done([*study, "--out", str(broken)], broken, every=250) >= 3
     assert_same_end(whole, broken)
@@ -178,7 +178,7 @@ REAL = ("--limit", "4", "--samples", "8", "--methods", "once,vote n=4,revise rou
 @pytest.mark.usefixtures("weights")
 def test_a_study_of_the_real_model_killed_halfway_ends_like_an_uninterrupted_one(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    study = [sys.executable, "-m", "trueup.cli", "study", "--quiet", str(SUMS), *REAL]
+    study = [sys.executable, "-m", "trueup", "study", "--quiet", str(SUMS), *REAL]
     subprocess.run([*study, "--out", str(whole)], check=True, capture_output=True)
     assert kill_until_done([*study, "--out", str(broken)], broken, every=25) >= 1
     assert_same_end(whole, broken)
@@ -303,7 +303,7 @@ def test_ctrl_c_says_that_nothing_is_lost(words, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "trueup.cli",
+        "trueup",
         "study",
         str(words),
         "--model",

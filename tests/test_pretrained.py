@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -275,17 +275,8 @@ def test_the_house_samples_it_as_any_tiny_model(model):
     assert len(sampled.attempts) == 3 and set("".join(a.text for a in sampled.attempts)) <= set(CHARACTERS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Half(LlamaShape):
-    """What a Llama computes in on a GPU, here on the CPU."""
-
-    def precision(self, device) -> torch.dtype:
-        return torch.bfloat16
-
-
 def halved(model: Transformer) -> Transformer:
-    settings = {name: getattr(model.shape, name) for name in LlamaShape.__dataclass_fields__}
-    half = Transformer(Half(**settings))
+    half = Transformer(replace(model.shape, half=True))
     half.load_state_dict(model.state_dict())
     return half
 
@@ -352,6 +343,17 @@ def test_without_a_gpu_every_claim_says_so_in_a_line(tmp_path, monkeypatch):
     monkeypatch.setenv(DEVICE_VARIABLE, "cpu")
     assert ready("x", "gpu", Start("smollm2", "cuda")) == Start("smollm2", "cpu")
     assert ready("x", "cpu", SCRATCH) is SCRATCH
+
+
+@pytest.mark.parametrize("instructions", ["avx512_bf16", "amx_bf16", ""])
+def test_on_a_cpu_pretrained_weights_are_rounded_where_it_multiplies_such_numbers(instructions, folder, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {instructions: True}, raising=False)
+    start = Start(str(folder))
+    model = start.model(width=0, context=32, seed=0)
+    with torch.no_grad():
+        assert model(torch.from_numpy(prompts())).dtype == torch.float32
+    assert model.begin(2, 4).keys_LBHTD.dtype == (torch.bfloat16 if instructions else torch.float32)
+    assert start.notes()[0].count("device: cpu in bfloat16;") == bool(instructions)
 
 
 def test_a_trained_model_is_taken_up_from_its_file(folder, model, tmp_path):

@@ -71,7 +71,7 @@ def opened(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Ser
 @contextlib.contextmanager
 def serving(policy: str) -> Iterator[str]:
     """The address of `trueup serve` in a process of its own, which says nothing but that, and ends when terminated."""
-    command = [sys.executable, "-m", "trueup.cli", "serve", policy, "--port", "0"]
+    command = [sys.executable, "-m", "trueup", "serve", policy, "--port", "0"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as server:
         assert server.stdout

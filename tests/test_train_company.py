@@ -52,7 +52,7 @@ def words_for(trainer, half, out, profile, *more):
     words = ["train", trainer.split()[0], *where, "--samples", "1", *sets]
     if profile == "cut-2":
         return find_profile("torchrun-2").command(words, module="tiny_sharded")
-    return [sys.executable, "-m", "trueup.cli", *words]
+    return [sys.executable, "-m", "trueup", *words]
 
 
 def trained(*given):

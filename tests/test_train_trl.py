@@ -754,7 +754,7 @@ def test_profiles_are_found_by_name_and_number():
 
 
 def test_profiles_start_the_whole_command_in_every_process():
-    assert find_profile("cpu").command(["train", "x"])[1:] == ["-m", "trueup.cli", "train", "x"]
+    assert find_profile("cpu").command(["train", "x"])[1:] == ["-m", "trueup", "train", "x"]
     words = find_profile("torchrun-2").command(["train"])
     assert words[1:] == [
         "-m",
@@ -763,14 +763,14 @@ def test_profiles_start_the_whole_command_in_every_process():
         "--nproc-per-node",
         "2",
         "-m",
-        "trueup.cli",
+        "trueup",
         "train",
     ]
     assert find_profile("gpu-2").command(["train"]) == words
     assert find_profile("gpu-2").placement() == find_profile("gpu").placement()
     words = find_profile("zero3+vllm-4").command(["train"])
     assert words[words.index("--num_processes") + 1] == "4"
-    assert words[-3:] == ["-m", "trueup.cli", "train"]
+    assert words[-3:] == ["-m", "trueup", "train"]
 
 
 def test_sharded_profiles_name_a_configuration_that_accelerate_reads():

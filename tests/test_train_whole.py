@@ -48,7 +48,7 @@ def test_kill_nine_costs_nothing_that_was_paid_and_ends_in_the_same_bytes(half, 
     sets = ("rounds=2", "steps=8", "lora_rank=2", "save_every=3", "n=2")
     words = words_for("iterated_sft", half, *(word for pair in sets for word in ("--set", pair)))
     child = subprocess.Popen(
-        [sys.executable, "-m", "trueup.cli", *words, "--out", "b"], cwd=tmp_path, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "trueup", *words, "--out", "b"], cwd=tmp_path, stderr=subprocess.DEVNULL
     )
     log = tmp_path / "b" / "log.jsonl"
     while not (log.exists() and log.read_text().count("\n") >= 13) and child.poll() is None:

@@ -94,7 +94,8 @@ def ready(claim: str, scale: str, start: Start) -> Start:
     device = os.environ.get(DEVICE_VARIABLE, start.device)
     if device != "cpu" and not torch.cuda.is_available():
         raise BadInput(
-            f"claim {claim!r} at scale {scale!r} wants a CUDA device, and torch finds none; take --scale cpu"
+            f"claim {claim!r} at scale {scale!r} wants a CUDA device, and torch finds none; take --scale cpu, or set "
+            f"{DEVICE_VARIABLE}=cpu and wait for hours or days"
         )
     return replace(start, device=device)
 

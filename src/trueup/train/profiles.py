@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 
 from trueup.core.errors import BadInput, TrueupError, Unavailable, UnknownName
 
-COMMAND = "trueup.cli"
+COMMAND = "trueup"
 PACKAGES = ("torch", "trl", "peft", "datasets")
 STEP_ENDS = 40
 """Seconds that an interrupted step may take to end; torchrun itself gives its processes 30."""

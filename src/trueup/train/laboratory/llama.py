@@ -2,8 +2,8 @@
 
 Touvron et al. 2023, arXiv:2302.13971: SwiGLU, several heads of queries for one of keys and values, no biases.
 On CUDA, and on a CPU where a shape asks for it, its matrix products and rotations are in bfloat16. On CUDA a layer
-without a cache is compiled once for all layers and shapes: at this width it is many small kernels otherwise. Torch's own
-TORCH_COMPILE_DISABLE=1 turns that off, and where there is no compiler torch says so and goes on kernel by kernel.
+without a cache is compiled once for all layers and shapes: at this width it is many small kernels otherwise. Torch's
+own TORCH_COMPILE_DISABLE=1 turns that off, and where there is no compiler torch says so and goes on kernel by kernel.
 Axes: B batch, T token, C width, H head, D head size.
 """
 

@@ -1,4 +1,4 @@
-"""`python -m trueup.cli`, the same as `trueup`."""
+"""`python -m trueup`, the same as `trueup`."""
 
 from trueup.cli.app import main
 
