@@ -22,6 +22,7 @@ from trueup.methods.probability_vote import (
     votes_for_unseen,
 )
 from trueup.methods.rightness import CALIBRATED
+from trueup.methods.vote import vote
 
 TOKENS = 8
 
@@ -74,6 +75,54 @@ def test_below_temperature_1_a_text_is_never_taken_for_likelier_than_it_was():
     known = chances(told(drawn[0], *drawn), temperature=0.5)
     for text, true in (("<a>", 0.5), ("<b>", 0.25), ("<c>", 0.25)):
         assert 0.9 * true < known[text] <= true
+
+
+def fork(
+    rng: random.Random, q: float, temperature: float, lengths: tuple[int, int], bits: tuple[int, int], n: int = 40
+):
+    """Attempts of an engine whose first token, by q, is `a` or `b`, each with so many fair coins behind it."""
+    roots = q ** (1 / temperature), (1 - q) ** (1 / temperature)
+    made = []
+    for index in range(n):
+        side = int(rng.random() >= roots[0] / sum(roots))
+        coins, logprob = rng.getrandbits(64) % (1 << bits[side]), log((q, 1 - q)[side]) - bits[side] * log(2)
+        usage = Usage(5, lengths[side])
+        made.append(Attempt(index, f"{'ab'[side]} {coins}", "eos", usage, "ab"[side], logprob / lengths[side]))
+    return tuple(made)
+
+
+@pytest.mark.parametrize("lengths", [(2, 50), (2, 200), (50, 2)])
+def test_a_long_text_without_doubts_is_taken_for_no_likelier_than_the_engine_says(lengths):
+    """q of .6 and .4, at temperature 0.8 drawn with .624 and .376."""
+    known = chances(fork(random.Random(0), 0.6, 0.8, lengths, (0, 0)), 0.8)
+    assert known["b 0"] < 0.41 and known["a 0"] > known["b 0"]
+
+
+def test_a_text_drawn_too_rarely_is_taken_for_no_likelier_than_the_engine_says():
+    """One sure text of q .3 among texts full of doubts, whose mean surprise would make it certain."""
+    some = fork(random.Random(3), 0.7, 0.8, (50, 50), (20, 0), n=8)
+    assert [attempt.answer for attempt in some].count("b") == 2
+    assert chances(some, 0.8)["b 0"] == pytest.approx(0.3)
+    assert chances(some[:1] + some[:1] * 7, 0.8)[some[0].text] < 1e-5
+
+
+def test_counts_do_not_touch_what_is_exact_at_temperature_1():
+    assert chances(told(("a", 0.9), ("b", 0.05), ("b", 0.05), ("b", 0.05)))["<a>"] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "bits"), [((2, 50), (0, 0)), ((50, 50), (20, 0)), ((50, 50), (3, 3)), ((50, 2), (3, 0))]
+)
+@pytest.mark.parametrize("temperature", [0.7, 0.8, 1.0])
+def test_the_answer_more_often_given_wins_whatever_the_lengths_and_the_doubts_of_its_texts(lengths, bits, temperature):
+    """Of .7 and .3 the vote of 16 finds the likelier nine times in ten, and this hardly more rarely."""
+    rng, rows, right = random.Random(1), 200, {probability_vote: 0, vote: 0}
+    asked = replace(problem(), sampling=Sampling(temperature=temperature))
+    for _ in range(rows):
+        tries = fork(rng, 0.7, temperature, lengths, bits, n=16)
+        for method in right:
+            right[method] += play(method(asked, n=16), tries)[0].value == "a"
+    assert right[vote] > 0.9 * rows and right[probability_vote] > right[vote] - 0.08 * rows
 
 
 def test_chances_are_never_more_than_1_together():
@@ -139,6 +188,15 @@ def test_what_cannot_be_read_is_known_as_well_and_goes_to_no_answer():
 def test_masses_are_what_is_known_and_a_part_of_the_rest_by_votes():
     belief = Belief({"a": Share(0.4, 1.0), "b": Share(0.1, 2.0)}, 0.4, 3.0)
     assert belief.masses == pytest.approx({"a": 0.4 + 0.1, "b": 0.1 + 0.2})
+
+
+def test_an_answer_is_elected_by_all_that_is_unseen_and_said_to_be_as_likely_as_its_part_with_one_more_vote():
+    """Three unlikely texts against a known .4: .6 of 3/3.24 beat it, .6 of 3/4.24 would not."""
+    tries = told(("a", 1e-6), ("a", 2e-6), ("a", 3e-6), ("b", 0.4), texts="xyzb")
+    belief = believe(tries)
+    assert belief is not None and belief.strengths["a"] > 0.5 > belief.masses["b"] > belief.masses["a"] > 0.42
+    assert play(probability_vote(plain(), n=4), tries)[0].value == "a"
+    assert Belief({"a": Share(1.0, 0.0)}, 0.0, 0.0).strengths == {"a": 1.0}
 
 
 # when to stop

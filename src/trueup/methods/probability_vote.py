@@ -3,7 +3,8 @@
 A text that is drawn with chance p need be seen only once to be worth p, which perplexity consistency sums up for an
 answer (Zhou et al. 2025, arXiv:2510.15444 and 2502.00511). What has not been seen is split by votes: a text counts
 there as far as it was seen by luck, n p (1 - p)^n / (1 - (1 - p)^n) votes in n attempts, for known texts and votes
-together then weigh as Horvitz and Thompson (1952) would have it. Long texts are unlikely one by one, count one vote
+together then weigh as Horvitz and Thompson (1952) would have it; how likely the leader is said to be, and what more
+attempts may bring, leaves one vote to answers not seen yet. Long texts are unlikely one by one, count one vote
 each and leave everything unseen: then this is `lookahead_vote`, whose rule for stopping it keeps with what is known set
 fast, so that only the unseen can still change the leader. A call asks for the block that brings most a sample, and for
 no less than the unseen's part of the lot that makes up for its prompt (`stopping`).
@@ -12,16 +13,20 @@ Where the engine tells no probabilities, the temperature is below `COOLEST`, or 
 prompt.
 Engines tell probabilities before temperature T. Drawn at T a token has q^(1/T) / sum q^(1/T), of which the denominator
 is -(1/T - 1) times the Renyi entropy of order 1/T in logarithms; the mean surprise of the tokens drawn stands for it,
-which for T < 1 is less (log-sum-exp is convex): texts are taken for rarer than they are. Top-p is not accounted for.
+but for no more than that of whole texts or the text's own, lest a long one be credited for the doubts of others. For
+T < 1 it is less than the entropy (log-sum-exp is convex): texts are taken for rarer than they are, unless some are
+full of doubts and others of none. Where a text is drawn too rarely for its chance (`CONTRADICTED`), none is taken for
+likelier than the engine says. Top-p is not accounted for.
 Cost: n samples at most, `step` at least; few where few texts have most of the probability.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import exp, expm1, log1p, sqrt
+from math import comb, exp, expm1, log1p, sqrt
 
 from trueup.core.asks import Flow, sample
 from trueup.core.types import Answer, Attempt, Problem
@@ -39,8 +44,10 @@ from trueup.methods.stopping import Votes, block, measured_overhead
 from trueup.methods.tally import count, elect, favourite, voice_of
 
 KNOWN = 0.1
-COOLEST = 0.6
-"""Below this temperature texts would be taken for far rarer than they are."""
+COOLEST = 0.7
+"""Below this temperature the chances of texts say too little of how often they are drawn."""
+CONTRADICTED = 0.1
+"""How unlikely it is, at most, to draw a text that rarely whose chance is taken for too high."""
 GRAIN = 100
 """Steps of one vote, and of the unseen, between which a gain is not told apart."""
 
@@ -96,7 +103,15 @@ class Belief:
     @property
     def masses(self) -> dict[str, float]:
         """The probability of each answer: what is known, and its votes' part of the unseen; one vote is for others."""
-        each = self.unseen / (self.votes + 1)
+        return self._split(self.votes + 1)
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """What the answers seen are elected by: what is known, and all that is unseen by votes."""
+        return self._split(self.votes or 1)
+
+    def _split(self, votes: float) -> dict[str, float]:
+        each = self.unseen / votes
         return {answer: share.known + each * share.votes for answer, share in self.shares.items()}
 
 
@@ -120,15 +135,34 @@ def chances(attempts: Sequence[Attempt], temperature: float = 1.0) -> dict[str, 
     A text of no tokens is one that nobody counted: even an empty one has its end.
     """
     pairs = [(attempt.logprob, attempt.usage.completion_tokens) for attempt in attempts]
-    told = [(logprob, tokens) for logprob, tokens in pairs if logprob is not None and tokens]
+    told = [(-logprob * tokens, tokens) for logprob, tokens in pairs if logprob is not None and tokens]
     if len(told) < len(attempts):
         return {}
     inverse = 1 / temperature if temperature > 0 else 1.0
-    surprise = -sum(logprob * tokens for logprob, tokens in told) / max(1, sum(tokens for _, tokens in told))
-    logs = (tokens * (logprob * inverse + (inverse - 1) * surprise) for logprob, tokens in told)
-    known = {attempt.text: exp(min(0.0, log)) for attempt, log in zip(attempts, logs, strict=True)}
+    total = sum(surprise for surprise, _ in told)
+    each, rate = total / max(1, len(told)), total / max(1, sum(tokens for _, tokens in told))
+    logs = [(inverse - 1) * min(tokens * rate, max(each, surprise)) - inverse * surprise for surprise, tokens in told]
+    texts = [attempt.text for attempt in attempts]
+    known = {text: exp(min(0.0, log)) for text, log in zip(texts, logs, strict=True)}
+    if inverse != 1 and _is_contradicted(_within_one(known), Counter(texts)):
+        known = {text: min(known[text], exp(-surprise)) for text, (surprise, _) in zip(texts, told, strict=True)}
+    return _within_one(known)
+
+
+def _within_one(known: Mapping[str, float]) -> dict[str, float]:
     excess = max(1.0, sum(known.values()))
     return {text: chance / excess for text, chance in known.items()}
+
+
+def _is_contradicted(known: Mapping[str, float], drawn: Counter[str]) -> bool:
+    """Whether a text that likely would hardly have been drawn that rarely."""
+    n = drawn.total()
+    return any(_at_most(drawn[text], n, chance) < CONTRADICTED for text, chance in known.items())
+
+
+def _at_most(k: int, n: int, p: float) -> float:
+    """The chance of k draws or fewer in n."""
+    return sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
 
 
 def votes_for_unseen(p: float, n: int) -> float:
@@ -144,8 +178,8 @@ def best_block(belief: Belief, left: int, overhead: float, points: Points = CALI
 
     Who may overtake the leader is the runner-up, or an answer not yet seen, which has the one vote for others.
     """
-    masses = belief.masses
-    first, *others = sorted(masses, key=lambda answer: -masses[answer])
+    strengths = belief.strengths
+    first, *others = sorted(strengths, key=lambda answer: -strengths[answer])
     ours, each = belief.shares[first], belief.unseen / (belief.votes + 1)
     rivals = [(Share(0.0, 0.0), each * (ours.votes + 1))]
     rivals += [(belief.shares[other], each * (ours.votes + belief.shares[other].votes)) for other in others[:1]]
@@ -194,7 +228,6 @@ def _elect(problem: Problem, attempts: Sequence[Attempt], belief: Belief | None)
     """The answer, and how often the model gives it."""
     if belief is None:
         return elect(problem, attempts), leader_frequency(attempts)
-    masses = belief.masses
-    winner = favourite(problem, masses)
-    note = f"{masses[winner]:.0%} likely by {len(attempts)} attempts"
-    return Answer.of(voice_of(winner, attempts), note), masses[winner]
+    winner = favourite(problem, belief.strengths)
+    chance = belief.masses[winner]
+    return Answer.of(voice_of(winner, attempts), f"{chance:.0%} likely by {len(attempts)} attempts"), chance
