@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from trueup.claims import Pieces
-from trueup.claims.crossing import Way, crossing
+from trueup.claims.crossing import Way, crossing, external
 from trueup.claims.curves import Curves, doublings
 from trueup.claims.internal_external import (
     NAME,
@@ -29,6 +29,7 @@ from trueup.core.errors import BadInput, Unavailable
 from trueup.plan.paired import Paired
 
 N = 1000
+WAYS = ("with a verifier", "by votes")
 
 
 def arm(difference, *, ci95=None, p=1e-6):
@@ -135,6 +136,18 @@ def test_the_interval_covers_the_choice_of_samples():
     assert found.ci95 == pytest.approx((10.0, 30.0))
 
 
+def test_the_same_samples_by_votes_pay_no_verifier():
+    made = curves(right=(0.4, 0.5, 0.6), flops=(1, 2, 4), verifier_flops=700.0)
+    rated = replace(made, weighted_KM=~made.majority_KM, rating_KM=np.full((3, 100), 3.0))
+    verifier, votes = external(rated), external(rated.by_votes)
+    assert (verifier.flops_KM[:, 0].tolist(), verifier.once_K.tolist()) == ([1, 5, 7], [0, 700, 700])
+    assert (votes.flops_KM[:, 0].tolist(), votes.once_K.tolist()) == ([1, 2, 4], [0, 0, 0])
+    assert (votes.right_KM == made.majority_KM).all() and (verifier.right_KM == ~made.majority_KM).all()
+    trained = way((0.6,), (2,), (600,))
+    assert crossing(external(replace(made, rating_KM=rated.rating_KM)), trained, seed=0).volume == 0.0
+    assert crossing(votes, trained, seed=0).volume == pytest.approx(600 / (4 - 2))
+
+
 def test_curves_come_back_from_json_as_they_went():
     made = curves(right=(0.4, 0.5, 0.6), flops=(1, 2, 4), verifier_flops=7.0)
     again = Curves.of_json(made.to_json())
@@ -166,6 +179,13 @@ def test_a_tiny_run_gives_the_same_figures_again_and_from_its_parts(tmp_path):
     assert first.seeds == (0, 1, 2) and first.n == MINI.items
     names = [row["name"] for row in first.arms]
     assert {"base@1, greedy", "base@4 with a verifier", "trained@4 with a verifier", "break-even, seed 2"} <= set(names)
+    assert {"base@2 by votes", "trained@4 by votes", "break-even against votes, seed 2"} <= set(names)
+    rated, voted = (next(row for row in first.arms if row["name"] == f"base@4 {way}") for way in WAYS)
+    assert voted["one_off_flops"] == 0 < rated["one_off_flops"]
+    assert voted["inference_flops_per_request"] < rated["inference_flops_per_request"]
+    said = [note for note in first.notes if "plain votes in the verifier's place" in note]
+    assert [note.partition(",")[0] for note in said[:3]] == ["seed 0", "seed 1", "seed 2"] and len(said) == 4
+    assert all("verifier minus votes: base" in note for note in said[:3]) and said[3].endswith(first.verdict)
     trained = next(row for row in first.arms if row["name"] == "trained@1")
     assert trained["n"] == 3 * MINI.items and trained["one_off_flops"] > 0
     assert SIZES["smoke"].items < SIZES["cpu"].items

@@ -201,6 +201,27 @@ def test_iteration_inside_shows_as_sweeps_in_the_order_of_the_layers():
     assert not latent(Probed(blank, taught), Resampler.of([str(i) for i in range(held)], seed=0)).is_shown
 
 
+def test_a_place_that_is_picked_of_many_by_chance_is_rarely_shown_to_be_ahead():
+    """No sweep is told better than the solution anywhere: meant are 2.5 of 100, limits of one place alone give 23."""
+    rng, held = np.random.default_rng(0), 200
+    draws = Resampler.of([str(i) for i in range(held)], seed=0, draws=400)
+    ahead = over_blank = 0
+    for _ in range(100):
+        taught, blank = rng.exponential(0.3, (6, 4, held)), rng.exponential(1.0, (6, 4, held))
+        one = latent(Probed(taught, blank), draws)
+        ahead, over_blank = ahead + (one.ahead.ci95[0] > 0), over_blank + (one.over_blank.ci95[0] > 0)
+    assert ahead <= 5 and over_blank <= 5
+
+
+def test_a_place_that_is_the_only_one_has_the_draws_own_limits():
+    rng, held = np.random.default_rng(1), 800
+    draws = Resampler.of([str(i) for i in range(held)], seed=0)
+    taught, blank = (rng.chisquare(1, (3, 2, held)) * scale for scale in (0.4, 0.8))
+    one = latent(Probed(taught, blank), draws)
+    moved = -(draws.weights[:, draws.codes].astype(float) @ (taught[1, 0] - taught[1, 1])) / held
+    assert one.ahead.ci95 == pytest.approx(np.quantile(moved, [0.025, 0.975]))
+
+
 def test_a_model_held_to_the_form_can_always_be_read():
     from trueup.train.laboratory import Shape, Transformer
 

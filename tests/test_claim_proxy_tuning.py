@@ -34,7 +34,7 @@ def seen(setting: float, held: float, skill: float = 0.5, facts: float = 0.5, n:
 
 
 def match(facts: Difference, skill: Difference = EVEN) -> Match:
-    return Match(seen(1.0, 0.5), seen(1.0, 0.5), skill, facts)
+    return Match(seen(1.0, 0.5), seen(1.0, 0.5), skill, facts, facts)
 
 
 def found(**changes) -> Found:
@@ -123,6 +123,21 @@ def test_the_share_of_the_gap_is_that_of_the_accuracies():
     assert one.closed.value == pytest.approx(0.5)
     assert (one.over_expert.value, one.taught) == pytest.approx((0.1, 1 / 3))
     assert one.matches[FULL].skill.value == pytest.approx(-0.3)
+
+
+def test_facts_that_the_base_never_knew_are_not_kept_by_who_learns_them():
+    """Of 100 facts the base knows the first 50, the proxy those, replay half of those and all others."""
+    base, replayed = seen(0, 0.2, facts=0.5), replace(seen(40, 0.8), facts_F=np.arange(100) >= 25)
+    proxy = seen(1.0, 0.8, facts=0.5)
+    one = compare(Trial(base, base, base, {name: [replayed] for name in ARMS}, [proxy]), 0).matches[REPLAY]
+    assert (one.facts.value, one.known.value) == pytest.approx((-0.25, 0.5))
+    assert one.facts.ci95[1] < 0 < one.known.ci95[0]
+
+
+def test_of_a_base_that_knows_nothing_no_fact_can_be_kept():
+    base, tuned = seen(0, 0.2, facts=0.0), seen(1.0, 0.8)
+    one = compare(Trial(base, base, base, {name: [tuned] for name in ARMS}, [tuned]), 0).matches[FULL]
+    assert (one.known.value, one.known.ci95) == (0.0, (-1.0, 1.0))
 
 
 def test_a_watched_source_looks_before_the_batch_behind_each_stop():

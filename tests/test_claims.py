@@ -7,6 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from terminal import trueup
@@ -274,8 +275,7 @@ def test_a_verdict_is_told_though_its_ledger_cannot_be_written(tmp_path, capsys,
         return Verdict("x", scale, "refuted", "p < .01", 10, (0,), ({"name": "a"},))
 
     monkeypatch.setitem(CLAIMS, "x", claim)
-    monkeypatch.setattr("trueup.cli.claims.size_by", lambda name, scale: "")
-    monkeypatch.setattr("trueup.cli.jobs.size_by", lambda name, scale: "")
+    monkeypatch.setattr("trueup.cli.jobs.module_of", lambda name: SimpleNamespace(SIZES={}))
     place = tmp_path / "x" / "smoke-0"
     place.mkdir(parents=True)
     (place / "ledger.sqlite").write_text("no ledger")

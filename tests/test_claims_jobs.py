@@ -153,6 +153,35 @@ def test_parts_of_another_size_are_not_taken_up(tmp_path, monkeypatch):
         pieces_of("retraction", "smoke", 0, tmp_path)
 
 
+@pytest.mark.parametrize("claim", ["proxy-tuning", "compute-optimal"])
+def test_parts_from_pretrained_weights_are_not_taken_up_in_another_precision(tmp_path, monkeypatch, claim):
+    monkeypatch.setenv("TRUEUP_DEVICE", "cpu")
+    has: dict[str, bool] = {}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
+    pieces_of(claim, "gpu", 0, tmp_path)
+    has["avx512_bf16"] = True
+    with pytest.raises(BadInput, match=r"holds parts of another run; remove it or choose another --out \(about.json"):
+        pieces_of(claim, "gpu", 0, tmp_path)
+    has.clear()
+    assert json.loads(pieces_of(claim, "gpu", 0, tmp_path).about)["about"][-1] == "cpu"
+
+
+def test_parts_from_pretrained_weights_are_not_taken_up_on_another_device(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card of {device}")
+    pieces = pieces_of("internal-external", "gpu", 0, tmp_path)
+    assert json.loads(pieces.about)["about"][-1] == "card of cuda in bfloat16"
+    monkeypatch.setenv("TRUEUP_DEVICE", "cpu")
+    with pytest.raises(BadInput, match="holds parts of another run"):
+        pieces_of("internal-external", "gpu", 0, tmp_path)
+
+
+def test_models_from_scratch_are_taken_up_whatever_the_precision(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRUEUP_DEVICE", "nowhere")
+    about = json.loads(pieces_of("internal-external", "cpu", 0, tmp_path).about)["about"]
+    assert about == ["internal-external", "cpu", 0, size_by("internal-external", "cpu")]
+
+
 def test_a_kept_verdict_says_that_its_criterion_or_its_size_is_no_longer_the_codes(tmp_path, capsys):
     written, folder = module_of("retraction"), tmp_path / "kept" / "retraction"
     folder.mkdir(parents=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from trueup.bench.ledger_truth import SCENARIOS, Figure, _error, ledger_truth
-from trueup.bench.peers import Recorded, Scenario, Truth
+from trueup.bench.ledger_truth import SCENARIOS, Figure, _compared, _error, _figures, ledger_truth
+from trueup.bench.peers import Recorded, Scenario, Served, Truth
 from trueup.bench.peers.words import question, rating
+from trueup.core.charge import Charge
 
 HTTP = httpx.Client()
 
@@ -61,6 +62,20 @@ def test_errors_add_up_and_what_is_not_told_is_no_error() -> None:
     assert _error([Figure(None, 9)]) is None and _error([Figure(0, 9)]) == 9
     least = [Figure(6, 9, is_least=True), Figure(9, 6, is_least=True)]
     assert [figure.error for figure in least] == [0, 3] and [figure.not_told for figure in least] == [3, 0]
+
+
+def test_an_excess_at_one_request_makes_up_for_no_lack_at_another() -> None:
+    def row(asked: str, tokens: int) -> Charge:
+        return Charge(asked.encode(), "sampled", "m", asked, prompt_tokens=3, completion_tokens=tokens, reply="text")
+
+    def call(asked: str) -> Served:
+        body = {"messages": [{"role": "user", "content": asked}, {"role": "user", "content": "rate"}]}
+        return Served("clean.x.", body, prompt_tokens=3, completion_tokens=10, texts=("text",), end="whole")
+
+    both = _compared(["a", "b"], [row("a", 15), row("b", 5)], [call("a"), call("b")])
+    assert (_figures(*both)["token_error"], _figures(*both)["call_error"]) == (10, 0)
+    strayed = _compared(["a", "b"], [row("a", 10), row("a", 10)], [call("a"), call("b")])
+    assert (_figures(*strayed)["token_error"], _figures(*strayed)["call_error"]) == (26, 2)
 
 
 def test_a_client_that_leaves_is_billed_what_was_generated_until_then() -> None:

@@ -2,8 +2,8 @@
 
 A figure that a system gives is wrong by its distance from the truth (`token_error`, `call_error`); one that it does not
 give, or marks as unknown, is no error: what it stands for is under `tokens_not_told` and `calls_not_told`.
-A figure that is marked as estimated has its distance under `estimate_error`. Of the peers every request is compared by
-itself; of ours the ledger, separately for calls that were answered (their texts are in it), refused, and broken off, so
+A figure that is marked as estimated has its distance under `estimate_error`. Every request is compared by itself, of
+ours its rows of the ledger, apart for calls that were answered (their texts are in it), refused, and broken off, so
 that no excess makes up for a lack. A call that is broken off costs its prompt and what was written until the endpoint
 noticed; in `cancel` that is at once, in `cancel-late` a token later, as an engine does that notices between two steps.
 """
@@ -167,32 +167,43 @@ def _ours(truth: Truth, root: str, subject: Ours, problems: int) -> dict[str, Js
         failures = asyncio.run(_run(root, run, subject, path, problems))
         charges = list(read_charges(path))
     charges = [charge for charge in charges if charge.kind != "evaluation"]
-    parts = [part for end in ("answered", "broken off", "refused") for part in _parts(end, charges, truth.of(run))]
-    calls = sum(charge.leads for charge in charges)
     unknown = [c for c in charges if c.leads and None in (c.prompt_tokens, c.completion_tokens)]
     about = {"requests": problems, "failed_requests": failures, "unknown_calls": len(unknown)}
-    figures = _figures(parts, [Figure(calls, len(truth.of(run)))])
+    figures = _figures(*_compared(_questions(problems), charges, truth.of(run)))
     return {"system": "trueup", "scenario": subject.scenario, "method": subject.method} | figures | about
 
 
 async def _run(root: str, run: str, subject: Ours, path: Path, problems: int) -> int:
-    """Run the method on every problem, charging a ledger; the number of failures."""
+    """Run the method on every problem, charging a ledger under the problem's question; the number of failures."""
     model = OpenAI(root, f"m@{run}", **subject.settings)  # type: ignore[arg-type]
-    stratum = Stratum("truth", (), number())
     arm = Arm(subject.method, {}, subject.start)
-    asked = [
-        Problem(f"{place}", "truth", (Message("user", question),), Sampling(max_tokens=64))
-        for place, question in enumerate(_questions(problems))
-    ]
+
+    def job(place: int, question: str) -> Job:
+        problem = Problem(f"{place}", "truth", (Message("user", question),), Sampling(max_tokens=64))
+        return Job(Stratum(question, (), number()), Item(problem, "42", problem.id), arm)
+
     with Ledger(path) as book:
-        jobs = (Job(stratum, Item(problem, "42", problem.id), arm) for problem in asked)
+        jobs = (job(place, question) for place, question in enumerate(_questions(problems)))
         outcomes = [o async for o in run_jobs(jobs, Clerk(model, book, Prices("truth", Decimal(0))), lanes=2)]
         await model.close()
     return sum(outcome.failure is not None for outcome in outcomes)
 
 
+def _compared(
+    questions: Sequence[str], charges: Sequence[Charge], calls: Sequence[Served]
+) -> tuple[list[Figure], list[Figure]]:
+    """Tokens and calls, as our ledger has them and in truth, every request by itself."""
+    tokens, asked = [], []
+    for question in questions:
+        rows = [charge for charge in charges if charge.stratum == question]
+        true = [call for call in calls if call.body["messages"][0]["content"] == question]
+        tokens += [figure for end in ("answered", "broken off", "refused") for figure in _parts(end, rows, true)]
+        asked.append(Figure(sum(row.leads for row in rows), len(true)))
+    return tokens, asked
+
+
 def _parts(end: str, charges: Sequence[Charge], calls: Sequence[Served]) -> Iterator[Figure]:
-    """What our ledger says of calls that ended so for us, and the truth: prompt, then completion.
+    """What our ledger says of a request's calls that ended so, and the truth: prompt, then completion.
 
     It counts as not told only where it is unknown of every one of these calls, as estimated where all rows say so; what
     is known of calls that were broken off is the least that they cost where some rows are unknown.

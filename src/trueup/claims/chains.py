@@ -46,9 +46,11 @@ class Size:
     """How large a claim's laboratory is.
 
     `direct` and `worked` are the stages of training on plain answers and on worked steps; the verifier learns from
-    `verifier_samples` samples of each of `verifier_items` problems, and the claim is tried on `items` others with up
-    to `attempts` samples of each. Training up to a goal looks every `round_steps`; `direct_goal` is that of plain
-    answers, where they have one. `width` is that of models from scratch.
+    `verifier_samples` samples of each of `verifier_items` problems, and the claim is tried on `items` more with up to
+    `attempts` samples of each. They are drawn apart, but of short chains there are few: at `cpu` all or most of one
+    operation and up to a quarter of two are among the verifier's, next to none of longer ones. Training up to a goal
+    looks every `round_steps`; `direct_goal` is that of plain answers, where they have one. `width` is that of models
+    from scratch.
     """
 
     modulus: int

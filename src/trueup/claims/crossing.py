@@ -63,7 +63,10 @@ class Way:
 
 
 def external(curves: Curves) -> Way:
-    """Samples of the base model, chosen among by its verifier, which a single one does without."""
+    """Samples of the base model, chosen among by its verifier, which a single one does without.
+
+    Of `curves.by_votes` they are chosen among by plain votes, which cost nothing once.
+    """
     once_K = np.where(np.array(curves.sizes) > 1, curves.verifier_flops, 0.0)
     return Way(curves.sizes, curves.weighted_KM.astype(float), curves.external, once_K)
 

@@ -7,7 +7,7 @@ stopped at so many samples. Axes: M item, N attempt.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -51,6 +51,12 @@ class Curves:
         several_K1 = np.array(self.sizes)[:, None] > 1
         total_KM: Column = self.sampling_KM + np.where(several_K1, self.rating_KM, 0.0)
         return total_KM
+
+    @property
+    def by_votes(self) -> Curves:
+        """The same samples without a verifier: chosen among by plain votes, and no FLOPs but theirs."""
+        unrated_KM = np.zeros_like(self.rating_KM)
+        return replace(self, weighted_KM=self.majority_KM, rating_KM=unrated_KM, verifier_flops=0.0)
 
     def to_json(self) -> Json:
         """This, as JSON."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from trueup.claims.gap import Difference
 from trueup.claims.steered_models import Right, Seen, Trial
 from trueup.plan import Resampler
+from trueup.plan.resample import DIFFERENCE
 
 SLACK = 0.01
 """So near to a level counts as reaching it: chance alone lifts the best of many settings."""
@@ -19,12 +22,16 @@ SLACK = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The proxy against a way of tuning at equal skill; differences are the proxy's minus the other's."""
+    """The proxy against a way of tuning at equal skill; differences are the proxy's minus the other's.
+
+    `known` is that of the facts which the base knew: a way that shows facts again may teach those that it did not.
+    """
 
     proxy: Seen
     arm: Seen
     skill: Difference
     facts: Difference
+    known: Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,12 @@ def compare(trial: Trial, seed: int) -> Found:
     def match(stops: Sequence[Seen]) -> Match:
         proxy, arm = at_equal_skill(trial.proxy, stops)
         skill = against(items, proxy.skill_M, arm.skill_M)
-        return Match(proxy, arm, skill, against(facts, proxy.facts_F, arm.facts_F))
+        return Match(proxy, arm, skill, against(facts, proxy.facts_F, arm.facts_F), of_known(proxy, arm))
+
+    def of_known(proxy: Seen, arm: Seen) -> Difference:
+        kept_F = np.where(trial.large.facts_F, proxy.facts_F.astype(float) - arm.facts_F, np.nan)
+        value = float(np.nanmean(kept_F)) if trial.large.facts_F.any() else 0.0
+        return Difference(value, facts.mean(kept_F, DIFFERENCE))
 
     steered, tuned, large = (seen.skill_M.astype(float) for seen in (trial.steered, trial.tuned, trial.large))
     gained = against(items, trial.tuned.skill_M, trial.large.skill_M)

@@ -81,11 +81,16 @@ def put_to_test(scale: str, size: Size, seeds: Sequence[int], pieces: Pieces) ->
     """The claim at any size."""
     measured = pieces.over(seeds, lambda seed: _measure(size, seed, seeds[0], pieces))
     compared = [compare(base, trained, flops) for base, trained, flops in measured]
-    crossings = [crossing(external(b), internal(t, f), seed=s) for s, (b, t, f) in zip(seeds, measured, strict=True)]
+    crossings = [_crossings(s, *one) for s, one in zip(seeds, measured, strict=True)]
     notes = [_note(s, t, c) for s, t, c in zip(seeds, compared, crossings, strict=True)]
-    notes += [_control(s, b, t) for s, (b, t, _) in zip(seeds, measured, strict=True)] + size.start.notes()
+    notes += [_control(s, b, t) for s, (b, t, _) in zip(seeds, measured, strict=True)]
+    voted = [compare(b.by_votes, t.by_votes, flops) for b, t, flops in measured]
+    notes += [_votes(s, v, b, t) for s, v, (b, t, _) in zip(seeds, voted, measured, strict=True)]
+    notes.append(f"with plain votes in the verifier's place the criterion would say {decide(voted)}")
+    notes += size.start.notes()
     arms = _arms(measured, seeds[0])
-    arms += [{"name": f"break-even, seed {s}", **c.row()} for s, c in zip(seeds, crossings, strict=True)]
+    for place, name in enumerate(("break-even", "break-even against votes")):
+        arms += [{"name": f"{name}, seed {s}", **c[place].row()} for s, c in zip(seeds, crossings, strict=True)]
     return Verdict(NAME, scale, decide(compared), CRITERION, size.items, tuple(seeds), arms, notes)
 
 
@@ -172,6 +177,9 @@ def _arms(measured: Sequence[tuple[Curves, Curves, float]], seed: int) -> list[d
         for k, n in enumerate(curves[0].sizes):
             selector = "" if n == 1 else " with a verifier"
             arms.append(_row(f"{name}@{n}{selector}", draws, [c.weighted_KM[k] for c in curves], curves, k, spent))
+        votes = [c.by_votes for c in curves]
+        for k, n in enumerate(curves[0].sizes[1:], 1):
+            arms.append(_row(f"{name}@{n} by votes", draws, [c.weighted_KM[k] for c in votes], votes, k, spent))
     return arms
 
 
@@ -191,15 +199,28 @@ def _row(
     }  # fmt: skip
 
 
-def _note(seed: int, found: Compared, at: Crossing) -> str:
+def _crossings(seed: int, base: Curves, trained: Curves, training_flops: float) -> tuple[Crossing, Crossing]:
+    """Break-even against the base's verifier and against plain votes, each where both sides get to."""
+    inside = internal(trained, training_flops)
+    return crossing(external(base), inside, seed=seed), crossing(external(base.by_votes), inside, seed=seed)
+
+
+def _note(seed: int, found: Compared, at: tuple[Crossing, Crossing]) -> str:
     named = (("a", found.trained), ("b", found.base_search), ("c", found.trained_search), ("d", found.ahead))
     said = ", ".join(f"({letter}) {_said(arm)}" for letter, arm in named)
     equal = "training alone costs more" if found.equal_flops is None else _said(found.equal_flops)
-    pays = "training never pays" if at.volume == float("inf") else f"training pays from {at.volume:,.0f} requests on"
     return (
         f"seed {seed}: base@1 {found.base_once:.1%}, trained@1 {found.trained_once:.1%}; {said}; "
-        f"base minus trained at equal total FLOPs: {equal}; "
-        f"at {at.accuracy:.1%} right (base@{at.external_samples}, trained@{at.internal_samples}) {pays}"
+        f"base minus trained at equal total FLOPs: {equal}; training pays {_pays('a verifier', at[0])}, "
+        f"{_pays('plain votes', at[1])}"
+    )
+
+
+def _pays(rival: str, at: Crossing) -> str:
+    since = "never" if at.volume == float("inf") else f"from {at.volume:,.0f} requests on"
+    return (
+        f"{since} against {rival} (at {at.accuracy:.1%} right, base@{at.external_samples}, "
+        f"trained@{at.internal_samples})"
     )
 
 
@@ -211,3 +232,14 @@ def _control(seed: int, base: Curves, trained: Curves) -> str:
     """Search against the likeliest answer: what is left once the noise of sampling is taken out."""
     of_base, of_trained = (paired(c.weighted_KM[-1], c.greedy_M) for c in (base, trained))
     return f"seed {seed}, control against greedy answers: (b) {_said(of_base)}, (c) {_said(of_trained)}"
+
+
+def _votes(seed: int, found: Compared, base: Curves, trained: Curves) -> str:
+    """What plain votes of the same samples come to, and what a verifier adds to them."""
+    named = (("b", found.base_search), ("c", found.trained_search), ("d", found.ahead))
+    said = ", ".join(f"({letter}) {_said(arm)}" for letter, arm in named)
+    of_base, of_trained = (paired(c.weighted_KM[-1], c.majority_KM[-1]) for c in (base, trained))
+    return (
+        f"seed {seed}, plain votes in the verifier's place: {said}; verifier minus votes: "
+        f"base {_said(of_base)}, trained {_said(of_trained)}"
+    )

@@ -65,7 +65,10 @@ class Pieces:
             if not kept.exists():
                 _write(kept, about)
             elif json.loads(kept.read_text()) != about:
-                raise BadInput(f"{str(folder)!r} holds parts of another run; remove it or choose another --out")
+                raise BadInput(
+                    f"{str(folder)!r} holds parts of another run; remove it or choose another --out ({ABOUT} in it "
+                    f"says of which)"
+                )
         except (OSError, ValueError) as error:
             raise BadInput(f"cannot use {str(folder)!r}: {error}; choose another --out") from error
 

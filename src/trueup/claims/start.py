@@ -57,15 +57,19 @@ class Start:
         has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         return self.device != "cpu" or bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
-    def notes(self) -> list[str]:
-        """What a verdict must say of them."""
+    @property
+    def place(self) -> str:
+        """The device by its name and the precision there: pretrained weights trained elsewhere have other bits."""
         import torch
 
+        name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else self.device
+        return f"{name} in bfloat16" if self.is_half else name
+
+    def notes(self) -> list[str]:
+        """What a verdict must say of them."""
         if not self.weights:
             return []
-        name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else self.device
-        name += " in bfloat16" if self.is_half else ""
-        told = f"pretrained models begin as {self.weights}, cut to the laboratory's characters; device: {name}"
+        told = f"pretrained models begin as {self.weights}, cut to the laboratory's characters; device: {self.place}"
         return [f"{told}; they differ by seed in data and sampling alone"]
 
 

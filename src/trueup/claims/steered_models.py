@@ -36,6 +36,7 @@ ARMS = (FULL, LORA, KL, REPLAY)
 LEARN, HABIT = (0.3, 0.7, 0.0), (0.35, 0.1, 0.55)
 """Of the two stages of pre-training: facts, chains in steps, chains answered at once."""
 KL_WEIGHT, REPLAY_SHARE = 0.1, 0.1
+"""What replay mixes in is pre-training's last stage: among its rows are facts that the trial asks, with values."""
 LORA_LR = 3.0
 """An adapter's learning rate over that of whole weights: it is usually set higher."""
 RIGHT = ("held_M", "skill_M", "facts_F")

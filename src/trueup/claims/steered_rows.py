@@ -69,7 +69,7 @@ def _match(seed: int, name: str, match: Match) -> str:
     return (
         f"seed {seed}, proxy at alpha {match.proxy.setting:g} minus L+ {name} stopped at step {match.arm.setting:.0f}: "
         f"skill {_said(match.skill)}, facts {_said(match.facts)} ({match.proxy.facts_F.mean():.1%} and "
-        f"{match.arm.facts_F.mean():.1%})"
+        f"{match.arm.facts_F.mean():.1%}), those that the base knew {_said(match.known)}"
     )
 
 

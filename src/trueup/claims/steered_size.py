@@ -27,6 +27,7 @@ class Pace:
 class Size:
     """How large the models, their training and the trial are; `held` items choose settings, `items` judge them.
 
+    They are drawn apart, but chains of two operations are few: at `cpu` 6 % of `items` are among `held`.
     `small` and `large` are widths from scratch; pretrained weights make the large model, at a pace of its own.
     """
 

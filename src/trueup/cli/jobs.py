@@ -12,7 +12,7 @@ from types import ModuleType
 
 from trueup.claims import CLAIMS, Pieces
 from trueup.claims.pieces import Watch
-from trueup.claims.start import laboratory
+from trueup.claims.start import SCRATCH, Start, laboratory, ready
 from trueup.cli.screen import aside
 from trueup.core.errors import TrueupError
 
@@ -20,14 +20,24 @@ from trueup.core.errors import TrueupError
 def pieces_of(
     claim: str, scale: str, seed: int, out: Path, watch: Watch = lambda *_: None, *, turn: int = 0, jobs: int = 1
 ) -> Pieces:
-    """The parts of a claim at a size, as process `turn` of so many takes them up."""
-    about = [claim, scale, seed, size_by(claim, scale)]
+    """The parts of a claim at a size, as process `turn` of so many takes them up.
+
+    Raises BadInput where they were made at another size, or from pretrained weights on another device.
+    """
+    about = [claim, scale, seed, size_by(claim, scale), *_place(claim, scale)]
     return Pieces(out / claim / f"{scale}-{seed}", about, watch, turn=turn, jobs=jobs)
 
 
 def size_by(claim: str, scale: str) -> str:
     """How large a claim is at a scale, in words."""
     return repr(module_of(claim).SIZES.get(scale))
+
+
+def _place(claim: str, scale: str) -> list[str]:
+    """Where models that begin as pretrained weights compute, and how exactly; from scratch it is always the CPU."""
+    size = module_of(claim).SIZES.get(scale)
+    start: Start = getattr(getattr(size, "lab", size), "start", SCRATCH)
+    return [ready(claim, scale, start).place] if start.weights else []
 
 
 def module_of(claim: str) -> ModuleType:
