@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import math
 import os
 import resource
 import time
 
 import pytest
-from toys import problem
+from toys import PRICES, attempts, problem
 
 from trueup.core.errors import AskFailed, BadForm, BadInput
+from trueup.core.ledger import Ledger, read_charges
+from trueup.core.stratum import Stratum
+from trueup.core.types import Item
+from trueup.models import Toy
+from trueup.run import Clerk
 from trueup.run.apart import MOST_SECONDS, Apart, packed
+from trueup.run.clerk import _grade_all
+from trueup.run.tab import Tab
 from trueup.verifiers import json_schema
 
 
@@ -115,3 +123,50 @@ def test_a_schema_that_is_none_stays_one_that_the_client_sent(schema):
         pool.close()
 
     asyncio.run(one())
+
+
+def test_a_check_that_breaks_is_charged_its_own_seconds_and_no_wait_for_a_process(tmp_path, monkeypatch):
+    limit, n = 0.4, 5
+    monkeypatch.setattr("trueup.run.clerk.SCHEMA_SECONDS", limit)
+    schema = json.dumps({"type": "string", "pattern": "^(a+)+$"})
+    (attempt,) = attempts(f'"{"a" * 40}!"')
+    stratum = Stratum("s", (), json_schema(), json_schema())
+    tabs = [Tab(stratum, Item(problem(f"p{i}", schema=schema, checkable=True), None, "c")) for i in range(n)]
+
+    async def go():
+        with Ledger(tmp_path / "l") as ledger:
+            clerk = Clerk(Toy(1.0), ledger, PRICES)
+            clerk._apart = Apart(_room=asyncio.Semaphore(1))
+            told = await asyncio.gather(*(clerk.grade([attempt], tab) for tab in tabs), return_exceptions=True)
+            await clerk.close()
+            return told
+
+    assert all("busy for over 0.4 s" in str(failure) for failure in asyncio.run(go()))
+    assert [charge.decode_seconds for charge in read_charges(tmp_path / "l")] == [limit] * n
+    assert [tab.cost.seconds for tab in tabs] == [limit] * n
+
+
+class Breaking:
+    """A verifier that breaks after some work, in whatever process."""
+
+    name = "breaking"
+
+    def check(self, answer, problem, reference):
+        math.factorial(20_000)
+        raise ZeroDivisionError("by zero")
+
+
+def test_a_failure_tells_what_its_process_spent(monkeypatch):
+    async def one(work):
+        pool = Apart()
+        with pytest.raises(AskFailed) as caught:
+            await pool.call(60, work)
+        pool.close()
+        return caught.value
+
+    broke = asyncio.run(one(packed(_grade_all, Breaking(), ["1"], problem(), None)))
+    assert "by zero" in str(broke) and 0 < broke.seconds < 5
+    assert 0 < asyncio.run(one(packed(os._exit, 1))).seconds < 5
+    monkeypatch.setattr("trueup.run.apart.START_SECONDS", 0)
+    unready = asyncio.run(one(packed(math.sqrt, 4)))
+    assert (str(unready), unready.seconds) == ("the process of a check died", 0)

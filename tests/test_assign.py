@@ -9,7 +9,7 @@ from math import log
 
 import lr2bench_folder as made
 import pytest
-from toys import attempts, finish
+from toys import attempts, finish, singly
 
 from trueup.core.errors import AskFailed, BadInput, Unavailable
 from trueup.core.lexicon import lexicon_of
@@ -64,7 +64,7 @@ def test_every_cell_has_one_letter_whatever_is_proposed():
 
 
 def test_a_clue_that_cannot_be_asked_has_no_proposals():
-    flow = propose_and_assign(Problem("c", "s", (Message("user", f"Solve:\n{made.CROSSWORD}"),)), n=1)
+    flow = singly(propose_and_assign(Problem("c", "s", (Message("user", f"Solve:\n{made.CROSSWORD}"),)), n=1))
     flow.send(None)
     flow.throw(AskFailed("the endpoint answered 500"))
     _, answer = finish(resumed(flow), [attempts(text) for text in ("AGE", "TEN", "CAT", "AGO", "TEN")])

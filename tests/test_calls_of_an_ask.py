@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from math import ceil
@@ -15,9 +16,9 @@ from toys import PRICES, item
 from trueup.bench.toy import Whole
 from trueup.core.asks import sample
 from trueup.core.cost import GPU, TokenPrice
-from trueup.core.errors import BadInput
-from trueup.core.ledger import Ledger
-from trueup.core.roles import ModelCard, Sampled
+from trueup.core.errors import AskFailed, BadInput
+from trueup.core.ledger import Ledger, read_charges
+from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.stratum import Stratum
 from trueup.core.types import Attempt, Usage
 from trueup.methods import vote
@@ -160,6 +161,53 @@ def test_only_what_is_bought_races(tmp_path, billing, calls):
     assert (cost.calls, cost.prompt_tokens) == (calls, calls * PROMPT)
     if billing != "m":
         assert_alike(cost, total)
+
+
+class Halting(Slots):
+    """An engine whose calls lack so many of their last choices, which may be all of them."""
+
+    def __init__(self, lost):
+        super().__init__(None, billing="m")
+        self.lost = lost
+
+    async def sample(self, prompt, n, start, sampling):
+        came = (await super().sample(prompt, n, start, sampling)).attempts
+        kept = came[: n - self.lost]
+        lead = [] if kept else [Waste("failed", "cut off", PROMPT, TOKENS)]
+        rest = [Waste("failed", "cut off", 0, TOKENS)] * (self.lost - len(lead))
+        return Sampled(kept, (*lead, *rest))
+
+
+@pytest.mark.parametrize("lost", [1, 3, 4])
+def test_choices_that_fail_within_one_call_are_no_calls_of_their_own(tmp_path, lost):
+    async def go():
+        with Ledger(tmp_path / "l") as ledger:
+            tab, model = Tab(Stratum("s", (), Whole()), item()), Halting(lost)
+            with suppress(AskFailed):
+                await answer(sample(item().problem.prompt, 4), tab, Clerk(model, ledger, PRICED))
+            return tab.cost, model.calls
+
+    cost, calls = asyncio.run(go())
+    rows = list(read_charges(tmp_path / "l"))
+    assert (cost.calls, sum(row.leads for row in rows)) == (calls, calls) == (1, 1)
+    assert (cost.prompt_tokens, cost.completion_tokens) == (PROMPT, 4 * TOKENS)
+    assert cost.usd == sum(row.usd for row in rows) == Decimal(PROMPT + 2 * 4 * TOKENS) / 10**6
+
+
+def test_a_failed_call_that_tells_no_use_is_a_call(tmp_path):
+    class Down(Slots):
+        async def sample(self, prompt, n, start, sampling):
+            return Sampled((), (Waste("failed", "500"),))
+
+    async def go():
+        with Ledger(tmp_path / "l") as ledger:
+            tab = Tab(Stratum("s", (), Whole()), item())
+            with pytest.raises(AskFailed):
+                await answer(sample(item().problem.prompt, 4), tab, Clerk(Down(None), ledger, PRICED))
+            return tab.cost.calls
+
+    assert asyncio.run(go()) == 1
+    assert [row.leads for row in read_charges(tmp_path / "l")] == [True]
 
 
 def test_runs_are_no_longer_than_they_may_be():

@@ -88,7 +88,7 @@ def test_with_a_check_the_dear_attempts_are_checked_alone():
 
 def test_behind_an_attempt_that_could_not_be_read_a_failure_goes_on_too():
     flow = cascade(problem(checkable=True), n=3)
-    (_, *asks), answer = told(flow, attempts(None), (Grade(0.0, parsed=False),), DOWN, attempts("5"), (Grade(1.0),) * 2)
+    (_, *asks), answer = told(flow, attempts(None), (Grade(0.0, parsed=False),), DOWN, attempts("5"), (Grade(1.0),))
     assert (asks[2].model, answer.value, answer.note) == ("strong", "5", "")
 
 

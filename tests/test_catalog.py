@@ -31,9 +31,14 @@ def test_settings_take_the_types_of_the_signature():
     given = fit_settings("maker", maker, {"n": "3", "share": "1", "wide": "yes", "name": "x"})
     assert given == {"n": 3, "share": 1.0, "wide": True, "name": "x"}
     assert fit_settings("maker", maker, {"wide": False, "name": None}) == {"wide": False, "name": None}
+    whole = fit_settings("maker", maker, {"n": 700.0, "share": 1, "name": 4})
+    assert whole == {"n": 700, "share": 1.0, "name": "4"} and type(whole["n"]) is int
 
 
-@pytest.mark.parametrize("given", [{"n": "1.5"}, {"share": "half"}, {"wide": "maybe"}])
+@pytest.mark.parametrize(
+    "given",
+    [{"n": "1.5"}, {"n": 700.9}, {"n": True}, {"share": "half"}, {"share": False}, {"wide": "maybe"}, {"name": True}],
+)
 def test_a_setting_of_the_wrong_type_is_named(given):
     with pytest.raises(BadInput, match=f"maker {next(iter(given))} is"):
         fit_settings("maker", maker, given)

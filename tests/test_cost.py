@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from terminal import at_problems
 
-from trueup.core.cost import read_prices
-from trueup.core.errors import BadInput
+from trueup.core.cost import Prices, TokenPrice, read_prices
+from trueup.core.errors import BadInput, UnknownName
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,33 @@ def test_a_price_that_cannot_be_booked_is_one_line_with_its_key_and_value(tmp_pa
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [
+        ("gpu_hours = 2.5", "unknown key of {path} 'gpu_hours'; did you mean 'gpu_hour'?"),
+        ('[model."m"]\nprompt_per_million = 1', "unknown key of {path} 'model'; did you mean 'models'?"),
+        (
+            "[models.m]\nprompt_per_million = 1\ncompletion_per_million = 2\ncached_per_milion = 0.1",
+            "unknown key of models.m in {path} 'cached_per_milion'; did you mean 'cached_per_million'?",
+        ),
+    ],
+)
+def test_a_misspelt_key_of_a_price_file_is_named(tmp_path, table, what):
+    path = tmp_path / "p.toml"
+    path.write_text(f'date = "2026-01-01"\ncore_hour = 1\n{table}\n')
+    with pytest.raises(UnknownName) as caught:
+        read_prices(path)
+    assert str(caught.value) == what.format(path=path)
+
+
+def test_a_price_file_may_say_all_that_there_is_to_say(tmp_path):
+    rates = "prompt_per_million = 1\ncompletion_per_million = 2\ncached_per_million = 0.5"
+    path = tmp_path / "p.toml"
+    path.write_text(f'date = 2026-01-01\nnote = "n"\ncore_hour = 1\ngpu_hour = 2\n[models.m]\n{rates}\n')
+    token = TokenPrice(Decimal(1), Decimal(2), Decimal("0.5"))
+    assert read_prices(path) == Prices("2026-01-01", Decimal(1), {"m": token}, "n", Decimal(2))
+
+
 def test_a_price_file_that_cannot_be_read_is_one_line(tmp_path):
     with pytest.raises(BadInput, match=r"cannot read .*: Is a directory; give a price file"):
         read_prices(tmp_path)
@@ -51,3 +79,15 @@ def test_a_price_file_that_cannot_be_read_is_one_line(tmp_path):
 def test_a_price_file_may_begin_with_a_byte_order_mark(tmp_path):
     (tmp_path / "p.toml").write_bytes(b'\xef\xbb\xbfdate = "2026-01-01"\ncore_hour = 1000000\n')
     assert read_prices(tmp_path / "p.toml").core_hour == Decimal(1_000_000)
+
+
+def test_a_sum_of_old_and_new_prices_says_that_each_charge_is_at_its_own(tmp_path, monkeypatch, capsys):
+    run = at_problems(tmp_path, monkeypatch, capsys, [f"problem {number}" for number in range(6)])
+    for hour in (1, 100):
+        (tmp_path / f"{hour}.toml").write_text(f'date = "2026-01-01"\ncore_hour = {hour}\n')
+    words = ("study", "w.jsonl", "--model", "toy:0.5", "--methods", "once", "--out", "o")
+    run(*words, "--samples", 2, "--prices", "1.toml")
+    said = run(*words, "--samples", 4, "--prices", "100.toml").out
+    assert "in all, as paid; now" in " ".join(said.split())
+    assert "USD at the prices when each charge was paid" in run("ledger", "show", "o").out
+    assert "shares of dollars, each charge at the prices when it was paid." in (tmp_path / "o/report.html").read_text()

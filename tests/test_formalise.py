@@ -12,7 +12,7 @@ from itertools import product
 import pytest
 from test_csp_write import allows  # noqa: F401 (a fixture)
 from test_diagnose import WRONG, verdict
-from toys import PRICES, finish, problem
+from toys import PRICES, finish, problem, singly
 
 from trueup import arms
 from trueup.core.asks import Sample, Solve
@@ -50,7 +50,7 @@ def solved(answer):
 
 def played(flow, *texts):
     """The asks of a flow whose samples are these texts in turn and whose programs are solved, and its answer."""
-    asks, waiting, reply = [], list(texts), None
+    asks, waiting, reply, flow = [], list(texts), None, singly(flow)
     while True:
         try:
             asks.append(flow.send(reply))
@@ -254,7 +254,7 @@ def test_names_are_found_without_building_what_a_small_reply_blows_up():
 def test_numbers_never_repeat_over_programs_and_repairs():
     bad = [block("int")] * 6
     asks, answer = played(formalise_and_solve(problem(), n=2), *bad)
-    assert [(ask.n, ask.start) for ask in asks if isinstance(ask, Sample)] == [(2, 0), (1, 2), (1, 4), (1, 3), (1, 5)]
+    assert [(ask.n, ask.start) for ask in asks if isinstance(ask, Sample)] == [(2, 0), (1, 2), (1, 3), (1, 4), (1, 5)]
     assert answer.note == "of 2 programs 2 unreadable; at first 2 unreadable"
 
 

@@ -75,7 +75,7 @@ def test_best_of_n_prefers_a_wrong_answer_to_an_unparsable_one():
 
 
 def test_revise_stops_at_the_first_attempt_that_passes_the_check():
-    chain = [attempts("a"), (Grade(0.0),), attempts("b"), (Grade(0.0), Grade(1.0))]
+    chain = [attempts("a"), (Grade(0.0),), attempts("b"), (Grade(1.0),)]
     asks, answer = finish(methods.revise(problem(checkable=True), rounds=3), chain)
     assert answer.value == "b"
     assert [type(ask) for ask in asks] == [Sample, Check, Sample, Check]
@@ -83,7 +83,7 @@ def test_revise_stops_at_the_first_attempt_that_passes_the_check():
 
 
 def test_revise_keeps_a_right_draft_that_was_revised_away():
-    chain = [attempts("a"), (Grade(0.6),), attempts("b"), (Grade(0.6), Grade(0.1))]
+    chain = [attempts("a"), (Grade(0.6),), attempts("b"), (Grade(0.1),)]
     _, answer = finish(methods.revise(problem(checkable=True), rounds=1), chain)
     assert answer.value == "a"
 

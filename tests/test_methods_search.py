@@ -10,7 +10,7 @@ from dataclasses import replace
 from math import comb
 
 import pytest
-from toys import PRICES, attempts, finish, problem
+from toys import PRICES, attempts, finish, problem, singly
 
 from trueup import raters
 from trueup.core.asks import Check, Rate, Sample
@@ -67,7 +67,7 @@ class Writer:
 
     def drive(self, flow, rating, grade=None):
         """Run a flow to its end with this writer, a rater of digits and a check of answers."""
-        reply = None
+        flow, reply = singly(flow), None
         try:
             while True:
                 ask = flow.send(reply)
@@ -266,7 +266,7 @@ def test_beam_search_keeps_the_best_and_continues_each_so_often():
 
 def test_subtrees_are_never_compared_with_each_other():
     """a and c make one tree and are the best of all; b and d make the other, which goes on with its own best."""
-    flow = beam_search(ratable(), n=4, width=2, subtrees=2, depth=2)
+    flow = singly(beam_search(ratable(), n=4, width=2, subtrees=2, depth=2))
     next(flow)
     flow.send(steps_of(*"abcd"))
     asked = flow.send((0.9, 0.8, 0.1, 0.2))

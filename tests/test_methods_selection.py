@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from toys import attempts, finish, problem
+from toys import attempts, finish, problem, singly
 
 from trueup.core.asks import Check, Rate, Sample
 from trueup.core.errors import BadInput, UnknownName
@@ -220,7 +220,8 @@ def test_generative_verify_weighs_by_the_share_of_yes():
 
 def pairwise(flow, drawn, better):
     """Drive a pairwise flow with a judge who knows which of two answers is better; the matches, and the answer."""
-    ask, matches = flow.send(None), []
+    flow, matches = singly(flow), []
+    next(flow)
     try:
         ask = flow.send(drawn)
         while True:

@@ -97,9 +97,9 @@ def test_with_a_check_the_first_that_passes_ends_the_cascade():
 
 
 def test_with_a_check_agreement_on_what_does_not_pass_is_no_answer():
-    replies = [attempts("4"), (WRONG,), attempts("4"), (WRONG,), attempts("6"), (RIGHT, WRONG, WRONG)]
+    replies = [attempts("4"), (WRONG,), attempts("4"), (WRONG,), attempts("6"), (RIGHT,)]
     asks, answer = finish(cascade(problem(checkable=True), n=2), replies)
-    assert [a.answer for a in asks[-1].attempts] == ["6", "4", "4"]
+    assert [a.answer for ask in asks if isinstance(ask, Check) for a in ask.attempts] == ["4", "4", "6"]
     assert answer.value == "6"
 
 

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("starlette")
 from test_serve import HTTP, Toy, assert_error_shape, at_work, body, desk, post, serving
-from toys import PRICES
+from toys import PRICES, singly
 
 from trueup.arms import UNHELD, holds_answer, holds_texts, make_arm
 from trueup.catalog import names
@@ -137,7 +137,7 @@ def test_free_text_may_be_asked_for_anywhere(tmp_path: Path) -> None:
 def played(words: str, problem: Problem, answer: Any) -> tuple[bool, bool]:
     """Whether a method samples under the problem's schema, and whether its answer is such a text, or none."""
     arm, held, number = make_arm(words), [""], 0
-    flow = arm.start(problem)
+    flow = singly(arm.start(problem))
     reply: Any = None
     while True:
         try:

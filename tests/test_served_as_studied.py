@@ -166,6 +166,12 @@ def test_only_places_that_the_study_had_are_looked_for_there(tmp_path: Path, mon
     assert find_model("hf:made", origin) == "hf:made"
 
 
+def test_a_share_of_traffic_that_is_not_kept_is_refused(run: Run, tmp_path: Path) -> None:
+    run("study", "q.jsonl", "--model", "toy:0.9", *STUDY)
+    told = run("serve", "o/policy.toml", "--port", "0", "--traffic-share", "0.5", code=2).err
+    assert "--traffic-share is 0.5, and nothing is kept without --traffic FILE; add it" in told
+
+
 def test_settings_that_are_no_table_are_one_line(run: Run, tmp_path: Path) -> None:
     run("study", "q.jsonl", "--model", "toy:0.9", *STUDY)
     policy = tmp_path / "o" / "policy.toml"

@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from trueup.bench.toy import Whole
+from trueup.core.asks import All
 from trueup.core.cost import Prices
+from trueup.core.errors import AskFailed
 from trueup.core.types import Attempt, Item, Message, Problem, Sampling, Usage
 
 PRICES = Prices("2026-01-01", Decimal("0.05"))
@@ -30,13 +32,36 @@ def item(name: str = "p", reference: Any = "right", *, checkable: bool = False) 
 
 def finish(flow: Generator[Any, Any, Any], replies: Sequence[Any]) -> tuple[list[Any], Any]:
     """The asks of a flow that is given these replies in turn, and what it returned."""
-    asks = []
+    asks, flow = [], singly(flow)
     for reply in (None, *replies):
         try:
             asks.append(flow.send(reply))
         except StopIteration as end:
             return asks, end.value
     raise AssertionError(f"the flow wants more replies: {asks[-1]}")
+
+
+def singly(flow: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """The same flow, with the asks that it makes at once one after another, in their order."""
+
+    def replied(ask: Any) -> Generator[Any, Any, Any]:
+        if isinstance(ask, All):
+            replies: tuple[Any, ...] = ()
+            for one in ask.asks:
+                replies += ((yield from replied(one)),)
+            return replies
+        try:
+            return (yield ask)
+        except AskFailed as failure:
+            return failure
+
+    reply = None
+    while True:
+        try:
+            ask = flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply)
+        except StopIteration as end:
+            return end.value
+        reply = yield from replied(ask)
 
 
 class Ending(Whole):

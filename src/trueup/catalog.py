@@ -6,10 +6,10 @@ A stranger's plugin adds names through the entry-point groups `trueup.methods`, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from trueup import methods, raters, solvers, tasks, verifiers
@@ -148,6 +148,27 @@ class OpenTask:
     strata: tuple[Stratum, ...]
 
 
+class Names(Mapping[str, Maker]):
+    """What a kind's names stand for; a plugin's is loaded when it is asked for."""
+
+    def __init__(self, own: Mapping[str, Maker], plugins: Mapping[str, EntryPoint]) -> None:
+        """Take a plugin's name before one of ours."""
+        self._own, self._plugins = own, plugins
+
+    def __getitem__(self, name: str) -> Maker:
+        """Raises Unavailable for a plugin that cannot be loaded."""
+        return _plugged(self._plugins[name]) if name in self._plugins else self._own[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._plugins
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._own, *self._plugins)))
+
+    def __len__(self) -> int:
+        return len(self._own.keys() | self._plugins.keys())
+
+
 def names(kind: str) -> Mapping[str, Maker]:
     """Everything of a kind, plugins included.
 
@@ -156,15 +177,13 @@ def names(kind: str) -> Mapping[str, Maker]:
     if kind not in KINDS:
         raise UnknownName("kind", kind, KINDS)
     own = {name: _loaded(name, maker) for name, maker in KINDS[kind].items()}
-    return own | {plugin.name: plugin.load() for plugin in entry_points(group=f"trueup.{kind}")}
+    return Names(own, {plugin.name: plugin for plugin in entry_points(group=f"trueup.{kind}")})
 
 
 def describe(kind: str) -> list[Entry]:
     """What `trueup list` shows of a kind."""
-    return [
-        Entry(name, {} if kind == "sources" else _defaults(maker), _first_line(maker))
-        for name, maker in names(kind).items()
-    ]
+    known = names(kind)
+    return [_entry(name, known, has_settings=kind != "sources") for name in known]
 
 
 def open_model(spec: str, sets: Mapping[str, str] | None = None, *, repeats: bool = True) -> Model:
@@ -205,6 +224,26 @@ def _loaded(name: str, maker: Maker | str) -> Maker:
     except ImportError as error:
         raise Unavailable(f"{name} cannot be loaded ({error}); pip install 'trueup[train]'") from None
     return found
+
+
+def _plugged(plugin: EntryPoint) -> Maker:
+    try:
+        maker: Maker = plugin.load()
+    except Exception as error:
+        owner = plugin.dist.name if plugin.dist else plugin.value
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise Unavailable(
+            f"{plugin.name} of the package {owner} cannot be loaded ({why}); mend or uninstall it"
+        ) from error
+    return maker
+
+
+def _entry(name: str, known: Mapping[str, Maker], *, has_settings: bool) -> Entry:
+    try:
+        maker = known[name]
+    except Unavailable as error:
+        return Entry(name, {}, f"broken: {error}")
+    return Entry(name, _defaults(maker) if has_settings else {}, _first_line(maker))
 
 
 def _defaults(maker: Maker) -> dict[str, Json]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from trueup.bench.recorded import Case
-from trueup.core.asks import Ask, BatchFlow, Check, Flow, Sample, Until
+from trueup.core.asks import All, Ask, BatchFlow, Check, Flow, Sample, Until
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Arm
 from trueup.core.types import Answer, Attempt, Grade
@@ -68,6 +68,8 @@ class _Bill:
 
         Raises BadInput for an ask that nothing is on record for.
         """
+        if isinstance(ask, All):
+            return tuple(map(self.reply, ask.asks))
         if isinstance(ask, Check):
             self.is_verified = True
             return tuple(Grade(float(self._is_right(attempt))) for attempt in ask.attempts)

@@ -68,7 +68,14 @@ class Solve:
     problem: Problem
 
 
-Ask = Sample | Check | Rate | Read | Solve
+@dataclass(frozen=True, slots=True)
+class All:
+    """Asks that do not wait for each other; the reply is theirs in this order, of one that failed its AskFailed."""
+
+    asks: tuple[Ask, ...]
+
+
+Ask = Sample | Check | Rate | Read | Solve | All
 Flow = Generator[Ask, Any, T]
 BatchFlow = Generator[tuple[tuple[int, Ask], ...], tuple[Any, ...], list[Answer]]
 """Asks about many problems at once, each with its problem's place; an ask that failed is answered by ()."""
@@ -123,26 +130,51 @@ def solve(problem: Problem) -> Flow[Solution]:
     return solution
 
 
+def ask_all(asks: Sequence[Ask]) -> Flow[tuple[Any, ...]]:
+    """Ask all of these at once; a single one goes out as itself. The reply of one that failed is its AskFailed."""
+    if len(asks) != 1:
+        replies: tuple[Any, ...] = yield All(tuple(asks))
+        return replies
+    try:
+        reply = yield asks[0]
+    except AskFailed as failure:
+        return (failure,)
+    return (reply,)
+
+
 def relayed(
     flow: Flow[T], change: Callable[[Ask], Ask] = lambda ask: ask, heard: Callable[[Ask, Any], None] = lambda *_: None
 ) -> Flow[T]:
     """A flow whose asks are passed on as `change` makes them; `heard` is told of each with its reply.
 
-    An ask that fails is thrown into the flow.
+    An ask that fails is thrown into the flow. Of asks that go out at once either sees every one by itself.
     """
     try:
         ask = next(flow)
         while True:
-            asked = change(ask)
+            asked = _changed(ask, change)
             try:
                 reply = yield asked
             except AskFailed as failure:
                 ask = flow.throw(failure)
             else:
-                heard(asked, reply)
+                _hear(asked, reply, heard)
                 ask = flow.send(reply)
     except StopIteration as end:
         value: T = end.value
         return value
     finally:
         flow.close()
+
+
+def _changed(ask: Ask, change: Callable[[Ask], Ask]) -> Ask:
+    return All(tuple(_changed(one, change) for one in ask.asks)) if isinstance(ask, All) else change(ask)
+
+
+def _hear(ask: Ask, reply: Any, heard: Callable[[Ask, Any], None]) -> None:
+    if not isinstance(ask, All):
+        heard(ask, reply)
+        return
+    for one, its in zip(ask.asks, reply, strict=True):
+        if not isinstance(its, AskFailed):
+            _hear(one, its, heard)

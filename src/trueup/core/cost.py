@@ -8,13 +8,13 @@ with N parameters, l layers, d = heads x head size. The prompt counts once a cal
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
 
-from trueup.core.errors import BadInput
+from trueup.core.errors import BadInput, UnknownName
 from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
 
@@ -24,6 +24,9 @@ HOUR_NANOSECONDS = 3600 * NANO
 MILLION = 1_000_000
 DEAREST = Decimal(1_000_000)
 """The most dollars that an hour or a million tokens may cost: a ledger could not hold the sums of much more."""
+KEYS = ("date", "note", "core_hour", "gpu_hour", "models")
+RATES = ("prompt_per_million", "completion_per_million", "cached_per_million")
+"""What a price file, and its table of a model, may say."""
 CPU, GPU = "cpu", "gpu"
 """The billings of what runs on this machine: by core-seconds, and by the seconds that it holds a GPU for."""
 HERE = (CPU, GPU)
@@ -153,9 +156,11 @@ def compute_cost(prices: Prices, seconds: float, billing: str = CPU) -> Cost:
 def read_prices(path: Path) -> Prices:
     """The price list in a TOML file.
 
-    Raises BadInput where the file cannot be read, is undated or a price is no number from 0 to `DEAREST`.
+    Raises BadInput where the file cannot be read, is undated, has a key that is none of a price list's, or a price is
+    no number from 0 to `DEAREST`.
     """
     table = _table(path)
+    _check_keys(f"key of {path}", table, KEYS)
     if "date" not in table:
         raise BadInput(f'{path}: prices need a date; add date = "YYYY-MM-DD"')
     rows = table.get("models", {})
@@ -178,9 +183,16 @@ def _table(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: not valid TOML: {error}") from None
 
 
+def _check_keys(what: str, table: Mapping[str, object], known: Sequence[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise UnknownName(what, key, known)
+
+
 def _token_price(path: Path, name: str, row: object) -> TokenPrice:
     if not isinstance(row, dict):
         raise BadInput(f"{path}: models.{name} is {row!r}; write a table with prompt_per_million and the like")
+    _check_keys(f"key of models.{name} in {path}", row, RATES)
     prompt = row.get("prompt_per_million")
     return TokenPrice(
         prompt=_dollars(path, f"{name}.prompt_per_million", prompt),

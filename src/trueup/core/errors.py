@@ -38,7 +38,12 @@ class Unavailable(TrueupError):
 
 
 class AskFailed(TrueupError):
-    """One ask that could not be answered; recorded on its problem, fatal to no other."""
+    """One ask that could not be answered; recorded on its problem, fatal to no other.
+
+    `seconds` are what was spent on it, where whoever raises it has measured them.
+    """
+
+    seconds: float | None = None
 
 
 class LedgerError(TrueupError):

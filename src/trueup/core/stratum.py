@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trueup.core.roles import Rater, Solver, Verifier
+from trueup.core.settings import join_words
 from trueup.core.types import Item, Json
 
 
@@ -56,4 +57,4 @@ class Arm:
     @property
     def label(self) -> str:
         """The method and its settings as a user would type them: `vote n=8`."""
-        return " ".join([self.method, *(f"{key}={value}" for key, value in self.settings.items())])
+        return join_words(self.method, self.settings)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
+from trueup.core.errors import AskFailed
+
 T = TypeVar("T")
 
 
@@ -17,3 +19,16 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+async def tried(work: Iterable[Coroutine[Any, Any, T]], *, in_turn: bool = False) -> list[T | AskFailed]:
+    """What each comes to, in order, of one that failed its AskFailed; if `in_turn`, one after another."""
+    tries = (_tried(one) for one in work)
+    return [await one for one in tries] if in_turn else await together(tries)
+
+
+async def _tried(work: Coroutine[Any, Any, T]) -> T | AskFailed:
+    try:
+        return await work
+    except AskFailed as failure:
+        return failure

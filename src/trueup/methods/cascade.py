@@ -13,12 +13,12 @@ and a check per attempt.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 from trueup.core.asks import Flow, check, sample
 from trueup.core.errors import BadInput
-from trueup.core.types import Answer, Attempt, Problem
+from trueup.core.types import Answer, Attempt, Grade, Problem
 from trueup.methods.solve import solve
 from trueup.methods.spare import spared
 from trueup.methods.tally import count, elect
@@ -26,6 +26,15 @@ from trueup.methods.tally import count, elect
 SOLVER = "solver"
 """The `to` that means the stratum's solver, and no model."""
 FAILED = "the ask failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Cheap attempts, their grades where a check decides, and an answer where they suffice."""
+
+    attempts: Sequence[Attempt]
+    grades: Sequence[Grade] = ()
+    answer: Answer | None = None
 
 
 def cascade(
@@ -51,16 +60,16 @@ def cascade(
         n, then = 1, 1
     others = [to] if (to == SOLVER or to != model) and not side_effects else []
     if problem.checkable:
-        cheap, answer = yield from _passing(problem, n, model, others)
+        cheap = yield from _passing(problem, n, model, others)
     else:
-        cheap, answer = yield from _agreeing(problem, n, agreement, model, others)
-    if answer is not None or (side_effects and count(cheap)):
-        return answer or elect(problem, cheap)
+        cheap = yield from _agreeing(problem, n, agreement, model, others)
+    if cheap.answer is not None or (side_effects and count(cheap.attempts)):
+        return cheap.answer or elect(problem, cheap.attempts)
     if to == SOLVER:
-        answer = yield from _solved(problem, cheap)
+        answer = yield from _solved(problem, cheap.attempts)
     else:
         answer = yield from _asked(problem, cheap, to, then, n if to == model else 0)
-    return answer if cheap else _settled(answer, f"{model or 'cheap attempts'}: {FAILED}")
+    return answer if cheap.attempts else _settled(answer, f"{model or 'cheap attempts'}: {FAILED}")
 
 
 def _solved(problem: Problem, cheap: Sequence[Attempt]) -> Flow[Answer]:
@@ -71,42 +80,39 @@ def _solved(problem: Problem, cheap: Sequence[Attempt]) -> Flow[Answer]:
     return _settled(elect(problem, cheap), f"solver: {solved.note if solved else FAILED}")
 
 
-def _asked(problem: Problem, cheap: Sequence[Attempt], to: str, n: int, start: int) -> Flow[Answer]:
+def _asked(problem: Problem, cheap: Stage, to: str, n: int, start: int) -> Flow[Answer]:
     """The answer after n attempts of `to`, which go on from number `start` where it is the cheap model."""
-    came = yield from spared(sample(problem.prompt, n, start=start, model=to), count(cheap))
+    came = yield from spared(sample(problem.prompt, n, start=start, model=to), count(cheap.attempts))
     more = came or ()
     if problem.checkable:
-        grades = yield from check(problem, (*more, *cheap))
-        answer = Answer.best((*more, *cheap), grades)
+        grades = (yield from check(problem, more)) if more else ()
+        answer = Answer.best((*more, *cheap.attempts), (*grades, *cheap.grades))
     else:
-        voters = (*cheap, *more) if start else more
-        answer = elect(problem, voters if count(voters) else (*voters, *cheap))
+        voters = (*cheap.attempts, *more) if start else more
+        answer = elect(problem, voters if count(voters) else (*voters, *cheap.attempts))
     return _settled(answer, f"{to or 'further attempts'}: {FAILED}") if came is None else answer
 
 
-def _passing(
-    problem: Problem, n: int, model: str, others: Collection[str]
-) -> Flow[tuple[Sequence[Attempt], Answer | None]]:
+def _passing(problem: Problem, n: int, model: str, others: Collection[str]) -> Flow[Stage]:
     """Attempts one by one, up to the first that passes the check, and its answer; or up to one that failed.
 
     Raises AskFailed where none could be read and there are no others to ask.
     """
     attempts: list[Attempt] = []
+    grades: list[Grade] = []
     for number in range(n):
         more = yield from spared(sample(problem.prompt, start=number, model=model), count(attempts) or others)
         if more is None:
             break
         attempt = more[0]
         attempts.append(attempt)
-        (grade,) = yield from check(problem, [attempt])
-        if grade.is_right:
-            return attempts, Answer.of(attempt, f"attempt {number + 1} passed the check")
-    return attempts, None
+        grades += yield from check(problem, [attempt])
+        if grades[-1].is_right:
+            return Stage(attempts, grades, Answer.of(attempt, f"attempt {number + 1} passed the check"))
+    return Stage(attempts, grades)
 
 
-def _agreeing(
-    problem: Problem, n: int, agreement: float, model: str, others: Collection[str]
-) -> Flow[tuple[Sequence[Attempt], Answer | None]]:
+def _agreeing(problem: Problem, n: int, agreement: float, model: str, others: Collection[str]) -> Flow[Stage]:
     """n attempts, and their vote if enough of the n agree; one that failed agrees with none.
 
     Raises AskFailed where all failed and there are no others to ask.
@@ -114,7 +120,7 @@ def _agreeing(
     attempts = (yield from spared(sample(problem.prompt, n, model=model), others)) or ()
     most = max(count(attempts).values(), default=0)
     needed = max(1, ceil(agreement * n - 1e-9))
-    return attempts, elect(problem, attempts) if most >= needed else None
+    return Stage(attempts, answer=elect(problem, attempts) if most >= needed else None)
 
 
 def _settled(answer: Answer, why: str) -> Answer:

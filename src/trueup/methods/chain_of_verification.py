@@ -17,7 +17,7 @@ from trueup.core.asks import Flow, check, judge, sample
 from trueup.core.errors import BadInput
 from trueup.core.types import Answer, Attempt, Problem
 from trueup.methods.reread import put_behind
-from trueup.methods.revise import ask_again
+from trueup.methods.revise import ask_again, opened
 from trueup.methods.spare import spared
 from trueup.methods.tally import count
 
@@ -47,8 +47,8 @@ def chain_of_verification(problem: Problem, *, questions: int = 3) -> Flow[Answe
         return Answer.of(draft, f"{'an ask failed' if last is None else 'no question could be read'}; the draft stands")
     (final, *_) = last
     if problem.checkable:
-        grades = yield from check(problem, [draft, final])
-        return Answer.best([draft, final], grades)
+        (last_grade,) = yield from check(problem, [final])
+        return Answer.best([draft, final], [grade, last_grade])
     return Answer.of(draft, "the final could not be read") if final.answer is None else Answer.of(final)
 
 
@@ -71,8 +71,8 @@ def _verify(problem: Problem, draft: Attempt, most: int) -> Flow[list[str]]:
     """Each question about the draft with its answer, found without the draft."""
     free = replace(problem.sampling, stop=(), schema=None, grammar=None)
     (asked, *_) = yield from judge(ask_again(problem.prompt, draft.text, DOUBT.format(n=most)), sampling=free)
-    pairs = []
+    chat, pairs = opened(problem.prompt), []
     for question in read_questions(asked.text, most):
-        (found, *_) = yield from judge(put_behind(problem.prompt, APART.format(question=question)), sampling=free)
+        (found, *_) = yield from judge(put_behind(chat, APART.format(question=question)), sampling=free)
         pairs.append(f"{question}\n{found.text.strip()}")
     return pairs

@@ -19,8 +19,9 @@ from itertools import combinations
 
 from trueup.core.asks import Flow, sample
 from trueup.core.errors import UnknownName
-from trueup.core.types import Answer, Attempt, Problem
+from trueup.core.types import Answer, Attempt, Problem, begun_turn
 from trueup.methods.reread import put_behind
+from trueup.methods.revise import opened
 from trueup.methods.spare import each
 from trueup.methods.tally import count
 from trueup.methods.verdicts import Bench, hear_bench, share_of
@@ -106,8 +107,9 @@ def _lead(court: Court, left: Attempt, right: Attempt) -> Flow[float]:
 
 
 def hear_pair(problem: Problem, bench: Bench, first: Attempt, second: Attempt) -> Flow[list[str]]:
-    """What the bench says of two attempts, A or B, in these places."""
-    prompt = put_behind(problem.prompt, PAIR.format(first=first.text.strip(), second=second.text.strip()))
+    """What the bench says of two attempts, A or B, in these places; it is shown whole turns, and writes in none."""
+    shown = [(begun_turn(problem.prompt) + attempt.text).strip() for attempt in (first, second)]
+    prompt = put_behind(opened(problem.prompt), PAIR.format(first=shown[0], second=shown[1]))
     said = yield from hear_bench(problem, bench, prompt, PLACES)
     return said
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from trueup.core.asks import Flow, judge, sample
 from trueup.core.types import Answer, Problem
 from trueup.methods.reread import put_behind
-from trueup.methods.revise import ask_again
+from trueup.methods.revise import ask_again, opened
 from trueup.methods.spare import each
 from trueup.methods.tally import elect
 
@@ -25,10 +25,14 @@ SOLVE = "Now carry out that plan step by step, and give the answer in the form t
 def plan_then_solve(problem: Problem, *, n: int = 4) -> Flow[Answer]:
     """The vote of one solution by each of n plans.
 
-    A solution has its plan's number, so that plans in the same words still bring independent solutions.
+    A solution has its plan's number, so that plans in the same words still bring independent solutions. A turn that the
+    problem has begun is the solution's.
     """
-    wish = put_behind(problem.prompt, PLAN)
+    wish = put_behind(opened(problem.prompt), PLAN)
+    begun = problem.prompt[len(wish) :]
     free = replace(problem.sampling, stop=(), schema=None, grammar=None)
     plans = yield from judge(wish, n, sampling=free)
-    solutions = yield from each(sample(ask_again(wish, plan.text, SOLVE), start=plan.index) for plan in plans)
+    solutions = yield from each(
+        sample((*ask_again(wish, plan.text, SOLVE), *begun), start=plan.index) for plan in plans
+    )
     return elect(problem, [attempt for solution in solutions for attempt in solution or ()])

@@ -8,7 +8,7 @@ revised into a wrong one. Cost: 1 + rounds samples, each with the chain so far a
 from __future__ import annotations
 
 from trueup.core.asks import Flow, check, sample
-from trueup.core.types import Answer, Attempt, Grade, Message, Problem, Prompt
+from trueup.core.types import Answer, Attempt, Grade, Message, Problem, Prompt, begun_turn
 from trueup.methods.spare import spared
 from trueup.methods.tally import count, elect
 
@@ -21,7 +21,7 @@ def revise(problem: Problem, *, rounds: int = 2) -> Flow[Answer]:
     With a check the chain ends at the first attempt that passes, and in any case before a revision that fails.
     """
     chain: list[Attempt] = []
-    grades: tuple[Grade, ...] = ()
+    grades: list[Grade] = []
     prompt = problem.prompt
     for turn in range(rounds + 1):
         revision = yield from spared(sample(prompt, start=turn), count(chain))
@@ -29,7 +29,7 @@ def revise(problem: Problem, *, rounds: int = 2) -> Flow[Answer]:
             break
         chain.append(revision[0])
         if problem.checkable:
-            grades = yield from check(problem, chain)
+            grades += yield from check(problem, revision)
             if grades[-1].is_right:
                 break
         prompt = ask_again(prompt, revision[0].text)
@@ -41,8 +41,11 @@ def ask_again(prompt: Prompt, text: str, request: str = REQUEST) -> Prompt:
     return (*continued(prompt, text), Message("user", request))
 
 
+def opened(prompt: Prompt) -> Prompt:
+    """The chat as it stands before the model's turn, where the prompt has begun that."""
+    return prompt[:-1] if prompt and prompt[-1].role == "assistant" else prompt
+
+
 def continued(prompt: Prompt, text: str) -> Prompt:
     """The chat with a text of the model's behind it, in the turn that the prompt has begun where it has."""
-    if prompt and prompt[-1].role == "assistant":
-        return (*prompt[:-1], Message("assistant", prompt[-1].content + text))
-    return (*prompt, Message("assistant", text))
+    return (*opened(prompt), Message("assistant", begun_turn(prompt) + text))

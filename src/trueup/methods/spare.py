@@ -1,4 +1,4 @@
-"""Going on where an ask failed and what is in hand will do.
+"""Many flows at once, going on where an ask failed and what is in hand will do.
 
 The driver throws AskFailed into a flow at the ask that failed; what is not caught here is the problem's failure.
 """
@@ -6,30 +6,42 @@ The driver throws AskFailed into a flow at the ask that failed; what is not caug
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from trueup.core.asks import Flow
+from trueup.core.asks import Ask, Flow, ask_all
 from trueup.core.errors import AskFailed
 
 T = TypeVar("T")
 
 
 def each(flows: Iterable[Flow[T]], held: Collection[object] = ()) -> Flow[list[T | None]]:
-    """What each flow comes to, None where an ask of its failed.
+    """What each flow comes to, None where an ask of its failed; they go in step, and ask together what they ask next.
 
     Raises AskFailed where all failed and nothing is held.
     """
-    found: list[T | None] = []
-    failure = None
-    for flow in flows:
-        try:
-            found.append((yield from flow))
-        except AskFailed as error:
-            found.append(None)
-            failure = error
-    if failure and not held and all(one is None for one in found):
-        raise failure
+    begun = list(flows)
+    found: list[T | None] = [None] * len(begun)
+    failures: dict[int, AskFailed] = {}
+    replies: dict[int, Any] = dict.fromkeys(range(len(begun)))
+    while replies:
+        asks: dict[int, Ask] = {}
+        for place, reply in replies.items():
+            try:
+                asks[place] = _next_ask(begun[place], reply)
+            except StopIteration as end:
+                found[place] = end.value
+            except AskFailed as failure:
+                failures[place] = failure
+        told = (yield from ask_all(tuple(asks.values()))) if asks else ()
+        replies = dict(zip(asks, told, strict=True))
+    if failures and not held and all(one is None for one in found):
+        raise failures[max(failures)]
     return found
+
+
+def _next_ask(flow: Flow[T], reply: Any) -> Ask:
+    """What a flow asks behind a reply, or a failure in its place; None begins it."""
+    return flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply)
 
 
 def spared(flow: Flow[T], held: Collection[object]) -> Flow[T | None]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
-from trueup.core.asks import Ask, Flow, Sample, Until
+from trueup.core.asks import All, Ask, Flow, Sample, Until
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.types import Attempt, Problem
 
@@ -30,23 +30,40 @@ def replay(flow: Flow[T], attempts: Sequence[Attempt | None], problem: Problem) 
 
     Raises BadInput where it asks for more of them, for anything else, or for log-probabilities that they lack.
     """
-    taken: set[int] = set()
-    calls = 0
+    record = _Record(attempts, problem)
+    value: T | None = None
     try:
         ask = next(flow)
         while True:
-            asked = _plain(ask, attempts, problem)
-            reach, calls = asked.start + asked.n, calls + 1
-            if reach > len(attempts):
-                raise BadInput(f"the method asks for {reach} attempts, the pool holds {len(attempts)}; lower its n")
-            block = _enough(attempts[asked.start : reach], asked.until)
-            taken.update(place for place, attempt in enumerate(block, asked.start) if attempt is not None)
-            reply = _came(block)
-            ask = flow.send(reply) if reply else flow.throw(AskFailed(f"no attempt of {asked.n} came"))
+            reply = record.reply(ask)
+            ask = flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply)
     except StopIteration as end:
-        return Replayed(end.value, len(taken), calls)
+        value = end.value
     except AskFailed:
-        return Replayed(None, len(taken), calls)
+        pass
+    return Replayed(value, len(record.taken), record.calls)
+
+
+@dataclass(slots=True)
+class _Record:
+    """The attempts of a pool, the places of those that were taken, and the calls that took them."""
+
+    attempts: Sequence[Attempt | None]
+    problem: Problem
+    taken: set[int] = field(default_factory=set)
+    calls: int = 0
+
+    def reply(self, ask: Ask) -> Any:
+        """The attempts that an ask is for, AskFailed where all of them had failed."""
+        if isinstance(ask, All):
+            return tuple(map(self.reply, ask.asks))
+        asked = _plain(ask, self.attempts, self.problem)
+        reach, self.calls = asked.start + asked.n, self.calls + 1
+        if reach > len(self.attempts):
+            raise BadInput(f"the method asks for {reach} attempts, the pool holds {len(self.attempts)}; lower its n")
+        block = _enough(self.attempts[asked.start : reach], asked.until)
+        self.taken.update(place for place, attempt in enumerate(block, asked.start) if attempt is not None)
+        return _came(block) or AskFailed(f"no attempt of {asked.n} came")
 
 
 def _plain(ask: Ask, attempts: Sequence[Attempt | None], problem: Problem) -> Sample:

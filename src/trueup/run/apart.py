@@ -57,21 +57,24 @@ class Apart:
     async def call(self, seconds: float, work: bytes) -> tuple[Any, float]:
         """What packed work returns, and the core-seconds that it took.
 
-        Raises what it raises of ours, TimeoutError where it takes longer, and AskFailed where its process dies. The
-        child of what does not end by itself is killed.
+        Raises what it raises of ours, TimeoutError where it takes longer, and AskFailed where its process dies, with
+        the seconds since that was ready. The child of what does not end by itself is killed.
         """
         async with self._room:
             child = await self._ready()
+            started = time.perf_counter()
             try:
                 async with asyncio.timeout(seconds):
                     value, error, cause, spent = await _exchange(child, work)
             except ConnectionError as lost:
                 child.end()
-                raise AskFailed(DIED) from lost
+                raise _died(time.perf_counter() - started) from lost
             except BaseException:
                 child.end()
                 raise
             self._idle.append(child)
+        if isinstance(error, AskFailed):
+            error.seconds = spent
         if error is not None:
             raise error from cause
         return value, spent
@@ -87,6 +90,9 @@ class Apart:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await _read(asyncio.get_running_loop(), child.line, len(READY))
+        except (ConnectionError, TimeoutError) as lost:
+            child.end()
+            raise _died(0.0) from lost
         except BaseException:
             child.end()
             raise
@@ -169,9 +175,15 @@ async def _read(loop: asyncio.AbstractEventLoop, line: socket, size: int) -> byt
     while len(told) < size:
         more = await loop.sock_recv(line, min(CHUNK_BYTES, size - len(told)))
         if not more:
-            raise AskFailed(DIED)
+            raise ConnectionResetError
         told += more
     return told
+
+
+def _died(seconds: float) -> AskFailed:
+    failure = AskFailed(DIED)
+    failure.seconds = seconds
+    return failure
 
 
 def _framed(told: bytes) -> bytes:

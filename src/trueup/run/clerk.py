@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from trueup import __version__
-from trueup.core.asks import Ask, Check, Rate, Read, Sample, Solve
+from trueup.core.asks import All, Ask, Check, Rate, Read, Sample, Solve
 from trueup.core.charge import Charge
-from trueup.core.cost import CPU, Prices, compute_cost
+from trueup.core.cost import CPU, Cost, Prices, compute_cost
 from trueup.core.errors import AskFailed, BadForm, BadInput, UnknownName
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, Rater, Solver, Verifier
+from trueup.core.together import tried
 from trueup.core.types import Attempt, Grade, Item, Problem, Solution, begun_turn
 from trueup.run.apart import Apart, packed
 from trueup.run.blame import SHOWN, blamed, broken, share
@@ -89,7 +90,7 @@ class Clerk:
             return await self._rate(ask, tab)
         if isinstance(ask, Read):
             return tuple(_read_all(tab.stratum.verifier, ask.texts))
-        return await self._solve(ask, tab)
+        return await (self._all(ask, tab) if isinstance(ask, All) else self._solve(ask, tab))
 
     async def grade(self, attempts: Sequence[Attempt], tab: Tab) -> tuple[Grade, ...]:
         """Grades by the stratum's own check; by its verifier, as an oracle, where it has none."""
@@ -101,6 +102,17 @@ class Clerk:
     async def evaluate(self, attempts: Sequence[Attempt], tab: Tab, *, kind: str = "evaluation") -> tuple[Grade, ...]:
         """Grades against the reference."""
         return await self._check(tab.stratum.verifier, tab.item.reference, kind, attempts, tab)
+
+    async def _all(self, ask: All, tab: Tab) -> tuple[object, ...]:
+        """Side by side, but in turn where they may act or use this machine's cores; paid in the order of the asks."""
+        parts = [replace(tab, cost=Cost()) for _ in ask.asks]
+        work = (self.answer(one, part) for one, part in zip(ask.asks, parts, strict=True))
+        in_turn = tab.item.problem.side_effects or self.model.card.billing == CPU
+        replies = await tried(work, in_turn=in_turn)
+        for part in parts:
+            tab.pay((), part.cost)
+            tab.asked_oracle |= part.asked_oracle
+        return tuple(replies)
 
     async def _sample(self, ask: Sample, tab: Tab) -> tuple[Attempt, ...]:
         tab.act.begin(ask, tab.item.problem)
@@ -130,7 +142,7 @@ class Clerk:
                 try:
                     grades, seconds = await self._grades(verifier, answers, tab.item, reference)
                 except AskFailed as error:
-                    seconds = time.perf_counter() - started
+                    seconds = time.perf_counter() - started if error.seconds is None else error.seconds
                     await self._failed(error, verifier.name, tab, seconds, is_paid=kind == "check")
                     raise
                 reply = json.dumps([[g.value, g.parsed, g.note] for g in grades])
@@ -153,7 +165,7 @@ class Clerk:
             return await self._apart.call(SCHEMA_SECONDS, work)
         except TimeoutError:
             why = BadForm(f"its schema keeps a check busy for over {SCHEMA_SECONDS:g} s; give a simpler one")
-            raise broken(f"verifier {verifier.name!r}", "check", (*answers, "")[0] or "", why) from why
+            raise broken(f"verifier {verifier.name!r}", "check", (*answers, "")[0] or "", why, SCHEMA_SECONDS) from why
 
     async def _rate(self, ask: Rate, tab: Tab) -> tuple[float, ...]:
         rater = tab.stratum.rater
@@ -192,7 +204,8 @@ class Clerk:
                     await self._failed(error, solver.fingerprint, tab, time.perf_counter() - started)
                     raise
                 reply = json.dumps([solution.status, solution.text, solution.conflict, solution.reason])
-                charge = self._computed(key, "solve", solver.fingerprint, tab, solution.seconds, reply)
+                booked = key if solution.status != "crashed" else digest("crashed", key.hex(), str(time.time_ns()))
+                charge = self._computed(booked, "solve", solver.fingerprint, tab, solution.seconds, reply)
                 await self.ledger.commit([charge])
         self._pay(charge, tab)
         status, text, conflict, reason = json.loads(charge.reply)

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trueup.core.asks import Flow, sample
-from trueup.core.errors import AskFailed
+from trueup.core.errors import AskFailed, Unavailable
 from trueup.core.outcome import Outcome, Pool
 from trueup.core.stratum import Arm, Stratum
-from trueup.core.types import Attempt, Grade, Item, Usage
+from trueup.core.types import Answer, Attempt, Grade, Item, Problem, Usage
 from trueup.run.batch import run_batch
+from trueup.run.blame import blamed, is_stopped
 from trueup.run.clerk import Clerk
 from trueup.run.tab import Tab
 
 T = TypeVar("T")
+CANCELLED = "a call was cancelled, though not by us; mend the model, method or verifier that cancels its own tasks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,11 @@ async def _close_when_done(crew: list[asyncio.Task[None]], done: asyncio.Queue[O
     """Tell the reader of `done` that there is no more, or that a lane failed; say nothing when cancelled."""
     try:
         await asyncio.gather(*crew)
+    except asyncio.CancelledError:
+        if is_stopped():
+            raise
+        await done.put(None)
+        raise Unavailable(CANCELLED) from None
     except Exception:
         await done.put(None)
         raise
@@ -108,9 +115,18 @@ async def _finish(flow: Flow[T], tab: Tab, clerk: Clerk) -> T:
         flow.close()
 
 
+def _blamed(arm: Arm, problem: Problem) -> Flow[Answer]:
+    """The arm's flow; what breaks in it is a failure of its method on this problem."""
+    with blamed(f"method {arm.label!r}", "answer", problem.id):
+        answer: object = yield from arm.start(problem)
+        if not isinstance(answer, Answer):
+            raise TypeError(f"it gave {answer!r}, not an Answer")
+        return answer
+
+
 async def _outcome(arm: Arm, tab: Tab, clerk: Clerk) -> Outcome:
     try:
-        answer = await _finish(arm.start(tab.item.problem), tab, clerk)
+        answer = await _finish(_blamed(arm, tab.item.problem), tab, clerk)
         attempt = Attempt(0, answer.text, answer.finish, Usage(0, 0), answer.value)
         (grade,) = await clerk.evaluate([attempt], tab)
     except AskFailed as error:

@@ -5,42 +5,91 @@ A method alone knows whether it checks attempts, and when: some do only where at
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
-from trueup.core.asks import Ask, Check, Flow, Rate, Read, Sample
+from trueup.core.asks import All, Ask, Check, Flow, Rate, Read, Sample
 from trueup.core.stratum import Arm
 from trueup.core.types import Answer, Attempt, Grade, Problem, Solution, Usage
 
 SCENES: tuple[Callable[[int], str | None], ...] = (str, lambda number: "0", lambda number: None)
-"""The answer of the attempt of a number: all differ, all agree, none can be read."""
+"""The answer of the attempt of a number: all differ, all agree, none can be read; what cannot be is rated worst."""
 MOST_ASKS = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """Starts an arm that chooses among others by a file; a rehearsal goes through every one of them."""
+
+    begin: Callable[[Problem], Flow[Answer]]
+    among: tuple[Arm, ...]
+
+    def __call__(self, problem: Problem) -> Flow[Answer]:
+        """The flow of the arm that chooses."""
+        return self.begin(problem)
+
+
 def rehearse(arm: Arm, problem: Problem) -> frozenset[type[Ask]]:
-    """The kinds of asks that an arm comes to on a problem; what made-up replies bring down has asked till then."""
-    kinds: set[type[Ask]] = set()
+    """The kinds of asks that an arm comes to on a problem; what made-up replies bring down has asked till then.
+
+    An arm for a batch is only begun. Raises what an arm raises at its first step: BadInput for a setting that it does
+    not take, or a file that cannot be read.
+    """
+    if arm.is_batch:
+        next(arm.start([problem]), None)
+        return frozenset()
+    chosen = arm.start.among if isinstance(arm.start, Choosing) else ()
+    return frozenset(type(ask) for one in (arm, *chosen) for asks in _scenes(one, problem) for ask in asks)
+
+
+def draws_again(arm: Arm, problem: Problem) -> bool:
+    """Whether an arm draws a prompt more than once, so that it needs a temperature, or its attempts are copies.
+
+    One that asks nothing about a made-up problem may. Raises as `rehearse` does.
+    """
+    scenes = list(_scenes(arm, problem))
+    return not any(scenes) or any(_has_repeats(asks, problem) for asks in scenes)
+
+
+def _has_repeats(asks: list[Ask], problem: Problem) -> bool:
+    numbers: dict[object, set[int]] = defaultdict(set)
+    for ask in asks:
+        if isinstance(ask, Sample):
+            sampling = ask.sampling or problem.sampling
+            if sampling.temperature > 0:
+                numbers[ask.prompt, sampling, ask.model].update(range(ask.start, ask.start + ask.n))
+    return any(len(drawn) > 1 for drawn in numbers.values())
+
+
+def _scenes(arm: Arm, problem: Problem) -> Iterator[list[Ask]]:
+    """What an arm asks, scene by scene."""
     for read in SCENES:
-        with suppress(Exception):
-            _play(arm.start(problem), read, kinds)
-    return frozenset(kinds)
+        flow, asks = arm.start(problem), list[Ask]()
+        first = next(flow, None)
+        if first is not None:
+            with suppress(Exception):
+                _play(flow, first, read, asks)
+        yield asks
 
 
-def _play(flow: Flow[Answer], read: Callable[[int], str | None], kinds: set[type[Ask]]) -> None:
-    ask = next(flow)
+def _play(flow: Flow[Answer], ask: Ask, read: Callable[[int], str | None], asks: list[Ask]) -> None:
     for _ in range(MOST_ASKS):
-        kinds.add(type(ask))
-        ask = flow.send(_reply(ask, read))
+        ask = flow.send(_reply(ask, read, asks))
 
 
-def _reply(ask: Ask, read: Callable[[int], str | None]) -> object:
+def _reply(ask: Ask, read: Callable[[int], str | None], asks: list[Ask]) -> object:
+    if isinstance(ask, All):
+        return tuple(_reply(one, read, asks) for one in ask.asks)
+    asks.append(ask)
     if isinstance(ask, Sample):
         numbers = range(ask.start, ask.start + ask.n)
         return tuple(Attempt(number, str(number), "stop", Usage(1, 1), read(number)) for number in numbers)
     if isinstance(ask, Check):
         return (Grade(0.0),) * len(ask.attempts)
     if isinstance(ask, Rate):
-        return (0.5,) * len(ask.texts)
+        return (0.0 if read(0) is None else 0.5,) * len(ask.texts)
     if isinstance(ask, Read):
         return tuple(read(number) for number in range(len(ask.texts)))
     return Solution("undecided")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from trueup.core.asks import Sample, Until
@@ -51,10 +52,7 @@ class Sampler:
         purchase = Purchase.of(ask, model, sampling, tab.stratum.name, read, self.ledger)
         lost: list[Waste] = []
         try:
-            async with Turn(self.busy, purchase.base):
-                attempts = await (
-                    self._all(purchase, lost) if ask.until is None else self._enough(purchase, ask.until, lost)
-                )
+            attempts = await self._in_turn(purchase, lost)
         except AskFailed:
             self._charge(purchase, [_attempt(i, charge) for i, charge in self._found(purchase).items()], lost, tab)
             raise
@@ -79,6 +77,23 @@ class Sampler:
             if attempt.engine is not None:
                 told = self._engines.setdefault((purchase.stratum, purchase.model.card.fingerprint), {})
                 told.setdefault(attempt.engine, set()).add(purchase.twins[attempt.index])
+
+    async def _in_turn(self, purchase: Purchase, lost: list[Waste]) -> list[Attempt]:
+        """What is asked for, behind asks for the same attempts, and behind all of its sample until one was answered.
+
+        Till then a refusal may come that stands for all of them.
+        """
+        async with AsyncExitStack() as turns:
+            for key in purchase.keys.values():
+                await turns.enter_async_context(Turn(self.busy, key))
+            async with Turn(self.busy, purchase.base):
+                if purchase.base not in self._answered:
+                    return await self._bought(purchase, lost)
+            return await self._bought(purchase, lost)
+
+    async def _bought(self, purchase: Purchase, lost: list[Waste]) -> list[Attempt]:
+        until = purchase.ask.until
+        return await (self._all(purchase, lost) if until is None else self._enough(purchase, until, lost))
 
     async def _all(self, purchase: Purchase, lost: list[Waste]) -> list[Attempt]:
         """Every attempt of the purchase, those that are missing in as few calls as can be."""
@@ -203,7 +218,7 @@ class Sampler:
     def _told_cost(self, card: ModelCard, waste: Waste) -> Cost:
         """What a call that brought nothing cost at least: what nobody told is unknown on its row, not in every sum."""
         usage = Usage(waste.prompt_tokens or 0, waste.completion_tokens or 0, None, decode_seconds=waste.seconds)
-        return sample_cost(card, self.prices, usage, with_prompt=True)
+        return sample_cost(card, self.prices, usage, with_prompt=_leads(waste))
 
     def _sampled(self, purchase: Purchase, attempt: Attempt) -> Charge:
         card, usage = purchase.model.card, attempt.usage
@@ -236,13 +251,19 @@ class Sampler:
         self._tries += 1
         key = key or digest(waste.kind, purchase.base.hex(), str(time.time_ns()), str(self._tries))
         card: ModelCard = purchase.model.card
+        leads = _leads(waste)
         usage = Usage(waste.prompt_tokens, waste.completion_tokens, None, decode_seconds=waste.seconds)
         return Charge(
-            key, waste.kind, card.fingerprint, purchase.stratum, True,
+            key, waste.kind, card.fingerprint, purchase.stratum, leads,
             waste.prompt_tokens, None, waste.completion_tokens, 0.0, waste.seconds,
-            sample_flops(card, usage, with_prompt=True), self.prices.usage(card, usage, with_prompt=True),
+            sample_flops(card, usage, with_prompt=leads), self.prices.usage(card, usage, with_prompt=leads),
             waste.kind, waste.reason, is_estimated=is_estimated, engine=waste.engine,
         )  # fmt: skip
+
+
+def _leads(waste: Waste) -> bool:
+    """Whether it stands for a call; what is told no prompt is a further choice of one that another row pays for."""
+    return waste.prompt_tokens != 0
 
 
 def _longest(usages: Sequence[Usage]) -> Usage:

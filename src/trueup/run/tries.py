@@ -21,8 +21,8 @@ class Tries:
     """One try of an ask for what it lacks, and the try before it, told by its failed calls.
 
     Failed calls are numbered within their try, tries since the last refusal that stood for all asks of the sample: what
-    was before it says nothing any more. A number counts as taken once it is committed, so only one ask of a sample may
-    be at it at a time.
+    was before it says nothing any more. A number counts as taken once it is committed, so only one ask for the same
+    attempts may be at it at a time, and of a sample that may be refused only one at all.
     """
 
     ledger: Ledger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -16,6 +17,7 @@ from trueup.arms import (
     holds_answer,
     holds_texts,
     lacks,
+    models_of,
     refuse_acts,
     with_chosen,
 )
@@ -24,11 +26,13 @@ from trueup.core.errors import BadInput
 from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Item, Problem, Prompt, Sampling
 from trueup.plan.policy import Policy
-from trueup.run import rehearse
+from trueup.run.rehearsal import draws_again, rehearse
 
 REQUEST = "request-"
 """What the name of a request's item begins with."""
 SCHEMA_CHECK = "json_schema"
+ANY_FORM = "{}"
+"""The schema of a made-up request that has to bring one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class Desk:
 
     `build` wraps a question as the recipe says (system message, shots, template); its last message is the
     question. `sampling`, `schema` and `grammar` are the recipe's too. `checks_form` says that attempts are, or may be,
-    checked against the request's schema, `tells` that they tell log-probabilities, as in a study of this arm.
+    checked against the request's schema, `tells` that they tell log-probabilities, as in a study of this arm,
+    `draws_again` that a prompt is, or may be, drawn more than once, for which it needs a temperature.
     """
 
     stratum: Stratum
@@ -48,13 +53,17 @@ class Desk:
     grammar: str | None = None
     tells: bool = field(init=False)
     checks_form: bool = field(init=False)
+    draws_again: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        """Find out once what attempts tell and how schemas are checked: a file and a rehearsal take their time."""
+        """Find out once what attempts tell, how they are checked and drawn: a file and a rehearsal take their time."""
         object.__setattr__(self, "tells", goes_by_logprobs(self.arm))
         check = self.stratum.check
         is_schema = check is not None and check.name == SCHEMA_CHECK
         object.__setattr__(self, "checks_form", is_schema and any(Check in self.asks(arm) for arm in self.arms))
+        with suppress(BadInput):  # `check_desks` says that of an arm that does not begin
+            if models_of(self.arm) and not self.arm.is_batch:
+                object.__setattr__(self, "draws_again", any(draws_again(arm, self._made_up()) for arm in self.arms))
 
     @property
     def arms(self) -> Sequence[Arm]:
@@ -75,8 +84,13 @@ class Desk:
         return any((is_held and holds_texts(arm)) or NEEDS.get(arm.method) == FORM for arm in self.arms)
 
     def asks(self, arm: Arm) -> frozenset[type[Ask]]:
-        """The kinds of asks that an arm comes to here."""
-        return rehearse(arm, self.item(self.build("?"), self.sampling).problem)
+        """The kinds of asks that an arm comes to here; raises BadInput where it does not begin."""
+        return rehearse(arm, self._made_up())
+
+    def _made_up(self) -> Problem:
+        """A request like any other."""
+        form = ANY_FORM if self.needs_form and self.schema is None else None
+        return self.item(self.build("?"), self.sampling, form).problem
 
     def item(self, prompt: Prompt, sampling: Sampling, schema: str | None = None) -> Item:
         """A request as an item without a reference; the same request is the same item.
@@ -100,7 +114,7 @@ class Desk:
 
 
 def check_desks(policy: Policy, desks: Mapping[str, Desk]) -> None:
-    """Raise BadInput where a stratum of the policy has no desk, or its method asks for what is not there."""
+    """Raise BadInput where a stratum of the policy has no desk, or its method lacks something or does not begin."""
     for stratum in policy.strata:
         desk = desks.get(stratum.name)
         if desk is None:
@@ -124,10 +138,12 @@ def no_check(stratum: Stratum, arm: Arm) -> str:
 
 
 def _refuse_lacks(desk: Desk, arm: Arm) -> None:
-    """Raise BadInput where an arm asks, or may ask, for what the stratum has none of."""
+    """Raise BadInput where an arm asks, or may ask, for what the stratum has none of, or does not begin."""
     stratum = desk.stratum
-    asked = desk.asks(arm)
-    need = lacks(arm.method, stratum) or (SOLVER if Solve in asked and stratum.solver is None else None)
+    need = lacks(arm.method, stratum)
+    asked = desk.asks(arm) if need is None else frozenset()
+    if need is None and Solve in asked and stratum.solver is None:
+        need = SOLVER
     if need is not None:
         raise BadInput(f"stratum {stratum.name!r} is served by {arm.method!r} but has no {need}; plan again")
     if Check in asked and stratum.check is None:

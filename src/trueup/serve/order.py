@@ -20,6 +20,7 @@ from trueup.verifiers.json_schema import fault_of
 SCHEMA_CHARS = 20_000
 """A longer schema is looked at where answers are checked against it: to look at it here would hold all others up."""
 SHOWN = 160
+KEPT = "drawn at temperature {:g}, as studied: without one all draws of a prompt are copies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Order:
     """A request that can be served: at which desk, as which item, and how the reply is wanted.
 
     `turns` are the client's own, the recipe not around them. `has_own_form` says that it brought the schema that it is
-    answered under, `max_tokens` is the longest text that it allows, None where it does not say.
+    answered under, `max_tokens` is the longest text that it allows, None where it does not say. `note` is what the
+    client should know of how its settings were taken.
     """
 
     desk: Desk
@@ -38,6 +40,7 @@ class Order:
     is_streamed: bool = False
     wants_usage: bool = False
     has_own_form: bool = False
+    note: str = ""
 
 
 def read_order(body: bytes, policy: Policy, desks: Mapping[str, Desk], seeds: Iterator[int]) -> Order:
@@ -52,15 +55,17 @@ def read_order(body: bytes, policy: Policy, desks: Mapping[str, Desk], seeds: It
     own = request.response_format.schema_text() if request.response_format else None
     schema = desk.schema if request.response_format is None else own
     _refuse_form(desk, own)
+    sampling = _sampling(desk, request, schema, seeds)
     return Order(
         desk=desk,
-        item=desk.item(prompt, _sampling(desk.sampling, request, schema, seeds), schema),
+        item=desk.item(prompt, sampling, schema),
         turns=turns,
         model=request.model,
         max_tokens=request.limit,
         is_streamed=bool(request.stream),
         wants_usage=bool(request.stream_options and request.stream_options.include_usage),
         has_own_form=own is not None,
+        note=KEPT.format(sampling.temperature) if _wants_likeliest(request) and sampling.temperature > 0 else "",
     )
 
 
@@ -137,21 +142,30 @@ def _bad_form(told: str, code: str) -> Failure:
     return Failure(400, told, param="response_format", code=code)
 
 
-def _sampling(recipe: Sampling, request: ChatRequest, schema: str | None, seeds: Iterator[int]) -> Sampling:
+def _sampling(desk: Desk, request: ChatRequest, schema: str | None, seeds: Iterator[int]) -> Sampling:
     """The recipe's settings, with what the client gave in their place; a schema also in that of the grammar.
 
-    A `top_p` of 0 leaves the likeliest token alone, as temperature 0 does, which every engine takes.
+    A `top_p` of 0 leaves the likeliest token alone, as temperature 0 does, which every engine takes. Where a prompt is
+    drawn more than once, that would make copies of its attempts, and the recipe's settings stand.
     """
+    recipe = desk.sampling
     temperature = recipe.temperature if request.temperature is None else request.temperature
+    if _wants_likeliest(request):
+        temperature = recipe.temperature if desk.draws_again else 0.0
     held = recipe.held_to(schema, recipe.grammar if schema is None else None)
     return replace(
         held,
-        temperature=0.0 if request.top_p == 0 else temperature,
-        top_p=recipe.top_p if request.top_p is None else request.top_p or 1.0,
+        temperature=temperature,
+        top_p=recipe.top_p if request.top_p is None else request.top_p or (recipe.top_p if desk.draws_again else 1.0),
         max_tokens=request.limit or recipe.max_tokens,
         stop=held.stop if request.stop is None else tuple(request.stop),
         seed=next(seeds) if request.seed is None else request.seed,
     )
+
+
+def _wants_likeliest(request: ChatRequest) -> bool:
+    """Whether a request leaves the likeliest token alone to be drawn."""
+    return 0 in (request.temperature, request.top_p)
 
 
 def _turns(turns: Sequence[Turn]) -> Prompt:

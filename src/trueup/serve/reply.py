@@ -38,12 +38,12 @@ class Letterhead:
 def headers(order: Order, served: Served | None = None) -> dict[str, str]:
     """By which method an order was served and, once it is, at what cost."""
     told = {"x-trueup-method": order.desk.arm.method, "x-trueup-stratum": order.desk.stratum.name}
+    note = "; ".join(filter(None, (order.note, served.answer.note if served else "")))
+    told |= {"x-trueup-note": note} if note else {}
     told = {name: _plain(value) for name, value in told.items()}
     if served is not None:
         told |= {"x-trueup-usd": _usd(served.cost), "x-trueup-samples": str(served.samples)}
         told["x-trueup-from-ledger"] = str(not served.is_fresh).lower()
-        if served.answer.note:
-            told["x-trueup-note"] = _plain(served.answer.note)
     return told
 
 
@@ -120,5 +120,5 @@ def _usd(cost: Cost) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text that may stand in a header."""
-    return "".join(c if c.isprintable() else " " for c in text.encode("ascii", "replace").decode())[:200]
+    """A text that may stand in a header, which does not end in a blank."""
+    return "".join(c if c.isprintable() else " " for c in text.encode("ascii", "replace").decode())[:200].strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from trueup.core.types import Problem, Solution
-from trueup.solvers.worker import Reply, Worker, solver_version
+from trueup.solvers.worker import Reply, Worker
 
 Solve = Callable[[Worker, Problem], Awaitable[Solution]]
 
@@ -18,7 +18,7 @@ class Bounded:
     def __init__(self, name: str, worker: Worker, solve: Solve) -> None:
         """Solve in this worker; `name` stands in the fingerprint."""
         self._worker, self._solve = worker, solve
-        self.fingerprint = f"{name}:{solver_version()}"
+        self.fingerprint = worker.fingerprint(name)
 
     async def solve(self, problem: Problem) -> Solution:
         """What the function says."""

@@ -13,7 +13,7 @@ from trueup.core.errors import BadInput
 from trueup.core.types import Problem, Solution, last_asked
 from trueup.solvers.backends import AUTO, BACKENDS
 from trueup.solvers.bounded import solution_of
-from trueup.solvers.worker import Worker, open_worker, solver_version
+from trueup.solvers.worker import Worker, open_worker
 
 
 class ProgramSolver:
@@ -24,7 +24,7 @@ class ProgramSolver:
     def __init__(self, worker: Worker, backend: str) -> None:
         """Solve in this worker, with this back-end."""
         self._worker, self._backend = worker, backend
-        self.fingerprint = f"program:{backend}:{solver_version()}"
+        self.fingerprint = worker.fingerprint(f"program:{backend}")
 
     async def solve(self, problem: Problem) -> Solution:
         """The one solution of the stated program; else whether there are others, or which clues are in conflict."""

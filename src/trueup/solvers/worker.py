@@ -43,6 +43,11 @@ class Worker:
         """The child's reply to a job; its status is `timeout` or `crashed` where there is none."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, job)
 
+    def fingerprint(self, name: str) -> str:
+        """What tells a solver of this name from others: the libraries beneath it, and its limits, where it gives up."""
+        limits = f"{float(self._limit_seconds)}s:{self._memory_megabytes}MB"
+        return f"{name}:{limits}:{solver_version()}"
+
     async def close(self) -> None:
         """Kill the child and wait for its end."""
         self._is_closed = True
