@@ -198,6 +198,9 @@ def test_nothing_graded_says_what_to_do(audit):
         ({"right": 1}, "t.jsonl:1: right is 1; it takes true or false"),
         ({"answer": None, "reference": "right"}, "t.jsonl:1: answer is None"),
         ({"usd": "1"}, "t.jsonl:1: usd is '1'"),
+        ({"usd": 10**400}, "t.jsonl:1: usd is 1000"),
+        ({"usd": float("inf")}, "t.jsonl:1: Infinity is no number"),
+        ({"reference": float("nan")}, "t.jsonl:1: NaN is no number"),
         ({"messages": [], "reference": "right"}, "t.jsonl:1: messages must be a list"),
     ],
 )

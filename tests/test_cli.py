@@ -17,7 +17,9 @@ import pytest
 import terminal
 
 from trueup import __version__ as trueup_version
-from trueup.core.errors import LedgerError
+from trueup.cli.order import split_trainer_sets
+from trueup.cli.pipeline import split_sets
+from trueup.core.errors import BadInput, LedgerError
 from trueup.core.ledger import open_reader, read_charges, verify
 from trueup.plan import read_policy
 
@@ -349,6 +351,28 @@ def test_further_models_reach_the_policy(run, words, tmp_path):
     said = run("study", words, "--model", "toy:0.4", "--with", "strong=toy:0.9", "--out", "o", "--samples", "2")
     assert "o/policy.toml" in said.out
     assert read_policy(tmp_path / "o" / "policy.toml").models == {"strong": "toy:0.9"}
+    told = "--with strong: no method asks it; add `cascade to=strong` or `once model=strong` to --methods"
+    assert said.err.strip().splitlines()[0].strip() == told
+
+
+@pytest.mark.parametrize("method", ["once model=strong", "cascade to=strong"])
+def test_a_further_model_that_a_method_asks_is_passed_over_in_silence(run, words, method):
+    order = ("study", words, "--model", "toy:0.4", "--with", "strong=toy:0.9", "--samples", "2", "-q")
+    assert "no method asks it" not in run(*order, "--out", "o", "--methods", f"once,{method}").err
+
+
+def test_a_stratum_whose_name_has_a_dot_takes_settings(run, words):
+    Path("t.toml").write_text('[[stratum]]\nname = "a.b"\nsource = "jsonl:words.jsonl"\n')
+    order = ("study", "t.toml", "--model", "toy:0.4", "--samples", "2", "--methods", "once", "--out", "o", "-q")
+    run(*order, "--set", "a.b.temperature=0.5")
+    assert read_policy(Path("o/policy.toml")).strata[0].recipe["temperature"] == 0.5
+    assert split_sets(["a.b.limit=3", "model.retries=0"]) == {"a.b": {"limit": "3"}, "model": {"retries": "0"}}
+    assert split_trainer_sets(["a.b.limit=3", "rate=1e-3"]) == ({"rate": "1e-3"}, {"a.b": {"limit": "3"}})
+    for malformed in ("a.b", "a.=1", ".b=1", "=1"):
+        with pytest.raises(BadInput, match="is not understood"):
+            split_sets([malformed])
+        with pytest.raises(BadInput, match="is not understood"):
+            split_trainer_sets([malformed])
 
 
 @pytest.mark.parametrize(

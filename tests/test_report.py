@@ -386,6 +386,12 @@ def test_a_study_that_cannot_be_shown_is_refused_in_one_line(study: Study, chang
         render(study | change)
 
 
+@pytest.mark.parametrize("content", [[], [1], "x", 3, None])
+def test_what_is_no_study_is_refused_in_one_line(content: object, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=f"study.json is a {type(content).__name__}, no table; run `trueup study` again"):
+        write_report(content, tmp_path / "report.html")
+
+
 def test_a_study_as_the_plan_makes_it_is_shown(tmp_path: Path) -> None:
     arms = {"once": "raa?", "vote n=4": "rra?", "best_of_n n=4": "rrr!"}
     usd = {"once": "0.001", "vote n=4": "0.004", "best_of_n n=4": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -305,7 +306,34 @@ def test_a_stratum_of_two_words_is_learned_into_a_file_that_a_setting_can_name(r
         *study,
         f"lookahead_vote n=4 table=o/{word}.rightness.json,compute_optimal table=o/bins-{word}.json",
     )
-    assert "without blanks" in run("learn", "rightness", "o", "--out", "my table.json", code=2).err
+    told = run("learn", "rightness", "o", "--out", "my table.json").out
+    use = 'lookahead_vote table="my table.json"'
+    assert f"use it as `{use}`" in told
+    run(*study, f"{use} n=4")
+    told = " ".join(run("learn", "head", "o", "--out", "my head.json").out.split())
+    assert told.endswith(r'use it as rater = "head file=\"my head.json\""')
+
+
+@pytest.fixture
+def latin(run, tmp_path, monkeypatch):
+    """The command line in a folder whose name is no UTF-8, with a task there."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    (folder / "q.jsonl").write_text(rows(*range(4)))
+    monkeypatch.chdir(folder)
+    return run
+
+
+def test_a_folder_whose_name_no_policy_can_hold_is_refused_before_anything_is_paid(latin):
+    told = latin("study", "q.jsonl", "--model", "toy:0.9", "--samples", "2", "--out", "o", "-q", code=2).err
+    assert r"caf\udce9' is not valid UTF-8, which policy.toml has to be; rename it" in told and told.count("\n") == 1
+    assert not Path("o").exists()
+
+
+def test_a_text_that_is_no_utf8_leaves_no_part_of_a_file(tmp_path):
+    with pytest.raises(BadInput, match=r"/policy.toml': 'in \"caf\\udce9' is not valid UTF-8; rename it") as refused:
+        write_whole(tmp_path / "policy.toml", 'in "caf\udce9"\n')
+    assert str(refused.value).count("\n") == 0 and not list(tmp_path.iterdir())
 
 
 def test_a_setting_given_twice_is_refused(run, made):

@@ -45,6 +45,24 @@ def write_task(folder, stratum, head='[task]\nname = "t"\nseed = 3\n'):
 # jsonl
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("key", ["reference", "note"])
+def test_what_is_no_number_is_refused_with_its_line(tmp_path, number, key):
+    row = f'{{"id": 1, "prompt": "?", "reference": 1, "{key}": {number}}}'
+    (tmp_path / "a.jsonl").write_text(f"\n{row}\n")
+    with pytest.raises(BadInput, match=rf"a\.jsonl:2: {number} is no number; write one, or leave the row out$"):
+        jsonl(str(tmp_path / "a.jsonl"), stratum="s")
+
+
+@pytest.mark.parametrize("reference", [True, {"a": 1}])
+def test_a_reference_that_exact_cannot_compare_is_refused_before_anything_is_asked(tmp_path, reference):
+    path = write_rows(tmp_path / "a.jsonl", [*ROWS, {"id": "x", "prompt": "?", "reference": reference}])
+    with pytest.raises(BadInput, match="item 'x': the reference"):
+        build_strata(read_task(path), names=NAMES.get)
+    (free,) = build_strata(read_task(path, sets={"a": {"verifier": "json_schema"}}), names=NAMES.get)
+    assert free.items[-1].reference == reference
+
+
 def test_jsonl_rows_become_items_in_the_files_order(tmp_path):
     items = jsonl(write_rows(tmp_path / "a.jsonl", ROWS), stratum="s")
     assert [item.problem.id for item in items] == [str(i) for i in range(10)]

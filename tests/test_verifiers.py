@@ -141,6 +141,23 @@ def test_exact_takes_the_last_match_of_its_pattern():
     assert letter.read("it is B") is None
 
 
+@pytest.mark.parametrize("said", ["91", "91.0", "91."])
+def test_exact_takes_a_whole_number_in_both_its_spellings(said):
+    assert exact().check(exact().read(said), PROBLEM, 91.0).value == 1.0
+    assert exact().check(exact().read(said), PROBLEM, [90.0, 91.0]).value == 1.0
+    assert exact().check(exact().read(said), PROBLEM, 91.5).value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [(True, "true"), ({"a": 1}, '{"a": 1}'), (["x", False], '["x", false]'), ([["x"]], '[["x"]]')],
+)
+def test_exact_refuses_a_reference_that_is_no_text_and_no_number(reference, shown):
+    with pytest.raises(BadInput) as caught:
+        exact().check("true", PROBLEM, reference)
+    assert f"item {PROBLEM.id!r}: the reference {shown} is neither text nor number" in str(caught.value)
+
+
 def test_exact_accepts_any_of_a_list():
     assert exact().check("nyc", PROBLEM, ["New York", "NYC"]).value == 1.0
     assert exact().check("york", PROBLEM, ["New York", "NYC"]).value == 0.0

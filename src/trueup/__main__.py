@@ -1,6 +1,6 @@
 """`python -m trueup`, the same as `trueup`."""
 
-from trueup.cli.app import main
+from trueup.cli import main
 
 if __name__ == "__main__":
     main()

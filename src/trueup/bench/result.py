@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from trueup.core.errors import BadInput
+from trueup.core.files import write_whole
 from trueup.core.types import Json
 from trueup.core.versions import machine, versions
+
+MEND = "choose another --save"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +31,30 @@ class Result:
     results: Sequence[Mapping[str, Json]]
 
     @classmethod
-    def now(cls, name: str, results: Sequence[Mapping[str, Json]]) -> Result:
-        """A result of today, on this machine."""
+    def now(cls, name: str, results: Sequence[Mapping[str, Json]], options: Sequence[str] = ()) -> Result:
+        """A result of today, on this machine, by the command with these options."""
         today = datetime.date.today().isoformat()
-        return cls(name, f"trueup bench {name}", today, machine(), versions(), results)
+        return cls(name, shlex.join(["trueup", "bench", name, *options]), today, machine(), versions(), results)
 
     def text(self) -> str:
         """This result as JSON."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     def save(self, folder: Path) -> Path:
-        """Write it to NAME.json in a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write it to NAME.json in a folder, whole or not at all; BadInput where it cannot be written."""
         path = folder / f"{self.name}.json"
-        path.write_text(self.text())
+        write_whole(path, self.text(), MEND)
         return path
+
+
+def make_room(folder: Path) -> None:
+    """Make the folder of results where it is missing.
+
+    Raises BadInput where nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise BadInput(f"cannot write {str(folder)!r}: {error.strerror}; {MEND}") from error

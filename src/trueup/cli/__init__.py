@@ -1,5 +1,5 @@
 """The command line."""
 
-from trueup.cli.app import main
+from trueup.cli.start import main
 
 __all__ = ["main"]

@@ -12,6 +12,7 @@ from rich.text import Text
 from trueup import __version__
 from trueup.cli import audit, bench, books, calibrate, claims, learn, names, route, serve, solve, study, train
 from trueup.cli.screen import aside
+from trueup.cli.start import INTERRUPTED
 from trueup.core.errors import TrueupError
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -20,7 +21,6 @@ INTERRUPT_CODE = 130
 """What typer makes of Ctrl-C."""
 REFUSALS = (EACCES, EDQUOT, EFBIG, EIO, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
 """What a disk or a path is to blame for."""
-INTERRUPTED = "interrupted; what was paid is kept: run the same command again to go on"
 
 app = typer.Typer(
     name="trueup",
@@ -58,7 +58,10 @@ def main() -> None:
     except TrueupError as error:
         _fail(str(error))
     except UsageError as error:
-        _fail(error.format_message())  # type: ignore[attr-defined]
+        message = error.format_message()  # type: ignore[attr-defined]
+        if not message:  # a command alone has had its help printed
+            sys.exit(2)
+        _fail(message)
 
 
 def _told(error: OSError) -> str:

@@ -21,6 +21,7 @@ from trueup.plan import Policy, PolicyStratum, Resampler, Standing, hold_against
 from trueup.plan.words import as_given, dollars, floored
 from trueup.run.grading import is_right
 from trueup.tasks import build_chat, read_item, read_rows
+from trueup.tasks.jsonl import Rows
 
 FORM = '{"id", "stratum", "messages", "answer", "reference"}'
 THOUSAND = 1000
@@ -36,8 +37,6 @@ Promise = Annotated[
 ]
 Delta = Annotated[float, typer.Option(help="The risk of any false alarm, ever, over all strata together.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
-Rows = Sequence[tuple[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ def _grade(stratum: PolicyStratum, verifier: Verifier, row: Mapping[str, Any], p
 
 
 def _usd(given: Json, place: str) -> float:
-    if isinstance(given, bool) or not isinstance(given, (int, float)):
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not abs(given) <= sys.float_info.max:
         raise BadInput(f"{place}: usd is {given!r}; it takes dollars, or null where nobody knows")
     return float(given)
 
@@ -206,6 +205,6 @@ def _verdict(name: str, audited: Audited, alarm: float, traffic: str) -> str:
     if seen.alarm_at is None:
         return f"{name}: holds so far; {against}{repeats}"
     return (
-        f"{name}: ALARM at graded answer {seen.alarm_at}: {against}{repeats}; study again, with these rows as a "
-        f"source (jsonl:{traffic}), and serve the new plan"
+        f"{name}: ALARM at graded answer {seen.alarm_at}: {against}{repeats}; study again, with its rows that have "
+        f"a reference as a source (jsonl:{traffic}), and serve the new plan"
     )

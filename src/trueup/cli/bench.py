@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trueup.bench import BENCHMARKS, Result, benchmark
+from trueup.bench import BENCHMARKS, Result, benchmark, make_room
 from trueup.cli.screen import screen, table
+from trueup.core.errors import BadInput
 from trueup.core.types import Json
 
 Name = Annotated[str | None, typer.Argument(help=f"{', '.join(BENCHMARKS)}; none: all of them.")]
@@ -26,6 +27,8 @@ Few = Annotated[int | None, typer.Option("--model-limit", min=1, help="Puzzles t
 Save = Annotated[Path | None, typer.Option(help="Keep NAME.json in this folder.")]
 
 MOST_COLUMNS = 10
+SOLVE = "solve"
+"""The one benchmark that takes options."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -47,12 +50,35 @@ def bench(
     of_solve = {
         "lr2bench": lr2bench, "peers": not no_peers, "stored": stored, "model": model, "model_limit": model_limit
     }  # fmt: skip
+    options = _options(of_solve)
+    _refuse_misfits(name, options)
+    if save is not None:
+        make_room(save)
     for chosen in [name] if name else BENCHMARKS:
-        measure = benchmark(chosen)
-        result = Result.now(chosen, measure(**of_solve if chosen == "solve" else {}))
+        settings, words = (of_solve, options) if chosen == SOLVE else ({}, [])
+        result = Result.now(chosen, benchmark(chosen)(**settings), words)
+        print(result.text(), end="") if as_json else _print(result)
         if save is not None:
             result.save(save)
-        print(result.text(), end="") if as_json else _print(result)
+
+
+def _options(settings: Mapping[str, Json]) -> list[str]:
+    """The options that make these settings of `solve`; files and folders by their names, wherever they lie."""
+    options = [] if settings["peers"] else ["--no-peers"]
+    for key, value in settings.items():
+        if key != "peers" and value is not None:
+            told = value.absolute().name if isinstance(value, Path) else str(value)
+            options += [f"--{key.replace('_', '-')}", told]
+    return options
+
+
+def _refuse_misfits(name: str | None, options: Sequence[str]) -> None:
+    """Raise BadInput, before anything is measured, for options that would do nothing."""
+    if name in BENCHMARKS and name != SOLVE and options:
+        raise BadInput(f"`trueup bench {name}` takes no {options[0]}; leave it out, or run `trueup bench {SOLVE}`")
+    for option, needed in (("--model", "--lr2bench"), ("--model-limit", "--model")):
+        if name in (None, SOLVE) and option in options and needed not in options:
+            raise BadInput(f"{option} does nothing without {needed}; give that too, or leave it out")
 
 
 def _print(result: Result) -> None:

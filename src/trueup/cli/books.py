@@ -47,6 +47,7 @@ def show(where: Where, as_json: AsJson = False) -> None:
             str(total.unknown_tokens), str(total.unpriced),
         )  # fmt: skip
     screen().print(rows)
+    screen().print("USD at the prices when each charge was paid")
 
 
 def export(where: Where, form: Format = "jsonl") -> None:

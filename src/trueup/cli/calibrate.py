@@ -18,7 +18,7 @@ from trueup.cli.pipeline import gather
 from trueup.cli.request import Request
 from trueup.cli.screen import screen, table
 from trueup.core.errors import BadInput, UnknownName
-from trueup.core.settings import settings_of
+from trueup.core.settings import join_words, settings_of, split_words
 from trueup.core.stratum import Arm
 from trueup.plan import Calibration, calibrate
 from trueup.plan.engines import MIXED
@@ -73,16 +73,15 @@ def calibrate_threshold(
 def _ladder(method: str, setting: str, values: str, samples: int) -> list[Arm]:
     if not method.split():
         raise BadInput("--method is empty; name one that stops by a threshold, such as adaptive_vote")
-    name, *settings = method.split()
+    name, settings = split_words(method)
     known = names("methods")
     if name in known and setting not in settings_of(known[name]):
         raise UnknownName(f"setting of {name}", setting, settings_of(known[name]))
-    if not any(word.startswith("n=") for word in settings):
-        settings.append(f"n={samples}")
+    settings.setdefault("n", str(samples))
     steps = [value.strip() for value in values.split(",") if value.strip()]
     if not steps:
         raise BadInput("--values is empty; give thresholds, the safest first: 0.99,0.95,0.9")
-    arms = [make_arm(" ".join([name, *settings, f"{setting}={step}"])) for step in steps]
+    arms = [make_arm(f"{join_words(name, settings)} {setting}={step}") for step in steps]
     if any(arm.is_batch for arm in arms):
         raise BadInput(
             f"--method {method!r} spends one budget on a whole batch, so no request has a threshold of its own; "

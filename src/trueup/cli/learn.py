@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from trueup.cli import judges
 from trueup.cli.half import Half, open_half
 from trueup.cli.screen import screen, warn
 from trueup.core.errors import BadInput
-from trueup.core.settings import one_word
+from trueup.core.settings import in_quotes, join_words, one_word
 from trueup.methods.rightness import leader_frequency
 from trueup.plan import fit_rightness, save_frequencies, shares, tallies
 from trueup.plan.engines import mixtures
@@ -42,7 +43,7 @@ def rightness(folder: Folder, stratum: Only = None, out: Out = None) -> None:
     half, path = _open(folder, stratum, out, "rightness")
     found = fit_rightness(half.measured, leader_frequency, seed=half.seed)
     _keep(path, found.save)
-    _say(path, f"from {found.problems} problems; use it as `lookahead_vote table={path}`")
+    _say(path, f"from {found.problems} problems; use it as `lookahead_vote table={in_quotes(str(path))}`")
 
 
 def library(folder: Folder, stratum: Only = None, out: Out = None) -> None:
@@ -54,7 +55,7 @@ def library(folder: Folder, stratum: Only = None, out: Out = None) -> None:
     _warn_of_few(half.measured.stratum.name, sizes)
     each = " to ".join(dict.fromkeys(map(str, (min(sizes), max(sizes)))))
     told = f"from {len(sizes)} of {len(half.measured.pools)} problems, each of {each} readable attempts"
-    _say(path, f"{told}; use it as `bayes_vote library={path}`")
+    _say(path, f"{told}; use it as `bayes_vote library={in_quotes(str(path))}`")
 
 
 def head(folder: Folder, stratum: Only = None, out: Out = None) -> None:
@@ -63,15 +64,12 @@ def head(folder: Folder, stratum: Only = None, out: Out = None) -> None:
     found = learn_head([pool for pool in half.measured.pools if pool.attempts], folder.name)
     notes = [row.note for row in mixtures(half.measured.engines)]
     _keep(path, replace(found, about="; ".join([found.about, *notes])).save)
-    _say(path, f'{found.about}; use it as rater = "head file={path}"')
+    words = json.dumps(join_words("head", {"file": path}), ensure_ascii=False)
+    _say(path, f"{found.about}; use it as rater = {words}")
 
 
 def _open(folder: Path, name: str | None, out: Path | None, kind: str) -> tuple[Half, Path]:
     """The stratum's half to learn from, and where to write."""
-    if any(letter.isspace() or letter == "," for letter in str(out or folder)):
-        raise BadInput(
-            f"no setting can name a file in {str(out or folder)!r}; give --out FILE without blanks or commas"
-        )
     half = open_half(folder, name)
     return half, out or folder / f"{one_word(half.measured.stratum.name)}.{kind}.json"
 

@@ -126,11 +126,11 @@ def split_trainer_sets(
     strata: dict[str, dict[str, str]] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        owner, dot, key = name.partition(".")
-        if not equals or not owner or (dot and not key):
+        owner, dot, key = name.rpartition(".")
+        if not equals or not key or (dot and not owner):
             raise BadInput(f"--set {pair!r} is not understood; write setting=value, or STRATUM.key=value")
         if dot:
             strata.setdefault(owner, {})[key] = value
         else:
-            own[owner] = value
+            own[key] = value
     return own, strata

@@ -15,6 +15,8 @@ from trueup.arms import arms_of, make_arm, models_of, refuse_repeats, telling
 from trueup.catalog import open_model, open_task
 from trueup.cli.progress import Meter
 from trueup.cli.request import Request, make_folder
+from trueup.cli.screen import warn
+from trueup.cli.snapshot import snapshot
 from trueup.core.asks import Check
 from trueup.core.charge import MICRO, PICO, Total
 from trueup.core.cost import CPU, Prices, read_prices
@@ -56,12 +58,14 @@ class Findings:
 
 
 def gather(
-    request: Request, folder: Path, *, sealed: bool, quiet: bool, tape: Path | None = None, to_plan: bool = False
-) -> Findings:
+    request: Request, folder: Path, *, sealed: bool, quiet: bool, booked: bool = False,
+    tape: Path | None = None, to_plan: bool = False,
+) -> Findings:  # fmt: skip
     """Collect what the request asks for, from the ledger where it has it.
 
     A sealed gathering asks no model; it raises BadInput where the ledger lacks a sample that an unsealed one has not
-    asked for, or may not have since what is asked has changed. With a tape every new reply of the study's own model is
+    asked for, or may not have since what is asked has changed. Unless it is `booked` it reads a copy of the ledger,
+    beside any run, and what it grades anew is not kept. With a tape every new reply of the study's own model is
     recorded for `replay:`. What is gathered `to_plan` has a method that could be deployed on each stratum, or is
     refused before anything is paid.
     """
@@ -85,11 +89,12 @@ def gather(
     for stratum in strata if to_plan else ():
         _refuse_unplannable(stratum, arms[stratum.name])
     if not sealed:
-        _refuse_unknown([arm for s in strata for arm in arms[s.name]], cards)
+        _look_at_models([arm for s in strata for arm in arms[s.name]], cards)
         make_folder(folder)
     elif not (folder / LEDGER_FILE).exists():
         raise BadInput(f"no ledger in {str(folder)!r}; {_mend(request, folder)}")
-    with Ledger(folder / LEDGER_FILE) as ledger:
+    read = snapshot if sealed and not booked else Ledger
+    with read(folder / LEDGER_FILE) as ledger:
         if sealed:
             shut = _sealing(request, folder, asked | {"ledger": _charges(ledger)})
             model, others = shut(model.card), {name: shut(other.card) for name, other in others.items()}
@@ -173,13 +178,19 @@ def _refuse_unplannable(stratum: Stratum, arms: Sequence[Arm]) -> None:
         )
 
 
-def _refuse_unknown(arms: Sequence[Arm], cards: Mapping[str, ModelCard]) -> None:
-    """Raise UnknownName, before anything is paid or written, for a model that an arm may ask and no --with names."""
+def _look_at_models(arms: Sequence[Arm], cards: Mapping[str, ModelCard]) -> None:
+    """Raise UnknownName, before anything is paid or written, for a model that an arm may ask and no --with names.
+
+    A warning of one that --with names and no arm may ask.
+    """
     for arm in arms:
         for name in arm.models:
             if name not in cards:
                 hint = f"(`{arm.label}` may ask for it; give --with {name}=MODEL)"
                 raise UnknownName("model", name, filter(None, cards), hint=hint)
+    asked = {"", *(name for arm in arms for name in arm.models)}
+    for name in (name for name in cards if name not in asked):
+        warn([f"--with {name}: no method asks it; add `cascade to={name}` or `once model={name}` to --methods"])
 
 
 def _could_be_deployed(arm: Arm, stratum: Stratum) -> bool:
@@ -239,7 +250,7 @@ def split_sets(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
     sets: dict[str, dict[str, str]] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        owner, dot, key = name.partition(".")
+        owner, dot, key = name.rpartition(".")
         if not (equals and dot and owner and key):
             raise BadInput(f"--set {pair!r} is not understood; write STRATUM.key=value or model.key=value")
         sets.setdefault(owner, {})[key] = value

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trueup.catalog import names
 from trueup.core.errors import BadInput
-from trueup.core.files import write_whole
+from trueup.core.files import RENAME, is_writable, write_whole
 from trueup.core.types import Json
 from trueup.plan.wish import MOST_REQUESTS, MOST_USD
 
@@ -69,6 +69,9 @@ class Request:
         if not 1 <= self.volume <= MOST_REQUESTS:
             raise BadInput(f"--volume is {self.volume}; give requests from 1 to {MOST_REQUESTS:g}")
         split_models(self.models)
+        for text in (self.task, self.model, *self.models, *self.methods, *self.sets, self.origin()):
+            if not is_writable(text):
+                raise BadInput(f"{text!r} is not valid UTF-8, which policy.toml has to be; {RENAME}")
         for name, told in (("--training-usd", self.training_usd), ("--error-usd", self.error_usd)):
             if (dollars(name, told) or 0) > MOST_USD:
                 raise BadInput(f"{name} is {told!r}; give dollars from 0 to {MOST_USD:g}")

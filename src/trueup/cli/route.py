@@ -17,11 +17,11 @@ from trueup.cli.half import choosing, of_its_own
 from trueup.cli.pipeline import LEDGER_FILE, Findings, gather
 from trueup.cli.request import Request, split_models
 from trueup.cli.screen import screen, table, warn
+from trueup.cli.snapshot import snapshot
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.files import write_whole
-from trueup.core.ledger import Ledger
 from trueup.core.outcome import Measured, Pool
-from trueup.core.settings import one_word
+from trueup.core.settings import join_words, one_word, split_words
 from trueup.core.types import Json, Problem
 from trueup.methods.appraise import appraise
 from trueup.methods.compute_optimal import AGREEMENT, RATING, SIGNALS, agreement
@@ -78,7 +78,8 @@ def fit(
     request = Request.load(folder)
     wanted = replace(request, target=request.target if target is None else target).check().target
     findings = gather(request, folder, sealed=True, quiet=True)
-    seed, dear = findings.task["seed"], costly or f"vote n={request.samples}"
+    seed = findings.task["seed"]
+    cheap, dear = (join_words(*split_words(words)) for words in (cheap, costly or f"vote n={request.samples}"))
     found: dict[str, Json] = {}
     for whole in _strata(findings, stratum):
         measured = whole if _asks_others((cheap, dear), request) else of_its_own(whole, findings.card)
@@ -189,7 +190,7 @@ def _rated_pilot(measured: Measured, findings: Findings, folder: Path, pilot: Pi
     async def read() -> list[tuple[float, float]]:
         return [await _rated(pool, Tab(shut, pool.item), clerk, size, unit) for pool in pools]
 
-    with Ledger(folder / LEDGER_FILE) as ledger:
+    with snapshot(folder / LEDGER_FILE) as ledger:
         clerk = Clerk(Sealed(findings.card), ledger, findings.prices)
         ease, cost = zip(*asyncio.run(read()), strict=True)
     return Pilot(np.array(ease), pilot.cost + np.array(cost))

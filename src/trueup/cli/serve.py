@@ -18,9 +18,10 @@ from trueup.catalog import open_model, open_stratum
 from trueup.cli.pipeline import price_list, split_sets
 from trueup.cli.request import find_files, find_model
 from trueup.cli.screen import screen, warn
-from trueup.core.errors import UnknownName
+from trueup.core.errors import BadInput, UnknownName
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model
+from trueup.core.settings import join_words
 from trueup.plan import Policy, PolicyStratum, read_policy
 from trueup.run import Clerk
 from trueup.serve import Desk, Traffic, check_exposure, create_app, run_server
@@ -45,6 +46,7 @@ TrafficFile = Annotated[
     typer.Option("--traffic", help="JSONL file that questions and answers are added to, for `trueup audit`."),
 ]
 Share = Annotated[float, typer.Option("--traffic-share", help="The share of them that is kept, drawn at random.")]
+ALL = 1.0
 OWN = "model"
 """What --set calls the policy's own model."""
 
@@ -65,10 +67,12 @@ def serve(
     api_key: ApiKey = None,
     max_queue: Waiting = 64,
     traffic: TrafficFile = None,
-    traffic_share: Share = 1.0,
+    traffic_share: Share = ALL,
 ) -> None:
     """Answer /v1/chat/completions with the plan's method for each request's stratum."""
     plan = _as_told(_found(read_policy(policy)), model, split_sets(sets or ()))
+    if traffic is None and traffic_share != ALL:
+        raise BadInput(f"--traffic-share is {traffic_share:g}, and nothing is kept without --traffic FILE; add it")
     key = os.environ.get("TRUEUP_API_KEY") if api_key is None else api_key
     check_exposure(host, key)
     desks = {stratum.name: _desk(stratum) for stratum in plan.strata}
@@ -121,7 +125,7 @@ def _differences(plan: Policy, own: Model) -> Sequence[str]:
 
 def _desk(row: PolicyStratum) -> Desk:
     """The stratum's recipe at work, with the arm that the plan chose."""
-    arm = make_arm(" ".join([row.method, *(f"{key}={value}" for key, value in row.settings.items())]))
+    arm = make_arm(join_words(row.method, row.settings))
     sampling = sampling_of(row.recipe)
     grammar = row.recipe.get("grammar")
     return Desk(open_stratum(row.name, row.recipe), arm, partial(build_prompt, row.recipe), sampling, grammar=grammar)

@@ -16,6 +16,7 @@ from trueup.cli.screen import screen, warn
 from trueup.cli.summary import print_diagnosis, print_differences, print_points, print_summary
 from trueup.core.errors import BadInput
 from trueup.core.files import write_whole
+from trueup.core.settings import split_parts
 from trueup.plan import Wish, assess, write_policy
 from trueup.plan.assess import describe
 from trueup.plan.choose import NoneDeployable
@@ -81,7 +82,7 @@ def study(
     A killed run goes on where it stopped; a finished one ends in seconds without a model call.
     """
     request = Request(
-        task, model, samples, limit, split_methods(methods), seed, tuple(sets or ()),
+        task, model, samples, limit, split_parts(methods), seed, tuple(sets or ()),
         None if prices is None else str(prices), target, volume, training_usd, error_usd, models=tuple(models or ()),
     ).check()  # fmt: skip
     folder = out or default_folder(task)
@@ -110,7 +111,7 @@ def sample(
 ) -> None:
     """Collect the samples of a study and stop there; the other stages read them from the ledger."""
     request = Request(
-        task, model, samples, limit, split_methods(methods), seed, tuple(sets or ()),
+        task, model, samples, limit, split_parts(methods), seed, tuple(sets or ()),
         None if prices is None else str(prices), models=tuple(models or ()),
     ).check()  # fmt: skip
     folder = out or default_folder(task)
@@ -165,7 +166,7 @@ def plan(
         training_usd=training_usd or old.training_usd,
         error_usd=error_usd or old.error_usd,
     ).check()
-    findings = gather(request, folder, sealed=True, quiet=True)
+    findings = gather(request, folder, sealed=True, booked=True, quiet=True)
     result = conclude(request, findings, folder)
     request.save(folder)
     if as_json:
@@ -253,11 +254,6 @@ def _settings_of_models(request: Request) -> dict[str, dict[str, str]]:
 def _is_variable(name: str) -> bool:
     """Whether a word is the name of an environment variable, as far as can be told, or empty."""
     return not name or name in os.environ or (name.isidentifier() and name.isupper())
-
-
-def split_methods(text: str) -> tuple[str, ...]:
-    """`once, vote n=8` as its parts."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def default_folder(task: str) -> Path:

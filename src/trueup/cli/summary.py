@@ -15,6 +15,7 @@ from trueup.plan.engines import MIXED
 from trueup.plan.words import as_given, floored
 
 HELD_OUT = "accuracy (items): of the plan's method on items that had no say in choosing it"
+AGAIN = "run the same study again to ask anew what failed; until then a failed answer counts as wrong"
 ONE_LOOK = (
     "this confidence is that of one look: decide how many items, then look once; `trueup audit` holds at any number of "
     "looks"
@@ -29,7 +30,9 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
     console.print(Text.assemble("\n", (study["task"]["name"], "bold"), where))
     console.print(_verdicts(study))
     console.print(f"  {HELD_OUT}", highlight=False)
-    for line in _warnings(study["strata"]):
+    for line in _grader(study):
+        console.print(line, highlight=False, soft_wrap=True)
+    for line in (*_caveats(study["strata"]), *_warnings(study["strata"])):
         console.print(line, style="yellow", highlight=False, soft_wrap=True)
     print_differences(plan)
     for line in _abstentions(study["strata"]):
@@ -47,7 +50,7 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
     for line in _training(plan):
         console.print(line)
     console.print(
-        f"\nthis study: {study['ledger']['charges']:,} charges, {_spent(study['ledger']['totals'])} in all; "
+        f"\nthis study: {study['ledger']['charges']:,} charges, {_spent(study['ledger']['totals'])} in all, as paid; "
         f"now {fresh_calls} new model calls in {seconds:.0f} s"
     )
     console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
@@ -89,10 +92,26 @@ def print_differences(plan: dict[str, Any]) -> None:
         screen().print(f"  {row['note']}", style="yellow", highlight=False, soft_wrap=True)
 
 
+def _grader(study: dict[str, Any]) -> list[str]:
+    """What graded the strata of a lone file, whose author named no verifier."""
+    if not study["task"]["path"].endswith(".jsonl"):
+        return []
+    return [
+        f"  {name}: graded by `{stratum['verifier']}`; --set {name}.verifier=NAME takes another"
+        for name, stratum in study["strata"].items()
+    ]
+
+
+def _caveats(strata: dict[str, Any]) -> list[str]:
+    """What to know of a stratum before its cause is believed."""
+    told = ((name, stratum["diagnosis"].get("caveat")) for name, stratum in strata.items())
+    return [f"  {name}: {caveat}" for name, caveat in told if caveat]
+
+
 def _warnings(strata: dict[str, Any]) -> list[str]:
     """Every arm that failed on some item, and the samples that could not be had, each with its first reason.
 
-    And every model that answered as several engines.
+    What to do about these, and every model that answered as several engines.
     """
     lines = []
     for name, stratum in strata.items():
@@ -106,6 +125,8 @@ def _warnings(strata: dict[str, Any]) -> list[str]:
             for point in stratum["points"]
             if point["failures"]
         ]
+        if unsampled["items"] or any(point["failures"] for point in stratum["points"]):
+            lines.append(f"  {name}: {AGAIN}")
         lines += [f"  {name}: {row['note']}" for row in stratum.get("engines", ())]
     return lines
 

@@ -9,8 +9,10 @@ extraction, structural, capability. The rule that names one:
   called one with the larger loss gives the name.
 - Format and truncation come first in another sense: all later tests, the solver's apart, look through them.
   If one of them is called and has cost a quarter of the lost accuracy, or if half of the wrong attempts could
-  not even be read for it, it stands for everything that is read through it. Mend it, then measure again.
+  not even be read for it, it stands for everything that is read through it. Mend it, then measure again. Attempts
+  that hold the reference among other words count as lost to format (held.py).
 - If no test is called the largest loss gives the name, and the summary says that it is not established.
+- Where attempts are copies of each other, at temperature 0, capability cannot be told from extraction: unknown.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from trueup.plan.evidence import Case, Evidence
+from trueup.plan.evidence import FORM, Case, Evidence
 from trueup.plan.form import describe_format, describe_truncation, probe_format, probe_truncation, unreadable_share
 from trueup.plan.gaps import (
     describe_chance,
@@ -29,16 +31,18 @@ from trueup.plan.gaps import (
     probe_extraction,
     probe_selection,
 )
+from trueup.plan.held import held_by, with_held
 from trueup.plan.limits import describe_capability, describe_structural, probe_capability, probe_structural
 from trueup.plan.losses import split_losses
 from trueup.plan.reach import reach
 from trueup.plan.sheet import Sheet, mean
 from trueup.plan.structure import trend_of
-from trueup.plan.words import as_given, percent
+from trueup.plan.words import as_given, between, percent
 
-NONE = "none"
+NONE, UNKNOWN = "none", "unknown"
 LEVERS = {
     NONE: "none",
+    UNKNOWN: "a temperature above 0",
     "format": "prompt or constrained decoding",
     "truncation": "longer budget",
     "chance": "bigger model or training",
@@ -47,12 +51,32 @@ LEVERS = {
     "structural": "solver",
     "capability": "bigger model or training",
 }
+COPIES = "attempts are copies at temperature 0: set a temperature above 0 to tell extraction from capability"
+
+
+def probe_form(case: Case) -> Evidence:
+    """The share of attempts that could not be read, or whose answer stands among other words where those are more."""
+    held = case.held
+    if held is None:
+        return probe_format(case)
+    statistic, n = "share of attempts that hold the reference among other words", int(case.sheet.attempts.sum())
+    return Evidence("format", statistic, held.value, held.ci95, FORM, True, n, held.told, case.losses["format"])
+
+
+def describe_form(case: Case, row: Evidence) -> str:
+    """The finding in a sentence."""
+    held = case.held
+    if held is None:
+        return describe_format(case, row)
+    return f"{_sentence(held.told)} That is {percent(held.value)} of all attempts ({between(held.ci95)})."
+
+
 PROBES: tuple[Callable[[Case], Evidence], ...] = (
-    probe_format, probe_truncation, probe_chance, probe_selection, probe_extraction, probe_structural,
+    probe_form, probe_truncation, probe_chance, probe_selection, probe_extraction, probe_structural,
     probe_capability,
 )  # fmt: skip
 DESCRIPTIONS: dict[str, Callable[[Case, Evidence], str]] = {
-    "format": describe_format,
+    "format": describe_form,
     "truncation": describe_truncation,
     "chance": describe_chance,
     "selection": describe_selection,
@@ -66,16 +90,21 @@ FAMILIES = (
 MASKS = ("format", "truncation")
 COSTLY = 0.25
 UNREADABLE = 0.5
+MOST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The main cause, the lever that mends it, the finding in words, and every test's evidence."""
+    """The main cause, the lever that mends it, the finding in words, and every test's evidence.
+
+    `caveat` is what to know before the cause is believed, in a line; empty where nothing is amiss.
+    """
 
     cause: str
     lever: str
     summary: str
     evidence: tuple[Evidence, ...]
+    caveat: str = ""
 
 
 def diagnose(sheet: Sheet, target: float) -> Diagnosis:
@@ -83,9 +112,7 @@ def diagnose(sheet: Sheet, target: float) -> Diagnosis:
     accuracy = mean(sheet.pass_at_1)
     if accuracy is None:
         return Diagnosis(NONE, LEVERS[NONE], "No attempt came back, so nothing can be said.", ())
-    found, at_chance = reach(sheet), is_at_chance(sheet)
-    losses = split_losses(sheet, found, at_chance=at_chance)
-    case = Case(sheet, found, losses, target, at_chance, trend_of(sheet))
+    case = _case(sheet, target)
     rows = tuple(probe(case) for probe in PROBES)
     left_out = _left_out(sheet)
     if accuracy >= target:
@@ -94,7 +121,16 @@ def diagnose(sheet: Sheet, target: float) -> Diagnosis:
     cause = name_cause(case, rows)
     row = next(row for row in rows if row.test == cause)
     summary = DESCRIPTIONS[cause](case, row) + _besides(case, cause, rows) + left_out
-    return Diagnosis(cause, LEVERS[cause], summary, rows)
+    if cause == "capability" and are_copies(sheet):
+        return Diagnosis(UNKNOWN, LEVERS[UNKNOWN], f"{_sentence(COPIES)} {summary}", rows, COPIES)
+    return Diagnosis(cause, LEVERS[cause], summary, rows, _caveat(case, rows))
+
+
+def are_copies(sheet: Sheet) -> bool:
+    """Whether attempts were asked for at temperature 0, and at most items all of them say the same."""
+    pools = [pool for pool in sheet.pools if pool is not None and pool.attempts]
+    same = sum(len({attempt.text for attempt in pool.attempts}) == 1 for pool in pools)
+    return same > MOST * len(pools) and all(pool.item.problem.sampling.temperature == 0 for pool in pools)
 
 
 def name_cause(case: Case, rows: Sequence[Evidence]) -> str:
@@ -112,6 +148,12 @@ def name_cause(case: Case, rows: Sequence[Evidence]) -> str:
     return max((cause for cause in best if cause in eligible), key=lambda cause: case.losses[cause])
 
 
+def _case(sheet: Sheet, target: float) -> Case:
+    found, at_chance, held = reach(sheet), is_at_chance(sheet), held_by(sheet, FORM)
+    losses = with_held(split_losses(sheet, found, at_chance=at_chance), sheet, held)
+    return Case(sheet, found, losses, target, at_chance, trend_of(sheet), held)
+
+
 def _masks(case: Case, cause: str) -> bool:
     lost = sum(case.losses.values())
     return case.losses[cause] >= COSTLY * lost or unreadable_share(case, cause) >= UNREADABLE * lost
@@ -123,6 +165,20 @@ def _besides(case: Case, cause: str, rows: Sequence[Evidence]) -> str:
         return f" Not established: with {case.items} items no test clears its threshold."
     others = [test for test in called if test != cause and cause not in MASKS]
     return f" Also called: {', '.join(others)}." if others else ""
+
+
+def _caveat(case: Case, rows: Sequence[Evidence]) -> str:
+    silent, items = int((case.sheet.attempts == 0).sum()), len(case.sheet.attempts)
+    told = [] if case.held is None else [case.held.told]
+    if not any(row.called for row in rows):
+        told.append(f"the cause is not established: with {case.items} items no test clears its threshold")
+    if silent > MOST * items:
+        told.append(f"the cause is that of {case.items} of {items} items; the others have no attempt")
+    return "; ".join(told)
+
+
+def _sentence(told: str) -> str:
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _left_out(sheet: Sheet) -> str:

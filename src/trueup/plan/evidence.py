@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trueup.plan.held import Held
 from trueup.plan.losses import Losses
 from trueup.plan.reach import Reach
 from trueup.plan.resample import Interval
@@ -38,7 +39,8 @@ class Evidence:
 class Case:
     """What the tests look at: a stratum's columns, what its ways reach, the losses, the target.
 
-    `trend` says how failures go with the structure of what is asked, where prompts state puzzles or programs.
+    `trend` says how failures go with the structure of what is asked, where prompts state puzzles or programs; `held`
+    which wrong answers hold the reference among other words, where they are worth a call.
     """
 
     sheet: Sheet
@@ -47,6 +49,7 @@ class Case:
     target: float
     at_chance: bool
     trend: Trend | None = None
+    held: Held | None = None
 
     @property
     def items(self) -> int:

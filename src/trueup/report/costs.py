@@ -123,7 +123,9 @@ def _bar(total: Total, by: str, rest: float) -> str:
 
 
 def _reading(by: str) -> str:
-    basis = "dollars" if by == "usd" else "seconds, as no charge has a price"
+    basis = (
+        "dollars, each charge at the prices when it was paid" if by == "usd" else "seconds, as no charge has a price"
+    )
     sentence = (
         f"Bars are shares of {basis}. Checks and solves use seconds and no tokens; grading against the reference is "
         "a price of the study, never of serving. “Unknown” and “unpriced” count charges without a token count or a "

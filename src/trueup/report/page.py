@@ -45,6 +45,8 @@ def render(study: Mapping[str, Any]) -> str:
 
 
 def _inspect(study: Mapping[str, Any]) -> None:
+    if not isinstance(study, Mapping):
+        raise BadInput(f"study.json is a {type(study).__name__}, no table; run `trueup study` again")
     if study.get("version") != VERSION:
         raise BadInput(
             f"study.json is of version {study.get('version')!r}, this trueup reads {VERSION}; run `trueup study` again"

@@ -3,12 +3,18 @@
 A row may add `schema` (a JSON schema of the answer), `grammar` (GBNF) and `cluster` (rows that are not independent
 share it, and those with the same prompt do anyway), null being none; other keys are the author's own. A row without a
 cluster is one of its own, by the name of its id, which no other row may give as its cluster.
+
+A row with a `stratum`, an `answer` and `usd` is traffic that `trueup serve` wrote: it is of its own stratum alone, and
+left out while it has no reference and others have.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +24,21 @@ from trueup.tasks.draw import drawn
 
 ROLES = ("system", "user", "assistant")
 SHOWN_CHARS = 60
+FORM = '{"id", "prompt", "reference"}'
+SERVED = {"stratum", "answer", "usd"}
+"""The keys of a row that `trueup serve` wrote."""
+
+Rows = Sequence[tuple[str, Mapping[str, Any]]]
 
 
 def jsonl(path: str, *, stratum: str, limit: int | None = None, seed: int = 0) -> tuple[Item, ...]:
     """The items of a file; where a limit takes fewer, they are drawn by the seed and keep the file's order.
 
-    Raises BadInput with the file and line of what cannot be used.
+    Warns of traffic that is left out for want of a reference. Raises BadInput, with the file and line, for what cannot
+    be used.
     """
     items: dict[str, Item] = {}
-    rows = read_rows(path, '{"id", "prompt", "reference"}')
+    rows = _of_stratum(read_rows(path, FORM), path, stratum)
     for place, row in rows:
         item = read_item(row, place, stratum)
         if item.problem.id in items:
@@ -37,7 +49,7 @@ def jsonl(path: str, *, stratum: str, limit: int | None = None, seed: int = 0) -
     return tuple(everything[place] for place in drawn(len(everything), limit, seed))
 
 
-def read_rows(path: str, form: str, instead: str = "") -> list[tuple[str, Mapping[str, Any]]]:
+def read_rows(path: str, form: str, instead: str = "") -> Rows:
     """Each row of a JSONL file with its place, FILE:LINE.
 
     `form` is what a row looks like, `instead` what may be given for a file. Raises BadInput where a row is no object,
@@ -54,6 +66,12 @@ def read_rows(path: str, form: str, instead: str = "") -> list[tuple[str, Mappin
     if not rows:
         raise BadInput(f"{path}: no rows; write one {form} a line")
     return rows
+
+
+def strata_served(path: str) -> list[str]:
+    """The strata whose traffic is in a file, in its order; none where the file is no traffic."""
+    rows = read_rows(path, FORM)
+    return list(dict.fromkeys(row["stratum"] for _, row in rows if _is_traffic(row)))
 
 
 def read_item(row: Mapping[str, Any], place: str, stratum: str) -> Item:
@@ -76,7 +94,29 @@ def read_item(row: Mapping[str, Any], place: str, stratum: str) -> Item:
     return Item(problem, row["reference"], str(cluster))
 
 
-def _refuse_taken_names(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def _is_traffic(row: Mapping[str, Any]) -> bool:
+    return row.keys() >= SERVED and isinstance(row["stratum"], str)
+
+
+def _of_stratum(rows: Rows, path: str, stratum: str) -> Rows:
+    """The author's own rows, and the traffic of this stratum; raises BadInput where there is neither.
+
+    Traffic without a reference is left out where any row has one, and what a verifier that needs none grades otherwise.
+    """
+    own = [(place, row) for place, row in rows if not _is_traffic(row) or row["stratum"] == stratum]
+    if not own:
+        served = ", ".join(repr(name) for name in dict.fromkeys(row["stratum"] for _, row in rows))
+        raise BadInput(f"{path}: no row is of stratum {stratum!r}; give the stratum the name of its traffic, {served}")
+    told = [(place, row) for place, row in own if not _is_traffic(row) or row.get("reference") is not None]
+    if not told:
+        return [(place, {"reference": None, **row}) for place, row in own]
+    if lacking := len(own) - len(told):
+        left_out = f"{path}: {lacking} of {len(own)} rows of stratum {stratum!r} are left out, having no reference"
+        warnings.warn(left_out, stacklevel=3)
+    return told
+
+
+def _refuse_taken_names(rows: Rows) -> None:
     """Raise BadInput where an id, which names the cluster of a row without one, is a cluster that others give."""
     given = {str(row["cluster"]): place for place, row in reversed(rows) if row.get("cluster") is not None}
     for place, row in rows:
@@ -90,7 +130,8 @@ def _refuse_taken_names(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
 
 def _row(line: str, place: str) -> Mapping[str, Any]:
     try:
-        row = json.loads(line)
+        number = partial(_number, place=place)
+        row = json.loads(line, parse_constant=number, parse_float=number)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{place}: not valid JSON: {error}: {line.strip()[:SHOWN_CHARS]!r}") from None
     if not isinstance(row, dict):
@@ -101,6 +142,14 @@ def _row(line: str, place: str) -> Mapping[str, Any]:
         half = error.object[error.start]
         raise BadInput(f"{place}: {half!r} is half a character; write the whole one, or leave it out") from None
     return row
+
+
+def _number(text: str, place: str) -> float:
+    """A number of a row; raises BadInput for NaN, Infinity and one too large to hold."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise BadInput(f"{place}: {text[:SHOWN_CHARS]} is no number; write one, or leave the row out")
+    return number
 
 
 def _prompt(row: Mapping[str, Any], place: str) -> Prompt:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trueup.core.errors import BadInput, UnknownName
+from trueup.core.roles import Verifier
 from trueup.core.settings import fit_settings, split_words
 from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Json, Sampling
@@ -40,7 +41,7 @@ def build_strata(
     """The strata of a task, every name looked up in the registries given.
 
     The smallest of all limits holds. Raises UnknownName for a name that is not there, BadInput for a stratum without
-    items or with a check that needs the reference.
+    items, with a check that needs the reference, or with a reference that its verifier cannot use.
     """
     seed = task.seed if seed is None else seed
     return tuple(_build(spec, names, _least(task.limit, limit, spec.recipe.get("limit")), seed) for spec in task.strata)
@@ -76,6 +77,7 @@ def _build(spec: StratumSpec, names: Names, limit: int | None, seed: int) -> Str
         raise BadInput(f"stratum {spec.name!r} has no items; {spec.kind}:{spec.argument} gave none")
     if parts["verifier"].needs_reference:
         _require_references(items, spec.name, parts["verifier"].name)
+        _refuse_unusable(items, parts["verifier"])
     offers = Offers(parts["check"] is not None, parts["rater"] is not None)
     dressed = joined([_dressed(item, spec.recipe, seed, offers) for item in items])
     return Stratum(spec.name, dressed, **parts, guess_options=spec.recipe.get("guess_options"), recipe=spec.recipe)
@@ -89,6 +91,15 @@ def _require_references(items: Sequence[Item], stratum: str, verifier: str) -> N
             f"stratum {stratum!r}: item {lacking[0]!r} has a null reference, and {verifier!r} needs one; "
             f"give the right answer, or leave the row out"
         )
+
+
+def _refuse_unusable(items: Sequence[Item], verifier: Verifier) -> None:
+    """Raise BadInput, before anything is asked, for a reference with no answer that its verifier could accept."""
+    accepted = getattr(verifier, "accepted", None)
+    if accepted is not None:
+        for item in items:
+            if not lacks_reference(item):
+                accepted(item.problem, item.reference)
 
 
 def _parts(spec: StratumSpec, names: Names) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A task file: what to ask, how to ask it and what grades it.
 
-TOML with one [task] table and a [[stratum]] table for each kind of problem; a lone JSONL file is a task of one.
+TOML with one [task] table and a [[stratum]] table for each kind of problem; a lone JSONL file is a task of one, or of
+those that its traffic was served by.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.types import Json
+from trueup.tasks.jsonl import strata_served
 from trueup.tasks.prompting import BLANK
 from trueup.tasks.word_families import FAMILIES
 
@@ -97,7 +99,9 @@ def _table(file: Path) -> dict[str, Any]:
 
 
 def _lone(file: Path) -> dict[str, Any]:
-    return {"task": {"name": file.stem}, "stratum": [{"name": file.stem, "source": f"jsonl:{file.absolute()}"}]}
+    path = str(file.absolute())
+    names = strata_served(path) or [file.stem]
+    return {"task": {"name": file.stem}, "stratum": [{"name": name, "source": f"jsonl:{path}"} for name in names]}
 
 
 def _stratum(row: Any, sets: Mapping[str, Mapping[str, Json]], file: Path) -> StratumSpec:

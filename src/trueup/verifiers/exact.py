@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from trueup.verifiers.marks import singled_out, spoken, untexted
 QUOTES = "\"'`*\u201c\u201d\u2018\u2019"
 WRAPS = re.compile(rf"^[\s{QUOTES}]+|[\s{QUOTES}.,;:!]+$")
 LETTER = re.compile(r"^\((\w)\)$|^(\w)\)$")
+SHOWN_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,25 @@ class Exact:
         """1 for the reference's own words, or for any of them where the reference is a list; null has no words."""
         if reference is None:
             return Grade(0.0, note="nothing says what is right")
+        return Grade(float(answer in self.accepted(problem, reference)))
+
+    def accepted(self, problem: Problem, reference: Json) -> list[str]:
+        """The answers that a reference accepts: a whole number in both its spellings, `91` and `91.0`.
+
+        Raises BadInput, with the item, for a reference that is empty or has no words of its own.
+        """
         told = reference if isinstance(reference, list) else [reference]
-        accepted = [None if one is None else self._normal(str(one)) for one in told]
-        if None in accepted or not accepted:
+        for one in told:
+            if isinstance(one, (bool, dict, list)):
+                raise BadInput(
+                    f"item {problem.id!r}: the reference {json.dumps(reference)[:SHOWN_CHARS]} is neither text nor "
+                    f"number, and `exact` compares texts; put the right answer in quotes, or take another verifier"
+                )
+        words = [self._normal(spelling) for one in told for spelling in _spellings(one)]
+        known = [word for word in words if word is not None]
+        if len(known) < len(words) or not known:
             raise BadInput(f"item {problem.id!r}: the reference {reference!r} is empty; give the right answer")
-        return Grade(float(answer in accepted))
+        return known
 
     def _normal(self, text: str) -> str | None:
         words = " ".join(unicodedata.normalize("NFKC", untexted(text)).split())
@@ -61,6 +77,12 @@ def exact(*, pattern: str | None = None, case: bool = False) -> Exact:
     """
     settings = [f"pattern={pattern}"] * (pattern is not None) + ["case"] * case
     return Exact(_compiled(pattern), case, " ".join(["exact", *settings]))
+
+
+def _spellings(one: Json) -> list[str]:
+    if one is None:
+        return [""]
+    return [str(one), str(int(one))] if isinstance(one, float) and one.is_integer() else [str(one)]
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
