@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from trueup.arms import (
+    ASK_NONE,
     FORM,
     NEEDS,
     SOLVER,
@@ -17,7 +18,6 @@ from trueup.arms import (
     holds_answer,
     holds_texts,
     lacks,
-    models_of,
     refuse_acts,
     with_chosen,
 )
@@ -62,8 +62,8 @@ class Desk:
         is_schema = check is not None and check.name == SCHEMA_CHECK
         object.__setattr__(self, "checks_form", is_schema and any(Check in self.asks(arm) for arm in self.arms))
         with suppress(BadInput):  # `check_desks` says that of an arm that does not begin
-            if models_of(self.arm) and not self.arm.is_batch:
-                object.__setattr__(self, "draws_again", any(draws_again(arm, self._made_up()) for arm in self.arms))
+            drawing = [arm for arm in self.arms if not arm.is_batch and arm.method not in ASK_NONE]
+            object.__setattr__(self, "draws_again", any(draws_again(arm, self._made_up()) for arm in drawing))
 
     @property
     def arms(self) -> Sequence[Arm]:
