@@ -49,9 +49,14 @@ def test_what_only_reads_leaves_the_folder_as_it_is(run, tmp_path):
 
 
 def test_ratings_of_a_pilot_are_read_beside_the_writer_too(run, tmp_path):
-    with Ledger(tmp_path / "o" / "ledger.sqlite"):
-        said = run("route", "bins", "o", "--pilot", "2", "--signal", "rating", code=2)
-    assert "has no rater" in said.err
+    task = '[[stratum]]\nname = "w"\nsource = "jsonl:w.jsonl"\nrater = "head"\n'
+    (tmp_path / "t.toml").write_text(task)
+    words = ("--model", "toy:0.6", "--samples", "4", "--out", "r", "-q", "--methods", "weighted_best_of_n n=4")
+    run("study", "t.toml", *words)
+    order = ("route", "bins", "r", "--pilot", "4", "--signal", "rating", "--json")
+    alone = json.loads(run(*order).out)
+    with Ledger(tmp_path / "r" / "ledger.sqlite"):
+        assert json.loads(run(*order).out) == alone
 
 
 def test_a_copy_complains_of_the_ledger_by_its_own_name(tmp_path):
