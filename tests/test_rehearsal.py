@@ -94,7 +94,8 @@ def test_a_server_refuses_at_its_start_what_a_method_would_refuse_of_every_reque
 
 def test_a_method_that_needs_a_form_begins_where_requests_bring_it():
     desk = Desk(Stratum("toy", (), Whole()), make_arm("constrained"), lambda question: problem(question).prompt)
-    check_desks(Policy("p", "m", "f", 0.9, "2026-01-01", {}, (PolicyStratum("toy", "m", {}, {}),)), {"toy": desk})
+    policy = Policy("p", "m", "f", 0.9, "2026-01-01", {}, (PolicyStratum("toy", "m", {}, {}),))
+    assert check_desks(policy, {"toy": desk}) is None
 
 
 def test_what_made_up_replies_bring_down_has_asked_till_then_and_a_first_step_raises():

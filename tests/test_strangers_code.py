@@ -115,6 +115,16 @@ def _breaks_on_one(problem):
     return Answer.of(attempts[0])
 
 
+def _breaks_at_once(problem):
+    raise KeyError(problem.id)
+    yield
+
+
+@pytest.mark.parametrize("start", [_breaks_at_once, lambda problem: None], ids=["breaks", "no flow"])
+def test_a_method_that_does_not_even_begin_fails_item_by_item_too(tmp_path, start):
+    assert len(study(tmp_path, STRATUM, Arm("broken", {}, start))) == len(ITEMS)
+
+
 def _forgets(problem):
     yield from sample(problem.prompt)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from trueup.core.asks import All, Ask, Check, Flow, Rate, Read, Sample
+from trueup.core.errors import TrueupError
 from trueup.core.stratum import Arm
 from trueup.core.types import Answer, Attempt, Grade, Problem, Solution, Usage
 
@@ -38,7 +39,8 @@ def rehearse(arm: Arm, problem: Problem) -> frozenset[type[Ask]]:
     not take, or a file that cannot be read.
     """
     if arm.is_batch:
-        next(arm.start([problem]), None)
+        with _told():
+            next(arm.start([problem]), None)
         return frozenset()
     chosen = arm.start.among if isinstance(arm.start, Choosing) else ()
     return frozenset(type(ask) for one in (arm, *chosen) for asks in _scenes(one, problem) for ask in asks)
@@ -66,12 +68,25 @@ def _has_repeats(asks: list[Ask], problem: Problem) -> bool:
 def _scenes(arm: Arm, problem: Problem) -> Iterator[list[Ask]]:
     """What an arm asks, scene by scene."""
     for read in SCENES:
-        flow, asks = arm.start(problem), list[Ask]()
-        first = next(flow, None)
-        if first is not None:
-            with suppress(Exception):
-                _play(flow, first, read, asks)
+        asks: list[Ask] = []
+        with _told():
+            flow = arm.start(problem)
+            first = next(flow, None)
+            if first is not None:
+                with suppress(Exception):
+                    _play(flow, first, read, asks)
         yield asks
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Let out what a person can mend; a method that breaks otherwise will fail item by item, on record."""
+    try:
+        yield
+    except TrueupError:
+        raise
+    except Exception:
+        return
 
 
 def _play(flow: Flow[Answer], ask: Ask, read: Callable[[int], str | None], asks: list[Ask]) -> None:
