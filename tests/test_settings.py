@@ -87,5 +87,5 @@ def test_a_study_of_a_cue_of_two_words_reaches_the_policy_and_what_is_learned_of
 
 def test_a_ladder_keeps_a_value_of_two_words(run):
     run("study", "w.jsonl", "--model", "toy:0.6", "--samples", "4", "--out", "o", "-q", "--methods", "once,vote n=4")
-    order = ("calibrate", "o", "--method", "lookahead_vote table='my table.json'", "--setting", "price")
-    assert "my table.json" in run(*order, "--values", "0.1", code=2).err
+    order = ("calibrate", "o", "--method", "lookahead_vote table='a missing table.json'", "--setting", "price")
+    assert "a missing table.json" in run(*order, "--values", "0.1", code=2).err
