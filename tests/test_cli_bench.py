@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import terminal
 
-from trueup.bench.result import Result, make_room
+from trueup.bench.result import MEND, Result
 from trueup.core.errors import BadInput
+from trueup.core.files import make_writable
 
 RESULTS = Path(__file__).parent.parent / "results" / "bench"
 ROWS = [{"family": "f", "n": 2}]
@@ -67,7 +68,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(r
     assert said.err == "error: cannot write 'afile': File exists; choose another --save\n"
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(BadInput, match="cannot write 'here': Permission denied"):
-        make_room(Path("here"))
+        make_writable(Path("here"), MEND)
     assert not measured
 
 

@@ -20,7 +20,6 @@ from trueup.methods.compute_optimal import read_bins
 from trueup.methods.elsewhere import elsewhere
 from trueup.methods.route import read_router
 from trueup.methods.start import ASKED, fit_method
-from trueup.run.rehearsal import Choosing
 from trueup.solvers.program import ProgramSolver
 
 SOLVER, RATER, CRITIC, FORM = "solver", "rater", "rater and no check", "schema or grammar for its answers"
@@ -99,7 +98,7 @@ def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple
     if not arms:
         need = lacks(make_arm(chosen[0]).method, stratum) if chosen else None
         raise BadInput(f"none of the methods {', '.join(chosen)} applies to stratum {stratum.name!r}: it has no {need}")
-    return tuple({arm.label: _rehearsed_whole(arm) for arm in arms}.values())
+    return tuple({arm.label: replace(arm, among=tuple(with_chosen(arm)[1:])) for arm in arms}.values())
 
 
 def with_chosen(arm: Arm) -> Sequence[Arm]:
@@ -114,12 +113,6 @@ def with_chosen(arm: Arm) -> Sequence[Arm]:
     elif arm.method == "compute_optimal":
         words = read_bins(arm.settings.get("table", "")).methods
     return [arm, *map(make_arm, words)]
-
-
-def _rehearsed_whole(arm: Arm) -> Arm:
-    """The arm, whose rehearsals go through what it chooses among too; raises as `with_chosen` does."""
-    _, *chosen = with_chosen(arm)
-    return replace(arm, start=Choosing(arm.start, tuple(chosen))) if chosen else arm
 
 
 def models_of(arm: Arm) -> set[str]:

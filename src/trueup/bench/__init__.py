@@ -1,6 +1,6 @@
 """Benchmarks that anyone can run: ratios, measured side by side in one run."""
 
 from trueup.bench.named import BENCHMARKS, benchmark
-from trueup.bench.result import Result, make_room
+from trueup.bench.result import Result
 
-__all__ = ["BENCHMARKS", "Result", "benchmark", "make_room"]
+__all__ = ["BENCHMARKS", "Result", "benchmark"]

@@ -3,9 +3,9 @@
 A figure that a system gives is wrong by its distance from the truth (`token_error`, `call_error`); one that it does not
 give, or marks as unknown, is no error: what it stands for is under `tokens_not_told` and `calls_not_told`.
 A figure that is marked as estimated has its distance under `estimate_error`. Every request is compared by itself, of
-ours its rows of the ledger, apart for calls that were answered (their texts are in it), refused, and broken off, so
-that no excess makes up for a lack. A call that is broken off costs its prompt and what was written until the endpoint
-noticed; in `cancel` that is at once, in `cancel-late` a token later, as an engine does that notices between two steps.
+ours its rows of the ledger, apart for calls answered, refused and broken off, so that no excess makes up for a lack.
+A call that is broken off costs its prompt and what was written until the endpoint noticed; in `cancel` at once, in
+`cancel-late` a token later, as an engine does that notices between two steps.
 """
 
 from __future__ import annotations

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import errno
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from trueup.core.errors import BadInput
 from trueup.core.files import write_whole
 from trueup.core.types import Json
 from trueup.core.versions import machine, versions
@@ -45,16 +42,3 @@ class Result:
         path = folder / f"{self.name}.json"
         write_whole(path, self.text(), MEND)
         return path
-
-
-def make_room(folder: Path) -> None:
-    """Make the folder of results where it is missing.
-
-    Raises BadInput where nothing can be written there.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise BadInput(f"cannot write {str(folder)!r}: {error.strerror}; {MEND}") from error

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import errno
 import gzip
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TypeVar
 from trueup.claims.pieces import Pieces
 from trueup.claims.published import beside
 from trueup.core.errors import BadInput
-from trueup.core.files import write_bytes_whole, write_whole
+from trueup.core.files import make_writable, write_bytes_whole, write_whole
 from trueup.core.types import Json
 from trueup.core.versions import machine, versions
 
@@ -97,17 +95,8 @@ def place_in(folder: Path, claim: str) -> Path:
     Raises BadInput where nothing can be written there.
     """
     place = folder / claim
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(place, error) from error
-    if not os.access(place, os.W_OK):
-        raise _unwritable(place, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    make_writable(place, MEND)
     return place
-
-
-def _unwritable(path: Path, error: OSError) -> BadInput:
-    return BadInput(f"cannot write {str(path)!r}: {error.strerror}; {MEND}")
 
 
 def size_of(claim: str, scale: str, sizes: Mapping[str, S]) -> S:

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
-from trueup.bench import BENCHMARKS, Result, benchmark, make_room
+from trueup.bench import BENCHMARKS, Result, benchmark
+from trueup.bench.result import MEND
 from trueup.cli.screen import screen, table
 from trueup.core.errors import BadInput
+from trueup.core.files import make_writable
 from trueup.core.types import Json
 
 Name = Annotated[str | None, typer.Argument(help=f"{', '.join(BENCHMARKS)}; none: all of them.")]
@@ -53,7 +55,7 @@ def bench(
     options = _options(of_solve)
     _refuse_misfits(name, options)
     if save is not None:
-        make_room(save)
+        make_writable(save, MEND)
     for chosen in [name] if name else BENCHMARKS:
         settings, words = (of_solve, options) if chosen == SOLVE else ({}, [])
         result = Result.now(chosen, benchmark(chosen)(**settings), words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,16 @@ def write_whole(path: Path, text: str, mend: str = ROOM) -> None:
 def write_bytes_whole(path: Path, content: bytes, mend: str = ROOM) -> None:
     """The same of bytes."""
     _write(path, lambda partial: partial.write_bytes(content), mend)
+
+
+def make_writable(folder: Path, mend: str = ROOM) -> None:
+    """Make a folder where it is missing; BadInput where nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise BadInput(f"cannot write {str(folder)!r}: {_why(error, mend)}") from error
 
 
 def is_writable(text: str) -> bool:

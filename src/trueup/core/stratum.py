@@ -45,7 +45,7 @@ class Arm:
 
     With `is_batch` it is started on many problems at once, which share one budget: `start` takes them all and makes a
     BatchFlow. No single request can be answered so, hence nothing of it is served. `models` are those that it may ask,
-    "" the study's own, each with what it is billed as ("" is unknown).
+    "" the study's own, each with what it is billed as ("" is unknown); `among` those that it chooses among by a file.
     """
 
     method: str
@@ -53,6 +53,7 @@ class Arm:
     start: Callable[..., Any]
     is_batch: bool = False
     models: Mapping[str, str] = field(default_factory=lambda: {"": ""})
+    among: tuple[Arm, ...] = ()
 
     @property
     def label(self) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from trueup.core.asks import All, Ask, Check, Flow, Rate, Read, Sample
 from trueup.core.errors import TrueupError
@@ -20,30 +19,17 @@ SCENES: tuple[Callable[[int], str | None], ...] = (str, lambda number: "0", lamb
 MOST_ASKS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Choosing:
-    """Starts an arm that chooses among others by a file; a rehearsal goes through every one of them."""
-
-    begin: Callable[[Problem], Flow[Answer]]
-    among: tuple[Arm, ...]
-
-    def __call__(self, problem: Problem) -> Flow[Answer]:
-        """The flow of the arm that chooses."""
-        return self.begin(problem)
-
-
 def rehearse(arm: Arm, problem: Problem) -> frozenset[type[Ask]]:
     """The kinds of asks that an arm comes to on a problem; what made-up replies bring down has asked till then.
 
-    An arm for a batch is only begun. Raises what an arm raises at its first step: BadInput for a setting that it does
-    not take, or a file that cannot be read.
+    An arm that chooses among others comes to what any of them does; one for a batch is only begun. Raises what an arm
+    raises at its first step: BadInput for a setting that it does not take, or a file that cannot be read.
     """
     if arm.is_batch:
         with _told():
             next(arm.start([problem]), None)
         return frozenset()
-    chosen = arm.start.among if isinstance(arm.start, Choosing) else ()
-    return frozenset(type(ask) for one in (arm, *chosen) for asks in _scenes(one, problem) for ask in asks)
+    return frozenset(type(ask) for one in (arm, *arm.among) for asks in _scenes(one, problem) for ask in asks)
 
 
 def draws_again(arm: Arm, problem: Problem) -> bool:
