@@ -133,7 +133,8 @@ def test_a_failed_attempt_is_not_taken_wherever_it_comes():
 
 def test_a_method_that_goes_by_log_probabilities_is_replayed_where_they_are_on_record():
     tries = attempts("a", "b", "b")
-    told = [replace(attempt, logprob=-0.01 if attempt.answer == "a" else -9.0) for attempt in tries]
+    logprobs = [-0.01 if attempt.answer == "a" else -9.0 for attempt in tries]
+    told = [replace(one, logprob=p, drawn_logprob=p) for one, p in zip(tries, logprobs, strict=True)]
     assert replay(methods.probability_vote(problem(), n=3), told, problem()).value.value == "a"
     with pytest.raises(BadInput, match=r"'p' were sampled without; run `trueup sample` again with the method among"):
         replay(methods.probability_vote(problem(), n=3), tries, problem())

@@ -18,6 +18,7 @@ from toys import PRICES, item
 
 from trueup.bench.peers import wire
 from trueup.bench.toy import Whole
+from trueup.core.charge import SCHEMA_VERSION
 from trueup.core.ledger import Ledger, read_charges, verify
 from trueup.core.outcome import Measured
 from trueup.core.roles import Sampled
@@ -204,14 +205,15 @@ def test_keys_are_those_of_old():
     assert attempt_key(base, 3).hex() == "eface4338895fde69a9d1efd46af3288"
 
 
-def test_an_old_ledger_is_read_as_it_is_and_upgraded_by_the_next_run(run, tmp_path):
+@pytest.mark.parametrize("old", [3, 4])
+def test_an_old_ledger_is_read_as_it_is_and_upgraded_by_the_next_run(run, tmp_path, old):
     run.study("o")
     path = tmp_path / "o" / "ledger.sqlite"
     before, calls = list(read_charges(path)), len(run.mock.calls)
-    make_old(path)
-    assert list(read_charges(path)) == before and verify(path).discrepancies == () and version(path) == 3
+    make_old(path, old)
+    assert list(read_charges(path)) == before and verify(path).discrepancies == () and version(path) == old
     assert json.loads(run("ledger", "export", "o").split(" {")[0])["engine"] is None
-    assert "now 0 new model calls" in run.study("o", "fp_a") and version(path) == 4
+    assert "now 0 new model calls" in run.study("o", "fp_a") and version(path) == SCHEMA_VERSION
     assert list(read_charges(path)) == before and len(run.mock.calls) == calls
     run.study("o", "fp_a", samples=4)
     assert {row.engine for row in run.rows("o")} == {None, "fp_a"}
@@ -228,8 +230,8 @@ def version(path: Path) -> int:
     return found
 
 
-def make_old(path: Path) -> None:
-    """The same rows in a file of the version before."""
+def make_old(path: Path, old: int = 3) -> None:
+    """The same rows in a file of a version before."""
     new = path.rename(path.with_name("new.sqlite"))
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA journal_mode=WAL")
@@ -237,7 +239,9 @@ def make_old(path: Path) -> None:
     db.execute("ATTACH ? AS new", (str(new),))
     for table, columns in (("sources", "*"), ("charges", COLUMNS), ("totals", "*")):
         db.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table} ORDER BY rowid")
-    db.executescript("PRAGMA user_version=3; PRAGMA application_id=0x74727570;")
+    if old == 4:
+        db.execute("ALTER TABLE charges ADD COLUMN engine TEXT")
+    db.executescript(f"PRAGMA user_version={old}; PRAGMA application_id=0x74727570;")
     db.close()
 
 

@@ -446,7 +446,8 @@ class Telling:
     async def sample(self, prompt, n, start, sampling):
         found = await self.toy.sample(prompt, n, start, sampling)
         assert sampling.logprobs
-        return replace(found, attempts=tuple(replace(a, logprob=-0.1234567891) for a in found.attempts))
+        told = (replace(a, logprob=-0.1234567891, drawn_logprob=-0.0987654321) for a in found.attempts)
+        return replace(found, attempts=tuple(told))
 
     async def close(self) -> None:
         await self.toy.close()
@@ -459,7 +460,8 @@ def test_a_recording_keeps_how_likely_the_texts_are(tmp_path):
     (recording,) = read_recordings(kept)
     assert recording.tells
     assert recording.cases[0].problem.sampling.temperature == Sampling().temperature
-    assert {attempt.logprob for attempt in recording.cases[0].attempts} == {-0.123457}
+    told = {(attempt.logprob, attempt.drawn_logprob) for attempt in recording.cases[0].attempts}
+    assert told == {(-0.123457, -0.098765)}
 
 
 def test_a_recording_keeps_the_temperature(tmp_path):
@@ -473,6 +475,7 @@ def test_a_recording_keeps_the_temperature(tmp_path):
     (tmp_path / "r.json.gz").write_bytes(gzip.compress(json.dumps(kept).encode()))
     (recording,) = read_recordings(tmp_path / "r.json.gz")
     assert recording.cases[0].problem.sampling.temperature == 0.3
+    assert [(a.logprob, a.drawn_logprob) for a in recording.cases[0].attempts] == [(-1.0, None)]
 
 
 def test_a_recording_of_version_2_tells_no_probabilities(tmp_path):

@@ -8,6 +8,7 @@ import math
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,20 @@ def test_the_mean_log_probability_is_that_of_a_plain_forward_pass(folder: Path) 
     assert float(nearest) < 1e-5
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.3, 1.0, 1.7])
+def test_a_token_is_told_with_the_chance_it_was_drawn_with(folder: Path, temperature: float) -> None:
+    """One of 26 letters, drawn 400 times; at temperature 0 the likeliest is certain."""
+    sampling = Sampling(temperature, max_tokens=1, logprobs=True, grammar="start: /[a-z]/")
+    (reply,) = run(HuggingFace(folder), (HELLO, 400, 0, sampling))
+    told = {a.text: math.exp(a.drawn_logprob) for a in reply.attempts if a.drawn_logprob is not None}
+    drawn = Counter(a.text for a in reply.attempts)
+    assert set(told) == set(drawn) and 0.9 < sum(told.values()) < 1 + 1e-9
+    assert all(abs(drawn[text] / 400 - chance) < 0.1 for text, chance in told.items())
+
+
 def test_log_probabilities_come_only_where_asked_for(folder: Path) -> None:
     (reply,) = run(HuggingFace(folder), (HELLO, 1, 0, Sampling(max_tokens=3)))
-    assert reply.attempts[0].logprob is None
+    assert (reply.attempts[0].logprob, reply.attempts[0].drawn_logprob) == (None, None)
 
 
 def test_the_prompt_leads_once_and_every_attempt_has_its_own_tokens(folder: Path) -> None:
@@ -382,8 +394,11 @@ def test_the_nucleus_is_the_fewest_tokens_that_reach_top_p() -> None:
     assert nucleus(p_V, 0.8).tolist() == [0.125, 0.5, 0.25, 0]
 
 
-def test_log_probabilities_are_of_temperature_one() -> None:
-    assert log_probability(torch.tensor([0.25, 0.75]).log() + 3, 0) == pytest.approx(-1.3862943611)
+def test_log_probabilities_are_of_temperature_one_unless_another_is_given() -> None:
+    logits_V = torch.tensor([0.25, 0.75]).log() + 3
+    assert log_probability(logits_V, 0) == pytest.approx(-1.3862943611)
+    assert log_probability(logits_V, 0, 0.5) == pytest.approx(math.log(0.0625 / (0.0625 + 0.5625)))
+    assert log_probability(logits_V, 1, 0.0) == 0.0
 
 
 @pytest.mark.network

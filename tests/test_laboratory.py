@@ -581,6 +581,7 @@ def test_a_stop_text_ends_the_attempt_and_cut_ones_say_so():
     first = stopped.attempts[0]
     assert first.finish == f"stop:{mark}" and first.usage.completion_tokens == len(first.text) + 1
     assert first.logprob is not None and first.logprob < 0 and free[0].logprob is None
+    assert first.drawn_logprob == pytest.approx(first.logprob, abs=1e-6)
     assert (
         {a.finish for a in free} <= {"eos", "length"}
         and any(a.finish == "length" for a in free)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -46,6 +47,39 @@ def test_an_attempt_is_the_same_alone_in_a_batch_and_after_a_restart():
     assert [a.text for a in alone.attempts] == [texts[2]]
     assert [a.text for a in again.attempts] == texts
     assert len(set(texts)) > 1
+
+
+@pytest.mark.usefixtures("weights")
+def test_a_token_is_told_with_the_chance_it_was_drawn_with_or_hardly_less():
+    """Against all that the engine tells of the place, at two temperatures; at 1 there is nothing to reckon."""
+
+    turns = (
+        "What is 38 + 25?",
+        "38 + 25 = 63.",
+        "What is 69 + 93?",
+        "69 + 93 = 162.",
+        "What is 48 + 76?",
+        "48 + 76 = 1",
+    )
+    shown = tuple(Message(("user", "assistant")[place % 2], turn) for place, turn in enumerate(turns))
+
+    async def go():
+        model = LlamaCpp(SMOLLM2)
+        try:
+            whole = await model.next_token(shown, 20_000)
+            return whole, [
+                (await model.sample(shown, 16, 0, Sampling(t, max_tokens=1, logprobs=True))).attempts
+                for t in (0.4, 0.8, 1.0)
+            ]
+        finally:
+            await model.close()
+
+    whole, (cold, warm, plain) = asyncio.run(go())
+    for temperature, attempts in ((0.4, cold), (0.8, warm)):
+        norm = math.log(sum(math.exp(told / temperature) for told in whole.values()))
+        for attempt in attempts:
+            assert -0.05 < attempt.drawn_logprob - (attempt.logprob / temperature - norm) < 0.005
+    assert all(attempt.drawn_logprob == attempt.logprob for attempt in plain)
 
 
 @pytest.mark.usefixtures("weights")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from trueup.core.types import Message, Prompt, Sampling
 from trueup.models.completion import Reading, first_seed, read_completion, read_next_token
 from trueup.models.openai import OpenAI
 from trueup.models.retry import Refusal, may_retry, pause_seconds, read_refusal, retry_after
+from trueup.models.servers import find_server
 from trueup.models.stream import Pieces
 from trueup.run.clerk import Clerk
 from trueup.run.driver import Job, run_jobs
@@ -194,6 +196,58 @@ def test_an_endpoint_without_logprobs_is_asked_once_more_and_never_again() -> No
     assert [attempt.logprob for attempt in (*first.attempts, *second.attempts)] == [None] * 4
     assert [waste.kind for waste in (*first.waste, *second.waste)] == ["retried"]
     assert [bool(call.body.get("logprobs")) for call in mock.calls] == [True, False, False]
+
+
+TEMPERED = Sampling(0.5, max_tokens=4, logprobs=True)
+
+
+@pytest.mark.parametrize("param", ["top_logprobs", "logprobs", None])
+def test_an_endpoint_without_the_likeliest_tokens_is_asked_for_the_drawn_ones_alone(param: str | None) -> None:
+    """vLLM blames `logprobs` where more are asked for than it was set up to tell."""
+
+    def refuse(place: int, body: dict[str, Any]) -> Any:
+        return error(400, "5 is greater than max allowed: 0", param=param) if body.get("top_logprobs") else None
+
+    mock = MockEndpoint(refuse=refuse)
+    first, second = ask_reasoner(mock, TEMPERED, replace(TEMPERED, seed=1))
+    assert [waste.kind for waste in (*first.waste, *second.waste)] == ["retried"]
+    told = [(call.status, call.body.get("logprobs"), call.body.get("top_logprobs")) for call in mock.calls]
+    assert told == [(400, True, 5), (200, True, None), (200, True, None)]
+
+
+def test_where_a_temperature_changes_chances_the_likeliest_tokens_are_asked_for_too() -> None:
+    """Above 1 they would not help; and a refusal is not put down to what was not asked for."""
+    asked = {}
+    for temperature in (0.0, 0.5, 1.0, 1.5):
+        mock = MockEndpoint(takes_logprobs=False)
+        sample(mock, n=1, sampling=replace(TEMPERED, temperature=temperature))
+        assert [call.status for call in mock.calls] == [400, 200]
+        assert not {"logprobs", "top_logprobs"} & set(mock.calls[1].body)
+        asked[temperature] = mock.calls[0].body.get("top_logprobs")
+    assert asked == {0.0: None, 0.5: 5, 1.0: None, 1.5: None}
+
+
+def test_a_server_that_tells_of_after_temperature_is_taken_at_its_word() -> None:
+    """Two tokens of .9 and .1 at temperature 1/2: drawn with .988, unless .9 is that already."""
+    tokens = [{"token": "a", "logprob": math.log(0.9), "top_logprobs": [{"token": "b", "logprob": math.log(0.1)}]}]
+    choice = {"index": 0, "message": {"content": "a"}, "finish_reason": "length", "logprobs": {"content": tokens}}
+    reply = {"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+    drawn = {}
+    for name in ("", "vllm", "sglang"):
+        by = Reading.of(PROMPT, TEMPERED, find_server(name))
+        (attempt,) = read_completion(reply, 1, 0, 0.0, by).attempts
+        assert attempt.logprob == pytest.approx(math.log(0.9)) and attempt.drawn_logprob is not None
+        drawn[name] = math.exp(attempt.drawn_logprob)
+    assert drawn == pytest.approx({"": 0.81 / 0.82, "vllm": 0.81 / 0.82, "sglang": 0.9})
+
+
+@pytest.mark.parametrize("top", [None, 3, ["x"], [{"logprob": "x"}, {"token": "b"}, {"logprob": math.nan}]])
+def test_likeliest_tokens_that_are_none_are_passed_over(top: Any) -> None:
+    tokens = [{"token": "a", "logprob": math.log(0.9), "top_logprobs": top}]
+    choice = {"index": 0, "message": {"content": "a"}, "logprobs": {"content": tokens}}
+    by = Reading.of(PROMPT, TEMPERED, None)
+    (attempt,) = read_completion({"choices": [choice]}, 1, 0, 0.0, by).attempts
+    assert attempt.drawn_logprob == pytest.approx(math.log(0.81 / 0.82))
 
 
 def ask_reasoner(mock: MockEndpoint, *asks: Sampling) -> list[Sampled]:

@@ -580,7 +580,11 @@ def test_what_was_asked_with_log_probabilities_keeps_them_in_the_ledger(tmp_path
     class Sure(Paced):
         async def sample(self, prompt, n, start, sampling):
             reply = await super().sample(prompt, n, start, sampling)
-            return Sampled(tuple(replace(a, logprob=-0.25) for a in reply.attempts)) if sampling.logprobs else reply
+            return (
+                Sampled(tuple(replace(a, logprob=-0.25, drawn_logprob=-0.2) for a in reply.attempts))
+                if sampling.logprobs
+                else reply
+            )
 
     def both(clerk):
         tab = Tab(Stratum("s", (), Whole()), item())
@@ -590,11 +594,13 @@ def test_what_was_asked_with_log_probabilities_keeps_them_in_the_ledger(tmp_path
             told = Sampling(logprobs=True)
             (sure,) = await answer(sample(item().problem.prompt, sampling=told), tab, clerk)
             (kept,) = await answer(sample(item().problem.prompt, sampling=told), tab, clerk)
-            return plain.logprob, sure.logprob, kept.logprob
+            await answer(sample(item().problem.prompt, start=1, sampling=told), tab, clerk)
+            (untold,) = await answer(sample(item().problem.prompt, start=1), tab, clerk)
+            return [(one.logprob, one.drawn_logprob) for one in (plain, sure, kept, untold)]
 
         return go()
 
-    assert run(tmp_path, Sure(0), both) == ((None, -0.25, -0.25), 2)
+    assert run(tmp_path, Sure(0, 0), both) == ([(None, None), (-0.25, -0.2), (-0.25, -0.2), (None, None)], 3)
 
 
 def every_other(problems):

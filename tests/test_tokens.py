@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
-from math import log
+from math import exp, log
 from statistics import fmean
 from typing import Any
 
@@ -16,7 +16,7 @@ from trueup.core.types import Attempt, Message, Problem, Sampling, Usage
 from trueup.methods.probability_vote import chances, probability_vote
 from trueup.models import SMOLLM2, LlamaCpp
 from trueup.models.completion import Completion, read_completion
-from trueup.models.tokens import by_likelihood, share
+from trueup.models.tokens import by_likelihood, drawn_logprob, share
 
 ENDED = [("7", [0.5, 1.0]), ("forty-two thousand", [0.3, 1.0]), ("", [0.02]), ("7", [0.5, 1.0])]
 """Texts and the chances of their tokens, the end among them."""
@@ -143,6 +143,46 @@ def test_a_vote_is_the_same_whether_the_endpoint_takes_n_or_not(seed: int) -> No
             return end.value
 
     assert vote(64) == vote(1)
+
+
+# what a token was drawn with
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("told", [0, 1, 5])
+def test_a_token_is_never_told_to_be_likelier_than_it_was_drawn(temperature: float, told: int) -> None:
+    """Whether the likeliest are told without it, or it in place of the last of them, as some servers do."""
+    dice = random.Random(told)
+    for _ in range(300):
+        size = dice.choice([2, 3, 40])
+        logits = sorted((dice.gauss(0, dice.choice([0.5, 2, 5])) for _ in range(size)), reverse=True)
+        whole = sum(map(exp, logits))
+        before = [logit - log(whole) for logit in logits]
+        own = dice.choice(before)
+        drawn = own / temperature - log(sum(exp(one / temperature) for one in before))
+        in_place = [own, *(one for one in before if one != own)]
+        for likeliest in (before[:told], in_place[:told]):
+            found = drawn_logprob(own, likeliest, temperature)
+            assert found is not None and found < drawn + 1e-9
+            if told >= size:
+                assert found == pytest.approx(drawn)
+
+
+def test_five_of_fifty_thousand_tokens_tell_nearly_all() -> None:
+    """Chances as of Zipf's law with a leader of a half: at 0.8 the leader is told .15 below in logarithms."""
+    tail = [1 / rank for rank in range(1, 50_001)]
+    before = [log(0.5), *(log(0.5 * one / sum(tail)) for one in tail)]
+    exact = before[0] / 0.8 - log(sum(exp(one / 0.8) for one in before))
+    five, none = drawn_logprob(before[0], before[:5], 0.8), drawn_logprob(before[0], [], 0.8)
+    assert five is not None and none is not None
+    assert exact - 0.16 < five < exact and none == pytest.approx(log(0.5))
+
+
+def test_at_temperature_1_nothing_changes_at_0_the_token_is_certain_and_above_1_nobody_knows() -> None:
+    assert drawn_logprob(-0.7, [], 1.0) == -0.7
+    assert drawn_logprob(-0.7, [-0.9], 0.0) == 0.0
+    assert drawn_logprob(-0.7, [-0.7, -0.7], 1.2) is None
+    assert drawn_logprob(-1e39, [0.0, -1e39], 0.5) == pytest.approx(-2e39)
 
 
 def test_of_tokens_that_look_alike_the_likelier_is_kept_and_the_likeliest_comes_first() -> None:

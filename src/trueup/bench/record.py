@@ -81,9 +81,10 @@ def _row(pool: Pool, greedy: Pool) -> dict[str, Json]:
 
 def _cells(pool: Pool) -> list[list[Json]]:
     return [
-        [a.text, a.answer, a.usage.completion_tokens, int(grade.is_right), a.finish, _rounded(a.logprob)]
+        [a.text, a.answer, a.usage.completion_tokens, int(grade.is_right), a.finish,
+         _rounded(a.logprob), _rounded(a.drawn_logprob)]
         for a, grade in zip(pool.attempts, pool.grades, strict=True)
-    ]
+    ]  # fmt: skip
 
 
 def _rounded(logprob: float | None) -> float | None:

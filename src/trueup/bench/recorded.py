@@ -1,9 +1,9 @@
 """Attempts that were recorded once, for every method to be replayed on.
 
 A file is gzipped JSON, as `trueup.bench.record` makes it: per stratum the pattern of an answer and the temperature, and
-per item its prompt and the texts, answers, lengths in tokens, grades, ends and mean log-probabilities of its attempts,
-and of one at temperature 0. One of version 3 has no such attempt, one of version 2 no log-probabilities either: it is
-read as of an engine that tells none.
+per item its prompt and the texts, answers, lengths in tokens, grades, ends and mean log-probabilities (before and after
+temperature) of its attempts, and of one at temperature 0. One of version 4 does not tell of after temperature, one of
+version 3 has no such attempt, one of version 2 no log-probabilities either: it is read as of an engine that tells none.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from trueup.core.errors import BadInput
 from trueup.core.types import Attempt, Json, Message, Problem, Sampling, Usage
 
 SAMPLES = 40
-VERSION = 4
-READABLE = (2, 3, VERSION)
+VERSION = 5
+READABLE = (2, 3, 4, VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,11 @@ def _case(stratum: Json, row: Json) -> Case:
 
 
 def _attempt(
-    number: int, prompt_tokens: int, text: str, answer: str | None, tokens: int, _: int, finish: str, *logprob: float
-) -> Attempt:
-    return Attempt(number, text, finish, Usage(prompt_tokens, tokens), answer, *logprob)
+    number: int, prompt_tokens: int, text: str, answer: str | None, tokens: int, _: int, finish: str,
+    logprob: float | None = None, drawn_logprob: float | None = None,
+) -> Attempt:  # fmt: skip
+    usage = Usage(prompt_tokens, tokens)
+    return Attempt(number, text, finish, usage, answer, logprob, drawn_logprob=drawn_logprob)
 
 
 def _shuffled(case: Case, order: int, seed: int) -> Case:

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from decimal import Decimal
 from typing import Any
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 APPLICATION_ID = 0x74727570  # "trup"
 MICRO = 1_000_000
 PICO = 1_000_000_000_000
@@ -21,7 +21,7 @@ CREATE TABLE charges (
     prefill_micros INTEGER NOT NULL, decode_micros INTEGER NOT NULL,
     megaflops INTEGER, picodollars INTEGER,
     finish TEXT NOT NULL, reply TEXT NOT NULL, logprob REAL, takes_n INTEGER NOT NULL,
-    estimated INTEGER NOT NULL, at REAL NOT NULL, engine TEXT
+    estimated INTEGER NOT NULL, at REAL NOT NULL, engine TEXT, drawn_logprob REAL
 ) STRICT;
 CREATE TABLE totals (
     kind TEXT PRIMARY KEY, charges INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,
@@ -30,10 +30,11 @@ CREATE TABLE totals (
     unpriced INTEGER NOT NULL
 ) STRICT;
 """
-UPGRADES = {3: "ALTER TABLE charges ADD COLUMN engine TEXT;"}
+_DRAWN = "ALTER TABLE charges ADD COLUMN drawn_logprob REAL;"
+UPGRADES = {3: f"ALTER TABLE charges ADD COLUMN engine TEXT; {_DRAWN}", 4: _DRAWN}
 """What makes a ledger of an older version one of this; what it did not record is unknown in its rows."""
 
-INSERT = f"INSERT INTO charges VALUES ({','.join('?' * 19)})"
+INSERT = f"INSERT INTO charges VALUES ({','.join('?' * 20)})"
 COLUMNS = (
     "charges", "prompt_tokens", "cached_tokens", "completion_tokens", "micros", "megaflops",
     "picodollars", "unknown_tokens", "unpriced",
@@ -79,6 +80,7 @@ class Charge:
     takes_n: bool = True
     is_estimated: bool = False
     engine: str | None = None
+    drawn_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def to_row(charge: Charge, source: int, now: float) -> tuple[object, ...]:
         None if charge.flops is None else round(charge.flops / MICRO),
         None if charge.usd is None else round(charge.usd * PICO),
         charge.finish, charge.reply, charge.logprob, int(charge.takes_n), int(charge.is_estimated), now,
-        charge.engine,
+        charge.engine, charge.drawn_logprob,
     )  # fmt: skip
 
 
@@ -113,12 +115,12 @@ def from_row(row: Sequence[Any]) -> Charge:
     """The charge that a row of `charges`, of this version or an older one, followed by its source's name, holds."""
     (
         key, kind, _, stratum, leads, prompt, cached, completion, prefill, decode, flops, usd, finish, reply,
-        logprob, takes_n, estimated, _, *engine, source,
+        logprob, takes_n, estimated, _, *later, source,
     ) = row  # fmt: skip
     return Charge(
         key, kind, source, stratum, bool(leads), prompt, cached, completion, prefill / MICRO, decode / MICRO,
         None if flops is None else flops * MICRO, None if usd is None else Decimal(usd) / PICO, finish, reply,
-        logprob, bool(takes_n), bool(estimated), *engine,
+        logprob, bool(takes_n), bool(estimated), *later,
     )  # fmt: skip
 
 

@@ -109,8 +109,9 @@ class Attempt:
 
     `finish` is `eos` (the model ended, or its schema or grammar did), `stop:X` (cut at the stop string X), `stop` (one
     of these, and the engine does not tell which), `length` (cut at the token limit) or `cancelled`. `logprob` is the
-    mean natural log-probability of its tokens, None unless it was asked for and the engine tells. `engine` is what an
-    endpoint calls the engine behind its address, None where it does not say.
+    mean natural log-probability of its tokens as the engine tells it, most of them before temperature; `drawn_logprob`
+    that with which they were drawn, or less where it can only be bounded; both None unless they were asked for and the
+    engine tells. `engine` is what an endpoint calls the engine behind its address, None where it does not say.
     """
 
     index: int
@@ -120,6 +121,7 @@ class Attempt:
     answer: str | None = None
     logprob: float | None = None
     engine: str | None = field(default=None, kw_only=True)
+    drawn_logprob: float | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

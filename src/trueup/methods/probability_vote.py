@@ -8,15 +8,11 @@ attempts may bring, leaves one vote to answers not seen yet. Long texts are unli
 each and leave everything unseen: then this is `lookahead_vote`, whose rule for stopping it keeps with what is known set
 fast, so that only the unseen can still change the leader. A call asks for the block that brings most a sample, and for
 no less than the unseen's part of the lot that makes up for its prompt (`stopping`).
-Where the engine tells no probabilities, the temperature is below `COOLEST`, or all texts together have less than
-`KNOWN` of it, the rule is `lookahead_vote`'s to the letter, but for the first call, of `step` attempts however long the
-prompt.
-Engines tell probabilities before temperature T. Drawn at T a token has q^(1/T) / sum q^(1/T), of which the denominator
-is -(1/T - 1) times the Renyi entropy of order 1/T in logarithms; the mean surprise of the tokens drawn stands for it,
-but for no more than that of whole texts or the text's own, lest a long one be credited for the doubts of others. For
-T < 1 it is less than the entropy (log-sum-exp is convex): texts are taken for rarer than they are, unless some are
-full of doubts and others of none. Where a text is drawn too rarely for its chance (`CONTRADICTED`), none is taken for
-likelier than the engine says. Top-p is not accounted for.
+Probabilities are those that texts were drawn with, at their temperature; an engine that tells only what tokens had
+before it leaves a bound below them, and above temperature 1 nothing (`drawn_logprob`). Top-p is not accounted for.
+Where the engine does not tell, where all texts together have less than `KNOWN` of it, or where one came too rarely for
+what it is said to have (`CONTRADICTED`), the rule is `lookahead_vote`'s to the letter, but that the first call is of
+`step` attempts however long the prompt.
 Cost: n samples at most, `step` at least; few where few texts have most of the probability.
 """
 
@@ -26,7 +22,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import comb, exp, expm1, log1p, sqrt
+from math import exp, expm1, lgamma, log, log1p, sqrt
 
 from trueup.core.asks import Flow, sample
 from trueup.core.types import Answer, Attempt, Problem
@@ -44,10 +40,10 @@ from trueup.methods.stopping import Votes, block, measured_overhead
 from trueup.methods.tally import count, elect, favourite, voice_of
 
 KNOWN = 0.1
-COOLEST = 0.7
-"""Below this temperature the chances of texts say too little of how often they are drawn."""
-CONTRADICTED = 0.1
-"""How unlikely it is, at most, to draw a text that rarely whose chance is taken for too high."""
+CONTRADICTED = 0.001
+"""How unlikely it is, at most, to draw a text that rarely whose chance is not believed."""
+SURPLUS = 1.1
+"""Chances of texts that make more than this together are none of one distribution; less is noise of the engine's."""
 GRAIN = 100
 """Steps of one vote, and of the unseen, between which a gain is not told apart."""
 
@@ -68,7 +64,7 @@ def probability_vote(
     """
     require_price("probability_vote", price)
     require_chance("probability_vote", abstain_below)
-    points, temperature = read_table(table), problem.sampling.temperature
+    points = read_table(table)
     told = None if problem.sampling.logprobs else replace(problem.sampling, logprobs=True)
     attempts: list[Attempt] = []
     belief, asked, size = None, 0, min(step, n)
@@ -77,7 +73,7 @@ def probability_vote(
         more = (yield from spared(ask, count(attempts))) or ()
         asked += size
         attempts += more
-        belief = believe(attempts, temperature)
+        belief = believe(attempts)
         most = n - asked + len(attempts)
         size = _next_block(attempts, belief, most, price, step, points) if more else 0
     answer, frequency = _elect(problem, attempts, belief)
@@ -115,11 +111,11 @@ class Belief:
         return {answer: share.known + each * share.votes for answer, share in self.shares.items()}
 
 
-def believe(attempts: Sequence[Attempt], temperature: float = 1.0) -> Belief | None:
-    """What attempts drawn at this temperature tell; None where it is next to nothing beyond their counts."""
-    known = chances(attempts, temperature)
+def believe(attempts: Sequence[Attempt]) -> Belief | None:
+    """What attempts tell; None where it is next to nothing beyond their counts."""
+    known = chances(attempts)
     readable = {attempt.text: attempt.answer for attempt in attempts if attempt.answer is not None}
-    if not readable or temperature < COOLEST or sum(known.values()) < KNOWN:
+    if not readable or sum(known.values()) < KNOWN:
         return None
     shares: dict[str, Share] = {}
     votes = {text: votes_for_unseen(chance, len(attempts)) for text, chance in known.items()}
@@ -129,40 +125,40 @@ def believe(attempts: Sequence[Attempt], temperature: float = 1.0) -> Belief | N
     return Belief(shares, max(0.0, 1.0 - sum(known.values())), sum(votes.values()))
 
 
-def chances(attempts: Sequence[Attempt], temperature: float = 1.0) -> dict[str, float]:
-    """How likely it was to draw each text, at most 1 together; nothing where the engine does not tell of them all.
+def chances(attempts: Sequence[Attempt]) -> dict[str, float]:
+    """How likely it was to draw each text, at most 1 together; nothing where that is not told of all, or is not so.
 
-    A text of no tokens is one that nobody counted: even an empty one has its end.
+    A text that came in one length and another, in tokens, is as likely as both. One of no tokens nobody counted: even
+    an empty text has its end. Texts that are certain, at temperature 0, are only one.
     """
-    pairs = [(attempt.logprob, attempt.usage.completion_tokens) for attempt in attempts]
-    told = [(-logprob * tokens, tokens) for logprob, tokens in pairs if logprob is not None and tokens]
-    if len(told) < len(attempts):
-        return {}
-    inverse = 1 / temperature if temperature > 0 else 1.0
-    total = sum(surprise for surprise, _ in told)
-    each, rate = total / max(1, len(told)), total / max(1, sum(tokens for _, tokens in told))
-    logs = [(inverse - 1) * min(tokens * rate, max(each, surprise)) - inverse * surprise for surprise, tokens in told]
-    texts = [attempt.text for attempt in attempts]
-    known = {text: exp(min(0.0, log)) for text, log in zip(texts, logs, strict=True)}
-    if inverse != 1 and _is_contradicted(_within_one(known), Counter(texts)):
-        known = {text: min(known[text], exp(-surprise)) for text, (surprise, _) in zip(texts, told, strict=True)}
-    return _within_one(known)
-
-
-def _within_one(known: Mapping[str, float]) -> dict[str, float]:
-    excess = max(1.0, sum(known.values()))
-    return {text: chance / excess for text, chance in known.items()}
+    spelt: dict[tuple[str, int], float] = {}
+    for attempt in attempts:
+        tokens = attempt.usage.completion_tokens
+        if attempt.drawn_logprob is None or not tokens:
+            return {}
+        chance, sequence = exp(min(0.0, attempt.drawn_logprob * tokens)), (attempt.text, tokens)
+        spelt[sequence] = max(chance, spelt.get(sequence, 0.0))
+    whole = max(1.0, sum(spelt.values()))
+    known: dict[str, float] = {}
+    for (text, _), chance in spelt.items():
+        known[text] = known.get(text, 0.0) + chance / whole
+    drawn = Counter(attempt.text for attempt in attempts)
+    return {} if whole > SURPLUS or _is_contradicted(known, drawn) else known
 
 
 def _is_contradicted(known: Mapping[str, float], drawn: Counter[str]) -> bool:
     """Whether a text that likely would hardly have been drawn that rarely."""
     n = drawn.total()
-    return any(_at_most(drawn[text], n, chance) < CONTRADICTED for text, chance in known.items())
+    few = {text: chance for text, chance in known.items() if drawn[text] < n * chance}
+    return any(_at_most(drawn[text], n, chance) < CONTRADICTED for text, chance in few.items())
 
 
 def _at_most(k: int, n: int, p: float) -> float:
-    """The chance of k draws or fewer in n."""
-    return sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
+    """The chance of k draws or fewer in n, k below n."""
+    if p >= 1:
+        return 0.0
+    logs = (lgamma(n + 1) - lgamma(i + 1) - lgamma(n - i + 1) + i * log(p) + (n - i) * log1p(-p) for i in range(k + 1))
+    return sum(map(exp, logs))
 
 
 def votes_for_unseen(p: float, n: int) -> float:

@@ -11,9 +11,9 @@ from typing import Any
 
 from trueup.core.roles import Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage, begun_turn
-from trueup.models.manner import LOGPROBS, Manner
+from trueup.models.manner import LOGPROBS, TOP_LOGPROBS, Manner
 from trueup.models.response_format import response_format
-from trueup.models.servers import Server, ending, failure, own_fields, says_again
+from trueup.models.servers import Server, ending, failure, own_fields, says_again, temperature_behind
 from trueup.models.tokens import by_likelihood, count_tokens, log_probability, tally, told_tokens
 
 SEED_SPAN = 1 << 30
@@ -54,8 +54,7 @@ def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampli
         body["n"] = n
     if sampling.stop:
         body["stop"] = list(sampling.stop)
-    if sampling.logprobs:
-        body[LOGPROBS] = True
+    body |= manner.telling(sampling)
     if sampling.schema is not None:
         body["response_format"] = response_format(sampling.schema)
     return json.dumps(manner.said(body)).encode()
@@ -72,16 +71,20 @@ def first_seed(prompt: Prompt, seed: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reply must be read by: the turn that it goes on with, and how its server tells an end."""
+    """What a reply must be read by: the turn that it goes on with, and how its server tells an end.
+
+    `temperature` is the one that its log-probabilities are to be brought to.
+    """
 
     turn: str = ""
     stops: tuple[str, ...] = ()
     server: Server | None = None
+    temperature: float = 1.0
 
     @classmethod
     def of(cls, prompt: Prompt, sampling: Sampling, server: Server | None) -> Reading:
         """For a reply to this ask."""
-        return cls(begun_turn(prompt), sampling.stop, server)
+        return cls(begun_turn(prompt), sampling.stop, server, temperature_behind(server, sampling.temperature))
 
     def text(self, choice: Mapping[str, Any], *, is_llamacpp: bool) -> str:
         """What a choice adds to the turn."""
@@ -107,7 +110,7 @@ def read_completion(reply: object, n: int, start: int, seconds: float, by: Readi
     timings = told.get("timings")
     is_total = len(choices) == 1 or _covers_all(timings, choices, completion)
     texts = [by.text(choice, is_llamacpp=isinstance(timings, Mapping)) for choice in choices]
-    counts = tally(choices, texts, completion if is_total else None, f"{start} {texts}")
+    counts = tally(choices, texts, completion if is_total else None, f"{start} {texts}", by.temperature)
     faults = [failure(choice) for choice in choices[:n]]
     leader = faults.index(None) if None in faults else 0
     attempts = [
@@ -118,6 +121,7 @@ def read_completion(reply: object, n: int, start: int, seconds: float, by: Readi
             usage=Usage(prompt, count.tokens, cached, 0.0, seconds / len(choices), place == leader),
             logprob=count.logprob,
             engine=engine,
+            drawn_logprob=count.drawn_logprob,
         )
         for place, (choice, text, count) in enumerate(zip(choices, texts, counts, strict=True))
     ]
@@ -144,7 +148,7 @@ def _wasted(kind: str, reason: str, attempt: Attempt) -> Waste:
 def next_token_body(name: str, prompt: Prompt, k: int, manner: Manner) -> bytes:
     """The JSON of a request for the likeliest next tokens; temperature 1 changes nothing on any server."""
     body = json.loads(request_body(name, prompt, 1, 0, NEXT_TOKEN, manner))
-    return json.dumps(body | {LOGPROBS: True, "top_logprobs": k}).encode()
+    return json.dumps(body | {LOGPROBS: True, TOP_LOGPROBS: k}).encode()
 
 
 def read_next_token(reply: object) -> dict[str, float]:

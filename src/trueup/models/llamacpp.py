@@ -27,13 +27,15 @@ from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
 from trueup.models.gguf_file import GgufFile
 from trueup.models.llamacpp_grammar import require_compiles, rules
-from trueup.models.tokens import by_likelihood
+from trueup.models.tokens import Tally, Told, by_likelihood
 from trueup.models.weights import Weights
 
 SLOTS = 16
 CONTEXT_TOKENS = 2048
 IDLE_PROBE_SECONDS = 0.2
 SEED_SPAN = 1 << 31
+LIKELIEST = 10
+"""Of so many next tokens it is asked how likely they were, where that of the one drawn at its temperature is wanted."""
 
 _TEMPLATE_GAVE_UP = re.compile(
     r"Unable to generate parser for this template.*\nError: (?:Jinja Exception: )?", re.DOTALL
@@ -146,7 +148,7 @@ class LlamaCpp:
             return _waste(response, seconds * self._threads)
         reply = response.json()
         choices = reply if isinstance(reply, list) else [reply]
-        return _attempts(sorted(choices, key=lambda c: c["index"]), start, seconds, self._threads)
+        return _attempts(sorted(choices, key=lambda c: c["index"]), start, seconds, self._threads, sampling.temperature)
 
 
 def _check(threads: int | None, slots: int) -> None:
@@ -221,7 +223,7 @@ def request_body(text: str, n: int, start: int, sampling: Sampling) -> dict[str,
         "cache_prompt": False,
     }
     if sampling.logprobs:
-        body["n_probs"] = 1
+        body["n_probs"] = LIKELIEST if 0 < sampling.temperature < 1 else 1
     if sampling.schema is not None:
         body["json_schema"] = json.loads(sampling.schema)
     if sampling.grammar is not None:
@@ -235,10 +237,13 @@ def _first_seed(text: str, seed: int) -> int:
     return int.from_bytes(digest, "little") % SEED_SPAN
 
 
-def _attempts(choices: Sequence[dict[str, Any]], start: int, seconds: float, threads: int) -> list[Attempt]:
+def _attempts(
+    choices: Sequence[dict[str, Any]], start: int, seconds: float, threads: int, temperature: float
+) -> list[Attempt]:
     leader = max(choices, key=lambda choice: choice["timings"]["prompt_n"])
     prefill = min(seconds, leader["timings"]["prompt_ms"] / 1000)
-    tokens = sum(choice["tokens_predicted"] for choice in choices)
+    tallies = [_tally(choice, temperature) for choice in choices]
+    tokens = sum(tally.tokens or 0 for tally in tallies)
     return [
         Attempt(
             index=start + place,
@@ -246,15 +251,16 @@ def _attempts(choices: Sequence[dict[str, Any]], start: int, seconds: float, thr
             finish=_finish(choice),
             usage=Usage(
                 prompt_tokens=choice["tokens_evaluated"],
-                completion_tokens=choice["tokens_predicted"],
+                completion_tokens=tally.tokens,
                 cached_tokens=leader["timings"]["cache_n"],
                 prefill_seconds=prefill * threads,
-                decode_seconds=(seconds - prefill) * threads * choice["tokens_predicted"] / max(1, tokens),
+                decode_seconds=(seconds - prefill) * threads * (tally.tokens or 0) / max(1, tokens),
                 leads=place == 0,
             ),
-            logprob=_mean_logprob(choice),
+            logprob=tally.logprob,
+            drawn_logprob=tally.drawn_logprob,
         )
-        for place, choice in enumerate(choices)
+        for place, (choice, tally) in enumerate(zip(choices, tallies, strict=True))
     ]
 
 
@@ -271,10 +277,10 @@ def _finish(choice: dict[str, Any]) -> str:
     return f"stop:{choice['stopping_word']}" if kind == "word" else {"eos": "eos", "limit": "length"}.get(kind, "stop")
 
 
-def _mean_logprob(choice: dict[str, Any]) -> float | None:
-    """The mean log-probability of a choice's tokens before temperature and top-p; None where none was asked for."""
-    told = [token["logprob"] for token in choice.get("completion_probabilities", ())]
-    return sum(told) / len(told) if told else None
+def _tally(choice: dict[str, Any], temperature: float) -> Tally:
+    """The tokens of a choice, with their mean log-probabilities where these were asked for."""
+    told = choice.get("completion_probabilities", ())
+    return Told.of(told, temperature).over(choice["tokens_predicted"], len(told))
 
 
 def _waste(response: httpx.Response, seconds: float = 0.0) -> Waste:

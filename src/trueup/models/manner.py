@@ -12,10 +12,12 @@ from typing import Any
 
 from trueup.core.types import Sampling
 from trueup.models.retry import Refusal
-from trueup.models.servers import Server
+from trueup.models.servers import Server, temperature_behind
 
 MAX_TOKENS, LIMIT_INSTEAD = "max_tokens", "max_completion_tokens"
-LOGPROBS = "logprobs"
+LOGPROBS, TOP_LOGPROBS = "logprobs", "top_logprobs"
+LIKELIEST = 5
+"""Of so many next tokens a reply is to tell what they had, where a temperature changes it; many tell of no more."""
 STREAM_OPTIONS, CONTINUOUS = "stream_options", "continuous_usage_stats"
 DEFAULTS = {"temperature": 1.0, "top_p": 1.0}
 """What OpenAI's API samples by where a request is silent; elsewhere silence may mean the model's own settings."""
@@ -24,6 +26,7 @@ MISSES = 3
 """So many calls for several that miss some, one behind the other, are no chance."""
 
 _INSTEAD = re.compile(rf"{LIMIT_INSTEAD}\W+instead")
+_TOO_MANY = re.compile("max|at most|greater|exceed", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,21 @@ class Manner:
         """The manner for an endpoint that rejects this field too."""
         if field == MAX_TOKENS:
             return replace(self, limit=LIMIT_INSTEAD)
-        return replace(self, unsaid=self.unsaid | {field})
+        too = {TOP_LOGPROBS} if field == LOGPROBS else set()
+        return replace(self, unsaid=self.unsaid | {field} | too)
 
     def said(self, body: dict[str, Any]) -> dict[str, Any]:
         """The fields of a request that are said: a setting is left unsaid only at OpenAI's default."""
         return {
             name: value for name, value in body.items() if name not in self.unsaid or value != DEFAULTS.get(name, value)
         }
+
+    def telling(self, sampling: Sampling) -> dict[str, Any]:
+        """The fields by which a reply tells of its tokens."""
+        if not sampling.logprobs:
+            return {}
+        is_changed = 0 < temperature_behind(self.server, sampling.temperature) < 1
+        return {LOGPROBS: True} | ({TOP_LOGPROBS: LIKELIEST} if is_changed else {})
 
     def streamed(self) -> dict[str, Any]:
         """The fields that a request for a stream has besides: usage at its end, and with every piece where told."""
@@ -60,8 +71,11 @@ class Manner:
         options = [name for name in (CONTINUOUS, STREAM_OPTIONS) if is_streamed and name not in self.unsaid]
         if options and _names_stream_options(refusal):
             return options[0]
-        if sampling.logprobs and LOGPROBS not in self.unsaid and refusal.may_blame(LOGPROBS):
-            return LOGPROBS
+        telling = [name for name in reversed(self.telling(sampling)) if name not in self.unsaid]
+        if TOP_LOGPROBS in telling and refusal.may_blame(LOGPROBS) and _TOO_MANY.search(refusal.detail):
+            return TOP_LOGPROBS
+        for name in filter(refusal.may_blame, telling):
+            return name
         if options and refusal.may_blame(STREAM_OPTIONS):
             return options[0]
         settings = {name for name, value in DEFAULTS.items() if getattr(sampling, name) == value} - self.unsaid

@@ -5,7 +5,7 @@ penalty for many), llama.cpp by top-k 40 and min-p 0.05: without these fields, a
 of the same distribution. A grammar is EBNF in the form of GBNF for all three, or Lark for vLLM. llama.cpp's server
 answers a turn that is to be continued with the whole of it. vLLM and SGLang say of each choice which stop string it was
 cut at; where the model ended vLLM says null, SGLang the token that it ended with; llama.cpp's server does not tell one
-from the other.
+from the other. Log-probabilities are of before temperature, but for SGLang's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Server:
     """The fields that turn its own samplers off, where a grammar goes, whether a continued turn comes back whole.
 
     `nulls` is the field of a choice that is null where the model ended, and else says what it was cut at. With
-    `reads_lark` a grammar may be in Lark too.
+    `reads_lark` a grammar may be in Lark too, with `tempers` log-probabilities are told after temperature.
     """
 
     samplers_off: Mapping[str, Json]
@@ -32,6 +32,7 @@ class Server:
     nulls: str = ""
     echoes: bool = False
     reads_lark: bool = False
+    tempers: bool = False
 
 
 STOP_REASON, MATCHED_STOP = "stop_reason", "matched_stop"
@@ -47,7 +48,7 @@ SERVERS = {
         nulls=STOP_REASON,
         reads_lark=True,
     ),
-    "sglang": Server({"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}, ("ebnf",)),
+    "sglang": Server({"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}, ("ebnf",), tempers=True),
     "llamacpp": Server({"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}, ("grammar",), echoes=True),
 }
 
@@ -85,6 +86,11 @@ def own_fields(server: Server | None, sampling: Sampling) -> dict[str, Any]:
             field = {name: field}
         fields |= field
     return fields
+
+
+def temperature_behind(server: Server | None, temperature: float) -> float:
+    """The temperature that what a server tells of tokens is still to be brought to; 1 where it has been already."""
+    return 1.0 if server is not None and server.tempers else temperature
 
 
 def says_again(server: Server | None, turn: str, choice: Mapping[str, Any], *, is_llamacpp: bool) -> bool:

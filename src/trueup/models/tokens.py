@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import exp, log
 from typing import Any
 
 TOKENS_AT_MOST = 1 << 32
@@ -17,31 +18,60 @@ REASONING = ("reasoning_content", "reasoning")
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many tokens a choice has and their mean log-probability; None is unknown."""
+    """How many tokens a choice has, and their mean log-probability as told and at a temperature; None is unknown."""
 
     tokens: int | None
-    logprob: float | None
+    logprob: float | None = None
+    drawn_logprob: float | None = None
 
 
-def tally(choices: Sequence[Mapping[str, Any]], texts: Sequence[str], completion: int | None, lot: str) -> list[Tally]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The log-probability of each token of a choice, as told and at a temperature."""
+
+    own: Sequence[float | None]
+    drawn: Sequence[float | None]
+
+    @classmethod
+    def of(cls, tokens: Sequence[Mapping[str, Any]], temperature: float) -> Told:
+        """Out of what is told of each token: its own `logprob`, and under `top_logprobs` those of the likeliest."""
+        own = [log_probability(token.get("logprob")) for token in tokens]
+        drawn = [
+            None if one is None else drawn_logprob(one, _likeliest(token), temperature)
+            for one, token in zip(own, tokens, strict=True)
+        ]
+        return cls(own, drawn)
+
+    def over(self, tokens: int | None, count: int) -> Tally:
+        """The tally of so many tokens, whose means are over `count`."""
+        return Tally(tokens, _mean(self.own, count), _mean(self.drawn, count))
+
+
+def tally(
+    choices: Sequence[Mapping[str, Any]],
+    texts: Sequence[str],
+    completion: int | None,
+    lot: str,
+    temperature: float = 1.0,
+) -> list[Tally]:
     """The tokens of each choice, where all together have this many.
 
     Where the log-probabilities of tokens account for the sum, they tell the counts. Else the only choice has all, and
     one of several a share by how many of its tokens are told, or by the length of its text and reasoning; of a share
     nobody knows what part the log-probabilities are of, and they are None. The shares add up to the sum.
     """
-    told = [[log_probability(token.get("logprob")) for token in told_tokens(choice)] for choice in choices]
-    lengths = [len(one) for one in told]
+    told = [Told.of(told_tokens(choice), temperature) for choice in choices]
+    lengths = [len(one.own) for one in told]
     if completion is None:
-        return [Tally(None, _mean(one, len(one))) for one in told]
+        return [one.over(None, length) for one, length in zip(told, lengths, strict=True)]
     is_told = all(length or not text for length, text in zip(lengths, texts, strict=True))
     counts = _told_counts(choices, lengths, completion) if is_told else None
     if counts is not None:
-        return [Tally(count, _mean(one, count)) for count, one in zip(counts, told, strict=True)]
+        return [one.over(count, count) for count, one in zip(counts, told, strict=True)]
     if len(choices) == 1:
-        return [Tally(completion, _mean(told[0], lengths[0]))]
+        return [told[0].over(completion, lengths[0])]
     letters = [len(text) + _reasoning(choice) for text, choice in zip(texts, choices, strict=True)]
-    return [Tally(part, None) for part in share(completion, lengths if is_told and any(lengths) else letters, lot)]
+    return [Tally(part) for part in share(completion, lengths if is_told and any(lengths) else letters, lot)]
 
 
 def share(total: int, weights: Sequence[int], lot: str) -> list[int]:
@@ -82,10 +112,43 @@ def log_probability(told: object) -> float | None:
     return min(float(told), 0.0) if LOGPROB_LEAST <= told <= LOGPROB_ROUNDING else None
 
 
+def drawn_logprob(own: float, likeliest: Sequence[float], temperature: float) -> float | None:
+    """The log-probability of a token after temperature, or less, by its own before and what some of the likeliest had.
+
+    Each token that is not told of is taken to have had as much as it can: no more than any of the likeliest that are
+    told, of which the one drawn may be none, and all together no more than is left. None above temperature 1, where
+    they would have most if they were very many, and nobody tells how many they are.
+    """
+    if temperature in (0.0, 1.0):
+        return own * temperature
+    if temperature > 1:
+        return None
+    others = [*likeliest]
+    if own in others:
+        others.remove(own)
+    rest, inverse = 1.0 - exp(own) - sum(map(exp, others)), 1 / temperature
+    parts = [one * inverse for one in (own, *others)]
+    if rest > 0:
+        parts.append(log(rest) + min([log(rest), *others]) * (inverse - 1))
+    most = max(parts)
+    return own * inverse - most - log(sum(exp(part - most) for part in parts))
+
+
 def by_likelihood(tokens: Iterable[tuple[str, float]]) -> dict[str, float]:
     """Texts of tokens with their log-probabilities, the likeliest first; of tokens that look alike, the likelier."""
     likelier_last = dict(sorted(tokens, key=lambda token: token[1]))
     return dict(sorted(likelier_last.items(), key=lambda token: -token[1]))
+
+
+def _likeliest(token: Mapping[str, Any]) -> list[float]:
+    """The log-probabilities of the likeliest tokens at a token's place, as far as they are told."""
+    top = token.get("top_logprobs")
+    found = (
+        [log_probability(one.get("logprob")) for one in top if isinstance(one, Mapping)]
+        if isinstance(top, list)
+        else []
+    )
+    return [one for one in found if one is not None]
 
 
 def _told_counts(choices: Sequence[Mapping[str, Any]], lengths: Sequence[int], completion: int) -> list[int] | None:

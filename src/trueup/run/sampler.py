@@ -186,7 +186,11 @@ class Sampler:
         found = self.ledger.find([*{*purchase.keys.values(), *purchase.twins.values(), *firsts}])
         if found:
             self._answered.add(purchase.base)
-        told = {index: replace(found[twin], logprob=None) for index, twin in purchase.twins.items() if twin in found}
+        told = {
+            index: replace(found[twin], logprob=None, drawn_logprob=None)
+            for index, twin in purchase.twins.items()
+            if twin in found
+        }
         own = {index: found[key] for index, key in purchase.keys.items() if key in found}
         return dict(sorted((told | own).items()))
 
@@ -227,7 +231,7 @@ class Sampler:
             usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.prefill_seconds,
             usage.decode_seconds, sample_flops(card, usage, with_prompt=usage.leads),
             self.prices.usage(card, usage, with_prompt=usage.leads), attempt.finish, attempt.text, attempt.logprob,
-            usage.takes_n, engine=attempt.engine,
+            usage.takes_n, engine=attempt.engine, drawn_logprob=attempt.drawn_logprob,
         )  # fmt: skip
 
     def _wastes(self, purchase: Purchase, reply: Sampled, *, is_answerable: bool) -> list[Charge]:
@@ -277,4 +281,7 @@ def _attempt(index: int, charge: Charge, answer: str | None = None) -> Attempt:
         charge.prompt_tokens, charge.completion_tokens, charge.cached_tokens,
         charge.prefill_seconds, charge.decode_seconds, charge.leads, charge.takes_n,
     )  # fmt: skip
-    return Attempt(index, charge.reply, charge.finish, usage, answer, charge.logprob, engine=charge.engine)
+    return Attempt(
+        index, charge.reply, charge.finish, usage, answer, charge.logprob,
+        engine=charge.engine, drawn_logprob=charge.drawn_logprob,
+    )  # fmt: skip

@@ -31,7 +31,9 @@ def nucleus(p_V: Tensor, top_p: float) -> Tensor:
     return p_V.new_zeros(p_V.shape).scatter(-1, order_V, kept_V)
 
 
-def log_probability(logits_V: Tensor, token: int) -> float:
-    """The natural log-probability of a token at temperature 1."""
-    logits_V = logits_V.double()
+def log_probability(logits_V: Tensor, token: int, temperature: float = 1.0) -> float:
+    """The natural log-probability of a token at a temperature, before top-p; at 0 the one chosen is certain."""
+    if temperature == 0:
+        return 0.0
+    logits_V = logits_V.double() / temperature
     return float(logits_V[token] - logits_V.logsumexp(-1))

@@ -92,6 +92,7 @@ class Draft:
     matcher: Any = None
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
+    drawn_logprob: float = 0.0
     finish: str = ""
     fault: str = ""
 
@@ -150,6 +151,7 @@ def _add(draft: Draft, logits_V: Tensor, sampling: Sampling) -> int:
     draft.tokens.append(token)
     if sampling.logprobs:
         draft.logprob += log_probability(logits_V, token)
+        draft.drawn_logprob += log_probability(choosable_V, token, sampling.temperature)
     return token
 
 
@@ -203,5 +205,6 @@ def _attempt(draft: Draft, usage: Usage, vocabulary: Vocabulary, last: int, samp
         text = vocabulary.text(vocabulary.whole(draft.tokens), last)
     kind, _, met = draft.finish.partition(":")
     text = text[: text.find(met)] if kind == "stop" else text
-    logprob = draft.logprob / len(draft.tokens) if sampling.logprobs else None
-    return Attempt(draft.index, text, draft.finish, usage, None, logprob)
+    told = draft.logprob, draft.drawn_logprob
+    logprob, drawn = (one / len(draft.tokens) if sampling.logprobs else None for one in told)
+    return Attempt(draft.index, text, draft.finish, usage, None, logprob, drawn_logprob=drawn)

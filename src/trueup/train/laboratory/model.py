@@ -19,6 +19,7 @@ from torch import nn
 from trueup.core.errors import BadInput
 from trueup.core.roles import ModelCard, Sampled, Waste
 from trueup.core.types import Attempt, Problem, Prompt, Sampling, Usage
+from trueup.models.tokens import Told
 from trueup.train.laboratory.costs import card_of
 from trueup.train.laboratory.sampling import Completions, generate
 from trueup.train.laboratory.transformer import Transformer
@@ -72,7 +73,9 @@ class TinyModel:
         usage = Usage(len(tokens), length, 0, 0.0, seconds / BLOCK, leads)
         if not sampling.logprobs:
             return Attempt(index, text, finish, usage)
-        return Attempt(index, text, finish, usage, logprob=float(block.logp_BT[index % BLOCK, :length].mean()))
+        logp_T = block.logp_BT[index % BLOCK, :length]
+        told = Told.of([{"logprob": float(logp)} for logp in logp_T], sampling.temperature).over(length, length)
+        return Attempt(index, text, finish, usage, None, float(logp_T.mean()), drawn_logprob=told.drawn_logprob)
 
     def _block(self, tokens: Sequence[int], number: int, sampling: Sampling) -> tuple[Completions, float]:
         """A block of attempts and the seconds it took; the last one is kept, for who asks one by one."""
