@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from studies import measured, study
 
+from trueup.cli.summary import print_summary
 from trueup.plan import Wish, certify, choose, halves, measure
 from trueup.plan.certify import largest_cluster, needed
 from trueup.plan.estimate import lower_bound, tail
@@ -154,3 +155,31 @@ def test_the_largest_cluster_counts_whichever_half_it_is_in():
         found = certify(held_out, "once", target=0.8, delta=0.05, seed=seed, largest=largest_cluster(items))
         assert found.status == "uncertified" and found.n < 10
     assert is_held == {True, False}
+
+
+def test_what_is_needed_are_held_out_items_where_a_repeated_question_thins_them():
+    """One pair among singles: of the held-out items about half are drawn, and 29 drawn ones would do."""
+    items = measured(["r"] * 41, {"once": "r" * 41}, clusters=["pair", "pair", *map(str, range(39))])
+    found = proof(items)
+    assert found.status == "uncertified" and found.right == found.n < 29
+    assert found.needs == -(-29 * 41 // found.n)
+    assert f"; {found.needs} held-out items at this accuracy would certify 90 %" in found.note
+    drawn = (
+        f"{found.n} of 41 held-out items were drawn, since some questions repeat or share a cluster (up to 2 of them)"
+    )
+    assert found.note.endswith(f"; {drawn}")
+
+
+def test_where_clusters_are_of_one_size_as_many_times_the_items_are_needed():
+    found = proof(measured(["r"] * 60, {"once": "r" * 60}, clusters=[f"c{i // 3}" for i in range(60)]))
+    assert (found.n, found.needs) == (20, 87) and "20 of 60 held-out items were drawn" in found.note
+    assert "drawn" not in proof(all_right(28)).note
+
+
+def test_the_summary_says_of_how_many_held_out_items_some_were_drawn(capsys, tmp_path):
+    items = measured(["r"] * 81, {"once": "r" * 81}, clusters=["pair", "pair", *map(str, range(79))])
+    whole = study(items)
+    row, held_out = whole["plan"]["certificate"]["s"], whole["plan"]["choices"]["s"]["n"]
+    print_summary(whole | {"left_out": {}, "models": {}}, tmp_path, 0, 1.0)
+    assert row["n"] < held_out
+    assert f"n = {row['n']} of {held_out}); needs n = {row['needs']}, looked at once" in capsys.readouterr().out

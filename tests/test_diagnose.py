@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from studies import measured, study
 
+from trueup.core.types import Sampling
 from trueup.plan import diagnose, lay_out
 
 WRONG = "abcdefghijklmnop"
@@ -213,3 +216,47 @@ def test_a_stratum_without_samples_is_still_a_study_where_an_arm_answers():
     assert whole["strata"]["s"]["diagnosis"]["cause"] == "none"
     assert whole["strata"]["s"]["coverage"] == []
     assert whole["strata"]["s"]["points"][0]["failures"] == 2
+
+
+def at_problems(sheet, **changes):
+    """The same pools, asked by problems with these changes."""
+    problems = [replace(pool.item.problem, **changes) for pool in sheet.pools]
+    items = [replace(pool.item, problem=one) for pool, one in zip(sheet.pools, problems, strict=True)]
+    return replace(sheet, pools=tuple(replace(pool, item=it) for pool, it in zip(sheet.pools, items, strict=True)))
+
+
+def test_one_attempt_an_item_does_not_tell_capability_from_extraction():
+    found = verdict(["r"] * 26 + ["w"] * 14)
+    told = "one attempt an item cannot tell capability from extraction: ask for more --samples"
+    assert (found.cause, found.lever, found.caveat) == ("unknown", "more samples", told)
+    assert found.summary.startswith(f"O{told[1:]}. On 35 % of the items") and "within reach" not in found.summary
+    assert row(found, "capability").note.endswith("; one attempt cannot tell them from what more attempts would reach")
+
+
+def test_one_attempt_that_is_an_act_may_be_more_in_a_sandbox():
+    sheet = lay_out(measured(["r"] * 26 + ["w"] * 14, {}), seed=0)
+    mend = "sample more in a sandbox, without side_effects"
+    assert diagnose(at_problems(sheet, side_effects=True), 0.9).caveat.endswith(f": {mend}")
+    cold = diagnose(at_problems(sheet, sampling=Sampling(temperature=0.0)), 0.9)
+    assert cold.lever == "more samples" and cold.caveat.endswith("more --samples, at a temperature above 0")
+
+
+def test_it_is_what_nothing_got_right_that_must_have_had_several_attempts():
+    assert verdict([WRONG] * 20 + ["w"] * 4 + ["r" * 16] * 16).cause == "capability"
+    assert verdict([WRONG] * 16 + ["r"] * 24).cause == "capability"
+    assert verdict([WRONG] * 16 + [""] * 24).cause == "capability"
+    assert verdict(["w"] * 16 + ["r" * 16] * 24).cause == "unknown"
+
+
+def test_one_attempt_an_item_leaves_the_other_causes_as_they_are():
+    assert verdict(["?"] * 24).cause == "format"
+    solved = verdict(["r"] * 10 + ["w"] * 30, {"solve": "r" * 30 + "w" * 10})
+    assert solved.cause == "structural" and row(solved, "capability").called
+    assert "Also called" not in solved.summary
+
+
+def test_copies_at_temperature_0_say_nothing_of_what_is_within_reach():
+    sheet = lay_out(measured(["r" * 8] * 26 + ["w" * 8] * 14, {}), seed=0)
+    found = diagnose(at_problems(sheet, sampling=Sampling(temperature=0.0)), 0.9)
+    assert (found.cause, found.lever) == ("unknown", "a temperature above 0")
+    assert "On 35 % of the items" in found.summary and "within reach" not in found.summary

@@ -72,6 +72,13 @@ def test_no_target_reads_back_as_none(tmp_path: Path) -> None:
     assert read_policy(tmp_path / "policy.toml").target is None
 
 
+def test_a_policy_whose_prices_have_no_date_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    write_policy(study(), RECIPES, path)
+    path.write_text(path.read_text().replace('prices_date = "2026-01-01"\n', ""))
+    assert read_policy(path).prices_date == ""
+
+
 def test_chosen_stratum_needs_a_recipe(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no recipe for stratum 'puzzles'"):
         write_policy(study(), {"sums": {}}, tmp_path / "policy.toml")

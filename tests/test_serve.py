@@ -782,5 +782,5 @@ def test_no_text_is_longer_than_the_client_allows(tmp_path: Path) -> None:
     toy = Toy()
     with serving(tmp_path, toy, at_work("budget_forcing", "forced"), at_work("judge_best n=1", "judged")) as url:
         assert lengths(max_tokens=5) == lengths(max_tokens=9, max_completion_tokens=5) == [5, 5, 5, 5]
-        assert lengths(max_tokens=9999) == [512, 509, 9999, 16]
+        assert lengths(max_tokens=9999) == [512, 509, 50, 16]
         assert lengths() == [512, 509, 50, 16]

@@ -172,6 +172,16 @@ def test_a_share_of_traffic_that_is_not_kept_is_refused(run: Run, tmp_path: Path
     assert "--traffic-share is 0.5, and nothing is kept without --traffic FILE; add it" in told
 
 
+def test_as_many_requests_are_worked_on_as_lanes_say_else_as_the_model_has(run: Run, opened: Any) -> None:
+    with loopback(MockEndpoint(reply=lambda body: "right").app) as root:
+        run("study", "q.jsonl", "--model", f"openai:{root}/v1#m", "--set", "model.lanes=3", *STUDY)
+    many, few = ("--set", "model.lanes=128"), ("--lanes", "2")
+    orders = ((), many, (*many, *few), ("--model", "toy:0.9"))
+    assert [opened("o/policy.toml", *words)[0].gate.lanes for words in orders] == [3, 128, 2, 16]
+    for bad in ("0", "-1"):
+        assert run("serve", "o/policy.toml", "--lanes", bad, code=2).err == f"error: lanes is {bad}; give at least 1\n"
+
+
 def test_settings_that_are_no_table_are_one_line(run: Run, tmp_path: Path) -> None:
     run("study", "q.jsonl", "--model", "toy:0.9", *STUDY)
     policy = tmp_path / "o" / "policy.toml"

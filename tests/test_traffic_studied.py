@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from terminal import trueup
-from test_serve import ask, desk, serving
+from test_serve import ask, body, desk, post, serving
 
 from trueup.core.errors import BadInput
 from trueup.models import Toy
@@ -63,6 +63,19 @@ def test_served_audited_and_studied_again_each_stratum_has_its_own_rows(tmp_path
     strata = json.loads((tmp_path / "again" / "study.json").read_text())["strata"]
     assert {name: stratum["items"] for name, stratum in strata.items()} == {"sums": 11, "words": 11}
     assert (tmp_path / "again" / "policy.toml").exists()
+
+
+def test_an_order_whose_question_is_empty_is_answered_and_leaves_no_row(tmp_path):
+    path, user = tmp_path / "t.jsonl", {"role": "user", "content": "?"}
+    earlier = [user, {"role": "assistant", "content": "?"}]
+    with Traffic(path) as traffic, serving(tmp_path, Toy(1.0), desk("sums"), traffic=traffic) as root:
+        for content in ("", []):
+            for before in ([], earlier, [{"role": "system", "content": "?"}]):
+                asked = body(messages=[*before, {"role": "user", "content": content}])
+                assert post(root, asked).status_code == 200
+        assert path.read_text() == ""
+        assert post(root, body(messages=[{"role": "user", "content": ""}, user])).status_code == 200
+    assert len(ids(str(path), "sums")) == 1
 
 
 def test_a_lone_file_of_traffic_is_a_task_of_the_strata_it_was_served_by(tmp_path):

@@ -43,13 +43,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 class Audited:
     """One stratum's traffic: what was graded of it, and what it cost in dollars a request.
 
-    `repeats` are graded answers to a question that had been graded before; they say nothing new and are left out.
     `usd` and its interval are of the `priced` rows, None without one; `studied`, an accuracy on
     `studied_n` held-out items, and `planned_usd` are the study's.
     """
 
     rows: int
-    repeats: int
     standing: Standing
     studied: float | None
     usd: float | None
@@ -71,6 +69,8 @@ def audit(
 
     Rows are in the order of their requests. One with a `reference`, or with `right` (true or false, by whoever looked),
     is graded; which rows get one must not hang on their answers. Look as often as you like: the risk is of all looks.
+    It is promised for independent requests, and a question that comes again counts again; leave out rows of requests
+    that a client repeated because it got no answer.
     """
     plan = read_policy(policy)
     _demand_chance("promise", promise)
@@ -104,19 +104,14 @@ def look(plan: Policy, rows: Rows, promise: float | None, delta: float) -> dict[
 def _audited(stratum: PolicyStratum, rows: Rows, promise: float | None, delta: float) -> Audited:
     verifier = open_stratum(stratum.name, stratum.recipe).verifier
     questions = [json.dumps([row.get("prompt"), row.get("messages"), row.get("schema")]) for _, row in rows]
-    grades: dict[str, bool] = {}
-    graded = 0
-    for (place, row), question in zip(rows, questions, strict=True):
-        right = _grade(stratum, verifier, row, place)
-        graded += right is not None
-        if right is not None and question not in grades:
-            grades[question] = right
+    grades = [_grade(stratum, verifier, row, place) for place, row in rows]
+    rights = [right for right in grades if right is not None]
     proved = stratum.proved if promise is None else promise
     usd = np.array([np.nan if row.get("usd") is None else _usd(row["usd"], place) for place, row in rows])
     mean, interval = _mean_usd(usd, questions)
     return Audited(
-        len(rows), graded - len(grades), hold_against([*grades.values()], proved, delta), stratum.accuracy,
-        mean, interval, int((~np.isnan(usd)).sum()), stratum.usd, stratum.held_out,
+        len(rows), hold_against(rights, proved, delta), stratum.accuracy, mean, interval,
+        int((~np.isnan(usd)).sum()), stratum.usd, stratum.held_out,
     )  # fmt: skip
 
 
@@ -197,14 +192,13 @@ def _verdict(name: str, audited: Audited, alarm: float, traffic: str) -> str:
     seen = audited.standing
     if not seen.n:
         return f"{name}: nothing is graded; add a reference to rows of {traffic} that are drawn at random"
-    repeats = f" ({audited.repeats} repeated questions left out)" if audited.repeats else ""
     if not seen.proved:
-        return f"{name}: nothing was proved of it that could fall{repeats}; give --promise, or plan with more items"
+        return f"{name}: nothing was proved of it that could fall; give --promise, or plan with more items"
     proved = as_given(round(seen.proved, 4))
     against = f"evidence against {proved} was {seen.evidence:.3g} at most, alarm at {alarm:.3g}"
     if seen.alarm_at is None:
-        return f"{name}: holds so far; {against}{repeats}"
+        return f"{name}: holds so far; {against}"
     return (
-        f"{name}: ALARM at graded answer {seen.alarm_at}: {against}{repeats}; study again, with its rows that have "
+        f"{name}: ALARM at graded answer {seen.alarm_at}: {against}; study again, with its rows that have "
         f"a reference as a source (jsonl:{traffic}), and serve the new plan"
     )

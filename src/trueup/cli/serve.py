@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -18,13 +18,14 @@ from trueup.catalog import open_model, open_stratum
 from trueup.cli.pipeline import price_list, split_sets
 from trueup.cli.request import find_files, find_model
 from trueup.cli.screen import screen, warn
+from trueup.core.cost import Prices
 from trueup.core.errors import BadInput, UnknownName
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Model
 from trueup.core.settings import join_words
 from trueup.plan import Policy, PolicyStratum, read_policy
 from trueup.run import Clerk
-from trueup.serve import Desk, Traffic, check_exposure, create_app, run_server
+from trueup.serve import LANES, Desk, Traffic, check_exposure, create_app, run_server
 from trueup.tasks import build_prompt, sampling_of
 
 PolicyPath = Annotated[Path, typer.Argument(help="A policy.toml that a study wrote.", metavar="POLICY")]
@@ -40,6 +41,9 @@ Sets = Annotated[
 PriceFile = Annotated[Path | None, typer.Option("--prices", help="A dated price file (TOML).")]
 LedgerFile = Annotated[Path | None, typer.Option("--ledger", help="Ledger of what is served; default: beside POLICY.")]
 ApiKey = Annotated[str | None, typer.Option(help="Key that clients must send; default: $TRUEUP_API_KEY.")]
+Lanes = Annotated[
+    int | None, typer.Option(help=f"Requests to be worked on at a time; default: the model's lanes, else {LANES}.")
+]
 Waiting = Annotated[int, typer.Option(help="Requests that may wait before others are turned away with 429.")]
 TrafficFile = Annotated[
     Path | None,
@@ -65,6 +69,7 @@ def serve(
     prices: PriceFile = None,
     ledger: LedgerFile = None,
     api_key: ApiKey = None,
+    lanes: Lanes = None,
     max_queue: Waiting = 64,
     traffic: TrafficFile = None,
     traffic_share: Share = ALL,
@@ -82,9 +87,10 @@ def serve(
         others = {name: open_model(spec, plan.settings[name], repeats=repeats) for name, spec in plan.models.items()}
         prices_now = price_list(None if prices is None else str(prices))
         own = open_model(plan.model, plan.settings[OWN], repeats=repeats)
-        warn(_differences(plan, own))
+        warn(_differences(plan, own, prices_now))
         clerk = Clerk(own, book, prices_now, others)
-        app = create_app(plan, desks, clerk, key=key, max_queue=max_queue, traffic=file)
+        width = int(plan.settings[OWN].get("lanes", LANES)) if lanes is None else lanes
+        app = create_app(plan, desks, clerk, key=key, lanes=width, max_queue=max_queue, traffic=file)
         status = run_server(app, host, port, announce=lambda url: _announce(url, plan.name, list(desks)))
     if status:
         sys.exit(status)
@@ -115,12 +121,17 @@ def _as_told(plan: Policy, model: str | None, sets: Mapping[str, Mapping[str, st
     return replace(plan, model=plan.model if model is None else model, settings=settings)
 
 
-def _differences(plan: Policy, own: Model) -> Sequence[str]:
-    """What to say where the policy was measured on another model than the one that serves it."""
-    if own.card.fingerprint == plan.fingerprint:
-        return ()
-    told = f"what this policy certifies was measured on {plan.fingerprint!r}, and {own.card.fingerprint!r} serves it"
-    return (f"{told}; study again on this one, or serve with the study's --model and --set",)
+def _differences(plan: Policy, own: Model, prices: Prices) -> list[str]:
+    """What to say where the policy was measured on another model, or priced by another list, than serve it."""
+    told = []
+    if own.card.fingerprint != plan.fingerprint:
+        measured = f"measured on {plan.fingerprint!r}, and {own.card.fingerprint!r} serves it"
+        mend = "study again on this one, or serve with the study's --model and --set"
+        told.append(f"what this policy certifies was {measured}; {mend}")
+    if plan.prices_date not in ("", prices.date):
+        priced = f"by prices of {plan.prices_date}, and those of {prices.date} book what is served"
+        told.append(f"what this policy costs was planned {priced}; serve with the plan's --prices")
+    return told
 
 
 def _desk(row: PolicyStratum) -> Desk:

@@ -43,7 +43,7 @@ def print_summary(study: dict[str, Any], folder: Path, fresh_calls: int, seconds
     )
     for name, certificate in plan["certificate"].items():
         is_mixed = "engines" in study["strata"][name]
-        told = f"uncertified: {MIXED}" if is_mixed else _certificate(certificate)
+        told = f"uncertified: {MIXED}" if is_mixed else _certificate(certificate, plan["choices"][name]["n"])
         console.print(f"  {name}: {told}")
     if any(certificate["needs"] for certificate in plan["certificate"].values()):
         console.print(f"  {ONE_LOOK}", highlight=False, soft_wrap=True)
@@ -213,9 +213,10 @@ def _training(plan: dict[str, Any]) -> list[str]:
     return [head, *(f"  {r['stratum']}: {r['note']}" for r in chosen)] if chosen else []
 
 
-def _certificate(certificate: dict[str, Any]) -> str:
-    bound = floored(certificate["bound"], "%")
-    risk = f"{floored(1 - certificate['delta'], '%')} confidence, n = {certificate['n']}"
+def _certificate(certificate: dict[str, Any], held_out: int) -> str:
+    bound, n = floored(certificate["bound"], "%"), certificate["n"]
+    drawn = f"{n} of {held_out}" if n < held_out else f"{n}"
+    risk = f"{floored(1 - certificate['delta'], '%')} confidence, n = {drawn}"
     if certificate["status"] == "certified":
         return f"certified at {bound} or better ({risk})"
     return f"uncertified: at least {bound} ({risk}); {_lacking(certificate)}"

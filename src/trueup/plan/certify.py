@@ -47,8 +47,9 @@ SECOND = "second"
 class Certificate:
     """What is proved of the chosen arm: accuracy >= bound, wrong with probability delta at most.
 
-    That holds for one look. `needs` is how many held-out items would prove the target at the accuracy seen, if they are
-    looked at once; None where the target is proved already, or no number up to a million would do.
+    That holds for one look. `n` is how many of the held-out items were drawn, and `needs` how many held-out items would
+    prove the target at the accuracy seen, if as large a part of them is drawn and they are looked at once; None where
+    the target is proved already, or no number up to a million would do.
     """
 
     status: str
@@ -83,15 +84,18 @@ def largest_cluster(measured: Measured) -> int:
 def certify(held_out: Measured, label: str, *, target: float, delta: float, seed: int, largest: int = 1) -> Certificate:
     """Test one arm on items that had no say in choosing it; `largest` is the largest cluster's size in both halves."""
     dice, largest = _dice(held_out, seed), max(largest, largest_cluster(held_out))
-    outcomes = _independent([o for o in held_out.outcomes if o.arm == label], largest, dice)
+    asked = [o for o in held_out.outcomes if o.arm == label]
+    outcomes = _independent(asked, largest, dice)
     n, right = len(outcomes), sum(outcome.grade.is_right for outcome in outcomes)
     if told := "; ".join(row.note for row in mixtures(held_out.engines)):
         note = f"nothing is proved of a mixture: {told}"
         return Certificate("uncertified", target, 0.0, n, right, delta, None, note)
     is_proved = bool(tail(np.array([float(right)]), np.array([float(n)]), target)[0] <= delta)
-    needs = None if is_proved else needed(right, n, target, delta)
+    drawn = None if is_proved else needed(right, n, target, delta)
+    needs = None if drawn is None else -(-drawn * len(asked) // n)
     status = "certified" if is_proved else "uncertified"
-    note = _note(right, n, target, needs, is_proved=is_proved) + _split(held_out.stratum.left_out)
+    note = _note(right, n, target, needs, is_proved=is_proved)
+    note += _drawn(n, len(asked), largest) + _split(held_out.stratum.left_out)
     return Certificate(status, target, lower_bound(right, n, delta), n, right, delta, needs, note)
 
 
@@ -159,6 +163,12 @@ def _note(right: int, n: int, target: float, needs: int | None, *, is_proved: bo
     if right / n <= target:
         return f"{seen}, no more than the target asks for: at this accuracy no number of items would certify it"
     return f"{seen}; more than a million would be needed to certify {as_given(target)} at this accuracy"
+
+
+def _drawn(n: int, held_out: int, largest: int) -> str:
+    """What is said where questions repeat, so that not every held-out item could be drawn."""
+    told = f"{many(n)} of {many(held_out)} held-out items were drawn, since some questions repeat or share a cluster"
+    return f"; {told} (up to {many(largest)} of them)" if n < held_out else ""
 
 
 def _split(left_out: int) -> str:

@@ -12,7 +12,8 @@ extraction, structural, capability. The rule that names one:
   not even be read for it, it stands for everything that is read through it. Mend it, then measure again. Attempts
   that hold the reference among other words count as lost to format (held.py).
 - If no test is called the largest loss gives the name, and the summary says that it is not established.
-- Where attempts are copies of each other, at temperature 0, capability cannot be told from extraction: unknown.
+- Where attempts are copies of each other, at temperature 0, or most items that nothing got right had one attempt,
+  capability cannot be told from extraction: unknown.
 """
 
 from __future__ import annotations
@@ -32,7 +33,14 @@ from trueup.plan.gaps import (
     probe_selection,
 )
 from trueup.plan.held import held_by, with_held
-from trueup.plan.limits import describe_capability, describe_structural, probe_capability, probe_structural
+from trueup.plan.limits import (
+    describe_capability,
+    describe_structural,
+    describe_unreached,
+    is_single,
+    probe_capability,
+    probe_structural,
+)
 from trueup.plan.losses import split_losses
 from trueup.plan.reach import reach
 from trueup.plan.sheet import Sheet, mean
@@ -42,7 +50,6 @@ from trueup.plan.words import as_given, between, percent
 NONE, UNKNOWN = "none", "unknown"
 LEVERS = {
     NONE: "none",
-    UNKNOWN: "a temperature above 0",
     "format": "prompt or constrained decoding",
     "truncation": "longer budget",
     "chance": "bigger model or training",
@@ -51,7 +58,10 @@ LEVERS = {
     "structural": "solver",
     "capability": "bigger model or training",
 }
+HOTTER, MORE = "a temperature above 0", "more samples"
+"""The levers where the cause is unknown."""
 COPIES = "attempts are copies at temperature 0: set a temperature above 0 to tell extraction from capability"
+ONE = "one attempt an item cannot tell capability from extraction: "
 
 
 def probe_form(case: Case) -> Evidence:
@@ -120,10 +130,12 @@ def diagnose(sheet: Sheet, target: float) -> Diagnosis:
         return Diagnosis(NONE, LEVERS[NONE], told + left_out, rows)
     cause = name_cause(case, rows)
     row = next(row for row in rows if row.test == cause)
-    summary = DESCRIPTIONS[cause](case, row) + _besides(case, cause, rows) + left_out
-    if cause == "capability" and are_copies(sheet):
-        return Diagnosis(UNKNOWN, LEVERS[UNKNOWN], f"{_sentence(COPIES)} {summary}", rows, COPIES)
-    return Diagnosis(cause, LEVERS[cause], summary, rows, _caveat(case, rows))
+    besides, doubt = _besides(case, cause, rows) + left_out, _doubt(case)
+    if doubt and cause == "capability":
+        summary = f"{_sentence(doubt)} {describe_unreached(case, row)}{besides}"
+        lever = MORE if is_single(case) else HOTTER
+        return Diagnosis(UNKNOWN, lever, summary, rows, _caveat(case, rows, doubt))
+    return Diagnosis(cause, LEVERS[cause], DESCRIPTIONS[cause](case, row) + besides, rows, _caveat(case, rows))
 
 
 def are_copies(sheet: Sheet) -> bool:
@@ -131,6 +143,16 @@ def are_copies(sheet: Sheet) -> bool:
     pools = [pool for pool in sheet.pools if pool is not None and pool.attempts]
     same = sum(len({attempt.text for attempt in pool.attempts}) == 1 for pool in pools)
     return same > MOST * len(pools) and all(pool.item.problem.sampling.temperature == 0 for pool in pools)
+
+
+def _doubt(case: Case) -> str:
+    """Why capability cannot be told from extraction, and the mend; empty where it can."""
+    if not is_single(case):
+        return COPIES if are_copies(case.sheet) else ""
+    problems = [pool.item.problem for pool in case.sheet.pools if pool is not None and pool.attempts]
+    acts, is_cold = any(one.side_effects for one in problems), all(one.sampling.temperature == 0 for one in problems)
+    mend = "sample more in a sandbox, without side_effects" if acts else "ask for more --samples"
+    return f"{ONE}{mend}" + (f", at {HOTTER}" if is_cold else "")
 
 
 def name_cause(case: Case, rows: Sequence[Evidence]) -> str:
@@ -163,13 +185,15 @@ def _besides(case: Case, cause: str, rows: Sequence[Evidence]) -> str:
     called = [row.test for row in rows if row.called]
     if not called:
         return f" Not established: with {case.items} items no test clears its threshold."
-    others = [test for test in called if test != cause and cause not in MASKS]
+    doubtful = ("capability",) if _doubt(case) else ()
+    others = [test for test in called if test not in (cause, *doubtful) and cause not in MASKS]
     return f" Also called: {', '.join(others)}." if others else ""
 
 
-def _caveat(case: Case, rows: Sequence[Evidence]) -> str:
+def _caveat(case: Case, rows: Sequence[Evidence], doubt: str = "") -> str:
     silent, items = int((case.sheet.attempts == 0).sum()), len(case.sheet.attempts)
-    told = [] if case.held is None else [case.held.told]
+    told = [doubt] if doubt else []
+    told += [] if case.held is None else [case.held.told]
     if not any(row.called for row in rows):
         told.append(f"the cause is not established: with {case.items} items no test clears its threshold")
     if silent > MOST * items:

@@ -14,6 +14,9 @@ from trueup.plan.resample import DIFFERENCE
 from trueup.plan.sheet import mean
 from trueup.plan.words import as_given, between, many, percent
 
+MOST = 0.5
+SINGLE = "one attempt cannot tell them from what more attempts would reach"
+
 
 def probe_structural(case: Case) -> Evidence:
     """What the solver wins over the best deployable method of sampling, on the same items."""
@@ -43,6 +46,7 @@ def probe_capability(case: Case) -> Evidence:
     value, ci95 = mean(never) or 0.0, accuracy_interval(never, case.sheet.draws.codes)
     allowed = round(1.0 - case.target, 12)
     note = f"{many(np.nansum(never))} of {case.items} items; the target leaves room for {percent(allowed)}"
+    note += f"; {SINGLE}" if is_single(case) else ""
     statistic = f"items right in none of {case.samples} attempts and by no method"
     called = ci95[0] > allowed and not case.at_chance
     return Evidence("capability", statistic, value, ci95, allowed, called, case.items, note, case.losses["capability"])
@@ -58,6 +62,12 @@ def out_of_reach(case: Case) -> Column:
     return np.where(sheet.attempts > 0, 1.0 - reached, np.nan)
 
 
+def is_single(case: Case) -> bool:
+    """Whether most items that nothing got right had one attempt, which a second might have mended."""
+    never = out_of_reach(case)
+    return bool(np.nansum(never[case.sheet.attempts == 1]) > MOST * np.nansum(never))
+
+
 def describe_structural(case: Case, row: Evidence) -> str:
     """The finding in a sentence."""
     solver, selector = case.reach.solver, case.reach.selector
@@ -71,7 +81,16 @@ def describe_structural(case: Case, row: Evidence) -> str:
 def describe_capability(case: Case, row: Evidence) -> str:
     """The finding in a sentence."""
     return (
-        f"On {percent(row.value or 0.0)} of the items ({between(row.ci95 or (0.0, 1.0))}) no attempt and no method is "
-        f"right, so that {percent(1 - (row.value or 0.0))} is the most that is within reach; the target is "
+        f"{_share(row)}, so that {percent(1 - (row.value or 0.0))} is the most that is within reach; the target is "
         f"{as_given(case.target)}."
     )
+
+
+def describe_unreached(case: Case, row: Evidence) -> str:
+    """The finding in a sentence, where more attempts may reach further."""
+    return f"{_share(row)}; the target is {as_given(case.target)}."
+
+
+def _share(row: Evidence) -> str:
+    share, ends = percent(row.value or 0.0), between(row.ci95 or (0.0, 1.0))
+    return f"On {share} of the items ({ends}) no attempt and no method is right"

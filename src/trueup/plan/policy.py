@@ -45,7 +45,8 @@ class Policy:
     """A method per stratum, for one model; `certificate` has a sentence per stratum.
 
     `models` are further ones that a method may ask by name, `settings` those of all models by the names that --set
-    knows them by, as text. What is named by a relative path was found from `started_in`; it is empty where unknown.
+    knows them by, as text. What is named by a relative path was found from `started_in`; it and `prices_date`, that of
+    the list that priced the plan, are empty where unknown.
     """
 
     name: str
@@ -111,7 +112,7 @@ def read_policy(path: Path) -> Policy:
         model=_need(path, table, "model", str),
         fingerprint=_need(path, table, "fingerprint", str),
         target=_number(path, table, "target"),
-        prices_date=_need(path, table, "prices_date", str),
+        prices_date=str(table.get("prices_date", "")),
         certificate={name: str(told) for name, told in _need(path, table, "certificate", dict).items()},
         strata=strata,
         models={name: str(spec) for name, spec in table.get("models", {}).items()},

@@ -20,7 +20,7 @@ class Gate:
         self.active = 0
         self.waiting = 0
         self._free = asyncio.Semaphore(lanes)
-        self._lanes, self._max_queue = lanes, max_queue
+        self.lanes, self._max_queue = lanes, max_queue
         self._usual_seconds = 1.0
 
     @asynccontextmanager
@@ -30,7 +30,7 @@ class Gate:
         Raises Failure, with the time that the queue should take, where too many wait already.
         """
         if self._free.locked() and self.waiting >= self._max_queue:
-            wait = self._usual_seconds * (self.waiting + 1) / self._lanes
+            wait = self._usual_seconds * (self.waiting + 1) / self.lanes
             raise overloaded(f"{self.waiting} requests are waiting; try again later", wait)
         self.waiting += 1
         try:

@@ -10,11 +10,11 @@ from trueup.core.cost import Cost
 COUNTERS = {
     "trueup_requests_total": "Requests answered, by stratum and status code.",
     "trueup_errors_total": "Requests answered with an error, by stratum and status code.",
-    "trueup_tokens_total": "Tokens of answers, those of discarded attempts included.",
-    "trueup_unknown_tokens_total": "Answers whose tokens the model's endpoint did not tell.",
-    "trueup_seconds_total": "Seconds of compute, or of waiting for what is bought, that answers took.",
-    "trueup_usd_total": "Dollars that answers cost, priced as if none had come from the ledger.",
-    "trueup_unpriced_total": "Answers whose price is not known.",
+    "trueup_tokens_total": "Tokens of requests, answered or not, those of discarded attempts included.",
+    "trueup_unknown_tokens_total": "Requests whose tokens the model's endpoint did not tell.",
+    "trueup_seconds_total": "Seconds of compute, or of waiting for what is bought, that requests took.",
+    "trueup_usd_total": "Dollars that requests cost, answered or not, priced as if nothing had come from the ledger.",
+    "trueup_unpriced_total": "Requests whose price is not known.",
     "trueup_from_ledger_total": "Answers for which the model was not called.",
 }
 GAUGES = {
@@ -42,8 +42,8 @@ class Meter:
         """A request failed so, be it in the middle of its stream."""
         self._add("trueup_errors_total", 1, stratum=stratum, code=str(status))
 
-    def answer(self, stratum: str, cost: Cost, *, is_fresh: bool) -> None:
-        """A method has answered at this cost."""
+    def spend(self, stratum: str, cost: Cost) -> None:
+        """A method has ended at this cost, with an answer or without; of a call broken off only the ledger knows."""
         if cost.prompt_tokens is None or cost.completion_tokens is None:
             self._add("trueup_unknown_tokens_total", 1, stratum=stratum)
         self._add("trueup_tokens_total", cost.prompt_tokens or 0, stratum=stratum, kind="prompt")
@@ -51,6 +51,9 @@ class Meter:
         self._add("trueup_seconds_total", Decimal(repr(cost.seconds)), stratum=stratum)
         self._add("trueup_usd_total", cost.usd or 0, stratum=stratum)
         self._add("trueup_unpriced_total", int(cost.usd is None), stratum=stratum)
+
+    def answer(self, stratum: str, *, is_fresh: bool) -> None:
+        """A method has answered; fresh is what the model was called for."""
         self._add("trueup_from_ledger_total", int(not is_fresh), stratum=stratum)
 
     def text(self, gauges: Mapping[str, int]) -> str:

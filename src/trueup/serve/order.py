@@ -145,6 +145,7 @@ def _bad_form(told: str, code: str) -> Failure:
 def _sampling(desk: Desk, request: ChatRequest, schema: str | None, seeds: Iterator[int]) -> Sampling:
     """The recipe's settings, with what the client gave in their place; a schema also in that of the grammar.
 
+    The recipe's limit and stop strings stay whatever a client gives, so that no text is longer than what was studied.
     A `top_p` of 0 leaves the likeliest token alone, as temperature 0 does, which every engine takes. Where a prompt is
     drawn more than once, that would make copies of its attempts, and the recipe's settings stand.
     """
@@ -157,8 +158,8 @@ def _sampling(desk: Desk, request: ChatRequest, schema: str | None, seeds: Itera
         held,
         temperature=temperature,
         top_p=recipe.top_p if request.top_p is None else request.top_p or (recipe.top_p if desk.draws_again else 1.0),
-        max_tokens=request.limit or recipe.max_tokens,
-        stop=held.stop if request.stop is None else tuple(request.stop),
+        max_tokens=min(request.limit or recipe.max_tokens, recipe.max_tokens),
+        stop=tuple(dict.fromkeys((*held.stop, *(request.stop or ())))),
         seed=next(seeds) if request.seed is None else request.seed,
     )
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from trueup.serve.traffic import Traffic
 
 BACKLOG = 2048
+LANES = 16
+"""Requests to be worked on at a time."""
 GRACE_SECONDS = 5.0
 """For what is under way when the server is told to end; then it is cancelled."""
 STALLED_SECONDS = 5
@@ -43,7 +45,7 @@ def create_app(
     clerk: Clerk,
     *,
     key: str | None = None,
-    lanes: int = 16,
+    lanes: int = LANES,
     max_queue: int = 64,
     heartbeat_seconds: float = 10.0,
     first_seed: int | None = None,
@@ -55,9 +57,12 @@ def create_app(
     `first_seed` (default: the clock, so that a restart repeats none); with a seed its answer is reproducible
     and comes from the ledger the second time. Answers go to `traffic` as well. The model is closed when the app shuts
     down.
-    Raises BadInput where a method would check against a reference, Unavailable where a package is missing.
+    Raises BadInput where a method would check against a reference or there is no lane, Unavailable where a package is
+    missing.
     """
     check_desks(policy, desks)
+    if lanes < 1:
+        raise BadInput(f"lanes is {lanes}; give at least 1")
     if key is not None and not key:
         raise BadInput("the API key is empty; give one with --api-key, or leave it out")
     try:

@@ -83,7 +83,7 @@ class Service:
         return work
 
     async def fulfil(self, order: Order) -> Served:
-        """Run the desk's method on the order.
+        """Run the desk's method on the order; what it cost is metered, be there an answer or none.
 
         Raises Failure where too many are waiting, and what the clerk raises.
         """
@@ -92,9 +92,12 @@ class Service:
             seen: list[Text] = []
             tab = Tab(order.desk.stratum, order.item)
             flow = watched(order, order.desk.arm.start(order.item.problem), seen)
-            given = await answer(flow, tab, clerk)
+            try:
+                given = await answer(flow, tab, clerk)
+            finally:
+                self.meter.spend(order.desk.stratum.name, tab.cost)
         is_fresh = clerk.fresh_calls > 0 or not seen
-        self.meter.answer(order.desk.stratum.name, tab.cost, is_fresh=is_fresh)
+        self.meter.answer(order.desk.stratum.name, is_fresh=is_fresh)
         if self.traffic is not None:
             self.traffic.add(order, given, tab.cost)
         return Served(given, tab.cost, len(seen), visible_tokens(given, seen), is_fresh)

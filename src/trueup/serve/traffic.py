@@ -54,8 +54,11 @@ class Traffic:
         os.close(self._file)
 
     def add(self, order: Order, given: Answer, cost: Cost) -> None:
-        """Write an answer down, or not, by the share alone; what the disk refuses is logged, for it was answered."""
-        if self._dice.random() >= self._share:
+        """Write an answer down, or not, by the share alone; what the disk refuses is logged, for it was answered.
+
+        Where the question is empty there is none to write down: no task's row may be so.
+        """
+        if not order.turns[-1].content or self._dice.random() >= self._share:
             return
         row = json.dumps(_row(order, given, cost), ensure_ascii=False).encode(errors="replace")
         line = b"\n" * self._is_torn + row + b"\n"
