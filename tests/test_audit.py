@@ -195,7 +195,8 @@ def test_popular_questions_weigh_as_they_are_asked(audit):
     """Of the requests 95.5 % are right: more than 90 %, though fewer of the questions are."""
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        audit([asked_often(at, rng) for at in range(400)], "--promise", "0.9")
+        found = audit([asked_often(at, rng) for at in range(400)], "--promise", "0.9", "--json").out
+        assert json.loads(found)["strata"]["w"]["standing"]["alarm_at"] is None
 
 
 def test_popular_questions_that_break_are_an_alarm(audit):
