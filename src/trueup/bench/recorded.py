@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,19 +88,17 @@ def _case(stratum: Json, row: Json) -> Case:
     sampling = Sampling(temperature=stratum.get("temperature", Sampling().temperature))
     problem = Problem(row["id"], stratum["name"], tuple(Message(*turn) for turn in row["prompt"]), sampling)
     prompt_tokens, cells = row["prompt_tokens"], row["attempts"]
-    attempts = tuple(_attempt(number, prompt_tokens, *cell) for number, cell in enumerate(cells))
+    attempts = tuple(_attempt(number, prompt_tokens, cell) for number, cell in enumerate(cells))
     right = tuple(bool(cell[3]) for cell in cells)
     greedy = row.get("greedy")
-    sure = () if greedy is None else (_attempt(0, prompt_tokens, *greedy), bool(greedy[3]))
+    sure = () if greedy is None else (_attempt(0, prompt_tokens, greedy), bool(greedy[3]))
     return Case(problem, attempts, right, prompt_tokens, row["cluster"], *sure)
 
 
-def _attempt(
-    number: int, prompt_tokens: int, text: str, answer: str | None, tokens: int, _: int, finish: str,
-    logprob: float | None = None, drawn_logprob: float | None = None,
-) -> Attempt:  # fmt: skip
-    usage = Usage(prompt_tokens, tokens)
-    return Attempt(number, text, finish, usage, answer, logprob, drawn_logprob=drawn_logprob)
+def _attempt(number: int, prompt_tokens: int, cell: Sequence[Json]) -> Attempt:
+    text, answer, tokens, _, finish, *told = cell
+    logprob, drawn_logprob, *_ = *told, None, None
+    return Attempt(number, text, finish, Usage(prompt_tokens, tokens), answer, logprob, drawn_logprob=drawn_logprob)
 
 
 def _shuffled(case: Case, order: int, seed: int) -> Case:

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import exp, expm1, lgamma, log, log1p, sqrt
+from math import exp, expm1, log1p, sqrt
 
 from trueup.core.asks import Flow, sample
 from trueup.core.types import Answer, Attempt, Problem
@@ -148,17 +148,10 @@ def chances(attempts: Sequence[Attempt]) -> dict[str, float]:
 
 def _is_contradicted(known: Mapping[str, float], drawn: Counter[str]) -> bool:
     """Whether a text that likely would hardly have been drawn that rarely."""
+    from scipy.special import bdtr
+
     n = drawn.total()
-    few = {text: chance for text, chance in known.items() if drawn[text] < n * chance}
-    return any(_at_most(drawn[text], n, chance) < CONTRADICTED for text, chance in few.items())
-
-
-def _at_most(k: int, n: int, p: float) -> float:
-    """The chance of k draws or fewer in n, k below n."""
-    if p >= 1:
-        return 0.0
-    logs = (lgamma(n + 1) - lgamma(i + 1) - lgamma(n - i + 1) + i * log(p) + (n - i) * log1p(-p) for i in range(k + 1))
-    return sum(map(exp, logs))
+    return any(bdtr(drawn[text], n, chance) < CONTRADICTED for text, chance in known.items())
 
 
 def votes_for_unseen(p: float, n: int) -> float:

@@ -116,8 +116,8 @@ def drawn_logprob(own: float, likeliest: Sequence[float], temperature: float) ->
     """The log-probability of a token after temperature, or less, by its own before and what some of the likeliest had.
 
     Each token that is not told of is taken to have had as much as it can: no more than any of the likeliest that are
-    told, of which the one drawn may be none, and all together no more than is left. None above temperature 1, where
-    they would have most if they were very many, and nobody tells how many they are.
+    told, of which the one drawn may be none, and all together no more than is left. At temperature 0 the one drawn is
+    certain. None above 1, where they would have most if they were very many, and nobody tells how many they are.
     """
     if temperature in (0.0, 1.0):
         return own * temperature

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from trueup.core.outcome import Pool
 from trueup.plan.evidence import FORM, Case, Evidence
 from trueup.plan.form import describe_format, describe_truncation, probe_format, probe_truncation, unreadable_share
 from trueup.plan.gaps import (
@@ -34,6 +35,7 @@ from trueup.plan.gaps import (
 )
 from trueup.plan.held import held_by, with_held
 from trueup.plan.limits import (
+    MOST,
     describe_capability,
     describe_structural,
     describe_unreached,
@@ -100,7 +102,6 @@ FAMILIES = (
 MASKS = ("format", "truncation")
 COSTLY = 0.25
 UNREADABLE = 0.5
-MOST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,8 @@ def diagnose(sheet: Sheet, target: float) -> Diagnosis:
         return Diagnosis(NONE, LEVERS[NONE], told + left_out, rows)
     cause = name_cause(case, rows)
     row = next(row for row in rows if row.test == cause)
-    besides, doubt = _besides(case, cause, rows) + left_out, _doubt(case)
+    doubt = _doubt(case)
+    besides = _besides(case, cause, rows, doubt) + left_out
     if doubt and cause == "capability":
         summary = f"{_sentence(doubt)} {describe_unreached(case, row)}{besides}"
         lever = MORE if is_single(case) else HOTTER
@@ -140,19 +142,27 @@ def diagnose(sheet: Sheet, target: float) -> Diagnosis:
 
 def are_copies(sheet: Sheet) -> bool:
     """Whether attempts were asked for at temperature 0, and at most items all of them say the same."""
-    pools = [pool for pool in sheet.pools if pool is not None and pool.attempts]
+    pools = _answered(sheet)
     same = sum(len({attempt.text for attempt in pool.attempts}) == 1 for pool in pools)
-    return same > MOST * len(pools) and all(pool.item.problem.sampling.temperature == 0 for pool in pools)
+    return same > MOST * len(pools) and _is_cold(pools)
+
+
+def _answered(sheet: Sheet) -> list[Pool]:
+    return [pool for pool in sheet.pools if pool is not None and pool.attempts]
+
+
+def _is_cold(pools: Sequence[Pool]) -> bool:
+    return all(pool.item.problem.sampling.temperature == 0 for pool in pools)
 
 
 def _doubt(case: Case) -> str:
     """Why capability cannot be told from extraction, and the mend; empty where it can."""
     if not is_single(case):
         return COPIES if are_copies(case.sheet) else ""
-    problems = [pool.item.problem for pool in case.sheet.pools if pool is not None and pool.attempts]
-    acts, is_cold = any(one.side_effects for one in problems), all(one.sampling.temperature == 0 for one in problems)
-    mend = "sample more in a sandbox, without side_effects" if acts else "ask for more --samples"
-    return f"{ONE}{mend}" + (f", at {HOTTER}" if is_cold else "")
+    pools = _answered(case.sheet)
+    is_act = any(pool.item.problem.side_effects for pool in pools)
+    mend = "sample more in a sandbox, without side_effects" if is_act else "ask for more --samples"
+    return f"{ONE}{mend}" + (f", at {HOTTER}" if _is_cold(pools) else "")
 
 
 def name_cause(case: Case, rows: Sequence[Evidence]) -> str:
@@ -181,11 +191,11 @@ def _masks(case: Case, cause: str) -> bool:
     return case.losses[cause] >= COSTLY * lost or unreadable_share(case, cause) >= UNREADABLE * lost
 
 
-def _besides(case: Case, cause: str, rows: Sequence[Evidence]) -> str:
+def _besides(case: Case, cause: str, rows: Sequence[Evidence], doubt: str) -> str:
     called = [row.test for row in rows if row.called]
     if not called:
         return f" Not established: with {case.items} items no test clears its threshold."
-    doubtful = ("capability",) if _doubt(case) else ()
+    doubtful = ("capability",) if doubt else ()
     others = [test for test in called if test not in (cause, *doubtful) and cause not in MASKS]
     return f" Also called: {', '.join(others)}." if others else ""
 
