@@ -1,9 +1,10 @@
 """Blocks of a Llama, for weights that were trained elsewhere.
 
 Touvron et al. 2023, arXiv:2302.13971: SwiGLU, several heads of queries for one of keys and values, no biases.
-On CUDA, and on a CPU where a shape asks for it, its matrix products and rotations are in bfloat16. On CUDA a layer
-without a cache is compiled once for all layers and shapes: at this width it is many small kernels otherwise. Torch's
-own TORCH_COMPILE_DISABLE=1 turns that off, and where there is no compiler torch says so and goes on kernel by kernel.
+On CUDA, and on a CPU where a shape asks for it, its matrix products and rotations are in bfloat16; on CUDA attention is
+too. There a layer without a cache is compiled once for all layers and shapes: at this width it is many small kernels
+otherwise. Torch's own TORCH_COMPILE_DISABLE=1 turns that off, and where there is no compiler torch says so and goes on
+kernel by kernel.
 Axes: B batch, T token, C width, H head, D head size.
 """
 
@@ -16,6 +17,7 @@ from functools import cache as once
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.functional import scaled_dot_product_attention as _attention
 
 from trueup.train.laboratory.transformer import Cache, Shape, rotate, turns
 
@@ -76,9 +78,7 @@ class LlamaAttention(nn.Module):
         is_causal = cache is None or (cache.length == 0 and not cache.padded)
         if cache is not None:
             k, v = cache.take(layer, k, v)
-        y = functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=None if is_causal else mask, is_causal=is_causal, enable_gqa=True
-        )
+        y = attend(q, k, v, None if is_causal else mask, is_causal=is_causal)
         out: Tensor = self.out(y.transpose(1, 2).reshape(B, T, C))
         return out
 
@@ -119,6 +119,15 @@ def compiled(backend: str | Callable[..., object] = "inductor") -> Callable[[Lla
         return block.step(x_BTC, turn_TD, 0, None, None)
 
     return torch.compile(step, dynamic=True, backend=backend)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, is_causal: bool) -> Tensor:
+    """Attention, axes BHTD; on a CPU in float32: torch takes twice as long for it in bfloat16, backwards five times."""
+    if q.is_cuda:
+        return _attention(q, k, v, attn_mask=mask, is_causal=is_causal, enable_gqa=True)
+    with torch.autocast(q.device.type, enabled=False):
+        q, k, v = q.float(), k.float(), v.float()
+        return _attention(q, k, v, attn_mask=mask, is_causal=is_causal, enable_gqa=True)
 
 
 def _rounded(x_BTC: Tensor) -> Tensor:
