@@ -491,6 +491,19 @@ def test_malformed_toml_is_named_by_file_and_line(tmp_path):
     assert str(caught.value).startswith(f"{tmp_path / 'task.toml'}:6: not valid TOML")
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet", "rows"])
+def test_a_file_of_another_kind_says_what_to_write(tmp_path, name):
+    (tmp_path / name).write_bytes(b"PAR1\xff prompt,reference")
+    with pytest.raises(BadInput, match=rf"{name}' is neither a .toml nor a .jsonl file; write .* a line$"):
+        read_task(tmp_path / name)
+
+
+def test_the_case_of_a_suffix_does_not_matter(tmp_path):
+    path = tmp_path / "ROWS.JSONL"
+    path.write_text('{"prompt": "1 + 1 =", "reference": "2"}\n')
+    assert [stratum.name for stratum in read_task(path).strata] == ["ROWS"]
+
+
 def test_a_task_that_is_not_there_or_empty_says_what_to_give(tmp_path):
     with pytest.raises(BadInput, match=r"give a folder with a task\.toml"):
         read_task(tmp_path)

@@ -94,7 +94,7 @@ def print_differences(plan: dict[str, Any]) -> None:
 
 def _grader(study: dict[str, Any]) -> list[str]:
     """What graded the strata of a lone file, whose author named no verifier."""
-    if not study["task"]["path"].endswith(".jsonl"):
+    if not study["task"]["path"].lower().endswith(".jsonl"):
         return []
     return [
         f"  {name}: graded by `{stratum['verifier']}`; --set {name}.verifier=NAME takes another"

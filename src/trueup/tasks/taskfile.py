@@ -67,7 +67,7 @@ def read_task(
     the file, and the line where there is one.
     """
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
-    table = _lone(file) if file.suffix == ".jsonl" else _table(file)
+    table = _lone(file) if file.suffix.lower() == ".jsonl" else _table(file)
     _known(table, {"task": (dict,), "stratum": (list,)}, str(file), "table")
     task = _known(table.get("task", {}), TASK_KEYS, f"{file} [task]", "key of [task]")
     rows = table.get("stratum", [])
@@ -86,6 +86,11 @@ def read_task(
 
 
 def _table(file: Path) -> dict[str, Any]:
+    if file.is_file() and file.suffix.lower() != ".toml":
+        raise BadInput(
+            f"{str(file)!r} is neither a .toml nor a .jsonl file; write a table of questions as .jsonl, a row "
+            '{"prompt": ..., "reference": ...} a line'
+        )
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
