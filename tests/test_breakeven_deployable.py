@@ -255,3 +255,24 @@ def test_what_is_paid_by_the_token_or_asks_the_same_model_compares_at_any_size_o
     assert row(found, trained=TUNED)["note"].startswith("training never pays in dollars")
     own = drawn(measured(POOLS, {"vote n=8": arms["vote n=8"]}, usd=usd), 4)
     assert row(own, trained_usd=Decimal("0.0012"))["note"].startswith("training never pays in dollars")
+
+
+STRONG = "once model=strong"
+ASKED_OF = {"once": {"": "m"}, "vote n=16": {"": "m"}, STRONG: {"strong": "s"}}
+
+
+@pytest.mark.parametrize("labels", [("once", STRONG, "vote n=16"), (STRONG, "once", "vote n=16")])
+def test_after_training_a_request_is_taken_to_cost_what_once_of_this_model_does(labels):
+    """A vote at $0.0016 against `once` at $0.0001: 150 / .0015 = 100,000 requests, wherever the other model stands."""
+    usd = {"once": "0.0001", STRONG: "0.01", "vote n=16": "0.0016"}
+    signs = {"once": "r" * 8 + "w" * 12, STRONG: "r" * 20, "vote n=16": "r" * 16 + "w" * 4}
+    found = measured(POOLS, {label: signs[label] for label in labels}, usd=usd, models=ASKED_OF)
+    pays = row(found, b="vote n=16", training_usd=Decimal(150))
+    assert pays["volume"] == pytest.approx(100_000) and "a request as `once` does now" in pays["note"]
+
+
+def test_without_once_of_this_model_it_is_what_an_attempt_of_it_costs():
+    arms = {STRONG: "r" * 20, "vote n=16": "r" * 16 + "w" * 4}
+    points = measure(measured(POOLS, arms, usd={STRONG: "0.01", "vote n=16": "0.0016"}, models=ASKED_OF))
+    after = trained(points, 0.0001, Wish())
+    assert (after.usd, after.basis) == (0.0001, "as one attempt does now")

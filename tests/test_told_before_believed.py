@@ -19,6 +19,7 @@ from trueup.cli.summary import AGAIN, print_points, print_summary
 from trueup.core.cost import Cost
 from trueup.core.ledger import Ledger
 from trueup.core.outcome import Measured, Pool
+from trueup.core.roles import Verifier
 from trueup.core.stratum import Stratum
 from trueup.core.types import Attempt, Grade, Item, Message, Problem, Sampling, Usage
 from trueup.models import Toy
@@ -27,14 +28,17 @@ from trueup.plan.diagnose import COPIES, Diagnosis
 from trueup.plan.held import held_by
 from trueup.report import render
 from trueup.run import Clerk, collect
-from trueup.verifiers import exact
+from trueup.verifiers import exact, math
+from trueup.verifiers import number as number_verifier
 
 LABELS = ("agree", "strongly agree", "disagree")
 
 
-def found(pools: list[tuple[object, list[str]]], *, temperature: float = 0.8) -> Diagnosis:
-    """The diagnosis of texts that `exact` graded, each pool with its item's reference."""
-    verifier, made = exact(), []
+def found(
+    pools: list[tuple[object, list[str]]], *, temperature: float = 0.8, verifier: Verifier | None = None
+) -> Diagnosis:
+    """The diagnosis of texts that `exact` graded unless told otherwise, each pool with its item's reference."""
+    verifier, made = verifier or exact(), []
     for number, (reference, texts) in enumerate(pools):
         prompt = (Message("user", f"what is {number}?"),)
         problem = Problem(f"i{number}", "s", prompt, Sampling(temperature=temperature))
@@ -115,6 +119,23 @@ def test_the_answers_of_a_closed_list_are_no_sentences():
     pools: list[tuple[object, list[str]]] = [(LABELS[i % 3], ["strongly agree"] * 2) for i in range(30)]
     told = found(pools)
     assert (told.cause, told.caveat) == ("capability", "")
+
+
+@pytest.mark.parametrize(
+    ("verifier", "says"),
+    [(math(), "\\boxed{{\\frac{{1}}{{{0}}}}}"), (number_verifier(), "#### {0}%")],
+)
+def test_a_reference_within_another_formula_or_number_is_a_wrong_answer_and_no_form(verifier, says):
+    """A twelfth is read as \\frac{1}{12}, twelve per cent as 12%: both hold the text `12`."""
+    pools: list[tuple[object, list[str]]] = [(str(i), [says.format(i)] * 4 + [str(i + 5)] * 4) for i in range(101, 131)]
+    told = found(pools, verifier=verifier)
+    assert (told.cause, told.caveat) == ("capability", "")
+    assert next(row for row in told.evidence if row.test == "format").value == 0.0
+
+
+@pytest.mark.parametrize("verifier", [exact(case=True), exact(pattern="(.*)")])
+def test_exact_compares_texts_with_any_settings(verifier):
+    assert found(sentences(right=5), verifier=verifier).cause == "format"
 
 
 def test_whole_numbers_and_lists_of_references_stand_in_a_text_as_well():

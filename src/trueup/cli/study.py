@@ -259,7 +259,9 @@ def _is_variable(name: str) -> bool:
 def default_folder(task: str) -> Path:
     """Where a study goes that names no --out: out/ and the task's own name."""
     path = Path(task)
-    return Path("out") / (path.parent.name if path.name == "task.toml" else path.stem)
+    if path.name == "task.toml":
+        return Path("out") / path.parent.name
+    return Path("out") / (path.name if path.is_dir() else path.stem)
 
 
 def _again(folder: Path) -> dict[str, Any]:

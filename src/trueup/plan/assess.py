@@ -15,11 +15,12 @@ from trueup.core.roles import ModelCard
 from trueup.core.types import Json
 from trueup.plan.breakeven import Breakeven, breakeven, trained
 from trueup.plan.certify import Certificate, certify, halves, largest_cluster
-from trueup.plan.choose import Choice, choose
+from trueup.plan.choose import Choice
 from trueup.plan.diagnose import Diagnosis, diagnose
 from trueup.plan.engines import differences, mixtures, noted
 from trueup.plan.examples import examples
 from trueup.plan.measure import Coverage, Point, coverage, mean_cost, measure
+from trueup.plan.mix import choose_all
 from trueup.plan.sheet import lay_out
 from trueup.plan.wish import Wish
 from trueup.plan.words import dollars, many, percent
@@ -85,7 +86,8 @@ def assess(
     """
     shares = wish.shares_of([measured.stratum.name for measured in strata])
     setting = Setting(model, prices, wish, samples, shares)
-    findings = [_finding(measured, setting) for measured in strata]
+    choices = _choices(strata, setting)
+    findings = [_finding(measured, choices[measured.stratum.name], setting) for measured in strata]
     study = {
         "version": VERSION,
         "trueup": __version__,
@@ -112,15 +114,19 @@ def describe(strata: Sequence[Measured], wish: Wish, *, samples: int) -> dict[st
     return rounded
 
 
-def _finding(measured: Measured, setting: Setting) -> Finding:
+def _choices(strata: Sequence[Measured], setting: Setting) -> Mapping[str, Choice]:
+    """Each stratum's arm, chosen on half of its items."""
+    points = {measured.stratum.name: measure(halves(measured)[0]) for measured in strata}
+    for name, found in points.items():
+        if not found:
+            raise BadInput(f"stratum {name!r} has no results to plan with; give it items and at least one method")
+    requests = {name: setting.wish.volume * share for name, share in setting.shares.items()}
+    return choose_all(points, requests, setting.wish)
+
+
+def _finding(measured: Measured, choice: Choice, setting: Setting) -> Finding:
     wish, name = setting.wish, measured.stratum.name
-    points = measure(measured)
-    if not points:
-        raise BadInput(f"stratum {name!r} has no results to plan with; give it items and at least one method")
-    sheet = lay_out(measured, seed=wish.seed)
-    choosing, held_out = halves(measured)
-    requests = wish.volume * setting.shares[name]
-    choice = choose([_with_training(point, wish, requests) for point in measure(choosing)], wish)
+    points, sheet, (_, held_out) = measure(measured), lay_out(measured, seed=wish.seed), halves(measured)
     delta = wish.delta / len(setting.shares)
     sound = [point for point in points if not point.is_broken]
     after = trained(sound, _attempt_usd(measured, setting), wish)
@@ -151,16 +157,6 @@ def _weigh_training(found: Finding, setting: Setting) -> Diagnosis:
     proviso = f"and {row.trained} is right as often" if row.trained else "if one attempt of it is right as often"
     told = f" At {many(requests)} requests training for {dollars(row.fixed_usd)} is cheaper than {row.b}, {proviso}."
     return replace(diagnosis, lever="training", summary=diagnosis.summary + told)
-
-
-def _with_training(point: Point, wish: Wish, requests: float) -> Point:
-    """The point of models that had to be trained, with this request's share of what that cost."""
-    fixed = wish.fixed_usd(point.models)
-    if fixed == 0:
-        return point
-    known = point.cost.usd is not None and fixed is not None
-    usd = (point.cost.usd or 0.0) + float(fixed or 0) / requests if known else None
-    return replace(point, cost=replace(point.cost, usd=usd))
 
 
 def _attempt_usd(measured: Measured, setting: Setting) -> float | None:

@@ -9,21 +9,20 @@ volume, and what decides is the price of a wrong answer. The dearer, better one 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from trueup.core.cost import HERE
 from trueup.core.outcome import Pool
 from trueup.plan.choose import share_wrong, wrong_share
 from trueup.plan.measure import Point
-from trueup.plan.sheet import Sheet
+from trueup.plan.sheet import OWN, Sheet, asks_no_other
 from trueup.plan.wish import Wish
 from trueup.plan.words import between, dollars, many, percent, points
 
 TRAINING = "training"
 ONCE = "once"
-OWN = ""
-"""What methods call the study's own model."""
+ALONE = "; one training for several strata pays from fewer on"
 NOTHING = 1e-12
 """Relative differences of costs below this are rounding."""
 
@@ -93,7 +92,7 @@ def trained(arms: Sequence[Point], attempt_usd: float | None, wish: Wish, *, aga
     if wish.trained_usd is not None:
         return Trained(float(wish.trained_usd), "as assumed", wish.trained_accuracy, fixed_usd)
     for point in arms:
-        if point.method == ONCE:
+        if point.method == ONCE and asks_no_other(point.models):
             return Trained(point.cost.usd, "as `once` does now", wish.trained_accuracy, fixed_usd)
     return Trained(attempt_usd, "as one attempt does now", wish.trained_accuracy, fixed_usd)
 
@@ -142,6 +141,8 @@ def breakeven(
         )
         for point in against
     ]  # fmt: skip
+    if share < 1:
+        rows = [row if row.volume is None else replace(row, note=row.note + ALONE) for row in rows]
     own = frontier([point for point in arms if trained_models(point, wish) == {OWN}])
     pairs = [*combinations(best, 2), *combinations(own, 2)]
     return rows + [_pair(sheet, stratum, cheap, dear, wish) for cheap, dear in pairs]

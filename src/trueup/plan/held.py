@@ -50,7 +50,10 @@ def held_by(sheet: Sheet, least: float) -> Held | None:
     """What holds the reference and was graded wrong; None where that is no more than `least`, or than is unread.
 
     An answer that is right on another item is one, and no sentence: so the answers of a closed list count for nothing.
+    Where not texts but what they stand for is compared, a formula or a number within another one is a wrong answer.
     """
+    if not sheet.compares_text:
+        return None
     words = [_words(pool) for pool in sheet.pools]
     answers = {word for accepted in words for word in accepted}
     count = np.array([_count(*row, answers) for row in zip(sheet.pools, words, strict=True)], dtype=float)

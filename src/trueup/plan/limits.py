@@ -47,13 +47,13 @@ def probe_capability(case: Case) -> Evidence:
     allowed = round(1.0 - case.target, 12)
     note = f"{many(np.nansum(never))} of {case.items} items; the target leaves room for {percent(allowed)}"
     note += f"; {SINGLE}" if is_single(case) else ""
-    statistic = f"items right in none of {case.samples} attempts and by no method"
+    statistic = f"items right in none of {case.samples} attempts and by {_no_method(case)}"
     called = ci95[0] > allowed and not case.at_chance
     return Evidence("capability", statistic, value, ci95, allowed, called, case.items, note, case.losses["capability"])
 
 
 def out_of_reach(case: Case) -> Column:
-    """1 for items that nothing got right; NaN for items without attempts."""
+    """1 for items that no way of this model, nor the solver, got right; NaN for items without attempts."""
     found, sheet = case.reach, case.sheet
     ways = [found.selector, found.solver, found.constrained]
     reached = np.maximum.reduce(
@@ -81,16 +81,21 @@ def describe_structural(case: Case, row: Evidence) -> str:
 def describe_capability(case: Case, row: Evidence) -> str:
     """The finding in a sentence."""
     return (
-        f"{_share(row)}, so that {percent(1 - (row.value or 0.0))} is the most that is within reach; the target is "
-        f"{as_given(case.target)}."
+        f"{_share(case, row)}, so that {percent(1 - (row.value or 0.0))} is the most that is within reach; the target "
+        f"is {as_given(case.target)}."
     )
 
 
 def describe_unreached(case: Case, row: Evidence) -> str:
     """The finding in a sentence, where more attempts may reach further."""
-    return f"{_share(row)}; the target is {as_given(case.target)}."
+    return f"{_share(case, row)}; the target is {as_given(case.target)}."
 
 
-def _share(row: Evidence) -> str:
+def _share(case: Case, row: Evidence) -> str:
     share, ends = percent(row.value or 0.0), between(row.ci95 or (0.0, 1.0))
-    return f"On {share} of the items ({ends}) no attempt and no method is right"
+    return f"On {share} of the items ({ends}) no attempt and {_no_method(case)} is right"
+
+
+def _no_method(case: Case) -> str:
+    """Where other models were asked, theirs may be."""
+    return "no method of this model" if case.sheet.has_others else "no method"

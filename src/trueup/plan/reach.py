@@ -13,10 +13,9 @@ from trueup.plan.estimate import Column
 from trueup.plan.resample import Interval
 from trueup.plan.sheet import Sheet, mean
 
-SOLVER = ("solve", "formalise_and_solve", "decode_with_lexicon", "run_stored")
 CONSTRAINED = ("constrained",)
 GREEDY = "greedy"
-PLAIN = ("once", GREEDY, *SOLVER, *CONSTRAINED)
+PLAIN = ("once", GREEDY, *CONSTRAINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +42,13 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The ways that the tests compare.
+    """The ways that the tests compare: those of the study's own model, and its solver.
 
     `selector` is the deployable way of making one answer of many attempts that did best: a measured arm, or
     the plain vote over the pool; of equals the last arm. `greedy`, over one attempt, `solver` and `constrained` may be
     missing, and with the latter its `gain` over free decoding. `others` is 1 where any other deployable arm is
-    right, `oracle` where an arm that saw the reference is.
+    right, `oracle` where an arm that saw the reference is. What asks another model, or may come to the solver, is no
+    way of sampling: it says nothing of what this model reaches.
     """
 
     selector: Way
@@ -63,15 +63,15 @@ class Reach:
 def reach(sheet: Sheet) -> Reach:
     """Compare the ways on the items that have attempts."""
     tried = sheet.attempts > 0
-    constrained = _best(sheet, sheet.deployable(CONSTRAINED))
+    constrained = _best(sheet, sheet.sampling(CONSTRAINED))
     return Reach(
         selector=_selector(sheet),
         greedy=_over(sheet, GREEDY, sheet.pass_at_1) if GREEDY in sheet.arms else None,
-        solver=_best(sheet, sheet.deployable(SOLVER)),
+        solver=_best(sheet, sheet.solving()),
         constrained=constrained,
         gain=_gain(sheet),
-        others=_any(sheet, sheet.deployable(without=(*SOLVER, *CONSTRAINED)), tried),
-        oracle=_any(sheet, sorted(sheet.oracles), tried),
+        others=_any(sheet, sheet.sampling(without=CONSTRAINED), tried),
+        oracle=_any(sheet, sheet.sampling_oracles(), tried),
     )
 
 
@@ -92,7 +92,7 @@ def vote_rate(pool: Pool | None, n: int) -> float:
 def _selector(sheet: Sheet) -> Way:
     most = int(sheet.attempts.max())
     vote = Way(f"a vote of {most} attempts", np.array([vote_rate(pool, most) for pool in sheet.pools]))
-    ways = [Way(label, _tried(sheet, sheet.arms[label])) for label in sheet.deployable(without=PLAIN)]
+    ways = [Way(label, _tried(sheet, sheet.arms[label])) for label in sheet.sampling(without=PLAIN)]
     return max([*reversed(ways), vote], key=lambda way: way.accuracy)
 
 
@@ -107,7 +107,7 @@ def _tried(sheet: Sheet, right: Column) -> Column:
 
 def _gain(sheet: Sheet) -> Gain | None:
     """Constrained decoding with the fewest samples against free decoding with as many."""
-    labels = sheet.deployable(CONSTRAINED)
+    labels = sheet.sampling(CONSTRAINED)
     if not labels:
         return None
     label = min(labels, key=lambda name: _samples(sheet, name))

@@ -13,6 +13,14 @@ from trueup.plan.estimate import Column
 from trueup.plan.resample import Resampler
 
 LENGTH = "length"
+OWN = ""
+"""What methods call the study's own model."""
+SOLVERS = ("solve", "formalise_and_solve", "decode_with_lexicon", "run_stored")
+"""Methods that always come to the stratum's solver."""
+SOLVER = "solver"
+"""The `to` of a method that comes to it where attempts do not suffice."""
+EXACT = "exact"
+"""The verifier that compares texts as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +29,8 @@ class Sheet:
 
     Of an item's pool: `attempts` in all, `right` ones, `unread` ones that ended by themselves, `cut` ones at
     the token limit, of these `cut_right` and `cut_unread`. Of every arm: `arms[label]`, 1 for right, NaN
-    where it was not run. `known_arms` are those that did not fail on every item.
+    where it was not run. `known_arms` are those that did not fail on every item. `compares_text` says that an answer is
+    right only in the reference's own words.
     """
 
     pools: tuple[Pool | None, ...]
@@ -35,6 +44,7 @@ class Sheet:
     known_arms: Mapping[str, Arm]
     oracles: frozenset[str]
     guess_options: int | None
+    compares_text: bool
     draws: Resampler
 
     @property
@@ -42,16 +52,48 @@ class Sheet:
         """The share of each item's attempts that are right; NaN without any."""
         return share(self.right, self.attempts)
 
-    def deployable(self, methods: Sequence[str] = (), *, without: Sequence[str] = ()) -> list[str]:
-        """Labels of the arms that saw no reference, of these methods (or any), in the order of the study."""
+    @property
+    def has_others(self) -> bool:
+        """Whether an arm may ask another model than the study's own."""
+        return not all(asks_no_other(arm.models) for arm in self.known_arms.values())
+
+    def sampling(self, methods: Sequence[str] = (), *, without: Sequence[str] = ()) -> list[str]:
+        """Labels of the deployable arms that sample the study's own model alone, of these methods (or any)."""
         return [
             label
-            for label, arm in self.known_arms.items()
-            if label not in self.oracles
-            and not arm.is_batch
-            and (not methods or arm.method in methods)
-            and arm.method not in without
+            for label, arm in self._deployable()
+            if samples_own(arm) and (not methods or arm.method in methods) and arm.method not in without
         ]
+
+    def solving(self) -> list[str]:
+        """Labels of the solver's deployable arms; without any, of those that may come to it and ask no other model."""
+        alone = [label for label, arm in self._deployable() if arm.method in SOLVERS]
+        return alone or [label for label, arm in self._deployable() if asks_solver(arm) and asks_no_other(arm.models)]
+
+    def sampling_oracles(self) -> list[str]:
+        """Labels of the arms that saw the reference and sample the study's own model alone."""
+        return [label for label, arm in self.known_arms.items() if label in self.oracles and samples_own(arm)]
+
+    def _deployable(self) -> list[tuple[str, Arm]]:
+        """The arms that saw no reference and answer single requests, in the order of the study."""
+        return [
+            (label, arm) for label, arm in self.known_arms.items() if label not in self.oracles and not arm.is_batch
+        ]
+
+
+def asks_no_other(models: Mapping[str, str]) -> bool:
+    """Whether these, which an arm may ask, are no more than the study's own model."""
+    return models.keys() <= {OWN}
+
+
+def asks_solver(arm: Arm) -> bool:
+    """Whether an arm, or one that it chooses among, may come to the stratum's solver."""
+    return arm.method in SOLVERS or arm.settings.get("to") == SOLVER or any(map(asks_solver, arm.among))
+
+
+def samples_own(arm: Arm) -> bool:
+    """Whether all that an arm answers comes from attempts of the study's own model."""
+    return asks_no_other(arm.models) and not asks_solver(arm)
 
 
 def lay_out(measured: Measured, *, seed: int) -> Sheet:
@@ -71,6 +113,7 @@ def lay_out(measured: Measured, *, seed: int) -> Sheet:
         known_arms={arm.label: arm for arm in measured.arms if arm.label not in broken},
         oracles=frozenset(outcome.arm for outcome in measured.outcomes if outcome.is_oracle),
         guess_options=measured.stratum.guess_options,
+        compares_text=measured.stratum.verifier.name.partition(" ")[0] == EXACT,
         draws=Resampler.of([item.cluster for item in items], seed=seed, name=measured.stratum.name),
     )  # fmt: skip
 
