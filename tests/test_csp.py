@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -73,6 +74,15 @@ def test_an_element_is_the_cell_that_its_places_name():
     chosen = expr("g[a,b] == 1").args[0]
     values = {f"g[{r},{c}]": 10 * r + c for r in (1, 2) for c in (1, 2)}
     assert [value_of(chosen, values | {"a": r, "b": c}) for r in (1, 2) for c in (1, 2)] == [11, 12, 21, 22]
+
+
+def test_an_element_has_no_value_at_a_place_that_is_none():
+    chosen = parse("float p in -9..9\ncon element(p, 3, 4) == 3").constraints[0].expr.args[0]
+    found = {
+        place: value_of(chosen, {"p": place}) for place in (1, 1.0, 2 + 1e-9, 2 - 1e-9, 1.5, 1.9, 0, 3, -1, math.inf)
+    }
+    assert [place for place, value in found.items() if math.isnan(value)] == [1.5, 1.9, 0, 3, -1, math.inf]
+    assert [value for value in found.values() if not math.isnan(value)] == [3, 4, 4]
 
 
 def test_words_become_a_table_of_letters():

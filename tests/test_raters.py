@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import shutil
 from hashlib import blake2b
 from pathlib import Path
@@ -115,6 +116,29 @@ def test_an_item_without_which_nothing_can_be_learned_is_not_rated_and_that_is_s
     assert (found.weights, found.bias) == (raters.fit_head(pools).weights, raters.fit_head(pools).bias)
     with pytest.raises(BadInput, match="these 10 are all of one kind"):
         raters.learn_head(pools[1:], "here")
+
+
+def by_chance(name):
+    """An item whose texts have nothing in them that tells right from wrong."""
+    dice = random.Random(name)
+    words = ["wait", "so", "then", "12", "7", "99", "maybe", "1003"]
+    return pool(name, [(" ".join(dice.choices(words, k=8)), dice.random() < 0.5) for _ in range(4)])
+
+
+def test_an_item_is_left_out_with_its_whole_cluster():
+    """What is said three times weighs three times as much, which three times the penalty makes up for."""
+    once = [by_chance(f"question {i}") for i in range(40)]
+    alone, repeated = raters.held_out(once), raters.held_out(once * 3, penalty=3.0)
+    assert repeated.overall == pytest.approx(alone.overall)
+    assert repeated.within == pytest.approx(alone.within)
+    assert (repeated.items, repeated.unrated) == (3 * alone.items, 0)
+
+
+def test_a_head_says_that_clusters_were_left_out_where_they_are_fewer_than_the_items():
+    once = [by_chance(f"question {i}") for i in range(40)]
+    assert "160 attempts at 40 items of here; on items left out AUC" in raters.learn_head(once, "here").about
+    told = raters.learn_head(once * 3, "here").about
+    assert "480 attempts at 120 items of here in 40 clusters; on clusters left out AUC" in told
 
 
 def test_a_text_is_described_once_however_many_items_are_left_out(monkeypatch):

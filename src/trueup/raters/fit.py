@@ -21,7 +21,7 @@ ROUNDS = 50
 ENOUGH = 1e-10
 CONSTANT = 1e-9
 FOLDS = 25
-"""Parts of the items, each rated by a head that was fitted to the others; where items are few, each is a part."""
+"""Parts of the clusters, each rated by a head that was fitted to the others; where they are few, each is a part."""
 
 Rows = Sequence[tuple[Sequence[float], bool]]
 """The features of attempts, and whether each is right."""
@@ -52,12 +52,14 @@ def fit_head(pools: Sequence[Pool], *, penalty: float = 1.0, about: str = "") ->
 
 def learn_head(pools: Sequence[Pool], source: str) -> Head:
     """A head fitted to these pools of a source, which says what one like it is worth on items left out."""
-    described = _described(pools)
-    found, worth = _head(_together(described)), _held_out(described)
+    described, clusters = _described(pools), _clusters(pools)
+    found, worth = _head(_together(described)), _held_out(described, clusters)
+    count = max(clusters) + 1
+    grouped, unit = (f" in {count} clusters", "clusters") if count < len(pools) else ("", "items")
     about = (
-        f"fitted to {sum(len(pool.attempts) for pool in pools)} attempts at {len(pools)} items of {source}; on items "
-        f"left out AUC {_told(worth.overall)} over all attempts, {_told(worth.within)} between attempts at the same "
-        f"item ({worth.items} items with both kinds)"
+        f"fitted to {sum(len(pool.attempts) for pool in pools)} attempts at {len(pools)} items of {source}{grouped}; "
+        f"on {unit} left out AUC {_told(worth.overall)} over all attempts, {_told(worth.within)} between attempts at "
+        f"the same item ({worth.items} items with both kinds)"
     )
     if worth.unrated:
         about += f"; {worth.unrated} of {len(pools)} items could not be left out: all other attempts are of one kind"
@@ -65,11 +67,11 @@ def learn_head(pools: Sequence[Pool], source: str) -> Head:
 
 
 def held_out(pools: Sequence[Pool], *, penalty: float = 1.0) -> Discrimination:
-    """The discrimination of heads fitted to all items but a fold, each on the items of that fold.
+    """The discrimination of heads fitted to all clusters of items but a fold, each on the items of that fold.
 
     Items are not rated where all attempts at the others are right, or all are wrong.
     """
-    return _held_out(_described(pools), penalty)
+    return _held_out(_described(pools), _clusters(pools), penalty)
 
 
 def discrimination(ratings: Sequence[Sequence[float]], right: Sequence[Sequence[bool]]) -> Discrimination:
@@ -88,6 +90,12 @@ def _described(pools: Sequence[Pool]) -> list[Rows]:
     ]
 
 
+def _clusters(pools: Sequence[Pool]) -> list[int]:
+    """The cluster of each item, counted from 0."""
+    places: dict[str, int] = {}
+    return [places.setdefault(pool.item.cluster, len(places)) for pool in pools]
+
+
 def _together(described: Iterable[Rows]) -> Rows:
     return [row for rows in described for row in rows]
 
@@ -97,13 +105,15 @@ def _is_mixed(rows: Rows) -> bool:
     return len({is_right for _, is_right in rows}) == 2
 
 
-def _held_out(described: Sequence[Rows], penalty: float = 1.0) -> Discrimination:
+def _held_out(described: Sequence[Rows], clusters: Sequence[int], penalty: float = 1.0) -> Discrimination:
     ratings: list[list[float]] = []
     right: list[list[bool]] = []
-    for fold in range(min(FOLDS, len(described))):
-        inside = _together(rows for place, rows in enumerate(described) if place % FOLDS != fold)
+    folds = [cluster % FOLDS for cluster in clusters]
+    for fold in sorted(set(folds)):
+        inside = _together(rows for rows, its in zip(described, folds, strict=True) if its != fold)
         if _is_mixed(inside):
-            model, outside = _head(inside, penalty), described[fold::FOLDS]
+            model = _head(inside, penalty)
+            outside = [rows for rows, its in zip(described, folds, strict=True) if its == fold]
             ratings += [[model.probability(x) for x, _ in rows] for rows in outside]
             right += [[is_right for _, is_right in rows] for rows in outside]
     return replace(discrimination(ratings, right), unrated=len(described) - len(ratings))

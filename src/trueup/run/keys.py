@@ -10,7 +10,7 @@ from hashlib import blake2b
 from trueup.core.types import Prompt
 
 KEY_BYTES = 16
-GRADERS = "4"
+GRADERS = "5"
 """Counts how often verifiers have come to grade otherwise: what was graded before is graded again."""
 
 

@@ -41,8 +41,9 @@ def load_judge() -> Judge:
         category = "parallel" if len(accepted) > 1 else "multiple" if len(functions) > 1 else "simple"
         try:
             verdict: dict[str, Any] = check(functions, calls, accepted, python, category, "any")
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            # The checker compares nested values that it never asked the type of; such a call is wrong.
+        except (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+            # The checker compares nested values that it never asked the type of, and makes floats of whole numbers
+            # that are too large for one; such a call is wrong.
             return False, f"not_comparable:{type(error).__name__}"
         return verdict["valid"], verdict.get("error_type", "")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from math import comb, prod
@@ -18,7 +17,6 @@ from typing import Any
 
 import sympy  # type: ignore[import-untyped]
 from math_verify import LatexExtractionConfig, parse
-from math_verify import verify as is_equal
 
 FORMULA_CHARS_AT_MOST = 200
 NESTING_AT_MOST = 6
@@ -29,9 +27,11 @@ TERMS_AT_MOST = 60
 EXPANDED_TERMS_AT_MOST = 100
 BITS_AT_MOST = 14_000
 """Python writes no longer number out."""
-DECIMAL_AT_LEAST = 1e-3
-DECIMAL_AT_MOST = 1e8
 ROOT = re.compile(r"(?<!\\)sqrt\(([^()]*)\)")
+BASED = re.compile(r"(?<![\w.^\\])([0-9]+)\s*_\s*(?:\{\s*([0-9]+)\s*\}|([0-9]+))")
+"""Digits and their base, which math-verify leaves out."""
+NAMED = re.compile(r"n_\{([0-9]+)_\{([0-9]+)\}\}")
+"""The name that stands for them in a value."""
 HUGE = re.compile(r"\\binom|[0-9]{4,}\s*!|!\s*!")
 
 
@@ -41,7 +41,7 @@ def parsed(formula: str) -> Any:
     if len(formula) > FORMULA_CHARS_AT_MOST or _nesting(formula) > NESTING_AT_MOST or HUGE.search(formula):
         return None
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that it has no timeout
-    text = ROOT.sub(r"\\sqrt{\1}", formula)
+    text = BASED.sub(r"n_{\1_{\2\3}}", ROOT.sub(r"\\sqrt{\1}", formula))
     found = parse(f"${text}$", [LatexExtractionConfig()], fallback_mode="no_fallback", parsing_timeout=None)
     try:
         return _normal(found[0]) if found else None
@@ -62,8 +62,10 @@ def _normal(value: Any) -> Any:
     if isinstance(value, sympy.MatrixBase):
         cells = [_normal(cell) for cell in value]
         return None if None in cells else sympy.ImmutableMatrix(*value.shape, cells)
-    if _is_assignment(value):
+    if is_assignment(value) and not is_curve(value):
         return _normal(value.rhs)
+    if is_curve(value) and isinstance(value.rhs, sympy.FiniteSet):
+        return _normal(sympy.FiniteSet(*(sympy.Eq(value.lhs, one, evaluate=False) for one in value.rhs)))
     if isinstance(value, sympy.Expr):
         return _expanded(value)
     if isinstance(value, sympy.logic.boolalg.BooleanAtom):
@@ -73,30 +75,50 @@ def _normal(value: Any) -> Any:
         return None
     if isinstance(value, sympy.Eq) and not value.free_symbols and parts[0] == parts[1]:
         return parts[1]
-    if isinstance(value, sympy.Tuple) and all(map(_is_assignment, parts)):
+    if isinstance(value, sympy.Eq) and parts[1] == 0 and isinstance(parts[0], sympy.Add):
+        return sympy.Eq(_without_factor(parts[0]), 0, evaluate=False)
+    if isinstance(value, sympy.Tuple) and all(map(is_assignment, parts)):
         return sympy.FiniteSet(*parts)
     settings = {"evaluate": False} if isinstance(value, sympy.core.relational.Relational) else {}
     return value.func(*parts, **settings) if parts else value
 
 
+def _without_factor(terms: Any) -> Any:
+    """A sum without what all its numbers have in common, and with one sign: 2 x - y of 2 y - 4 x."""
+    common, _ = terms.primitive()
+    return sympy.expand(terms / (-common if terms.could_extract_minus_sign() else common))
+
+
 def _normal_part(part: Any, *, keeps_names: bool) -> Any:
     if isinstance(part, sympy.logic.boolalg.BooleanAtom):
         return part
-    if keeps_names and _is_assignment(part):
+    if keeps_names and is_assignment(part):
         right = _normal(part.rhs)
         return None if right is None else sympy.Eq(part.lhs, right, evaluate=False)
     return _normal(part)
 
 
-def _is_assignment(value: Any) -> bool:
+def is_assignment(value: Any) -> bool:
+    """Whether a value is an equation with a name alone on its left."""
     return isinstance(value, sympy.Eq) and isinstance(value.lhs, sympy.Symbol)
 
 
+def is_curve(value: Any) -> bool:
+    """Whether a name is assigned what has names of its own, those of numbers aside: y = 2 x and not x = 1 + i."""
+    return is_assignment(value) and any(str(name) != "i" for name in value.rhs.free_symbols - based(value).keys())
+
+
+def based(value: Any) -> dict[Any, re.Match[str]]:
+    """The names in a value that stand for digits and their base, and these."""
+    return {name: match for name in value.free_symbols if (match := NAMED.fullmatch(str(name)))}
+
+
 def _has_names(value: Any) -> bool:
-    """Whether its values go by names that tell them apart: x = 3, y = 2, and not x = 3, x = 2."""
+    """Whether its values go by names that count: x = 3, y = 2 or y = x, y = 2 x, and not x = 3, x = 2."""
     relations = [part for part in value.args if isinstance(part, sympy.core.relational.Relational)]
     is_list = isinstance(value, sympy.FiniteSet | sympy.Tuple)
-    return is_list and len({part.lhs if _is_assignment(part) else part for part in relations}) > 1
+    names = {part.lhs if is_assignment(part) else part for part in relations}
+    return is_list and (len(names) > 1 or any(map(is_curve, relations)))
 
 
 def _expanded(value: Any) -> Any:
@@ -187,78 +209,6 @@ def _polynomials(value: Any) -> tuple[_Polynomial, _Polynomial]:
 
 def latex(value: Any) -> str:
     """The value as LaTeX, which `parsed` reads back."""
-    text: str = sympy.latex(value)
+    digits = {name: f"{match[1]}_{{{match[2]}}}" for name, match in based(value).items()}
+    text: str = sympy.latex(value, symbol_names=digits)
     return text
-
-
-def equal(right: Any, value: Any) -> bool:
-    """Whether math-verify finds two values equal, decimals to six places.
-
-    Values with names, as x = 3, y = 2, are equal by name: to the same names, to a tuple in the order of the names, and
-    to a set of as many without names. Names that are one letter with subscripts, as x_1 = 2, x_2 = 3, are those of
-    roots: they tell no values apart, a tuple's aside.
-    """
-    if right is None or value is None:
-        return False
-    wanted, given = _by_name(right), _by_name(value)
-    if wanted and given:
-        by_name = wanted.keys() == given.keys() and _is_equal(_tuple(wanted), sympy.Tuple(*map(given.get, wanted)))
-        return by_name or (_is_one_letter([*wanted, *given]) and _is_equal(_set(wanted), _set(given)))
-    if wanted:
-        return _is_equal(_tuple(wanted) if _is_tuple(value) else _set(wanted), value) and _may_name(value, wanted)
-    if given:
-        return _is_equal(right, _tuple(given) if _is_tuple(right) else _set(given)) and _may_name(right, given)
-    return _is_equal(right, value)
-
-
-def _by_name(value: Any) -> dict[Any, Any]:
-    """The values of x = 2, y = 3 or of (x, y) = (2, 3) by their names; empty where they have none of their own."""
-    if isinstance(value, sympy.Eq) and isinstance(value.lhs, sympy.Tuple) and _is_tuple(value.rhs):
-        return dict(zip(value.lhs, value.rhs.args, strict=False))
-    if not isinstance(value, sympy.FiniteSet) or not all(map(_is_assignment, value.args)):
-        return {}
-    named = {part.lhs: part.rhs for part in sorted(value.args, key=sympy.default_sort_key)}
-    return named if len(named) == len(value) else {}
-
-
-def _tuple(named: dict[Any, Any]) -> Any:
-    return sympy.Tuple(*named.values())
-
-
-def _set(named: dict[Any, Any]) -> Any:
-    return sympy.FiniteSet(*named.values())
-
-
-def _may_name(value: Any, named: dict[Any, Any]) -> bool:
-    """Whether a value without names of its own may be what these name, in kind and in number."""
-    is_set = isinstance(value, sympy.FiniteSet) and not any(map(_is_assignment, value.args))
-    return _is_tuple(value) or _is_one_letter(named) or (is_set and len(value) == len(named))
-
-
-def _is_one_letter(names: Iterable[Any]) -> bool:
-    """Whether the names differ by their subscripts alone: x_1, x_2."""
-    parts = [str(name).partition("_") for name in names]
-    return all(subscript for _, _, subscript in parts) and len({letter for letter, _, _ in parts}) == 1
-
-
-def _is_tuple(value: Any) -> bool:
-    """(2, 3) is an open interval to math-verify."""
-    return isinstance(value, sympy.Tuple) or (isinstance(value, sympy.Interval) and bool(value.is_open))
-
-
-def _is_equal(right: Any, value: Any) -> bool:
-    decimals = _with_decimals(right), _with_decimals(value)
-    return any(is_equal(*pair, timeout_seconds=None) for pair in dict.fromkeys([(right, value), decimals]))
-
-
-def _with_decimals(value: Any) -> Any:
-    """The value with what decimals can be as such, since those are what math-verify rounds to six places.
-
-    Fractions of halves alone stay exact, and so does what is too small to have digits there, or too large for floats.
-    """
-    return value.xreplace({n: sympy.Float(n) for n in value.atoms(sympy.Rational) if _is_decimal(n)})
-
-
-def _is_decimal(n: Any) -> bool:
-    ends: bool = n.q % 5 == 0 and pow(10, n.q.bit_length(), n.q) == 0
-    return ends and bool(DECIMAL_AT_LEAST <= abs(n) <= DECIMAL_AT_MOST)

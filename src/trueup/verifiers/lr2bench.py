@@ -24,9 +24,13 @@ class Lr2Bench:
     needs_reference: bool = True
 
     def read(self, text: str) -> str | None:
-        """The last answer of any family's shape, as JSON."""
+        """The last answer of any family's shape, as JSON; None where it holds what JSON cannot, as a set."""
         answers = (extract(text, family) for family in SHAPES)
-        return next((json.dumps(answer, sort_keys=True) for answer in answers if answer is not None), None)
+        answer = next((answer for answer in answers if answer is not None), None)
+        try:
+            return None if answer is None else json.dumps(_with_texts(answer), sort_keys=True)
+        except (TypeError, ValueError):
+            return None
 
     def check(self, answer: str, problem: Problem, reference: Json) -> Grade:
         """1 where every sub-answer is right, else the share that is."""
@@ -45,6 +49,13 @@ class Lr2Bench:
         said = None if answer is None else json.loads(answer)
         found = score(said, reference["family"], reference["answer"])
         return found.right, found.total
+
+
+def _with_texts(answer: Json) -> Json:
+    """The answer with every key as text, as it is scored; a Python literal may have any."""
+    if isinstance(answer, dict):
+        return {str(key): _with_texts(value) for key, value in answer.items()}
+    return [_with_texts(value) for value in answer] if isinstance(answer, list | tuple) else answer
 
 
 def _is_told(reference: Json) -> bool:

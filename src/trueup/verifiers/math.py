@@ -55,7 +55,8 @@ class Math:
             raise BadInput(f"item {problem.id!r}: the reference {reference!r} is no formula; mend it or take `exact`")
         if answer == right:
             return Grade(1.0)
-        from trueup.verifiers.formula import equal, parsed
+        from trueup.verifiers.equality import equal
+        from trueup.verifiers.formula import parsed
 
         return Grade(float(equal(parsed(right), parsed(answer))))
 

@@ -122,5 +122,6 @@ OPERATORS: Mapping[str, Operator] = {operator.name: operator for operator in _TA
 
 
 def _element(values: Values) -> Number:
-    place = int(values[0])
-    return values[place] if 1 <= place < len(values) else math.nan
+    """Undefined at a place that is none: beyond the first or the last, or between two."""
+    place = round(values[0]) if abs(values[0]) <= len(values) else 0
+    return values[place] if 1 <= place < len(values) and equal(place, values[0]) else math.nan
