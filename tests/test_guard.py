@@ -163,5 +163,46 @@ def test_a_question_of_the_guard_that_is_learned_is_left_out_of_it(half, tmp_pat
     assert 0 < card["evaluation"]["guard capitals"]["items"] == left < 4
 
 
+def write_own(path, name, size, first, **more):
+    """A stratum of so many items in a file of its own, and the table of it."""
+    rows = [{"id": f"{name}{i}", "prompt": f"problem {first + i}", "reference": "right"} for i in range(size)]
+    (path.parent / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    keys = {"name": name, "source": f"jsonl:{name}.jsonl", "max_tokens": 8, **more}
+    with path.open("a") as file:
+        file.write("[[stratum]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()))
+
+
+@pytest.mark.parametrize(
+    ("own", "kept", "parts"),
+    [
+        (["guard"], ["z"], {"guard2": 9}),
+        (["guard y"], ["y", "z"], {"guard2": 18, "guard2 y": 9, "guard2 z": 9}),
+        (["guard", "guard2 x"], ["z"], {"guard3": 9}),
+        (["guards"], ["z"], {"guard": 9}),
+    ],
+)
+def test_a_guard_has_a_name_that_no_stratum_of_the_task_has(half, tmp_path, own, kept, parts):
+    for place, name in enumerate(own):
+        write_own(tmp_path / "task.toml", name, 8, 10 * place)
+    for place, name in enumerate(kept):
+        write_own(tmp_path / "kept.toml", name, 9, 100 + 10 * place)
+    words = ("--model", f"hf:{half}", "--out", "o", "--guard", "kept.toml", "--stratum", own[0])
+    in_folder(tmp_path, *sft(*words))
+    card = json.loads((tmp_path / "o" / "card.json").read_text())
+    items = {name: told["items"] for name, told in card["evaluation"].items()}
+    assert items == {own[0]: len(card["data"]["held_out"])} | parts
+
+
+def test_a_guard_with_side_effects_is_one_line_before_anything_is_done(half, tmp_path, monkeypatch, capsys):
+    write_words(tmp_path / "task.toml")
+    write_own(tmp_path / "kept.toml", "fine", 5, 100)
+    write_own(tmp_path / "kept.toml", "acts", 5, 110, side_effects=True)
+    monkeypatch.chdir(tmp_path)
+    trueup(monkeypatch, *sft("--model", f"hf:{half}", "--out", "o", "--guard", "kept.toml"), code=2)
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: --guard 'kept.toml': stratum 'acts' has side effects, and a guard is sampled many ")
+    assert line.endswith("; take one without") and not (tmp_path / "o").exists()
+
+
 def test_the_notice_names_the_mend():
     assert "--guard general" in UNGUARDED and "\n" not in UNGUARDED

@@ -8,7 +8,6 @@ from dataclasses import replace
 from errno import ENOSPC
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from terminal import trueup
@@ -20,10 +19,9 @@ from trueup.core.types import Attempt, Grade, Item, Message, Problem, Usage
 from trueup.train.ask import Graded
 from trueup.train.failures import count_failures, note_failure
 from trueup.train.job import Job
-from trueup.train.offline import mining, own, supervised
+from trueup.train.offline import mining, supervised
 from trueup.train.offline.loop import Course
 from trueup.train.profiles import PROFILES
-from trueup.train.real import replay
 from trueup.verifiers import number
 
 dpo_file = import_module("trueup.train.offline.dpo")
@@ -203,34 +201,6 @@ def test_a_damaged_file_of_its_end_is_one_line_and_a_card_is_measured_anew(half,
         (tmp_path / "o" / "trained.json").write_text(told)
         run(*usual(half))
         assert card_of(tmp_path / "o")["evaluation"] == card["evaluation"]
-
-
-# replay
-
-
-def said(name, place):
-    prompt = (Message("user", f"{name} {place}"),)
-    return Graded(prompt, Attempt(0, f"{name}{place}", "eos", Usage(1, 1), ""), Grade(0.0))
-
-
-def test_strata_are_replayed_in_turn_so_that_a_cut_takes_of_each(half, tmp_path, monkeypatch):
-    sizes = {"a": 4, "b": 1, "c": 3}
-    items = (Item(Problem("i", "s", (Message("user", "?"),)), "r", "i"),)
-    others = tuple(Stratum(name, items, number()) for name in sizes)
-    job = Job(
-        half, Stratum("s", items, number()), tmp_path, PROFILES["cpu"], 0, lambda p: None, lambda p: None, None, others
-    )
-    monkeypatch.setattr(
-        own, "attempts", lambda job, folder, n, start, part: [[said(part.name, i)] for i in range(sizes[part.name])]
-    )
-    in_turn = ["a0", "b0", "c0", "a1", "c1", "a2", "c2", "a3"]
-    assert [one.attempt.text for one in own.own_answers(job, 0.5)] == in_turn
-    texts = [supervised.Example((Message("user", "?"),), "right")] * 3
-    assert [one.target for one in own.with_replay(job, texts, 0.5)[3:]] == in_turn[:3]
-    recipe = SimpleNamespace(replay=0.5, batch=2, steps=2)
-    replay.gather(job, recipe, has_modes=False)
-    kept = supervised.read_examples(tmp_path / "rounds" / "replay" / "examples.jsonl")
-    assert [one.target for one in kept] == in_turn[:4]
 
 
 # parts that cannot be measured

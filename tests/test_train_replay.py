@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,16 +19,20 @@ from transformers import AutoModelForCausalLM
 from trueup.core.errors import BadInput
 from trueup.core.ledger import read_charges, verify
 from trueup.core.stratum import Stratum
+from trueup.core.types import Attempt, Grade, Item, Message, Problem, Usage
+from trueup.train.ask import Graded, NothingSampled
 from trueup.train.losses.policy import group_advantage, grpo_loss, kl_k3, sequence_mean
 from trueup.train.network import load
+from trueup.train.offline import own
 from trueup.train.offline.loop import picks
 from trueup.train.offline.supervised import TOO_LONG, keep_examples, read_examples
 from trueup.train.real import grpo, multi_turn, score
 from trueup.train.real.episodes import Record
 from trueup.train.real.objectives import each_turn
 from trueup.train.real.passes import Size, Ways, passes
-from trueup.train.real.replay import Place, Replay
+from trueup.train.real.replay import Place, Replay, gather
 from trueup.train.texts import Example, Tokens
+from trueup.verifiers import exact
 
 SHARE = 0.3
 """Three texts a step beside eight rollouts."""
@@ -161,14 +167,88 @@ def test_a_run_books_the_texts_that_its_steps_have_read(tiny, tmp_path):
 
 @pytest.mark.parametrize("trainer", [multi_turn, score])
 def test_what_is_replayed_is_sampled_from_the_base_once(tiny, tmp_path, trainer):
-    """At most as much as all steps read: one text in each of two."""
+    """No more than all steps read: one text in each of two."""
     with asking(tmp_path / "ledger.sqlite") as ask:
         trainer(job(tiny, tmp_path, ask=ask), replay=0.1, **SETTINGS)
         assert [total.kind for total in ask.ledger.totals()].count("sampled") == 1
-    prompts = [item.problem.prompt for item in other().items]
-    assert [one.prompt for one in read_examples(kept(tmp_path))] == prompts[:2]
+    prompts = {item.problem.prompt for item in other().items}
+    assert len({one.prompt for one in read_examples(kept(tmp_path))} & prompts) == 2
     said = {c.reply for c in read_charges(tmp_path / "ledger.sqlite") if c.kind == "sampled"}
-    assert {one.target for one in read_examples(kept(tmp_path))} <= said and len(said) == 3
+    assert {one.target for one in read_examples(kept(tmp_path))} == said and len(said) == 2
+
+
+# which items
+
+
+def test_strata_are_replayed_in_turn_and_no_more_of_their_items_are_asked_than_are_wanted(tmp_path, monkeypatch):
+    given, asked = of_sizes(tmp_path, a=4, b=1, c=3), []
+    monkeypatch.setattr(own, "attempts", answering(asked))
+    everything = said_of(own.own_answers(given, 0.5, 99))
+    assert [name[0] for name in everything] == list("abcacaca") and len(set(everything)) == 8
+    asked.clear()
+    assert said_of(own.own_answers(given, 0.5, 4)) == everything[:4] == sorted(asked, key=everything.index)
+    texts = [Example((Message("user", "?"),), "right")] * 3
+    assert [one.target for one in own.with_replay(given, texts, 0.5)[3:]] == everything[:3]
+    gather(given, SimpleNamespace(replay=0.5, batch=2, steps=2), has_modes=False)
+    assert [one.target for one in read_examples(kept(tmp_path))] == everything[:4]
+    again = replace(given, seed=1)
+    assert said_of(own.own_answers(again, 0.5, 99)) != everything, "the seed says which come first"
+
+
+def test_where_fewer_items_than_texts_are_wanted_they_come_again(tmp_path, monkeypatch):
+    given, asked = of_sizes(tmp_path, a=2, b=1), []
+    monkeypatch.setattr(own, "attempts", answering(asked))
+    texts = [Example((Message("user", "?"),), "right")] * 7
+    targets = [one.target for one in own.with_replay(given, texts, 0.5)[7:]]
+    assert len(targets) == 7 and targets == (targets[:3] * 3)[:7] and sorted(asked) == ["a0", "a1", "b0"]
+
+
+def test_many_texts_to_replay_take_no_more_memory_than_they_are(tmp_path, monkeypatch):
+    """A pool that is repeated as often as texts are wanted has 4 million places here, of 8 bytes each."""
+    monkeypatch.setattr(own, "attempts", answering([]))
+    given, texts = of_sizes(tmp_path, a=2000), [Example((Message("user", "?"),), "right")] * 2000
+    tracemalloc.start()
+    try:
+        assert len(own.with_replay(given, texts, 0.5)) == 4000
+        assert tracemalloc.get_traced_memory()[1] < 16e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_first_item_that_cannot_be_sampled_gives_way_and_none_is_one_line(tmp_path, monkeypatch):
+    given = of_sizes(tmp_path, a=2, b=2)
+    monkeypatch.setattr(own, "attempts", answering([], unable="a0 a1 b0"))
+    assert said_of(own.own_answers(given, 0.5, 1)) == ["b1"]
+    monkeypatch.setattr(own, "attempts", answering([], unable="a0 a1 b0 b1"))
+    with pytest.raises(NothingSampled, match=r"^replay is 0\.5, and no item of another stratum could be sampled; set "):
+        own.own_answers(given, 0.5, 1)
+
+
+def of_sizes(out, **sizes):
+    """A job with other strata of so many items."""
+    others = tuple(
+        Stratum(name, tuple(Item(Problem(f"{name}{i}", name, ()), "r", f"{name}{i}") for i in range(size)), exact())
+        for name, size in sizes.items()
+    )
+    return job(out, out, others=others)
+
+
+def answering(asked, unable=""):
+    """Stands for `attempts`: each item is answered with its own name, but for those that cannot be."""
+
+    def attempts(job, folder, n, start, stratum):
+        names = [item.problem.id for item in stratum.items]
+        asked.extend(names)
+        told = [Graded((), Attempt(0, one, "eos", Usage(1, 1)), Grade(0.0)) for one in names if one not in unable]
+        if not told:
+            raise NothingSampled("no item could be sampled")
+        return [[one] for one in told]
+
+    return attempts
+
+
+def said_of(found):
+    return [one.attempt.text for one in found]
 
 
 @pytest.mark.parametrize("trainer", [grpo, multi_turn, score])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import gguf
@@ -11,12 +12,15 @@ from tiny import CHAT, save_tiny
 from tiny_gguf import save_gguf
 from tiny_trained import save_half
 from tiny_trl import asking, job
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoTokenizer
 
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Stratum
 from trueup.core.types import Item, Message, Problem, Sampling
+from trueup.models import GgufFile, HuggingFace, LlamaCpp, agreement
 from trueup.models.huggingface.folder import find_folder
-from trueup.train.export import write_gguf
+from trueup.train.export import BARE, write_gguf
 from trueup.train.job import save
 from trueup.train.network import load
 from trueup.train.offline.supervised import LEFT_OUT, Refused
@@ -75,11 +79,55 @@ def test_a_model_is_studied_behind_the_template_that_it_was_trained_behind(raw, 
 def test_a_gguf_with_a_header_of_the_bases_has_the_template_that_was_trained_behind(tmp_path):
     base = save_tiny(tmp_path / "base", 0, hidden_size=32, intermediate_size=32)
     (tmp_path / "t.jinja").write_text(OTHER)
-    for template, kept in (("", CHAT), ("plain", CHAT), (str(tmp_path / "t.jinja"), OTHER)):
+    for template, kept in (("", CHAT), ("plain", BARE), (str(tmp_path / "t.jinja"), OTHER)):
         trainee = load(base, device="cpu", dtype="float32", lora_rank=0, template=template, seed=0)
         save(trainee.network, trainee.vocabulary.tokenizer, tmp_path / "o")
-        file = write_gguf(tmp_path / "o" / "model", save_gguf(base, tmp_path / "b.gguf"), tmp_path / "m.gguf", "f16")
+        begun = save_gguf(base, tmp_path / "b.gguf")
+        file = write_gguf(tmp_path / "o" / "model", begun, tmp_path / "m.gguf", "f16", template)
         assert template_of(file) == kept
+
+
+BEGINS_WITH_A_MARK = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 256)])
+CHATS = (
+    ASKED,
+    SYSTEM,
+    (*SYSTEM, Message("assistant", "so\n"), Message("user", " {{ it }} \n\n")),
+    (*ASKED, Message("assistant", "wri")),
+)
+
+
+@pytest.mark.parametrize("is_marked", [False, True])
+@pytest.mark.parametrize("own", [CHAT, None])
+def test_a_gguf_is_asked_as_the_model_was_trained_behind_bare_contents(tmp_path, own, is_marked):
+    """The embedded engine reads the same tokens as transformers: the next ones are as likely, of any chat."""
+    base = save_tiny(tmp_path / "base", 0, template=own, hidden_size=32, intermediate_size=32, sharpness=0.1)
+    if is_marked:
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        tokenizer.backend_tokenizer.post_processor = BEGINS_WITH_A_MARK
+        tokenizer.save_pretrained(base)
+    faithful = HuggingFace(base, template="plain")
+    assert (faithful.load().vocabulary.ids(ASKED)[0] == 256) == is_marked
+    file = write_gguf(base, None, tmp_path / "m.gguf", "f16", "plain")
+    embedded = LlamaCpp(GgufFile.read(file), threads=1, slots=1)
+
+    async def compare():
+        try:
+            return await agreement(embedded, faithful, CHATS, tolerance=0.01)
+        finally:
+            await embedded.close()
+
+    assert asyncio.run(compare()).agrees
+
+
+def test_a_gguf_of_a_training_behind_bare_contents_is_right_where_it_is(raw, tmp_path, monkeypatch, capsys):
+    go = at_problems(tmp_path, monkeypatch, capsys, PROMPTS)
+    words = ("--task", "w.jsonl", "--model", f"hf:{raw}", "--set", "model.template=plain", "--gguf", "f16")
+    go("train", "sft", *words, "--out", "o", *WORDS)
+    card = json.loads((tmp_path / "o" / "card.json").read_text())
+    assert card["evaluation"]["w"]["first_turn"]["after"]["accuracy"] == 1.0
+    study = ("study", "w.jsonl", "--model", "gguf:o/model.gguf", "--methods", "once", "--samples", "1", "-q")
+    go(*study, "--out", "s")
+    assert scored(tmp_path / "s") == 1.0
 
 
 @pytest.mark.parametrize("is_based", [True, False])

@@ -185,6 +185,10 @@ def test_replay_mixes_in_the_bases_own_answers_to_the_other_strata(half, run, tm
             "--with foo=MODEL is asked by no setting of this training, which ta",
         ),
         (
+            ("expert_iteration", "--with", "n=toy:0.3", "--set", "teacher=vote n=2 model=big", "--with", "big=toy:1"),
+            "--with n=MODEL is asked by no setting of this training, which takes what teacher 'vote n=2 model=big' n",
+        ),
+        (
             ("warm_up", "--with", "foo=toy:0.3", "--set", "think_from=own", "--set", "short_from=own"),
             "--with foo=MODEL is",
         ),
@@ -197,10 +201,13 @@ def test_what_cannot_be_trained_is_one_line(half, run, words, line):
     assert line in run("train", *words, "--task", "task.toml", *with_model, "--out", "o", "--samples", "1", code=2)
 
 
-def test_a_model_that_the_teacher_of_expert_iteration_asks_may_be_given(half, run, tmp_path):
+@pytest.mark.parametrize("teacher", ["vote n=1 model=strong", "cascade n=4"])
+def test_a_model_that_the_teacher_of_expert_iteration_asks_may_be_given(half, run, tmp_path, teacher):
+    """The second asks it by default."""
     words = words_for("expert_iteration", half, "--with", "strong=toy:1.0", "--set", "graded=false")
-    run(*words, "--set", "steps=1", "--set", "teacher=vote n=1 model=strong")
-    assert json.loads((tmp_path / "o" / "card.json").read_text())["settings"]["teacher"] == "vote n=1 model=strong"
+    run(*words, "--set", "steps=1", "--set", f"teacher={teacher}")
+    assert json.loads((tmp_path / "o" / "card.json").read_text())["settings"]["teacher"] == teacher
+    assert any(charge.source.startswith("toy") for charge in read_charges(tmp_path / "o" / "ledger.sqlite"))
 
 
 def test_references_without_a_right_wording_are_left_out_by_name(half, run, tmp_path):

@@ -150,16 +150,29 @@ def is_offline(order: Order) -> bool:
     return names("trainers")[order.trainer].__module__.startswith(OFFLINE)
 
 
+def guard_name(task: OpenTask) -> str:
+    """What the items of `--guard` are called: `guard`, or with a number where the task has strata of that name."""
+    taken = [f"{stratum.name} " for stratum in task.strata]
+    tried = (f"{GUARD}{number}" for number in ("", *range(2, len(taken) + 3)))
+    return next(name for name in tried if not any(one.startswith(f"{name} ") for one in taken))
+
+
 def _guards(order: Order, task: OpenTask, rest: Sequence[Stratum]) -> Sequence[Stratum]:
     """What must not be forgotten: the items of a task that the user names, or the held-out halves of the other strata.
 
     A task brings its own verifiers; a lone JSONL file is graded as any is. Raises BadInput where nothing says what is
-    right.
+    right, or what is sampled would be run.
     """
     if order.guard is None:
         return rest
-    strata = open_task(_guard(order.guard), limit=order.limit, seed=task.seed, sets={}).strata
-    return [gradable(_renamed(one, GUARD if len(strata) == 1 else f"{GUARD} {one.name}")) for one in strata]
+    strata, name = open_task(_guard(order.guard), limit=order.limit, seed=task.seed, sets={}).strata, guard_name(task)
+    for stratum in strata:
+        if has_side_effects(stratum):
+            raise BadInput(
+                f"--guard {order.guard!r}: stratum {stratum.name!r} has side effects, and a guard is sampled many "
+                f"times an item; take one without"
+            )
+    return [gradable(_renamed(one, name if len(strata) == 1 else f"{name} {one.name}")) for one in strata]
 
 
 def _guard(words: str) -> str:

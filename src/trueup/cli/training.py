@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from trueup import __version__
-from trueup.arms import make_arm
+from trueup.arms import make_arm, models_of
 from trueup.catalog import names, open_model
-from trueup.cli.ground import GUARD, Ground, demand_free, is_offline, stand_on
+from trueup.cli.ground import Ground, demand_free, guard_name, is_offline, stand_on
 from trueup.cli.headway import Headway
 from trueup.cli.order import Order
 from trueup.cli.pipeline import LEDGER_FILE, ledger_table, price_list
@@ -24,6 +24,7 @@ from trueup.cli.request import split_models
 from trueup.core.cost import Prices
 from trueup.core.errors import BadInput, TrueupError
 from trueup.core.ledger import Ledger
+from trueup.core.stratum import Arm
 from trueup.core.training import BEGUN, CARD
 from trueup.core.types import Json
 from trueup.core.versions import versions
@@ -34,7 +35,7 @@ from trueup.train.card import UNGUARDED, VERSION, history_of, notes_of, write_ca
 from trueup.train.control_tokens import taught_tokens
 from trueup.train.exam import Sitting, compared, distance, sit, together
 from trueup.train.export import gguf_of, write_gguf
-from trueup.train.failures import count_failures, in_one_line, note_failure, read_table
+from trueup.train.failures import count_failures, in_one_line, read_table
 from trueup.train.job import ADAPTER, MODEL, Job, Progress, Trained, append_log
 from trueup.train.mode_exam import control_tokens, mode_table, moded
 from trueup.train.offline.company import in_company
@@ -54,7 +55,8 @@ def conduct(order: Order, out: Path, *, arguments: Sequence[str], quiet: bool, g
     card = read_table(out / CARD, "delete it and run again, which measures anew")
     if gguf is not None:
         with in_one_line(out, lambda: "the training is kept"):
-            write_gguf(_made(out, card), gguf_of(order.model), out / "model.gguf", gguf)
+            base = gguf_of(order.model)
+            write_gguf(_made(out, card), base, out / "model.gguf", gguf, card.get("template", ""))
     return card
 
 
@@ -133,13 +135,16 @@ def _job(ground: Ground) -> Job:
 def _asker(ground: Ground, headway: Headway) -> Iterator[Asker]:
     """The training's own ledger, and what samples at it."""
     others = {name: partial(open_model, spec) for name, spec in split_models(ground.order.models).items()}
-
-    def failed(what: str, item: str, reason: str) -> None:
-        note_failure(ground.out / FAILURES, what, item, reason)
-        headway.missed(what, item, reason)
-
     with Ledger(ground.out / LEDGER_FILE) as ledger:
-        yield Asker(ledger, _prices(ground), ground.engine, make_arm, others, headway.seen, failed)
+        yield Asker(
+            ledger, _prices(ground), ground.engine, _arm, others, headway.seen, headway.missed, ground.out / FAILURES
+        )  # fmt: skip
+
+
+def _arm(text: str) -> Arm:
+    """An arm with the models that it may ask."""
+    arm = make_arm(text)
+    return replace(arm, models=dict.fromkeys(sorted(models_of(arm)), ""))
 
 
 def _prices(ground: Ground) -> Prices:
@@ -197,7 +202,8 @@ def _conclude(ground: Ground, headway: Headway) -> None:
     own, guards = pairs[1], pairs[2:]
     apart_of = [before for before, _ in pairs[1:]]
     if ground.order.guard is not None and len(guards) > 1:
-        pairs.insert(2, (together([a for a, _ in guards], GUARD), together([b for _, b in guards], GUARD)))
+        name = guard_name(ground.task)
+        pairs.insert(2, (together([a for a, _ in guards], name), together([b for _, b in guards], name)))
     told = [(a.stratum.name, compared(a, b, seed=ground.task.seed)) for a, b in pairs]
     evaluation = {"trained_half": dict(told[:1]), "evaluation": dict(told[1:])}
     with _asker(ground, headway) as asker:

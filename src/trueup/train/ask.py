@@ -6,6 +6,7 @@ An interrupted training finds what it has sampled, since the ledger's keys are t
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from trueup.core.together import together
 from trueup.core.types import Attempt, Grade, Prompt, Usage
 from trueup.models.huggingface import HuggingFace
 from trueup.run import Clerk, Tab, answer
+from trueup.train.failures import forget_failures, note_failure
 from trueup.train.job import Failed
 
 T = TypeVar("T")
@@ -65,7 +67,8 @@ class Graded:
 class Asker:
     """Samples and grades; `others` opens the models that the user gave with `--with`, `arm` reads `best_of_n n=8`.
 
-    `seen` is told how far it is, `failed` of every item that an ask of its failed on.
+    An arm that it reads knows the models that it may ask. `seen` is told how far it is, `missed` of every item that is
+    left out; `failures` is the file that names these.
     """
 
     ledger: Ledger
@@ -74,12 +77,19 @@ class Asker:
     arm: Callable[[str], Arm]
     others: Mapping[str, Callable[[], Model]] = field(default_factory=dict)
     seen: Seen = lambda what, done, of: None
-    failed: Failed = lambda what, item, reason: None
+    missed: Failed = lambda what, item, reason: None
+    failures: Path | None = None
+
+    def failed(self, what: str, item: str, reason: str, **asked: str) -> None:
+        """Say and write down that an item is left out; `asked` is of which stratum, by which weights."""
+        if self.failures is not None:
+            note_failure(self.failures, what, item, reason, **asked)
+        self.missed(what, item, reason)
 
     def each(self, folder: Path, stratum: Stratum, work: Work[T], what: str) -> list[T | None]:
         """The work done on every item by the model in a folder; None where an ask of its failed.
 
-        Raises NothingSampled where it failed on all of them.
+        Failures of the same work in a run before no longer count. Raises NothingSampled where it failed on all items.
         """
         return asyncio.run(self._each(folder, stratum, work, what))
 
@@ -87,7 +97,7 @@ class Asker:
         clerk = Clerk(self.engine.open(folder), self.ledger, self.prices, {n: o() for n, o in self.others.items()})
         lanes = asyncio.Semaphore(REMOTE_LANES if clerk.models else 1)
         failures: list[str] = []
-        done = 0
+        done, asked = 0, self._begun(folder, stratum, what)
 
         async def one(tab: Tab) -> T | None:
             nonlocal done
@@ -96,7 +106,7 @@ class Asker:
                     result: T | None = await work(clerk, tab)
                 except AskFailed as error:
                     failures.append(str(error))
-                    self.failed(what, tab.item.problem.id, str(error))
+                    self.failed(what, tab.item.problem.id, str(error), **asked)
                     result = None
             done += 1
             self.seen(what, done, len(stratum.items))
@@ -109,6 +119,14 @@ class Asker:
         if failures and len(failures) == len(results):
             raise NothingSampled(f"{what}: no item of {stratum.name!r} could be sampled: {failures[0]}")
         return results
+
+    def _begun(self, folder: Path, stratum: Stratum, what: str) -> dict[str, str]:
+        """Forget how this work has gone before; of which stratum it is, by which weights."""
+        if self.failures is None:
+            return {}
+        asked = {"stratum": stratum.name, "model": os.path.relpath(folder, self.failures.parent)}
+        forget_failures(self.failures, what, {item.problem.id for item in stratum.items}, **asked)
+        return asked
 
 
 def demand_asked(ask: Asker | None, names: Collection[str], told: str = "") -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from trueup.core.errors import BadInput, Unavailable
 from trueup.models.huggingface.folder import find_folder
+from trueup.models.huggingface.vocabulary import PLAIN
 from trueup.models.weights import SMOLLM2
 from trueup.plan.past import read_past
 from trueup.train.gguf_header import ARCHITECTURE, add_header, require_writable
@@ -30,6 +31,8 @@ EMBEDDED = ("smollm2", "hf:smollm2")
 OURS = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture", "general.file_type")
 """What a writer states for itself."""
 TEMPLATE = "tokenizer.chat_template"
+BARE = r"{% for message in messages %}{{ message.content }}{% if not loop.last %}{{ '\n\n' }}{% endif %}{% endfor %}"
+"""What `plain` makes of a chat, as a template."""
 HEAD = "lm_head.weight"
 """Not written where it is the embedding once more."""
 TURNED = ("attn_q", "attn_k")
@@ -72,10 +75,11 @@ def write_base(folder: Path, target: Path) -> Path:
     return target
 
 
-def write_gguf(folder: Path, base: Path | None, target: Path, kind: str) -> Path:
+def write_gguf(folder: Path, base: Path | None, target: Path, kind: str, template: str = "") -> Path:
     """A trained folder's weights as a GGUF like the base's, or with a header of the folder's own.
 
-    Raises BadInput where either is of another architecture than llama, or the weights are not those of the base.
+    With the template `plain`, which no tokenizer keeps, it writes chats so itself. Raises BadInput where either is of
+    another architecture than llama, or the weights are not those of the base.
     """
     gguf = _package()
     from trueup.train.network import merged
@@ -84,6 +88,8 @@ def write_gguf(folder: Path, base: Path | None, target: Path, kind: str) -> Path
     if reader is None:
         require_writable(folder, kind)
     network, tokenizer = merged(folder)
+    if template == PLAIN:
+        tokenizer.chat_template = tokenizer.decode(tokenizer("")["input_ids"]) + BARE
     draft = target.with_suffix(".draft")
     writer = gguf.GGUFWriter(draft, ARCHITECTURE)
     writer.add_file_type(getattr(gguf.LlamaFileType, f"MOSTLY_{KINDS[kind]}"))

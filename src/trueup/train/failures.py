@@ -6,7 +6,7 @@ import errno
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,19 +57,38 @@ def require_finite(step: int, figures: Mapping[str, float], goes_on: Callable[[]
         raise BadInput(f"{told}; set a lower lr and another --out, or look for broken weights; {goes_on()}")
 
 
-def note_failure(path: Path, what: str, item: str, reason: str) -> None:
-    """Add a line of JSON for an item that was left out, behind whatever a kill or a full disk has left of another."""
-    row = json.dumps({"what": what, "item": item, "reason": reason})
+def note_failure(path: Path, what: str, item: str, reason: str, **asked: str) -> None:
+    """Add a line of JSON for an item that was left out, behind whatever a kill or a full disk has left of another.
+
+    `asked` says of which stratum it is and which weights were asked.
+    """
+    row = json.dumps({"what": what, "item": item, "reason": reason, **asked})
     with path.open("a+b") as file:
         file.seek(max(0, file.tell() - 1))
         is_cut = file.read(1) not in (b"", b"\n")
         file.write(b"\n" * is_cut + row.encode() + b"\n")
 
 
+def forget_failures(path: Path, what: str, items: Collection[str], **asked: str) -> None:
+    """Take out the lines of items with which the same is done again, by the same weights."""
+
+    def is_done_again(line: bytes) -> bool:
+        row = _row(line) or {}
+        alike = {"what": what, **asked}.items() <= row.items()
+        return alike and row["item"] in items
+
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    kept = [line for line in lines if not is_done_again(line)]
+    if len(kept) < len(lines):
+        draft = path.with_suffix(".draft")
+        draft.write_bytes(b"".join(kept))
+        draft.replace(path)
+
+
 def count_failures(path: Path) -> dict[str, int]:
     """How many items were left out, by what was done with them; lines that were never finished tell of none."""
-    rows = map(_row, path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ())
-    return dict(Counter(what for what, _ in {(row["what"], row["item"]) for row in rows if row}))
+    rows = map(_row, path.read_bytes().splitlines() if path.exists() else ())
+    return dict(Counter(what for what, _, _ in {(row["what"], row.get("stratum"), row["item"]) for row in rows if row}))
 
 
 def read_table(path: Path, mend: str) -> dict[str, Any]:
@@ -83,7 +102,7 @@ def read_table(path: Path, mend: str) -> dict[str, Any]:
     return table
 
 
-def _row(line: str) -> Any:
+def _row(line: bytes) -> Any:
     try:
         return json.loads(line)
     except ValueError:

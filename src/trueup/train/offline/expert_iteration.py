@@ -7,7 +7,6 @@ n runs of the method an item, a check each, then steps x batch texts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def expert_iteration(
     """Learn the method's answers that are right; without `graded` all of them."""
     course = Course(steps, batch, lr, lora_rank, kl, replay, save_every)
     arm = asker_of(job).arm(teacher)
-    demand_asked(job.ask, re.findall(r"\w+", teacher), "what teacher names")
+    demand_asked(job.ask, [name for name in arm.models if name], f"what teacher {teacher!r} names")
     if arm.is_batch:
         raise BadInput(f"teacher {teacher!r} answers many items at once; take one that answers a single one")
 

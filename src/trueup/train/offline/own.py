@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import cycle, islice, zip_longest
 from pathlib import Path
 from typing import TypeVar
 
 from trueup.core.asks import Sample
 from trueup.core.errors import BadInput
 from trueup.core.stratum import Stratum
+from trueup.core.types import Item
 from trueup.methods.revise import ask_again
 from trueup.run import Clerk, Tab
-from trueup.train.ask import Asker, Graded, graded
+from trueup.train.ask import Asker, Graded, NothingSampled, graded
 from trueup.train.job import Job
 from trueup.train.texts import CUT, Example
 
@@ -108,23 +111,47 @@ def each_text(found: Sequence[Graded]) -> list[Graded]:
 def with_replay(job: Job, examples: Sequence[Example], share: float) -> list[Example]:
     """The examples, and as many of the base's own answers to other strata as make up that share of all.
 
-    Raises BadInput where there is no other stratum to replay.
+    Where there are fewer items than that, answers come again. Raises BadInput where there is no other stratum to
+    replay, NothingSampled where none of its items could be sampled.
     """
     wanted = replayed_beside(len(examples), share)
     if not wanted:
         return list(examples)
-    pool = own_answers(job, share)
-    return [*examples, *map(as_said, (pool * wanted)[:wanted])]
+    return [*examples, *map(as_said, islice(cycle(own_answers(job, share, wanted)), wanted))]
 
 
-def own_answers(job: Job, share: float) -> list[Graded]:
-    """What the base says itself to each item of the other strata, be it right or wrong; the strata taken in turn.
+def own_answers(job: Job, share: float, wanted: int) -> list[Graded]:
+    """What the base says itself to so many items of the other strata, or to all there are, be it right or wrong.
 
-    Raises BadInput where there is no other stratum to replay.
+    The strata are taken in turn, the items of each in an order by the seed; where none of those that are wanted could
+    be sampled, all others are. Raises as `with_replay` does.
     """
     others = others_of(job, share)
-    found = [[one for item in attempts(job, job.model, 1, 0, stratum) for one in item] for stratum in others]
-    return [one for row in zip_longest(*found) for one in row if one is not None]
+    order = _in_turn([[(stratum.name, item) for item in _shuffled(stratum.items, job.seed)] for stratum in others])
+    found = _said(job, others, order[:wanted]) or _said(job, others, order[wanted:])[:wanted]
+    if not found:
+        raise NothingSampled(f"replay is {share}, and no item of another stratum could be sampled; set replay=0")
+    return found
+
+
+def _shuffled(items: Sequence[Item], seed: int) -> list[Item]:
+    return random.Random(f"replay:{seed}").sample(items, len(items))
+
+
+def _said(job: Job, others: Sequence[Stratum], chosen: Sequence[tuple[str, Item]]) -> list[Graded]:
+    """The base's answers to items of some strata, as far as these can be sampled, the strata in turn."""
+    found = list[list[Graded]]()
+    for stratum in others:
+        items = tuple(item for name, item in chosen if name == stratum.name)
+        with suppress(NothingSampled):
+            told = attempts(job, job.model, 1, 0, replace(stratum, items=items)) if items else []
+            found.append([one for item in told for one in item])
+    return _in_turn(found)
+
+
+def _in_turn(rows: Sequence[Sequence[T]]) -> list[T]:
+    """The first of every row, then the second of each that has one, and so on."""
+    return [one for column in zip_longest(*rows) for one in column if one is not None]
 
 
 def others_of(job: Job, share: float) -> list[Stratum]:

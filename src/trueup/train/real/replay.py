@@ -90,7 +90,7 @@ def gather(job: Job, recipe: Recipe, *, has_modes: bool) -> None:
     """
     path = _path(job)
     if not path.exists():
-        found = own_answers(job, recipe.replay)[: count_of(recipe) * recipe.steps]
+        found = own_answers(job, recipe.replay, count_of(recipe) * recipe.steps)
         names = _hidden_firsts(job, found) if has_modes else [""] * len(found)
         pairs = zip(found, names, strict=True)
         keep_examples(path, [replace(as_said(one), target=name + one.attempt.text) for one, name in pairs])
