@@ -65,6 +65,12 @@ def test_what_another_model_gets_right_is_beyond_this_one(label, is_oracle):
     assert losses(found) == losses(verdict(OWN_ARMS)) and not row(found, "extraction").called
 
 
+def test_a_solver_that_another_model_writes_for_is_no_lever_of_this_one():
+    label = "formalise_and_solve model=strong"
+    found = verdict(OWN_ARMS | {label: "r" * 24}, models={label: {"strong": "cpu"}})
+    assert found.lever == "bigger model or training"
+
+
 def test_a_dear_model_in_the_second_place_does_not_hide_what_votes_leave_unchosen():
     pools = ["aaaaaaaaaaarrrrr"] * 16 + ["r" * 16] * 8
     found = verdict(OWN_ARMS | {"cascade to=strong": "r" * 24}, pools=pools, models=ELSEWHERE)

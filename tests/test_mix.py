@@ -70,6 +70,8 @@ def test_a_stratum_that_sends_nothing_pays_nothing():
     shares, strata = {"a": 1.0, "c": 0.0}, (stratum("a"), stratum("c"))
     assert labels(*strata, shares=shares, volume=1e6, trained={"tuned": Decimal(20)}) == [AFTER, AFTER]
     assert labels(*strata, shares=shares, volume=10, trained={"tuned": Decimal(20)}) == [VOTE, VOTE]
+    needing = (stratum("a", right=(10, 10, 10)), stratum("c", right=(0, 0, 10)))
+    assert labels(*needing, shares=shares, volume=10, trained={"tuned": Decimal(20)})[0] == "once"
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -494,8 +494,14 @@ def test_malformed_toml_is_named_by_file_and_line(tmp_path):
 @pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet", "rows"])
 def test_a_file_of_another_kind_says_what_to_write(tmp_path, name):
     (tmp_path / name).write_bytes(b"PAR1\xff prompt,reference")
-    with pytest.raises(BadInput, match=rf"{name}' is neither a .toml nor a .jsonl file; write .* a line$"):
+    with pytest.raises(BadInput, match=rf"{name}' is neither TOML nor a .jsonl file; write .* a line$"):
         read_task(tmp_path / name)
+
+
+def test_a_task_file_may_have_any_name(tmp_path):
+    path = tmp_path / "task.conf"
+    path.write_text('[[stratum]]\nname = "s"\nsource = "jsonl:x.jsonl"\n')
+    assert [stratum.name for stratum in read_task(path).strata] == ["s"]
 
 
 def test_the_case_of_a_suffix_does_not_matter(tmp_path):

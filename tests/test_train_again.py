@@ -95,6 +95,14 @@ def test_a_line_that_was_never_finished_stays_where_others_go(tmp_path):
     assert not (tmp_path / "none.jsonl").exists()
 
 
+def test_a_line_that_is_no_row_stays_and_one_without_a_stratum_is_of_any(tmp_path):
+    file = tmp_path / "failures.jsonl"
+    file.write_text('[1]\n{"item": 2}\n{"what": "a", "item": "1", "reason": "an older line"}\n')
+    assert count_failures(file) == {"a": 1}
+    forget_failures(file, "a", ["1"], stratum="s", model="m")
+    assert file.read_text() == '[1]\n{"item": 2}\n' and count_failures(file) == {}
+
+
 def test_a_card_after_an_outage_says_what_was_left_out_and_no_more(half, tmp_path, monkeypatch, capsys):
     """The teacher is down at first; then all is answered."""
     monkeypatch.chdir(tmp_path)

@@ -16,7 +16,7 @@ from trueup.core.errors import BadInput
 from trueup.core.stratum import Stratum
 from trueup.core.types import Grade, Item, Message, Problem, Sampling
 from trueup.models import HuggingFace
-from trueup.train.offline.references import WORDING, all_written, written
+from trueup.train.offline.references import WORDING, _in_json, all_written, written
 from trueup.verifiers import exact, json_schema
 
 MIXED = Path(__file__).parent.parent / "examples" / "mixed"
@@ -89,6 +89,22 @@ def test_an_object_is_written_with_its_keys_in_the_order_of_its_schema(is_held):
     assert written(one, json_schema()) == '{"town": "Zürich", "year": 1900}'
     loose = replace(one, problem=replace(one.problem, schema=None, sampling=Sampling()))
     assert json.loads(written(loose, Takes([json.dumps(one.reference)]))) == one.reference
+
+
+@pytest.mark.parametrize(
+    ("schema", "reference", "keys"),
+    [
+        ({"required": ["a", "b"], "properties": {"b": {}, "a": {}}}, {"a": 1, "b": 2}, "ba"),
+        ({"title": "a", "properties": {"b": {}, "a": {}}}, {"a": 1, "b": 2}, "ba"),
+        ({"properties": {"a": {"properties": {"c": {}, "b": {}}}, "b": {}}}, {"b": 3, "a": {"b": 1, "c": 2}}, "acbb"),
+        ({"items": {"properties": {"b": {}, "a": {}}}}, [{"a": 1, "b": 2}, {"a": 3}], "baa"),
+        ({"properties": {"b": {}}}, {"a": 1, "b": 2}, "ab"),
+    ],
+)
+def test_the_order_of_keys_is_that_of_an_objects_properties(schema, reference, keys):
+    whole = [text for text in _in_json(reference, json.dumps(schema)) if json.loads(text) == reference]
+    assert len(whole) == 6 and re.sub("[^a-c]", "", whole[-1]) == keys
+    assert [*_in_json(reference, "no schema")][-1] == json.dumps(reference, separators=(",", ":"))
 
 
 def test_a_form_that_does_not_compile_stops_those_that_are_held_to_it_alone():

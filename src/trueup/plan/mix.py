@@ -2,7 +2,8 @@
 
 Where a stratum's dollars are known, its arm is the cheapest that reaches the target in the cheapest mix: for each set
 of trained models the arms that ask no others compete at their price per request, and the set's training is added once.
-No set is taken with which fewer strata reach the target, or one that cannot reach it is right less often.
+No set is taken with which a stratum that is asked falls short of a target within its reach, or, where that is beyond
+it, is right less often.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def _mix(
             return None
         choices[name] = choose(open_to, wish)
         chosen, best = _point(points, choices[name]), _point(points, alone[name])
-        if alone[name].reaches > choices[name].reaches or (not alone[name].reaches and chosen.accuracy < best.accuracy):
+        falls_short = alone[name].reaches > choices[name].reaches
+        if requests[name] and (falls_short or (not alone[name].reaches and chosen.accuracy < best.accuracy)):
             return None
         usd += requests[name] * scale_of([chosen], wish).cost(chosen)
         asked |= trained_models(chosen, wish)

@@ -66,9 +66,9 @@ class Sheet:
         ]
 
     def solving(self) -> list[str]:
-        """Labels of the solver's deployable arms; without any, of those that may come to it and ask no other model."""
-        alone = [label for label, arm in self._deployable() if arm.method in SOLVERS]
-        return alone or [label for label, arm in self._deployable() if asks_solver(arm) and asks_no_other(arm.models)]
+        """Labels of the solver's deployable arms that ask no other model; without any, of those that may come to it."""
+        own = [(label, arm) for label, arm in self._deployable() if asks_solver(arm) and asks_no_other(arm.models)]
+        return [label for label, arm in own if arm.method in SOLVERS] or [label for label, _ in own]
 
     def sampling_oracles(self) -> list[str]:
         """Labels of the arms that saw the reference and sample the study's own model alone."""

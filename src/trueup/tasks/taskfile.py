@@ -86,21 +86,24 @@ def read_task(
 
 
 def _table(file: Path) -> dict[str, Any]:
-    if file.is_file() and file.suffix.lower() != ".toml":
-        raise BadInput(
-            f"{str(file)!r} is neither a .toml nor a .jsonl file; write a table of questions as .jsonl, a row "
-            '{"prompt": ..., "reference": ...} a line'
-        )
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise BadInput(f"no task at {str(file)!r}; give a folder with a {FILE}, a TOML file or a JSONL file") from None
-    except tomllib.TOMLDecodeError as error:
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(_why_unread(file, error)) from None
+
+
+def _why_unread(file: Path, error: Exception) -> str:
+    """What to say of a file that could not be read."""
+    if isinstance(error, (tomllib.TOMLDecodeError, UnicodeDecodeError)) and file.suffix.lower() != ".toml":
+        row = '{"prompt": ..., "reference": ...}'
+        return f"{str(file)!r} is neither TOML nor a .jsonl file; write questions as .jsonl, a row {row} a line"
+    if isinstance(error, tomllib.TOMLDecodeError):
         found = LINE.search(str(error))
         place = f"{file}:{found[1]}" if found else str(file)
-        raise BadInput(f"{place}: not valid TOML: {LINE.sub('', str(error))}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"cannot read {str(file)!r}: {error}; give a TOML file in UTF-8") from None
+        return f"{place}: not valid TOML: {LINE.sub('', str(error))}"
+    return f"cannot read {str(file)!r}: {error}; give a TOML file in UTF-8"
 
 
 def _lone(file: Path) -> dict[str, Any]:

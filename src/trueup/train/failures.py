@@ -70,12 +70,12 @@ def note_failure(path: Path, what: str, item: str, reason: str, **asked: str) ->
 
 
 def forget_failures(path: Path, what: str, items: Collection[str], **asked: str) -> None:
-    """Take out the lines of items with which the same is done again, by the same weights."""
+    """Take out the lines of items with which the same is done again, by the same weights or by none that are named."""
 
     def is_done_again(line: bytes) -> bool:
-        row = _row(line) or {}
-        alike = {"what": what, **asked}.items() <= row.items()
-        return alike and row["item"] in items
+        row = _row(line)
+        is_alike = all(row.get(key, value) == value for key, value in asked.items())
+        return row.get("what") == what and row.get("item") in items and is_alike
 
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     kept = [line for line in lines if not is_done_again(line)]
@@ -102,11 +102,13 @@ def read_table(path: Path, mend: str) -> dict[str, Any]:
     return table
 
 
-def _row(line: bytes) -> Any:
+def _row(line: bytes) -> dict[str, Any]:
+    """What a line says; nothing where it is damaged."""
     try:
-        return json.loads(line)
+        row = json.loads(line)
     except ValueError:
-        return None
+        return {}
+    return row if isinstance(row, dict) and {"what", "item"} <= row.keys() else {}
 
 
 def _is_memory(error: Exception) -> bool:

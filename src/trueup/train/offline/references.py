@@ -123,20 +123,36 @@ def _usual(reference: Json, schema: str) -> Iterator[str]:
 
 
 def _in_json(value: Json, schema: str) -> Iterator[str]:
-    """JSON in ASCII, in the letters themselves, without blanks; then with its keys where the schema has them."""
-    for one in (value, _ordered(value, schema)):
+    """JSON in ASCII, in the letters themselves, without blanks; then with its keys in the schema's order."""
+    for one in (value, _ordered(value, _objects(schema))):
         yield json.dumps(one)
         yield json.dumps(one, ensure_ascii=False)
         yield json.dumps(one, ensure_ascii=False, separators=TIGHT)
 
 
-def _ordered(value: Json, schema: str) -> Json:
-    """The value with its keys in the order in which a schema first names them."""
+def _objects(schema: str) -> list[Json]:
+    """The properties of every object of a schema, from the outermost in; none where it is no JSON."""
+    try:
+        return list(_properties(json.loads(schema or "{}")))
+    except ValueError:
+        return []
+
+
+def _properties(schema: Json) -> Iterator[Json]:
+    if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
+        yield schema["properties"]
+    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    for one in inner:
+        yield from _properties(one)
+
+
+def _ordered(value: Json, objects: Sequence[Json]) -> Json:
+    """The value, the keys of each object in the order of the first of these that has all of them."""
     if isinstance(value, list):
-        return [_ordered(one, schema) for one in value]
+        return [_ordered(one, objects) for one in value]
     if isinstance(value, dict):
-        keys = sorted(value, key=lambda key: schema.find(json.dumps(key)))
-        return {key: _ordered(value[key], schema) for key in keys}
+        order = next((keys for keys in objects if value.keys() <= keys.keys()), value)
+        return {key: _ordered(value[key], objects) for key in order if key in value}
     return value
 
 
