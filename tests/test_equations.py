@@ -124,3 +124,36 @@ def test_a_base_is_in_the_key():
 )
 def test_a_key_is_read_as_itself(said):
     assert read(read(said)) == read(said)
+
+
+@pytest.mark.parametrize("name", ["y", "P", "E", "e", "i", "I", r"\text{Area}", r"\vec{v}", r"\theta"])
+@pytest.mark.parametrize("said", ["t", "2t", "ax^2+bx+c", "a + b + l", "2w+2l", "mc^2", "V/R", "3x"])
+def test_a_name_is_no_number_and_a_letter_behind_is_no_unit(name, said):
+    assert graded(f"{name}={said}", said) == graded(said, f"{name} = {said}") == 1.0
+
+
+def test_the_inverse_of_a_function_is_defined_as_a_curve_is():
+    inverse, curve = r"f^{-1}(x)=\frac{x-3}{2}", r"y=\frac{x-3}{2}"
+    assert graded(inverse, curve) == graded(curve, inverse) == 1.0
+    assert graded("f(x)^2=2x", "y=2x") == graded("y=2x", "f(x)^2=2x") == 0.0
+
+
+@pytest.mark.parametrize("said", ["2", "y=2", "z=2t"])
+def test_an_equation_that_ends_in_a_name_is_no_number(said):
+    assert graded(said, "y=2t") == 0.0
+
+
+@pytest.mark.parametrize(
+    "said", ["5", "5 cm", "t = 5 m", "5 t", "x=5 d", "5 L", "V = 5 mL", r"5^\circ C", r"\text{V} = 5"]
+)
+def test_a_number_may_have_a_unit(said):
+    assert graded(said, "5") == graded("5", "5 L") == 1.0
+
+
+@pytest.mark.parametrize(("said", "other"), [("5x", "5"), ("5t^2", "5"), ("-t", "-1"), (r"\frac12", r"\frac{t}{2}")])
+def test_what_is_no_number_with_a_unit_keeps_its_letters(said, other):
+    assert graded(said, other) == 0.0
+
+
+def test_degrees_celsius_are_a_unit_in_a_small_letter():
+    assert graded(r"2.5^\circ c", "2.5") == graded("2.5", r"t = 2.5^\circ c") == 1.0

@@ -12,6 +12,10 @@ from trueup.verifiers.formula import based, is_assignment, is_curve
 
 DECIMAL_AT_LEAST = 1e-3
 DECIMAL_AT_MOST = 1e8
+UNITS = frozenset("cdghlmost")
+"""Names that a number may have as its units: 5 d is 5 days where the reference is 5."""
+NAMES = frozenset("dot")
+"""Those that are none in a reference with a name, y = 2 t."""
 
 
 def equal(right: Any, value: Any) -> bool:
@@ -20,10 +24,15 @@ def equal(right: Any, value: Any) -> bool:
     Values with names, as x = 3, y = 2, are equal by name: to the same names, to a tuple in the order of the names, and
     to a set of as many without names. Names that are one letter with subscripts, as x_1 = 2, x_2 = 3, are those of
     roots: they tell no values apart, a tuple's aside. An equation is equal to its right side without the name, and
-    digits to the same digits with a base.
+    digits to the same digits with a base. Beside a number, what may be the unit of a number counts for nothing.
     """
     if right is None or value is None:
         return False
+    is_fraction = isinstance(value, sympy.Rational) and value.q > 1
+    if not value.free_symbols and not is_fraction:
+        right = _unitless(right, UNITS - NAMES if is_curve(right) else UNITS)
+    if not right.free_symbols:
+        value = _unitless(value, UNITS)
     if bool(based(right)) != bool(based(value)):
         right, value = _digits(right), _digits(value)
     wanted, given = _by_name(right), _by_name(value)
@@ -42,9 +51,25 @@ def equal(right: Any, value: Any) -> bool:
 
 
 def _defined(value: Any) -> Any:
-    """What a function is defined as, f(x) = 2 x as 2 x, which y = 2 x is as well."""
-    is_function = isinstance(value, sympy.Eq) and isinstance(value.lhs, sympy.core.function.AppliedUndef)
+    """What a function is defined as, f(x) = 2 x as 2 x, which y = 2 x is as well.
+
+    math-verify reads the inverse of a function as one over it.
+    """
+    if not isinstance(value, sympy.Eq) or not isinstance(value.lhs, sympy.Expr):
+        return value
+    function, power = value.lhs.as_base_exp()
+    is_function = isinstance(function, sympy.core.function.AppliedUndef) and power in (1, -1)
     return value.rhs if is_function else value
+
+
+def _unitless(value: Any, units: frozenset[str]) -> Any:
+    """The number in 5 d and in t = 5 d; a value of another kind as it is."""
+    product = value.rhs if is_curve(value) else value
+    if not isinstance(product, sympy.Mul) or not {str(name) for name in product.free_symbols} <= units:
+        return value
+    number, letters = product.as_independent(*product.free_symbols)
+    has_units = abs(number) != 1 and all(isinstance(one, sympy.Symbol) for one in sympy.Mul.make_args(letters))
+    return number if has_units else value
 
 
 def _digits(value: Any) -> Any:

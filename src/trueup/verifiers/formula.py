@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
 from math import comb, prod
 from operator import add, mul
@@ -32,21 +32,42 @@ BASED = re.compile(r"(?<![\w.^\\])([0-9]+)\s*_\s*(?:\{\s*([0-9]+)\s*\}|([0-9]+))
 """Digits and their base, which math-verify leaves out."""
 NAMED = re.compile(r"n_\{([0-9]+)_\{([0-9]+)\}\}")
 """The name that stands for them in a value."""
+NO_UNIT = re.compile(r"(?<![A-Za-z])(?<!circ )[cdot]\s*$|[\w})]\s*[-+]\s*[0-9.]*\s*[a-z]\s*$")
+"""What ends with a letter that math-verify would leave out as a unit: 2 t, and 2 w + 2 l."""
 HUGE = re.compile(r"\\binom|[0-9]{4,}\s*!|!\s*!")
 
 
 @lru_cache(maxsize=4096)
-def parsed(formula: str) -> Any:
-    """The sympy value of a formula in its normal form; None where there is none, or it is too large to work with."""
+def parsed(formula: str, *, has_units: bool = True) -> Any:
+    """The sympy value of a formula in its normal form; None where there is none, or it is too large to work with.
+
+    With units, 5 cm is 5. A key has none: its letters are names.
+    """
     if len(formula) > FORMULA_CHARS_AT_MOST or _nesting(formula) > NESTING_AT_MOST or HUGE.search(formula):
         return None
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that it has no timeout
     text = BASED.sub(r"n_{\1_{\2\3}}", ROOT.sub(r"\\sqrt{\1}", formula))
-    found = parse(f"${text}$", [LatexExtractionConfig()], fallback_mode="no_fallback", parsing_timeout=None)
+    config = _config(has_units=has_units and not NO_UNIT.search(text))
+    found = parse(f"${text}$", [config], fallback_mode="no_fallback", parsing_timeout=None)
     try:
-        return _normal(found[0]) if found else None
+        return _normal(_named(found[0])) if found else None
     except (ArithmeticError, AttributeError, NotImplementedError, RecursionError, TypeError, ValueError):
         return None  # what sympy cannot work with is no answer that could be compared
+
+
+def _config(*, has_units: bool) -> LatexExtractionConfig:
+    config = LatexExtractionConfig()
+    return replace(config, normalization_config=replace(config.normalization_config, units=has_units))
+
+
+def _named(value: Any) -> Any:
+    """E = 2 x and I = 2 x as equations of a name and not of a number, which would make all names complex."""
+    name = {"E": "e", "I": "i", "i": "i"}.get(str(value.lhs)) if isinstance(value, sympy.Eq) else None
+    if name is None:
+        return value
+    names = {str(symbol): symbol for symbol in value.rhs.free_symbols}
+    real = {} if "i" in names else {symbol: sympy.Symbol(text, real=True) for text, symbol in names.items()}
+    return sympy.Eq(sympy.Symbol(name), value.rhs.xreplace(real), evaluate=False)
 
 
 def _nesting(formula: str) -> int:
@@ -208,7 +229,14 @@ def _polynomials(value: Any) -> tuple[_Polynomial, _Polynomial]:
 
 
 def latex(value: Any) -> str:
-    """The value as LaTeX, which `parsed` reads back."""
+    """The value as LaTeX, which `parsed` reads back without units."""
     digits = {name: f"{match[1]}_{{{match[2]}}}" for name, match in based(value).items()}
-    text: str = sympy.latex(value, symbol_names=digits)
+    words = {name: _word(name) for name in value.free_symbols if sympy.latex(name) == str(name)}
+    text: str = sympy.latex(value, symbol_names=words | digits)
     return text
+
+
+def _word(name: Any) -> str:
+    """A name as it is read: of several letters in a \\text, and v with its arrow."""
+    text = str(name)
+    return rf"\text{{{text}}}" if text.isalpha() and len(text) > 1 else re.sub(r"^vec\{", r"\\vec{", text)

@@ -58,7 +58,7 @@ class Math:
         from trueup.verifiers.equality import equal
         from trueup.verifiers.formula import parsed
 
-        return Grade(float(equal(parsed(right), parsed(answer))))
+        return Grade(float(equal(parsed(right, has_units=False), parsed(answer, has_units=False))))
 
 
 def math() -> Math:
