@@ -16,7 +16,7 @@ from trueup.core.errors import BadInput
 from trueup.core.stratum import Stratum
 from trueup.core.types import Grade, Item, Message, Problem, Sampling
 from trueup.models import HuggingFace
-from trueup.train.offline.references import WORDING, _in_json, all_written, written
+from trueup.train.offline.references import WORDING, _in_json, _objects, all_written, written
 from trueup.verifiers import exact, json_schema
 
 MIXED = Path(__file__).parent.parent / "examples" / "mixed"
@@ -102,9 +102,9 @@ def test_an_object_is_written_with_its_keys_in_the_order_of_its_schema(is_held):
     ],
 )
 def test_the_order_of_keys_is_that_of_an_objects_properties(schema, reference, keys):
-    whole = [text for text in _in_json(reference, json.dumps(schema)) if json.loads(text) == reference]
+    whole = [text for text in _in_json(reference, _objects(json.dumps(schema))) if json.loads(text) == reference]
     assert len(whole) == 6 and re.sub("[^a-c]", "", whole[-1]) == keys
-    assert [*_in_json(reference, "no schema")][-1] == json.dumps(reference, separators=(",", ":"))
+    assert [*_in_json(reference, _objects("no schema"))][-1] == json.dumps(reference, separators=(",", ":"))
 
 
 def test_a_form_that_does_not_compile_stops_those_that_are_held_to_it_alone():

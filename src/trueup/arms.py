@@ -125,6 +125,11 @@ def models_of(arm: Arm) -> set[str]:
     return _named(first) | {name or own for one in chosen for name in _named(one)}
 
 
+def with_models(arm: Arm, billings: Mapping[str, str]) -> Arm:
+    """The arm, and by name the models that it may ask, each with what it is billed as; raises as `models_of` does."""
+    return replace(arm, models={name: billings.get(name, "") for name in sorted(models_of(arm))})
+
+
 def _named(arm: Arm) -> set[str]:
     """The models that its settings name, unset ones by default, and the study's own where it asks that too."""
     known = settings_of(names("methods")[arm.method])

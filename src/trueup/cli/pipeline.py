@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from trueup.arms import arms_of, make_arm, models_of, refuse_repeats, telling
+from trueup.arms import arms_of, make_arm, refuse_repeats, telling, with_models
 from trueup.catalog import open_model, open_task
 from trueup.cli.progress import Meter
 from trueup.cli.request import Request, make_folder
@@ -224,9 +224,7 @@ def _arms(
     """The arms to run on a stratum, those of further models that were trained on it included, each once."""
     arms = {arm.label: arm for arm in (*arms_of(stratum, request.samples, request.methods), *_tuned(stratum, pasts))}
     billings = {name: card.billing for name, card in cards.items()}
-    return tuple(
-        replace(arm, models={name: billings.get(name, "") for name in sorted(models_of(arm))}) for arm in arms.values()
-    )
+    return tuple(with_models(arm, billings) for arm in arms.values())
 
 
 def _tuned(stratum: Stratum, pasts: Mapping[str, Past]) -> tuple[Arm, ...]:

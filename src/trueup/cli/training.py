@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trueup import __version__
-from trueup.arms import make_arm, models_of
+from trueup.arms import make_arm, with_models
 from trueup.catalog import names, open_model
 from trueup.cli.ground import Ground, demand_free, guard_name, is_offline, stand_on
 from trueup.cli.headway import Headway
@@ -24,7 +24,6 @@ from trueup.cli.request import split_models
 from trueup.core.cost import Prices
 from trueup.core.errors import BadInput, TrueupError
 from trueup.core.ledger import Ledger
-from trueup.core.stratum import Arm
 from trueup.core.training import BEGUN, CARD
 from trueup.core.types import Json
 from trueup.core.versions import versions
@@ -137,14 +136,9 @@ def _asker(ground: Ground, headway: Headway) -> Iterator[Asker]:
     others = {name: partial(open_model, spec) for name, spec in split_models(ground.order.models).items()}
     with Ledger(ground.out / LEDGER_FILE) as ledger:
         yield Asker(
-            ledger, _prices(ground), ground.engine, _arm, others, headway.seen, headway.missed, ground.out / FAILURES
+            ledger, _prices(ground), ground.engine, lambda text: with_models(make_arm(text), {}), others,
+            headway.seen, headway.missed, ground.out / FAILURES,
         )  # fmt: skip
-
-
-def _arm(text: str) -> Arm:
-    """An arm with the models that it may ask."""
-    arm = make_arm(text)
-    return replace(arm, models=dict.fromkeys(sorted(models_of(arm)), ""))
 
 
 def _prices(ground: Ground) -> Prices:

@@ -86,8 +86,12 @@ def assess(
     """
     shares = wish.shares_of([measured.stratum.name for measured in strata])
     setting = Setting(model, prices, wish, samples, shares)
-    choices = _choices(strata, setting)
-    findings = [_finding(measured, choices[measured.stratum.name], setting) for measured in strata]
+    parts = [halves(measured) for measured in strata]
+    choices = _choices([choosing for choosing, _ in parts], setting)
+    findings = [
+        _finding(measured, held_out, choices[measured.stratum.name], setting)
+        for measured, (_, held_out) in zip(strata, parts, strict=True)
+    ]
     study = {
         "version": VERSION,
         "trueup": __version__,
@@ -114,9 +118,9 @@ def describe(strata: Sequence[Measured], wish: Wish, *, samples: int) -> dict[st
     return rounded
 
 
-def _choices(strata: Sequence[Measured], setting: Setting) -> Mapping[str, Choice]:
+def _choices(choosing: Sequence[Measured], setting: Setting) -> Mapping[str, Choice]:
     """Each stratum's arm, chosen on half of its items."""
-    points = {measured.stratum.name: measure(halves(measured)[0]) for measured in strata}
+    points = {half.stratum.name: measure(half) for half in choosing}
     for name, found in points.items():
         if not found:
             raise BadInput(f"stratum {name!r} has no results to plan with; give it items and at least one method")
@@ -124,9 +128,9 @@ def _choices(strata: Sequence[Measured], setting: Setting) -> Mapping[str, Choic
     return choose_all(points, requests, setting.wish)
 
 
-def _finding(measured: Measured, choice: Choice, setting: Setting) -> Finding:
+def _finding(measured: Measured, held_out: Measured, choice: Choice, setting: Setting) -> Finding:
     wish, name = setting.wish, measured.stratum.name
-    points, sheet, (_, held_out) = measure(measured), lay_out(measured, seed=wish.seed), halves(measured)
+    points, sheet = measure(measured), lay_out(measured, seed=wish.seed)
     delta = wish.delta / len(setting.shares)
     sound = [point for point in points if not point.is_broken]
     after = trained(sound, _attempt_usd(measured, setting), wish)

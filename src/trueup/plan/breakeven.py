@@ -9,7 +9,7 @@ volume, and what decides is the price of a wrong answer. The dearer, better one 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from trueup.core.cost import HERE
@@ -141,8 +141,6 @@ def breakeven(
         )
         for point in against
     ]  # fmt: skip
-    if share < 1:
-        rows = [row if row.volume is None else replace(row, note=row.note + ALONE) for row in rows]
     own = frontier([point for point in arms if trained_models(point, wish) == {OWN}])
     pairs = [*combinations(best, 2), *combinations(own, 2)]
     return rows + [_pair(sheet, stratum, cheap, dear, wish) for cheap, dear in pairs]
@@ -169,8 +167,9 @@ def _training(stratum: str, arm: Point, after: Trained, wish: Wish, requests: fl
             f"training for {dollars(after.fixed_usd)} is cheaper from {many(volume)} requests of this stratum "
             f"on, {side} ({many(requests)}), {_assumed(after, arm, wish)}"
         )
+    alone = ALONE if volume is not None and requests < wish.volume else ""
     return Breakeven(
-        stratum, TRAINING, arm.label, volume, None, note + uneven, after.fixed_usd, after.label,
+        stratum, TRAINING, arm.label, volume, None, note + uneven + alone, after.fixed_usd, after.label,
         is_less_accurate=bool(after.label) and (after.accuracy or 0.0) < arm.accuracy,
     )  # fmt: skip
 

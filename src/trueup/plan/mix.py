@@ -17,8 +17,6 @@ from trueup.plan.choose import Choice, choose, scale_of
 from trueup.plan.measure import Point
 from trueup.plan.wish import Wish
 
-Points = Sequence[Point]
-
 
 @dataclass(frozen=True, slots=True)
 class Mix:
@@ -38,7 +36,8 @@ def choose_all(
     strata = {name: [_if_known(point, wish) for point in points] for name, points in strata.items()}
     alone = {name: choose(points, wish) for name, points in strata.items()}
     priced = {name: points for name, points in strata.items() if _is_priced(points)}
-    paid = {model for name in strata.keys() - priced.keys() for model in _asked(strata[name], alone[name], wish)}
+    unpriced = [_point(strata[name], alone[name]) for name in strata.keys() - priced.keys()]
+    paid = {model for point in unpriced for model in trained_models(point, wish)}
     costly = {model for points in priced.values() for point in points for model in trained_models(point, wish)} - paid
     mixes = (_mix(priced, alone, requests, wish, paid, bought) for bought in _subsets(sorted(costly)))
     cheapest = min((mix for mix in mixes if mix is not None), key=lambda mix: mix.usd)
@@ -70,17 +69,19 @@ def _mix(
         if not any(point.is_deployable for point in open_to):
             return None
         choices[name] = choose(open_to, wish)
-        chosen, best = _point(points, choices[name]), _point(points, alone[name])
-        falls_short = alone[name].reaches > choices[name].reaches
-        if requests[name] and (falls_short or (not alone[name].reaches and chosen.accuracy < best.accuracy)):
+        if requests[name] and _is_worse(points, choices[name], alone[name]):
             return None
+        chosen = _point(points, choices[name])
         usd += requests[name] * scale_of([chosen], wish).cost(chosen)
         asked |= trained_models(chosen, wish)
     return Mix(choices, usd + float(wish.fixed_usd(asked - paid) or 0))
 
 
-def _asked(points: Sequence[Point], choice: Choice, wish: Wish) -> Set[str]:
-    return trained_models(_point(points, choice), wish)
+def _is_worse(points: Sequence[Point], choice: Choice, best: Choice) -> bool:
+    """Whether it falls short of a target within reach, or, where that is beyond it, is right less often."""
+    if best.reaches:
+        return not choice.reaches
+    return _point(points, choice).accuracy < _point(points, best).accuracy
 
 
 def _point(points: Sequence[Point], choice: Choice) -> Point:

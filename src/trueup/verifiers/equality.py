@@ -28,11 +28,7 @@ def equal(right: Any, value: Any) -> bool:
     """
     if right is None or value is None:
         return False
-    is_fraction = isinstance(value, sympy.Rational) and value.q > 1
-    if not value.free_symbols and not is_fraction:
-        right = _unitless(right, UNITS - NAMES if is_curve(right) else UNITS)
-    if not right.free_symbols:
-        value = _unitless(value, UNITS)
+    right, value = _without_units(right, value)
     if bool(based(right)) != bool(based(value)):
         right, value = _digits(right), _digits(value)
     wanted, given = _by_name(right), _by_name(value)
@@ -60,6 +56,14 @@ def _defined(value: Any) -> Any:
     function, power = value.lhs.as_base_exp()
     is_function = isinstance(function, sympy.core.function.AppliedUndef) and power in (1, -1)
     return value.rhs if is_function else value
+
+
+def _without_units(right: Any, value: Any) -> tuple[Any, Any]:
+    """Both, the unit of either left out where the other has no letters."""
+    is_fraction = isinstance(value, sympy.Rational) and value.q > 1
+    if not value.free_symbols and not is_fraction:
+        right = _unitless(right, UNITS - NAMES if is_curve(right) else UNITS)
+    return right, value if right.free_symbols else _unitless(value, UNITS)
 
 
 def _unitless(value: Any, units: frozenset[str]) -> Any:

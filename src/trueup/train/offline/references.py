@@ -105,26 +105,26 @@ def _unworded(problem: Problem) -> str:
 
 def _wordings(reference: Json, schema: str) -> Iterator[str]:
     """What may say the reference, then the same without the blanks within a line."""
-    usual = list(_usual(reference, schema))
+    usual = list(_usual(reference, _objects(schema)))
     yield from usual
     yield from (BLANKS.sub("", words) for words in usual)
 
 
-def _usual(reference: Json, schema: str) -> Iterator[str]:
+def _usual(reference: Json, objects: Sequence[Json]) -> Iterator[str]:
     """The reference itself, each of a list of accepted ones, a call that such a list allows; all of it as JSON."""
     if isinstance(reference, dict) and isinstance(reference.get("ground_truth"), list):
         calls = [_call(name, accepted) for call in reference["ground_truth"] for name, accepted in call.items()]
-        yield from _in_json(calls[0] if len(calls) == 1 else calls, schema)
+        yield from _in_json(calls[0] if len(calls) == 1 else calls, objects)
     if isinstance(reference, (str, int, float)):
         yield str(reference)
     for accepted in reference if isinstance(reference, list) else ():
-        yield from _usual(accepted, schema)
-    yield from _in_json(reference, schema)
+        yield from _usual(accepted, objects)
+    yield from _in_json(reference, objects)
 
 
-def _in_json(value: Json, schema: str) -> Iterator[str]:
+def _in_json(value: Json, objects: Sequence[Json]) -> Iterator[str]:
     """JSON in ASCII, in the letters themselves, without blanks; then with its keys in the schema's order."""
-    for one in (value, _ordered(value, _objects(schema))):
+    for one in (value, _ordered(value, objects)):
         yield json.dumps(one)
         yield json.dumps(one, ensure_ascii=False)
         yield json.dumps(one, ensure_ascii=False, separators=TIGHT)
