@@ -117,11 +117,12 @@ def matched(size: Size, pair: str) -> tuple[Stage, ...]:
 
 def _measure_seed(size: Size, seed: int, first: int, pieces: Pieces) -> Mapping[str, Measured]:
     stages = {"steps": size.worked, **{pair: matched(size, pair) for pair in PAIRS}}
-    found = {}
-    for name, plan in stages.items():
+
+    def measured(name: str) -> Measured:
         part = f"seed{seed}-{name}"
-        found[name] = _read(pieces.get(part, lambda plan=plan, part=part: _make(size, plan, part, seed, first, pieces)))  # type: ignore[misc]
-    return found
+        return _read(pieces.get(part, lambda: _make(size, stages[name], part, seed, first, pieces)))
+
+    return dict(zip(stages, pieces.over(list(stages), measured), strict=True))
 
 
 def _make(size: Size, stages: Sequence[Stage], part: str, seed: int, first: int, pieces: Pieces) -> Json:
