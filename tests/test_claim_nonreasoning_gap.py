@@ -10,7 +10,7 @@ import pytest
 from trueup.claims import Pieces
 from trueup.claims.chains import Size, Stage, learned_per_row, read_per_row
 from trueup.claims.curves import Curves
-from trueup.claims.gap import Difference, Gap, gap, last_doubling
+from trueup.claims.gap import Difference, Gap, Measured, gap, last_doubling
 from trueup.claims.gap_rows import blind_guesses, limit
 from trueup.claims.nonreasoning_gap import decide, matched
 from trueup.claims.nonreasoning_gap import put_to_test as run
@@ -22,7 +22,7 @@ def at(value, width=0.02):
 
 
 FLAT = [at(0.004, 0.01)] * 2
-BEHIND = Gap(at(-0.4), (at(-0.4), at(-0.3)), (at(-0.4), at(-0.2)), (at(-0.4), at(0.1)), at(0.004))
+BEHIND = Gap(0.8, at(-0.4), (at(-0.4), at(-0.3)), (at(-0.4), at(-0.2)), (at(-0.4), at(0.1)), at(0.004))
 
 
 def test_behind_and_flat_in_every_seed_and_pair_reproduces():
@@ -70,6 +70,12 @@ def test_without_a_gap_to_begin_with_nothing_is_shown():
     assert decide([[level, level]] * 3, FLAT) == INCONCLUSIVE
 
 
+def test_steps_that_leave_no_room_show_nothing_whichever_way():
+    for found, verdict in ((BEHIND, REPRODUCED), (replace(BEHIND, weighted=(at(0.1), at(0.1))), REFUTED)):
+        assert decide([[found, found]] * 3, FLAT) == verdict
+        assert decide([[found, found]] * 2 + [[found, replace(found, steps_once=0.96)]], FLAT) == INCONCLUSIVE
+
+
 def test_coverage_tells_selection_from_capability_unless_guessing_is_as_quick():
     assert (
         limit((1, 2), BEHIND, 3) == "the limit is selection: coverage gets there at N = 2, a blind guesser's at N = 3"
@@ -102,11 +108,13 @@ def test_differences_are_against_one_sample_with_steps():
 def test_direct_training_is_stretched_to_the_same_tokens_or_flops():
     size = Size(
         modulus=5, most=4, width=8, direct=(Stage(1, 100), Stage(4, 300)), worked=(Stage(4, 400),), items=1, attempts=1,
-        verifier_items=1, verifier_samples=1, verifier_steps=1,
+        verifier_items=1, verifier_samples=1, verifier_steps=1, rows=10,
     )  # fmt: skip
-    steps = [stage.steps for stage in matched(size, "tokens")]
-    assert steps == [round(100 * 8 / 3), round(300 * 8 / 3)]
-    assert [stage.steps for stage in matched(size, "flops")] == [round(100 * 18 / 13), round(300 * 18 / 13)]
+    rows, per_token = 400 * 10, 600.0
+    steps = Measured(made_up((0.3, 0.4, 0.5), 0.3), 8.0 * rows, (18.0 * rows + 260) * per_token, per_token, None)
+    assert [stage.steps for stage in matched(size, "tokens", steps)] == [round(100 * 8 / 3), round(300 * 8 / 3)]
+    stretch = (18 * rows + 260) / (13 * rows)
+    assert [stage.steps for stage in matched(size, "flops", steps)] == [round(100 * stretch), round(300 * stretch)]
 
 
 def test_the_means_that_training_is_matched_by_are_those_of_the_task():

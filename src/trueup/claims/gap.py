@@ -30,8 +30,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What one pair of one seed says; `majority` and `weighted` have an entry per number of samples."""
+    """What one pair of one seed says; `majority` and `weighted` have an entry per number of samples.
 
+    `steps_once` is how often one sample with steps is right.
+    """
+
+    steps_once: float
     once: Difference
     majority: Sequence[Difference]
     weighted: Sequence[Difference]
@@ -56,11 +60,15 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A model's curves and what its training took; `cut_KM` where its steps were cut behind k of them."""
+    """A model's curves and what its training took; `cut_KM` where its steps were cut behind k of them.
+
+    `flops_per_token` is what training takes for one that it reads; `training_flops` may hold a pilot's besides.
+    """
 
     curves: Curves
     learned_tokens: float
     training_flops: float
+    flops_per_token: float
     cut_KM: Column | None
 
 
@@ -76,7 +84,8 @@ def gap(direct: Curves, steps: Curves, seed: int) -> Gap:
         for rows in (direct.majority_KM, direct.weighted_KM, direct.covered_KM)
     )
     last, before = direct.majority_KM[-1].astype(float), direct.majority_KM[-2].astype(float)
-    return Gap(against(direct.pass1_M, steps.pass1_M), majority, weighted, covered, against(last, before))
+    once = against(direct.pass1_M, steps.pass1_M)
+    return Gap(float(steps.pass1_M.mean()), once, majority, weighted, covered, against(last, before))
 
 
 def last_doubling(direct: Sequence[Curves], seed: int) -> Difference:
