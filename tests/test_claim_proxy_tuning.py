@@ -38,7 +38,7 @@ def match(facts: Difference, skill: Difference = EVEN) -> Match:
 
 
 def found(**changes) -> Found:
-    usual = Found(0.9, around(0.4), around(0.8), around(0.1), {name: match(around(0.2)) for name in ARMS}, 0.9)
+    usual = Found(0.9, around(0.4), around(0.8), around(0.1), {name: match(around(0.2)) for name in ARMS}, 0.9, 0.8)
     return replace(usual, **changes)
 
 
@@ -59,6 +59,13 @@ def test_half_the_gap_is_enough_and_less_is_not():
 def test_a_proxy_no_better_than_its_expert_refutes_the_gap():
     assert gap_verdict([found(over_expert=Difference(-0.01, (-0.02, 0.0)))] * 3) == "refuted"
     assert gap_verdict([found(over_expert=Difference(0.01, (-0.01, 0.03)))] * 3) == "inconclusive"
+
+
+def test_an_expert_at_the_ceiling_refutes_nothing_by_being_no_worse():
+    level = found(over_expert=Difference(-0.01, (-0.02, 0.0)), expert_once=0.951)
+    assert gap_verdict([level] * 3) == "inconclusive"
+    assert gap_verdict([replace(level, expert_once=0.95)] * 3) == "refuted"
+    assert gap_verdict([replace(level, closed=around(0.2))] * 3) == "refuted"
 
 
 def test_an_expert_that_has_not_learned_leaves_both_halves_open():
@@ -122,6 +129,7 @@ def test_the_share_of_the_gap_is_that_of_the_accuracies():
     one = compare(trial, 0)
     assert one.closed.value == pytest.approx(0.5)
     assert (one.over_expert.value, one.taught) == pytest.approx((0.1, 1 / 3))
+    assert one.expert_once == trial.expert.skill_M.mean()
     assert one.matches[FULL].skill.value == pytest.approx(-0.3)
 
 

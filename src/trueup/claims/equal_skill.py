@@ -38,7 +38,7 @@ class Match:
 class Found:
     """What one seed's verdict rests on; `gained` is direct tuning's gain, `closed` the proxy's share of it.
 
-    `taught` is what the small model's tuning gained over that.
+    `taught` is what the small model's tuning gained over that, `expert_once` how often it is right then.
     """
 
     known: float
@@ -47,6 +47,7 @@ class Found:
     over_expert: Difference
     matches: Mapping[str, Match]
     taught: float
+    expert_once: float
 
 
 def compare(trial: Trial, seed: int) -> Found:
@@ -78,6 +79,7 @@ def compare(trial: Trial, seed: int) -> Found:
         against(items, trial.steered.skill_M, trial.expert.skill_M),
         {name: match(stops) for name, stops in trial.arms.items()},
         float((trial.expert.skill_M.mean() - trial.small.skill_M.mean()) / gained.value) if gained.value else 0.0,
+        float(trial.expert.skill_M.mean()),
     )
 
 

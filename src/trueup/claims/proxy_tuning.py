@@ -25,14 +25,16 @@ CLOSED = 0.5
 EQUAL = 0.03
 KNOWN = 0.5
 TAUGHT = 0.5
+ROOM = 0.95
 CRITERION = (
     f"In each of {SEEDS} seeds, paired over items, 95 % bootstrap intervals. Gap claim: at alpha 1 the proxy closes at "
     f"least {CLOSED:.0%} of what direct tuning gains, the interval excluding 0, and is right more often than the small "
     f"tuned model alone; refuted where its upper limit is below {CLOSED:.0%}, or the proxy is no better than the small "
-    "tuned model (upper limit at most 0). Knowledge claim, at equal skill: the proxy keeps more facts than the large "
-    "model tuned directly, and than its LoRA, KL and replay variants; refuted where one of these three keeps as many "
-    f"(within {EQUAL:.0%}) at no less skill (within {EQUAL:.0%}), or plain tuning keeps more than the proxy. Equal "
-    f"skill: least alpha and earliest stop that reach, within {SLACK:.0%} on other items, the lower of both bests. "
+    f"tuned model (upper limit at most 0) and that leaves room to be (at most {ROOM:.0%} right). Knowledge claim, at "
+    "equal skill: the proxy keeps more facts than the large model tuned directly, and than its LoRA, KL and replay "
+    f"variants; refuted where one of these three keeps as many (within {EQUAL:.0%}) at no less skill (within "
+    f"{EQUAL:.0%}), or plain tuning keeps more than the proxy. Equal skill: least alpha and earliest stop that reach, "
+    f"within {SLACK:.0%} on other items, the lower of both bests. "
     "Reproduced where both halves are, refuted where one is; inconclusive unless tuning gains skill, the small model's "
     f"tuning at least {TAUGHT:.0%} as much, and the base knows at least {KNOWN:.0%} of the facts."
 )
@@ -91,7 +93,7 @@ def gap_verdict(found: Sequence[Found]) -> str:
     """Whether steering gives most of what tuning gives, and more than the small model has."""
     if not all(_is_fit(seed) for seed in found):
         return INCONCLUSIVE
-    if all(seed.closed.ci95[1] < CLOSED or seed.over_expert.ci95[1] <= 0 for seed in found):
+    if all(seed.closed.ci95[1] < CLOSED or _is_no_better_than_expert(seed) for seed in found):
         return REFUTED
     holds = (seed.closed.value >= CLOSED and seed.closed.ci95[0] > 0 and seed.over_expert.ci95[0] > 0 for seed in found)
     return REPRODUCED if all(holds) else INCONCLUSIVE
@@ -113,6 +115,10 @@ def knowledge_verdict(found: Sequence[Found]) -> str:
 def _is_fit(seed: Found) -> bool:
     """Whether there is something to steer by, and to: an expert that has learned little is no match for any proxy."""
     return seed.gained.ci95[0] > 0 and seed.taught >= TAUGHT
+
+
+def _is_no_better_than_expert(seed: Found) -> bool:
+    return seed.expert_once <= ROOM and seed.over_expert.ci95[1] <= 0
 
 
 def _is_no_less_skilled(match: Match) -> bool:
