@@ -10,11 +10,12 @@ from math import comb
 from pathlib import Path
 
 import pytest
-from toys import PRICES, attempts, finish, problem
+from toys import PRICES, attempts, finish, item, problem
 
 from trueup import methods
+from trueup.arms import make_arm
 from trueup.bench.toy import Whole, toy_item
-from trueup.core.asks import Check, Sample, Solve
+from trueup.core.asks import Check, Rate, Sample, Solve
 from trueup.core.errors import BadInput
 from trueup.core.ledger import Ledger
 from trueup.core.outcome import Outcome
@@ -22,7 +23,19 @@ from trueup.core.stratum import Arm, Stratum
 from trueup.core.types import Grade, Solution
 from trueup.methods.adaptive_vote import lead_probability
 from trueup.models import Toy
-from trueup.run import Clerk, Job, run_jobs
+from trueup.run import Clerk, Job, collect, run_jobs
+
+
+class Length:
+    """A rater that likes long texts."""
+
+    fingerprint = "length"
+
+    async def rate(self, problem, texts):
+        return [1 - 1 / (1 + len(text)) for text in texts]
+
+    async def close(self):
+        pass
 
 
 def test_once_asks_for_one_attempt_and_returns_it():
@@ -74,6 +87,36 @@ def test_best_of_n_prefers_a_wrong_answer_to_an_unparsable_one():
     assert answer.value == "b"
 
 
+def test_best_of_n_goes_by_the_rater_where_there_is_no_check():
+    """What cannot be read is worth less than the worst that can; of equals the first is taken."""
+    asked = replace(problem(), ratable=True)
+    asks, answer = finish(methods.best_of_n(asked, n=4), [attempts(None, "b", "c", "d"), (1.0, 0.2, 0.7, 0.7)])
+    assert asks[1] == Rate(asked, ("<None>", "<b>", "<c>", "<d>"))
+    assert answer.value == "c"
+    assert finish(methods.best_of_n(asked, n=2), [attempts(None, "b"), (0.9, 0.0)])[1].value == "b"
+
+
+def test_best_of_n_goes_by_the_check_where_there_is_one_and_a_rater_too():
+    asked = replace(problem(checkable=True), ratable=True)
+    asks, answer = finish(methods.best_of_n(asked, n=2), [attempts("a", "b"), (Grade(0.0), Grade(1.0))])
+    assert [type(ask) for ask in asks] == [Sample, Check]
+    assert answer.value == "b"
+
+
+@pytest.mark.parametrize(("offers", "is_oracle"), [({"rater": Length()}, False), ({}, True)])
+def test_best_of_n_sees_the_reference_only_where_nothing_else_ranks(tmp_path, offers, is_oracle):
+    one = item()
+    one = replace(one, problem=replace(one.problem, ratable=bool(offers)))
+    stratum, arm = Stratum("s", (one,), Whole(), **offers), make_arm("best_of_n n=4")
+
+    async def go():
+        with Ledger(tmp_path / "l") as ledger:
+            (found,) = await collect([stratum], {"s": [arm]}, 4, Clerk(Toy(0.5), ledger, PRICES), lanes=1)
+            return found
+
+    assert [outcome.is_oracle for outcome in asyncio.run(go()).outcomes] == [is_oracle]
+
+
 def test_revise_stops_at_the_first_attempt_that_passes_the_check():
     chain = [attempts("a"), (Grade(0.0),), attempts("b"), (Grade(1.0),)]
     asks, answer = finish(methods.revise(problem(checkable=True), rounds=3), chain)
@@ -89,8 +132,9 @@ def test_revise_keeps_a_right_draft_that_was_revised_away():
 
 
 def test_revise_without_a_check_votes_over_the_chain_and_never_asks_for_one():
-    asks, answer = finish(methods.revise(problem(), rounds=2), [attempts("a"), attempts("b"), attempts("a")])
-    assert answer.value == "a"
+    chain = [attempts("a"), attempts("b"), attempts("b"), attempts("c")]
+    asks, answer = finish(methods.revise(problem(), rounds=3), chain)
+    assert answer.value == "b"
     assert all(isinstance(ask, Sample) for ask in asks)
 
 

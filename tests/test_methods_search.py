@@ -386,6 +386,21 @@ def test_tree_search_follows_the_bound_into_the_better_child():
     assert (drawn[3].prompt[-1].content, drawn[3].sampling.temperature, answer.text) == ("b\n", 0.0, "b\nd")
 
 
+@pytest.mark.parametrize(("c", "place"), [(1.0, "b\n"), (0.5, "a\n")])
+def test_tree_search_follows_the_mean_and_the_logarithm_of_its_parents_visits(c, place):
+    """By hand: a was visited twice, worth .6 and 1, b once, worth .5, and ln 3 = 1.0986.
+
+    At c = 1 the bounds are .8 + .741 < .5 + 1.048; with 1 for the logarithm a would lead by 1.507 to 1.5. At c = 1/2
+    they are 1.171 > 1.024; with the greatest worth over the visits for the mean b would lead by 1.024 to .871.
+    """
+    replies = [steps_of("a"), (0.6,), steps_of("b", first=1), (0.5,), steps_of("c"), (1.0,)]
+    flow = tree_search(ratable(), n=4, width=2, c=c)
+    asked = next(flow)
+    for reply in replies:
+        asked = flow.send(reply)
+    assert asked.prompt[-1].content == place
+
+
 def test_tree_search_explores_a_poor_child_where_c_is_large():
     flow = tree_search(ratable(), n=4, width=2, c=50.0)
     replies = [

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -51,6 +52,24 @@ class Agent:
 
     async def close(self):
         pass
+
+
+class Slow(Agent):
+    """Takes its time, and notes the most calls that were on their way at once, for one prompt and for all."""
+
+    def __init__(self, *words):
+        super().__init__(*words)
+        self.in_flight, self.most, self.most_of_one = Counter(), 0, 0
+
+    async def sample(self, prompt, n, start, sampling):
+        self.in_flight[prompt] += 1
+        self.most = max(self.most, self.in_flight.total())
+        self.most_of_one = max(self.most_of_one, self.in_flight[prompt])
+        await asyncio.sleep(0.02)
+        try:
+            return await super().sample(prompt, n, start, sampling)
+        finally:
+            self.in_flight[prompt] -= 1
 
 
 class Fair:
@@ -225,6 +244,55 @@ def test_problems_without_side_effects_are_drawn_as_before():
         act.begin(Sample(item().problem.prompt, 8), item().problem)
         act.end(Sample(item().problem.prompt, 8), attempts("a"))
     assert not act.is_done
+
+
+# Arms beside each other
+
+
+def studied(tmp_path, model, chosen, *, acts=True):
+    """What comes of arms on two items on many lanes, and that it comes to an end."""
+    items = [acting("a"), acting("b")] if acts else [item("a"), item("b")]
+    one = stratum(*items)
+    own = [arms.make_arm(words) for words in chosen]
+
+    async def work(clerk):
+        return await asyncio.wait_for(collect([one], {"s": own}, 1, clerk, lanes=16), 10)
+
+    (measured,) = run(tmp_path, work, model, strong=model)
+    return measured
+
+
+def test_arms_act_on_one_problem_in_turn_and_on_others_beside_it(tmp_path):
+    model = Slow(SAYS)
+    measured = studied(tmp_path, model, ["once", "greedy", "cascade to= side_effects=true", "once model=strong"])
+    assert all(found.grade.is_right for found in measured.outcomes)
+    assert len(model.calls) == 4 and (model.most_of_one, model.most) == (1, 2)
+
+
+def test_an_arm_that_asks_again_for_its_problem_waits_for_no_turn_of_its_own(tmp_path):
+    """Nothing can be read, so that every cascade goes on to another attempt of the same problem."""
+    model = Slow(SILENT)
+    studied(tmp_path, model, ["greedy", *(f"cascade to={to} side_effects=true" for to in ("", "strong"))])
+    assert len(model.calls) > 4 and model.most_of_one == 1
+
+
+def test_arms_that_do_not_act_are_asked_beside_each_other(tmp_path):
+    model = Slow(SAYS)
+    studied(tmp_path, model, ["once", "greedy"], acts=False)
+    assert (model.most_of_one, model.most) == (2, 4)
+
+
+def test_a_call_that_is_cancelled_gives_its_turn_away(tmp_path):
+    async def work(clerk):
+        first, second = (
+            asyncio.create_task(run_job(Job(stratum(), acting(), arms.make_arm(name)), clerk))
+            for name in ("once", "greedy")
+        )
+        await asyncio.sleep(0.01)
+        first.cancel()
+        return await asyncio.wait_for(second, 10)
+
+    assert run(tmp_path, work, Slow(SAYS)).grade.is_right
 
 
 # What a study tries

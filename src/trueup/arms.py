@@ -101,6 +101,12 @@ def arms_of(stratum: Stratum, samples: int, chosen: Sequence[str] = ()) -> tuple
     return tuple({arm.label: replace(arm, among=tuple(with_chosen(arm)[1:])) for arm in arms}.values())
 
 
+def left_out(stratum: Stratum, chosen: Sequence[str]) -> dict[str, str]:
+    """By its label, what each chosen arm lacks that does not apply to a stratum."""
+    needs = {arm.label: lacks(arm.method, stratum) for arm in map(make_arm, chosen)}
+    return {label: need for label, need in needs.items() if need is not None}
+
+
 def with_chosen(arm: Arm) -> Sequence[Arm]:
     """The arm, and those that it chooses among by a file.
 

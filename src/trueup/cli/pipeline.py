@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from trueup.arms import arms_of, make_arm, refuse_repeats, telling, with_models
+from trueup.arms import arms_of, left_out, make_arm, refuse_repeats, telling, with_models
 from trueup.catalog import open_model, open_task
 from trueup.cli.progress import Meter
 from trueup.cli.request import Request, make_folder
@@ -89,6 +89,7 @@ def gather(
     for stratum in strata if to_plan else ():
         _refuse_unplannable(stratum, arms[stratum.name])
     if not sealed:
+        _tell_left_out(strata, request.methods)
         _look_at_models([arm for s in strata for arm in arms[s.name]], cards)
         make_folder(folder)
     elif not (folder / LEDGER_FILE).exists():
@@ -176,6 +177,14 @@ def _refuse_unplannable(stratum: Stratum, arms: Sequence[Arm]) -> None:
             f"every method for stratum {stratum.name!r} sees the reference or needs a batch: none could be deployed; "
             f"add `once` to --methods, or a check to the task"
         )
+
+
+def _tell_left_out(strata: Sequence[Stratum], chosen: Sequence[str]) -> None:
+    """A warning for each stratum that some of the chosen methods do not apply to."""
+    for stratum in strata:
+        if lacking := left_out(stratum, chosen):
+            told = ", ".join(f"{label} (it has no {need})" for label, need in lacking.items())
+            warn([f"stratum {stratum.name!r}: left out of --methods: {told}"])
 
 
 def _look_at_models(arms: Sequence[Arm], cards: Mapping[str, ModelCard]) -> None:

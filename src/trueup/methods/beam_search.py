@@ -6,7 +6,7 @@ are parted for good (diverse verifier tree search, Beeching et al. 2024, HF sear
 keeps the best of each alone. The turns left at the end vote by their ratings. What a step, an end and a worth are:
 `steps.py`. Write \n for a line break. A beam whose step fails is given up; where all do, those before them vote.
 Cost: up to n * depth samples of one step, times 1 + lookahead, and a rating of each; with only a check, a whole greedy
-turn and a grade for each beginning instead.
+turn for each beginning instead; with a check, a grade of each new answer on the way.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Snell et al. 2024, arXiv:2408.03314, section 6: at equal cost the best ratio of 
 hard the problem is. As there, a revision sees the last four links of its chain, a check picks the best of each
 chain and then the best of these, and without one all links vote. The paper's verifier is learned and noisy, so it
 weighs answers by summed grades; a check is not, so the highest grade wins and chains vote among equals.
-Cost: chains * (1 + rounds) samples, the revisions' with up to four links as their prompt; with a check one per round,
+Cost: chains * (1 + rounds) samples, the revisions' with up to four links as their prompt; with a check as many checks,
 and the end with the first round in which a link passes.
 """
 

@@ -7,7 +7,7 @@ equal weights every particle lives. Turns that are over are drawn with the other
 What a step, an end and a worth are: `steps.py`. Write \n for a line break. Particles whose step fails are lost, and
 their places drawn among the others; where all are, those before them vote.
 Cost: up to n * depth samples of one step, times 1 + lookahead, and a rating of each beginning; with only a check, a
-whole greedy turn and a grade for each instead.
+whole greedy turn for each instead; with a check, a grade of each new answer on the way.
 """
 
 from __future__ import annotations

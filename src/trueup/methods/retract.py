@@ -9,7 +9,7 @@ whole; all else is alike, so the two are one ablation of deletion.
 The critic never sees what was taken back. A turn that passes the check ends it at once; `grammar` (GBNF) describes
 one step. What a step and an end are: `steps.py`. Write \n for a line break. An engine that keeps its cache from ask to
 ask reads only what is new of each prompt. A step that fails behind one that stands is one of the n.
-Cost: up to n samples of one step, and a rating of each.
+Cost: up to n samples of one step, and a rating of each; with a check, a grade of each new answer on the way.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 Madaan et al. 2023, arXiv:2303.17651 (Self-Refine, feedback and revision in one turn); selection over the
 chain instead of its last link after Snell et al. 2024, arXiv:2408.03314, section 6: a right draft is often
-revised into a wrong one. Cost: 1 + rounds samples, each with the chain so far as its prompt.
+revised into a wrong one.
+Cost: 1 + rounds samples, each with the chain so far as its prompt; with a check as many checks, and the end with the
+first that passes.
 """
 
 from __future__ import annotations

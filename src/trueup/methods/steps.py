@@ -9,7 +9,8 @@ entered midway: steps are written freely. A stop string that begins in one step 
 turn is cut there, and its answer is read out of what is left.
 
 A beginning is worth what the reward model says of it, after `lookahead` more steps written greedily. Where there is
-only a check it is worth the grade of the turn that it comes to when it is written greedily to its end.
+only a check it is worth the grade of the turn that it comes to when it is written greedily to its end. A check grades
+the answers that can be read on the way, and none again that it has graded.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from trueup.core.asks import Flow, check, rate, read, sample
 from trueup.core.errors import BadInput
-from trueup.core.types import Answer, Attempt, Problem, Prompt, Sampling, Usage, begun_turn
+from trueup.core.types import Answer, Attempt, Grade, Problem, Prompt, Sampling, Usage, begun_turn
 from trueup.methods.revise import continued
 from trueup.methods.spare import each
 from trueup.methods.weighted_best_of_n import elect_by_weight
@@ -80,6 +81,7 @@ class Steps:
     grammar: str = ""
     _drawn: Counter[str] = field(default_factory=Counter)
     _known: dict[str, float] = field(default_factory=dict)
+    _grades: dict[str | None, Grade] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -203,17 +205,18 @@ class Steps:
 
     def _graded(self, paths: list[Path]) -> Flow[list[Path]]:
         """The same with the check's grades where there is a check, and over where they pass."""
-        readable = [path for path in paths if path.turn.answer is not None]
-        if not self.problem.checkable or not readable:
+        if not self.problem.checkable:
             return paths
-        grades = yield from check(self.problem, [path.turn for path in readable])
-        marks = dict(zip(map(id, readable), grades, strict=True))
-        return [
-            replace(path, grade=marks[id(path)].value, is_over=path.is_over or marks[id(path)].is_right)
-            if id(path) in marks
-            else path
-            for path in paths
-        ]
+        turns = {path.turn.answer: path.turn for path in paths}
+        new = [answer for answer in turns if answer is not None and answer not in self._grades]
+        if new:
+            grades = yield from check(self.problem, [turns[answer] for answer in new])
+            self._grades.update(zip(new, grades, strict=True))
+        return [self._marked(path) for path in paths]
+
+    def _marked(self, path: Path) -> Path:
+        grade = self._grades.get(path.turn.answer)
+        return path if grade is None else replace(path, grade=grade.value, is_over=path.is_over or grade.is_right)
 
 
 def begin(owner: str, problem: Problem, separator: str, tokens: int, lookahead: int = 0, grammar: str = "") -> Steps:

@@ -7,7 +7,7 @@ was drawn before leads into the same child. The turns that are over vote by thei
 beginning is written to its end. What a step, an end and a worth are: `steps.py`. Write \n for a line break. A step
 that fails behind another is one of the n, and the search goes on.
 Cost: n samples of one step, times 1 + lookahead, a rating of each, and 1 sample where no turn was over; with only a
-check, a whole greedy turn and a grade for each beginning instead.
+check, a whole greedy turn for each beginning instead; with a check, a grade of each new answer on the way.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from trueup.core.ledger import Ledger
 from trueup.core.roles import Model, Rater, Solver, Verifier
 from trueup.core.together import tried
 from trueup.core.types import Attempt, Grade, Item, Problem, Solution, begun_turn
+from trueup.run.act import turn_to_act
 from trueup.run.apart import Apart, packed
 from trueup.run.blame import SHOWN, blamed, broken, share
 from trueup.run.keys import GRADERS, Turn, digest, prompt_text
@@ -115,9 +116,11 @@ class Clerk:
         return tuple(replies)
 
     async def _sample(self, ask: Sample, tab: Tab) -> tuple[Attempt, ...]:
-        tab.act.begin(ask, tab.item.problem)
-        sampling = ask.sampling or tab.item.problem.sampling
-        attempts = await self._sampler.buy(ask, self._model(ask.model), sampling, tab, _reader(ask, tab))
+        problem = tab.item.problem
+        tab.act.begin(ask, problem)
+        sampling = ask.sampling or problem.sampling
+        async with turn_to_act(self._busy, ask, problem):
+            attempts = await self._sampler.buy(ask, self._model(ask.model), sampling, tab, _reader(ask, tab))
         tab.act.end(ask, attempts)
         return attempts
 
