@@ -80,14 +80,18 @@ def test_1_truncated_samples_are_billed(tmp_path: Path) -> None:
         response = post(url, body())
     cut = [text for call in truth.calls for text in call.texts if "boxed" not in text]
     assert 0 < len(cut) < 8 and told(response) == used(truth.calls)
+    rows = charges(tmp_path)
+    assert all(row.completion_tokens for row in rows if row.finish == "length")
+    assert sum(row.completion_tokens or 0 for row in rows) == used(truth.calls)[1]
 
 
 def test_2_prompt_tokens_of_every_call_are_billed(tmp_path: Path) -> None:
     with served(tmp_path, vote_of(8), Scenario(n="rejects")) as (url, truth):
-        post(url, body())
+        response = post(url, body())
     rows = charges(tmp_path)
     answered = [call for call in truth.calls if call.end == "whole"]
     assert len(answered) == 8 and sum(row.prompt_tokens or 0 for row in rows if row.leads) == used(answered)[0]
+    assert told(response) == used(answered)
 
 
 def test_3_a_judges_tokens_are_in_the_same_total(tmp_path: Path) -> None:
@@ -119,13 +123,19 @@ def test_4_calls_cancelled_on_the_way_are_billed(tmp_path: Path, stream: bool) -
         assert all(row.completion_tokens is None for row in late)
 
 
-def test_5_usage_that_is_not_told_is_unknown_never_zero(tmp_path: Path) -> None:
-    with served(tmp_path, vote_of(4), Scenario(tells_usage=False)) as (url, _):
+@pytest.mark.parametrize("n", ["takes", "rejects"])
+def test_5_usage_that_is_not_told_is_unknown_never_zero(tmp_path: Path, n: str) -> None:
+    with served(tmp_path, vote_of(4), Scenario(n=n, tells_usage=False)) as (url, _):
         response = post(url, body())
     assert response.json()["usage"] is None and response.headers["x-trueup-usd"] == "unknown"
-    (total,) = verify(tmp_path / "ledger.sqlite").totals
+    rows = [row for row in charges(tmp_path) if row.kind == "sampled"]
+    assert [(row.prompt_tokens, row.completion_tokens) for row in rows] == [(None, None)] * 4
+    total = {total.kind: total for total in verify(tmp_path / "ledger.sqlite").totals}["sampled"]
     assert total.unknown_tokens == total.charges == 4
-    response, _ = chained(tmp_path / "hidden", mock := MockEndpoint(hidden_tokens=100))
+
+
+def test_5_reasoning_that_only_the_total_counts_is_billed(tmp_path: Path) -> None:
+    response, _ = chained(tmp_path, mock := MockEndpoint(hidden_tokens=100))
     assert told(response) == mock.truth() and told(response)[1] > 800
 
 

@@ -359,6 +359,25 @@ def test_a_cropped_cache_foretells_what_a_fresh_reading_does(folder: Path) -> No
     assert (after.attempts[0].usage.prompt_tokens, after.attempts[0].usage.cached_tokens) == (32, 31)
 
 
+def test_every_row_is_kept_to_its_own_end_and_goes_on_from_there(folder: Path) -> None:
+    """Rows run along behind a stop string while others still write; none of that is in what is kept."""
+    step = Sampling(temperature=4, max_tokens=12, grammar="start: /[a-z]{12}/", stop=("e", "j"))
+    onward = Sampling(max_tokens=6, grammar="start: /[a-z]{6}/", logprobs=True)
+
+    async def go() -> tuple[list[str], list[Any], list[Any]]:
+        model, fresh = (HuggingFace(folder, rows=3, keep_cache=kept) for kept in (True, False))
+        texts = [attempt.text for attempt in (await model.sample(HELLO, 3, 0, step)).attempts]
+        prompts = [(*HELLO, Message("assistant", text)) for text in texts]
+        kept, own = [[(await m.sample(p, 1, 0, onward)).attempts[0] for p in prompts] for m in (model, fresh)]
+        return texts, kept, own
+
+    texts, kept, own = asyncio.run(go())
+    assert len({len(text) for text in texts}) == 3
+    assert [attempt.usage.cached_tokens for attempt in kept] == [23 + len(text) for text in texts]
+    assert [attempt.text for attempt in kept] == [attempt.text for attempt in own]
+    assert [a.logprob for a in kept] == pytest.approx([a.logprob for a in own], abs=1e-5)
+
+
 def test_the_ledger_has_the_cached_tokens_of_prompts_that_begin_alike(folder: Path, tmp_path: Path) -> None:
     async def go() -> Any:
         model = HuggingFace(folder, keep_cache=True)

@@ -25,7 +25,8 @@ def test_our_ledger_is_wrong_by_nothing_in_any_scenario(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     rows = ledger_truth(problems=3, peers=False)
     assert {row["scenario"] for row in rows} == set(SCENARIOS)
-    assert {(row["token_error"], row["call_error"], row["failed_requests"]) for row in rows} == {(0, 0, 0)}
+    assert {(row["call_error"], row["failed_requests"]) for row in rows} == {(0, 0)}
+    assert all(row["token_error"] == (None if row["scenario"] == "no-usage" else 0) for row in rows)
     assert {row["scenario"] for row in rows if row["tokens_not_told"] > row["true_tokens"] / 50} <= {
         "cancel",
         "no-usage",
@@ -33,6 +34,8 @@ def test_our_ledger_is_wrong_by_nothing_in_any_scenario(tmp_path: Path, monkeypa
     streamed = next(row for row in rows if row["method"].endswith("streamed"))
     assert streamed["scenario"] == "cancel" and streamed["tokens_not_told"] <= streamed["true_tokens"] / 50
     assert all(row["true_calls"] == row["told_calls"] > 0 for row in rows)
+    assert {row["scenario"] for row in rows if not row["told_tokens"]} == {"no-usage"}
+    assert {row["told_tokens"] for row in rows if row["scenario"] == "no-usage"} == {None}
     estimates = {row["scenario"]: row["estimate_error"] for row in rows if row["estimate_error"]}
     assert estimates.keys() == {"cancel-late"} and estimates["cancel-late"] < 3 * 16
 
@@ -76,6 +79,16 @@ def test_an_excess_at_one_request_makes_up_for_no_lack_at_another() -> None:
     assert (_figures(*both)["token_error"], _figures(*both)["call_error"]) == (10, 0)
     strayed = _compared(["a", "b"], [row("a", 10), row("a", 10)], [call("a"), call("b")])
     assert (_figures(*strayed)["token_error"], _figures(*strayed)["call_error"]) == (26, 2)
+
+
+def test_an_end_that_no_call_came_to_says_nothing_of_tokens_that_are_not_told() -> None:
+    body = {"messages": [{"role": "user", "content": "a"}]}
+    row = Charge(b"a", "sampled", "m", "a", prompt_tokens=None, completion_tokens=None, reply="text")
+    call = Served("no-usage.x.", body, prompt_tokens=3, completion_tokens=10, texts=("text",), end="whole")
+    figures = _figures(*_compared(["a"], [row], [call]))
+    assert (figures["told_tokens"], figures["tokens_not_told"], figures["token_error"]) == (None, 13, None)
+    lost = _figures(*_compared(["a"], [], [call]))
+    assert (lost["told_tokens"], lost["token_error"], lost["call_error"]) == (0, 13, 1)
 
 
 def test_a_client_that_leaves_is_billed_what_was_generated_until_then() -> None:

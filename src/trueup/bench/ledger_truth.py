@@ -165,8 +165,7 @@ def _ours(truth: Truth, root: str, subject: Ours, problems: int) -> dict[str, Js
     with TemporaryDirectory(dir=Path.cwd()) as folder:
         path = Path(folder) / "ledger.sqlite"
         failures = asyncio.run(_run(root, run, subject, path, problems))
-        charges = list(read_charges(path))
-    charges = [charge for charge in charges if charge.kind != "evaluation"]
+        charges = [charge for charge in read_charges(path) if charge.kind != "evaluation"]
     unknown = [c for c in charges if c.leads and None in (c.prompt_tokens, c.completion_tokens)]
     about = {"requests": problems, "failed_requests": failures, "unknown_calls": len(unknown)}
     figures = _figures(*_compared(_questions(problems), charges, truth.of(run)))
@@ -203,7 +202,7 @@ def _compared(
 
 
 def _parts(end: str, charges: Sequence[Charge], calls: Sequence[Served]) -> Iterator[Figure]:
-    """What our ledger says of a request's calls that ended so, and the truth: prompt, then completion.
+    """What our ledger says of a request's calls that ended so, and the truth: prompt, then completion; nothing of none.
 
     It counts as not told only where it is unknown of every one of these calls, as estimated where all rows say so; what
     is known of calls that were broken off is the least that they cost where some rows are unknown.
@@ -211,6 +210,8 @@ def _parts(end: str, charges: Sequence[Charge], calls: Sequence[Served]) -> Iter
     rows = [charge for charge in charges if ENDS.get(charge.kind, "refused") == end]
     texts = {charge.reply for charge in charges}
     true = [call for call in calls if _end(call, texts) == end]
+    if not (rows or true):
+        return
     is_estimated = bool(rows) and all(row.is_estimated for row in rows)
     prompt = _sum([row.prompt_tokens for row in rows if row.leads])
     yield Figure(prompt, sum(call.prompt_tokens for call in true), is_estimated)
@@ -286,8 +287,7 @@ def _optillm(truth: Truth, root: str, problems: int) -> Iterator[dict[str, Json]
 
 def _row(truth: Truth, system: str, scenario: str, method: str, run: str, told: Sequence[Told]) -> dict[str, Json]:
     """A peer's row: every request by itself, what it tells against what it caused."""
-    tokens: list[Figure] = []
-    calls: list[Figure] = []
+    tokens, calls = list[Figure](), list[Figure]()
     for place, said in enumerate(told):
         true = truth.of(f"{run}{place}")
         tokens.append(Figure(said.prompt_tokens, sum(call.prompt_tokens for call in true)))

@@ -38,7 +38,7 @@ def make_tokenizer(tokenizer: Any, ends: frozenset[int], width: int) -> Any:
 def make_matcher(tokenizer: Any, sampling: Sampling) -> Any:
     """A matcher at the beginning of a text, None where nothing is constrained; each row takes a copy.
 
-    Raises BadForm for a schema or grammar that does not compile.
+    Raises BadForm for a schema or grammar that does not compile, or that no text can begin by.
     """
     if sampling.schema is None and sampling.grammar is None:
         return None
@@ -50,6 +50,8 @@ def make_matcher(tokenizer: Any, sampling: Sampling) -> Any:
         raise BadForm(_fault(sampling, error)) from None
     if matcher.is_error():
         raise BadForm(_fault(sampling, matcher.get_error()))
+    if _is_dead(matcher):
+        raise BadForm(_fault(sampling, "no text can begin by it, not even an empty one"))
     return matcher
 
 
@@ -62,6 +64,13 @@ def allowed(matcher: Any, logits_V: Tensor) -> Tensor:
     bits = (words[:, None] >> torch.arange(32, dtype=torch.int32)) & 1
     mask_V = bits.flatten().bool()[:width]
     return logits_V.masked_fill(~mask_V, float("-inf"))
+
+
+def _is_dead(matcher: Any) -> bool:
+    """Whether no token is allowed; asked of a copy, for a matcher that has met a dead end goes no further."""
+    trial = matcher.deep_copy()
+    trial.compute_bitmask()
+    return bool(trial.is_error())
 
 
 def _compiled(sampling: Sampling) -> str:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 UNREADABLE = "\ufffd"
 """What bytes that are no character in UTF-8 are shown as; a text may also have it as a character."""
+DEAD_END = "the text ended where its schema or grammar allows no end; mend the rule that nothing can complete"
+FULL = "set rows lower, or give shorter prompts"
 NO_NUMBERS = "the model's logits are no numbers; set dtype=float32, and a smaller alpha where models are mixed"
 
 
@@ -100,18 +102,24 @@ class Draft:
 def sample_from(source: Source, ask: Ask, pace: Pace) -> Sampled:
     """The attempts that are asked for, all behind one reading of the prompt.
 
-    Seconds are core-seconds: those of the prompt on every attempt, the rest shared by tokens sampled.
+    Seconds are core-seconds: those of the prompt on every attempt, the rest shared by tokens sampled. Where torch gives
+    up, what it had not written is a failure on record.
     """
     matcher = source.vocabulary.matcher(ask.sampling)
     began = time.perf_counter()
-    stream = source.begin(ask.prompt)
+    try:
+        stream = source.begin(ask.prompt)
+    except RuntimeError as error:
+        lost = Waste("failed", _gave_up(error), seconds=(time.perf_counter() - began) * pace.cores)
+        return Sampled((), (lost,))
     prefill = time.perf_counter() - began
     drafts = [_draft(ask, index, matcher, pace.rows) for index in range(ask.start, ask.start + ask.n)]
-    for block in sorted({draft.index // pace.rows for draft in drafts}):
-        batch = [draft for draft in drafts if draft.index // pace.rows == block]
-        rows = stream.spread(pace.rows)
-        _write(rows, batch, source.vocabulary, ask.sampling, pace)
-        source.keep(rows, batch)
+    try:
+        _write_all(source, stream, drafts, ask.sampling, pace)
+    except RuntimeError as error:
+        for draft in drafts:
+            if not draft.finish:
+                draft.finish, draft.fault = "failed", _gave_up(error)
     decode = time.perf_counter() - began - prefill
     return _sampled(drafts, stream, source.vocabulary, ask.sampling, (prefill * pace.cores, decode * pace.cores))
 
@@ -119,6 +127,22 @@ def sample_from(source: Source, ask: Ask, pace: Pace) -> Sampled:
 def _draft(ask: Ask, index: int, matcher: Any, rows: int) -> Draft:
     dice = Random(f"{first_seed(ask.prompt, ask.sampling.seed)} {index}")
     return Draft(index, index % rows, dice, matcher and matcher.deep_copy())
+
+
+def _gave_up(error: RuntimeError) -> str:
+    """What torch says, on one line, and what helps."""
+    told = " ".join(str(error).split())[:200] or type(error).__name__
+    is_full = "out of memory" in told or "allocate memory" in told
+    return f"torch gave up ({told}); {FULL if is_full else 'run it again, on device=cpu if it stays'}"
+
+
+def _write_all(source: Source, stream: Stream, drafts: Sequence[Draft], sampling: Sampling, pace: Pace) -> None:
+    """Write all drafts, a batch at a time."""
+    for block in sorted({draft.index // pace.rows for draft in drafts}):
+        batch = [draft for draft in drafts if draft.index // pace.rows == block]
+        rows = stream.spread(pace.rows)
+        _write(rows, batch, source.vocabulary, sampling, pace)
+        source.keep(rows, batch)
 
 
 def _write(stream: Stream, drafts: Sequence[Draft], vocabulary: Vocabulary, sampling: Sampling, pace: Pace) -> None:
@@ -162,13 +186,21 @@ def _finish(draft: Draft, last: int, vocabulary: Vocabulary, sampling: Sampling,
         draft.fault = f"the grammar's matcher gave up: {' '.join(matcher.get_error().split())[:200]}"
         return "failed"
     if token in vocabulary.ends:
-        return "eos"
+        return _end(draft)
     met = _first_stop(vocabulary.text(draft.tokens, last), sampling.stop) if sampling.stop else None
     if met is not None:
         return f"stop:{met}"
     if matcher is not None and matcher.is_stopped():
-        return "eos"
+        return _end(draft)
     return "length" if len(draft.tokens) >= limit else ""
+
+
+def _end(draft: Draft) -> str:
+    """The end that a draft has come to; none that its schema or grammar, if it has one, does not accept."""
+    if draft.matcher is None or draft.matcher.is_accepting():
+        return "eos"
+    draft.fault = DEAD_END
+    return "failed"
 
 
 def _first_stop(text: str, stops: Sequence[str]) -> str | None:
@@ -190,7 +222,7 @@ def _sampled(
         if draft.finish not in ("", "failed"):
             usage = Usage(stream.prompt_tokens, len(draft.tokens), stream.cached_tokens, prefill, share, leads)
             attempts.append(_attempt(draft, usage, vocabulary, stream.last, sampling))
-        elif draft.tokens or leads:
+        elif draft.tokens or leads or (draft.fault and not waste):
             kind, reason = ("failed", draft.fault) if draft.fault else ("cancelled", "the caller left before the reply")
             prompt_tokens, seconds_spent = (stream.prompt_tokens, prefill + share) if leads else (0, share)
             waste.append(Waste(kind, reason, prompt_tokens, len(draft.tokens), seconds_spent))

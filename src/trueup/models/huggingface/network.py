@@ -44,6 +44,7 @@ class Network:
         config = self._model.config.get_text_config()
         self.context_tokens = context_of(config)
         width = self._model.get_output_embeddings().weight.shape[0]
+        self._embedded = self._model.get_input_embeddings().weight.shape[0]
         self.vocabulary = Vocabulary(tokenizer, ends_of(self._model, tokenizer), width, template=template, name=name)
         self._warm_up()
 
@@ -57,12 +58,16 @@ class Network:
     def fitting(self, prompt: Prompt) -> list[int]:
         """The prompt's tokens.
 
-        Raises Refused where they leave no room in the context.
+        Raises Refused where they leave no room in the context, or the embedding has no row for one of them.
         """
         ids = self.vocabulary.ids(prompt)
         if not 0 < len(ids) < self.context_tokens:
             told = f"a prompt of {len(ids):,} tokens does not fit {self.name}'s context of {self.context_tokens:,}"
             raise Refused(told if ids else f"the prompt is empty to {self.name}")
+        if (highest := max(ids)) >= self._embedded:
+            token = self.vocabulary.tokenizer.convert_ids_to_tokens(highest)
+            told = f"the prompt's token {token!r} ({highest}) has no row in {self.name}'s embedding of {self._embedded}"
+            raise Refused(f"{told}; call resize_token_embeddings and save the model again, or leave the token out")
         return ids
 
     def fresh_cache(self) -> Any:
