@@ -15,10 +15,11 @@ import pytest
 
 from trueup.arms import make_arm
 from trueup.bench import record as recorder
+from trueup.bench.bars import needed
 from trueup.bench.bounds import Lesson, follow, informed_stop, learn, lesson_from, lesson_of, oracles, paths, states_of
-from trueup.bench.equal_budget import curve_of, equal_budget, field, judge, needed, together
+from trueup.bench.equal_budget import LEARNT, curve_of, equal_budget, field, judge, together
 from trueup.bench.field import METHOD, Field, pooled
-from trueup.bench.frontier import MARGIN, Band, cheapest, difference, intervals, is_as_good, lead
+from trueup.bench.frontier import MARGIN, Band, cheapest, difference, intervals, lead
 from trueup.bench.peers import Truth, ask_optillm, install
 from trueup.bench.peers.install import ITS_HUB, OPTILLM, peers_folder
 from trueup.bench.peers.optillm import optillm_serving
@@ -200,17 +201,18 @@ def test_the_cheapest_rival_is_sought_among_those_as_good_as_the_reference():
     whole = spent("whole", right, 100)
     worse = spent("worse", [0.0] * 1000, 1)
     alike = spent("alike", right, 60)
-    found = cheapest(spent("ours", right, 30), [whole, worse, alike], whole, draws(1000))
+    found = cheapest(spent("ours", right, 30), [whole, worse, alike], whole, draws(1000)).shown
     assert found is not None
     assert (found.system, found.ratio.value) == ("alike", 0.5)
-    assert cheapest(whole, [worse], whole, draws(1000)) is None
+    assert cheapest(whole, [worse], whole, draws(1000)).shown is None
 
 
 def test_being_as_good_takes_more_than_no_difference_seen():
     few, many = ([1.0] * 19 + [0.0], [1.0] * 20), ([1.0] * 1999 + [0.0], [1.0] * 2000)
     for (lost, whole), wanted in ((few, False), (many, True)):
-        said = is_as_good(spent("one", lost, 1), spent("whole", whole, 1), draws(len(whole)))
-        assert said is wanted
+        ours = spent("ours", whole, 1)
+        said = cheapest(ours, [spent("one", lost, 1)], spent("whole", whole, 1), draws(len(whole))).shown
+        assert (said is not None) is wanted
     assert MARGIN == 0.005
 
 
@@ -298,6 +300,57 @@ def test_the_bar_is_missed_where_a_peer_is_above_or_cheaper_and_the_row_names_it
     assert [row["system"] for row in summary["above"]] == ["router"]
 
 
+WHOLE = [1.0, 0.0] * 1000
+
+
+def but_for(*, lost: int, won: int) -> list[float]:
+    """WHOLE, but for so many items."""
+    return [
+        0.0 if right and i < 2 * lost else 1.0 if not right and i < 2 * won else right for i, right in enumerate(WHOLE)
+    ]
+
+
+def test_a_rival_not_shown_to_lose_more_than_the_margin_may_be_as_good():
+    """Of 2000 items one loses 16 and wins 10, another loses 40: within the margin, as far as they tell, and beyond."""
+    whole, draw = spent("whole", WHOLE, 100), draws(2000)
+    maybe, worse = spent("maybe", but_for(lost=16, won=10), 60), spent("worse", but_for(lost=40, won=0), 20)
+    found = cheapest(spent("ours", WHOLE, 30), [whole, maybe, worse], whole, draw)
+    assert found.shown is not None and found.possible is not None
+    assert (found.shown.system, found.shown.ratio.value) == ("whole", 0.3)
+    assert (found.possible.system, found.possible.ratio.value) == ("maybe", 0.5)
+    assert cheapest(whole, [worse], whole, draw).possible is None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "call"), [(29, "met"), (31, "open"), (49, "open"), (51, "missed")], ids=["both", "one", "half", "none"]
+)
+def test_tokens_are_met_only_against_every_rival_that_may_be_as_good(tokens, call):
+    fixed = spent("hub vote 40", WHOLE, 100), spent("hub vote 16", but_for(lost=16, won=10), 60)
+    summary = judged(WHOLE, tokens, *fixed)
+    assert summary["bar_fixed"] == call
+    assert (summary["best_fixed"], summary["ratio_fixed"]) == ("hub vote 40", tokens / 100)
+    assert (summary["possible_fixed"], summary["ratio_possible_fixed"]) == ("hub vote 16", tokens / 60)
+
+
+def test_tokens_are_held_alike_against_adaptive_rivals():
+    whole, sure = spent("hub vote 40", WHOLE, 100), spent("hub adaptive 40", WHOLE, 60, "adaptive")
+    maybe = spent("hub adaptive 8", but_for(lost=16, won=10), 40, "adaptive")
+    assert judged(WHOLE, 40, whole, sure)["bar_adaptive"] == "met"
+    assert judged(WHOLE, 40, whole, sure, maybe)["bar_adaptive"] == "open"
+    alone = judged(WHOLE, 30, whole, maybe)
+    assert (alone["bar_adaptive"], alone["possible_adaptive"]) == ("open", "hub adaptive 8")
+    assert "best_adaptive" not in alone
+
+
+def test_a_rivals_row_tells_what_ours_gains_over_it_and_takes_of_its_tokens():
+    ours = [spent(f"trueup {arm}", WHOLE, 30, "ours") for arm in curve_of(40)]
+    rival = spent("best of 8", but_for(lost=40, won=0), 40)
+    _, rows = judge(Field("f", "m", [str(i) for i in range(2000)], [*ours, rival], {}))
+    row = next(row for row in rows if row["system"] == "best of 8")
+    assert (row["gain"], row["ratio"]) == pytest.approx((0.02, 0.75))
+    assert row["gain_low"] < row["gain"] < row["gain_high"]
+
+
 def test_tasks_are_pooled_with_their_clusters_apart():
     one, two = (
         Field(name, "m", ["x", "y"], [spent(f"trueup {arm}", right, 1, "ours") for arm in curve_of(40)], {})
@@ -359,6 +412,15 @@ def test_the_informed_rule_loses_about_the_margin_and_takes_fewer_tokens_than_th
     whole = spend(make_arm("vote n=24"), "ours", cases)
     assert found.right.mean() == pytest.approx(whole.right.mean() - 0.03, abs=0.03)
     assert found.tokens.mean() < 0.6 * whole.tokens.mean()
+
+
+def test_a_learned_rule_is_no_bound_and_is_learnt_anew_of_other_problems(tmp_path):
+    rows = equal_budget(items=10, peers=(), recorded=tmp_path / "none", workers=1)
+    known = [(row["system"], row["family"]) for row in rows if row.get("family") in ("bound", "learned")]
+    bounds = [(f"oracle {name}", "bound") for name in ("stop", "first", "seen")]
+    assert known == [*bounds, *((f"informed stop {number}", "learned") for number in range(1, LEARNT + 1))] * 3
+    takes = [row["tokens"] for row in rows if row.get("family") == "learned" and row["population"] == "hard"]
+    assert len(set(takes)) > 1
 
 
 def test_a_recording_is_its_own_lesson():

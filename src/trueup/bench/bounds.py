@@ -1,15 +1,15 @@
-"""What no rule for stopping can beat: bounds, not methods.
+"""What no rule for stopping can beat, and what learned ones do: no methods.
 
 `oracle stop` knows the vote of the whole budget beforehand and makes one call of the fewest attempts from which on the
 leader stays what it is in the end; `oracle first` makes one of the fewest after which it leads at all, so that no rule
 that goes by counts and answers as the whole vote does can take less. `oracle seen` makes one of the fewest in which
 that answer is given at all: nothing that answers so can take less, whatever it knows of texts. `informed stop` knows no
-answer, but the population: of all rules that go by the two leading counts and the number of attempts, which is what
-stopping rules without probabilities go by, it is the cheapest among those that lose no more than the margin to the
-whole vote, as near as it can be learnt. That is by backward induction over problems of the same population (of a
-recording: its own attempts in other orders, which is in its favour): at every state it stops, or asks for the block
-that is worth most, tokens at a price. The price is the one that makes the loss come out on as many further problems.
-Ties are worth the chance that a lot gives them.
+answer, but the population: it goes by the two leading counts and the number of attempts, which is what stopping rules
+without probabilities go by, and is learnt by backward induction over problems of the same population (of a recording:
+its own attempts in other orders, which is in its favour): at every state it stops, or asks for the block that is worth
+most, tokens at a price. The price is the one that makes the loss to the whole vote come out as the margin on as many
+further problems. It is no bound: what it takes moves with the problems it learnt from, and others may take less. Ties
+are worth the chance that a lot gives them.
 Shapes: N problems, K + 1 numbers of attempts.
 """
 
@@ -30,7 +30,7 @@ from trueup.bench.spent import Spent
 from trueup.core.types import Attempt, Problem
 from trueup.methods.tally import count, favourite
 
-BOUND = "bound"
+BOUND, LEARNED = "bound", "learned"
 BLOCKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40)
 PRICES = (1e-6, 1e-3)
 """Of a token, in right answers: those between which the one is that loses the margin."""
@@ -69,8 +69,8 @@ def oracles(cases: Sequence[Case], n: int) -> list[Spent]:
     return [_in_one_call(name, cases, taken, leaders) for name, taken in sizes.items()]
 
 
-def informed_stop(cases: Sequence[Case], lesson: Lesson, n: int, margin: float = MARGIN) -> Spent:
-    """`informed stop` on these cases, held to the vote of n."""
+def informed_stop(cases: Sequence[Case], lesson: Lesson, n: int, margin: float = MARGIN, number: int = 1) -> Spent:
+    """`informed stop` on these cases, held to the vote of n; a number for each lesson."""
     known, held = paths(lesson.answers[::2]), paths(lesson.answers[1::2])
     states = states_of(known)
     low, high = np.log(PRICES)
@@ -83,7 +83,7 @@ def informed_stop(cases: Sequence[Case], lesson: Lesson, n: int, margin: float =
     taken, calls = follow(met, learn(known, states, exp(low), lesson))
     right = np.take_along_axis(met.right, taken[None], 0)[0]
     rows = [_row(case, int(k), float(p), int(c)) for case, k, p, c in zip(cases, taken, right, calls, strict=True)]
-    return Spent.of("informed stop", BOUND, rows)
+    return Spent.of(f"informed stop {number}", LEARNED, rows)
 
 
 def lesson_of(population: Population, items: int, seed: int, attempts: int) -> Lesson:

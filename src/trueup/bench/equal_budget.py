@@ -6,8 +6,8 @@ loses less than half a point), for at most half the tokens of the cheapest fixed
 80 % of those of the cheapest adaptive one; and nowhere does a peer lie above its curve. The best of several votes of
 the same attempts is no reference: they differ by how their ties fall, and the best would be the luckiest.
 Log-probabilities cost no tokens: where they are on record (they are of no simulated problem, which has no texts to
-speak of) every method gets them, a peer's too. Rows of the family `bound` are no methods: they say how few tokens a
-rule for stopping could do with (`bounds`).
+speak of) every method gets them, a peer's too. Rows of the families `bound` and `learned` are no methods: they say how
+few tokens no rule for stopping could do with, and how few some do that were learnt on such problems (`bounds`).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 
 from trueup.arms import make_arm
-from trueup.bench.bounds import BOUND, informed_stop, lesson_from, lesson_of, oracles
+from trueup.bench.bars import BARS, figures, verdicts
+from trueup.bench.bounds import informed_stop, lesson_from, lesson_of, oracles
 from trueup.bench.field import METHOD, Field, pooled
-from trueup.bench.frontier import MARGIN, Band, Rival, cheapest, difference, intervals, lead
+from trueup.bench.frontier import Band, difference, intervals, lead, ratio
 from trueup.bench.peers.install import Peer
-from trueup.bench.peers.recorded import ADAPTIVE, FIXED, RUNS, run_peer
+from trueup.bench.peers.recorded import RUNS, run_peer
 from trueup.bench.population import POPULATIONS, SIMULATED, Population, record_population
 from trueup.bench.recorded import SAMPLES, Recording, read_recordings
 from trueup.bench.spent import Spent, spend
@@ -47,11 +47,12 @@ SEED = 101
 ORDERS = 20
 """In how many orders the attempts on record are drawn; those of one item are one cluster."""
 LESSONS = 8
-"""Problems to learn a bound from, for each that it is tested on."""
+"""Problems to learn a rule from, for each that it is tested on."""
 LESSON_ORDERS = 200
+LEARNT = 3
+"""So many rules, each from problems or orders of its own: what one takes hangs on them."""
 RECORDED = Path("results/equal-budget/recorded.json.gz")
 MAKE = f"python -m trueup.bench.record examples/votes {RECORDED}"
-BARS = {FIXED: 0.5, ADAPTIVE: 0.8}
 MOST = 128
 """Attempts that ours may take of a simulated problem: it stops by what they are worth, not by their number."""
 SMALL = ("price=0.006 step=2", "price=0.003 step=2", "price=0.002 step=3", "price=0.001 step=3")
@@ -61,8 +62,6 @@ SMALL_VOTES = (2, 3, 4, 6, 8)
 PRICES = (0.003, 0.001, 0.0005, 0.00015, 0.0001)
 VOTES = (2, 3, 4, 6, 8, 12, 16, 24, 32, SAMPLES)
 OURS = "ours"
-GREEDY = "greedy"
-"""The attempt at temperature 0, which no vote of samples may be shown without."""
 POOLED, UNSEEN = "all tasks", "all tasks, items that no rule was chosen on"
 LOOKED_AT = 80
 """So many of each task had been looked at, or might have been, while the default method was made."""
@@ -70,7 +69,6 @@ OTHER_BUDGETS = (8, SAMPLES)
 SHARED_BUDGETS = (8, 16)
 """A problem on average, of methods that share one over a batch: none takes more of a problem than is on record."""
 IDLE = "it asks for no attempt at any of these problems"
-MET, MISSED, OPEN = "met", "missed", "open"
 
 
 def curve_of(depth: int, overhead: float = 0.0) -> list[str]:
@@ -138,14 +136,21 @@ def judge(field: Field, seed: int = SEED) -> tuple[dict[str, Json], list[dict[st
     draws = Resampler.of(field.clusters, seed=seed, name=field.name)
     rivals = [system for system in field.systems if system.family in BARS]
     leads = dict(zip((rival.system for rival in rivals), lead(field.curve, rivals, draws), strict=True))
+    pairs = {rival.system: _pair(field.curve[-1], rival, leads[rival.system], draws) for rival in rivals}
     about = {"population": field.name, "model": field.model, "n": len(field.clusters), "items": draws.weights.shape[1]}
-    summary = about | {"skipped": list(field.skipped)} | _verdicts(field, rivals, leads, draws)
+    summary = about | {"skipped": list(field.skipped)} | verdicts(field, rivals, leads, draws)
     skipped = [{"system": name, "skipped": why} for name, why in {**field.skipped, **field.left_out}.items()]
     rows = [
-        _row(system, *bands, leads.get(system.system))
+        _row(system, *bands) | pairs.get(system.system, {})
         for system, bands in zip(field.systems, intervals(field.systems, draws), strict=True)
     ]
     return summary, [about | row for row in [*skipped, *rows]] + _rows_beside(field, about, seed)
+
+
+def _pair(ours: Spent, rival: Spent, ahead: Band, draws: Resampler) -> dict[str, float]:
+    """How the curve and its last point stand to a rival."""
+    gain, tokens = difference(ours, rival, draws), ratio(ours, rival, draws)
+    return {**figures("lead", ahead), **figures("gain", gain), **figures("ratio", tokens)}
 
 
 def _rows_beside(field: Field, about: Mapping[str, Json], seed: int) -> list[dict[str, Json]]:
@@ -154,7 +159,7 @@ def _rows_beside(field: Field, about: Mapping[str, Json], seed: int) -> list[dic
     draws = Resampler.of(field.clusters[: len(field.beside[0].right)], seed=seed, name=field.name)
     sizes = {"n": len(draws.codes), "items": draws.weights.shape[1]}
     bands = intervals(field.beside, draws)
-    return [{**about, **sizes, **_row(one, *pair, None)} for one, pair in zip(field.beside, bands, strict=True)]
+    return [{**about, **sizes, **_row(one, *pair)} for one, pair in zip(field.beside, bands, strict=True)]
 
 
 def _strata(recorded: Path) -> list[str]:
@@ -162,16 +167,18 @@ def _strata(recorded: Path) -> list[str]:
 
 
 def _field_of(source: Population | str, *, items: int, peers: Sequence[Peer], recorded: Path, seed: int) -> Field:
-    """A population, or a stratum of the recordings by its name: in as many orders, and bounds learnt in others."""
+    """A population, or a stratum of the recordings by its name: in as many orders, and rules learnt in others."""
     if isinstance(source, Population):
         recording = record_population(source, items, seed, MOST)
-        lesson = lesson_of(source, LESSONS * items, seed, MOST)
+        lessons = (lesson_of(source, LESSONS * items, seed + place, MOST) for place in range(LEARNT))
     else:
         plain = next(one for one in read_recordings(recorded) if one.name == source)
         recording = plain.reordered(ORDERS, seed)
-        lesson = lesson_from(plain.reordered(LESSON_ORDERS, seed + 1).cases)
+        orders = (plain.reordered(LESSON_ORDERS, seed + 1 + place) for place in range(LEARNT))
+        lessons = (lesson_from(order.cases) for order in orders)
     cases = recording.cases
-    return field(recording, peers, [*oracles(cases, SAMPLES), informed_stop(cases, lesson, SAMPLES)])
+    learnt = [informed_stop(cases, lesson, SAMPLES, number=place) for place, lesson in enumerate(lessons, start=1)]
+    return field(recording, peers, [*oracles(cases, SAMPLES), *learnt])
 
 
 def _overhead(recording: Recording) -> float:
@@ -211,70 +218,13 @@ def _other_arms(depth: int) -> Iterator[list[str]]:
             yield [name]
 
 
-def _verdicts(field: Field, rivals: Sequence[Spent], leads: dict[str, Band], draws: Resampler) -> dict[str, Json]:
-    ours, bounds = field.curve[-1], [system for system in field.systems if system.family == BOUND]
-    told: dict[str, Json] = {"system": ours.system, "family": "summary"}
-    greedy = next((one for one in field.beside if one.system == f"trueup {GREEDY}"), None)
-    if greedy is not None:
-        told |= _figures("over_greedy", difference(ours, greedy, draws))
-    whole = [r for r in rivals if r.family == FIXED and r.system.endswith(f" {SAMPLES}")]
-    if not whole:
-        return told | {"verdict": OPEN, "why": "no peer was run"}
-    reference = whole[0]
-    loss = difference(ours, reference, draws)
-    calls = {"accuracy": MET if loss.low > -MARGIN else MISSED if loss.high < -MARGIN else OPEN}
-    told |= {"reference": reference.system, **_figures("difference", loss), "items_needed": needed(loss, draws)}
-    for family, bar in BARS.items():
-        rival = cheapest(ours, [r for r in rivals if r.family == family], reference, draws)
-        calls[family] = _call(rival, bar)
-        if rival is not None:
-            told |= {f"best_{family}": rival.system, **_figures(f"ratio_{family}", rival.ratio)}
-            told |= _reachable(family, rival, ours, bounds)
-    calls["curve"] = _curve_call(list(leads.values()))
-    above = [{"system": name, **_figures("lead", band)} for name, band in leads.items() if band.value < 0]
-    verdict = next((call for call in (MISSED, OPEN) if call in calls.values()), MET)
-    return told | {f"bar_{name}": call for name, call in calls.items()} | {"above": above, "verdict": verdict}
-
-
-def needed(loss: Band, draws: Resampler) -> int | None:
-    """Items that would show a loss like this one to be less than the margin; None where it is not."""
-    if loss.value <= -MARGIN:
-        return None
-    items: int = draws.weights.shape[1]
-    return ceil(items * ((loss.value - loss.low) / (loss.value + MARGIN)) ** 2)
-
-
-def _reachable(family: str, rival: Rival, ours: Spent, bounds: Sequence[Spent]) -> dict[str, float]:
-    """What the bounds take of the tokens of the rival that ours was held against."""
-    tokens = ours.tokens.mean() / rival.ratio.value
-    return {f"ratio_{family}_{bound.system.replace(' ', '_')}": float(bound.tokens.mean() / tokens) for bound in bounds}
-
-
-def _call(rival: Rival | None, bar: float) -> str:
-    if rival is None:
-        return OPEN
-    return MET if rival.ratio.high <= bar else MISSED if rival.ratio.low > bar else OPEN
-
-
-def _curve_call(leads: Sequence[Band]) -> str:
-    """Met where every peer is shown to be less than the margin above, missed where one is shown to be above."""
-    if any(band.high < 0 for band in leads):
-        return MISSED
-    return MET if all(band.low > -MARGIN for band in leads) else OPEN
-
-
-def _row(spent: Spent, accuracy: Band, tokens: Band, ahead: Band | None) -> dict[str, Json]:
+def _row(spent: Spent, accuracy: Band, tokens: Band) -> dict[str, Json]:
     return {
         "system": spent.system,
         "family": spent.family,
-        **_figures("accuracy", accuracy),
-        **_figures("tokens", tokens),
+        **figures("accuracy", accuracy),
+        **figures("tokens", tokens),
         "prompt_tokens": float(spent.prompt_tokens.mean()),
         "completion_tokens": float(spent.completion_tokens.mean()),
         "calls": float(spent.calls.mean()),
-        **({} if ahead is None else _figures("lead", ahead)),
     }
-
-
-def _figures(name: str, band: Band) -> dict[str, float]:
-    return {name: band.value, f"{name}_low": band.low, f"{name}_high": band.high}

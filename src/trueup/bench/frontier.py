@@ -1,6 +1,8 @@
 """Accuracy against tokens: curves compared on the same cases.
 
 Equal accuracy is a non-inferiority test and an interval of the ratio of tokens, both by paired cluster bootstrap.
+Doubt is in our favour where it keeps a cheap rival from being shown as accurate: the cheapest that is not shown to be
+less accurate is told too.
 A curve is met anywhere between two of its points, by taking each of both settings with the chance that makes the
 tokens come out; bands over many points at once are max-t (decide by them whether one curve lies above another).
 """
@@ -33,10 +35,18 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """The cheapest of some systems that are as accurate as the reference, and what ours takes of its tokens."""
+    """A system, and what ours takes of its tokens."""
 
     system: str
     ratio: Band
+
+
+@dataclass(frozen=True, slots=True)
+class Cheapest:
+    """Of the rivals shown to lose less than the margin to the reference, and of those not shown to lose more."""
+
+    shown: Rival | None
+    possible: Rival | None
 
 
 def difference(ours: Spent, other: Spent, draws: Resampler) -> Band:
@@ -44,19 +54,24 @@ def difference(ours: Spent, other: Spent, draws: Resampler) -> Band:
     return Band(float((ours.right - other.right).mean()), *draws.difference(ours.right, other.right))
 
 
-def is_as_good(one: Spent, reference: Spent, draws: Resampler) -> bool:
-    """Whether one is shown to lose less than the margin to the reference."""
-    return one is reference or difference(one, reference, draws).low > -MARGIN
+def ratio(ours: Spent, other: Spent, draws: Resampler) -> Band:
+    """Tokens of ours over those of another."""
+    value = float(ours.tokens.sum() / other.tokens.sum())
+    return Band(value, *draws.unbounded_ratio(ours.tokens, other.tokens, (0.0, 1.0)))
 
 
-def cheapest(ours: Spent, rivals: Sequence[Spent], reference: Spent, draws: Resampler) -> Rival | None:
-    """The rival with the fewest tokens among those as good as the reference; None where none is shown to be."""
-    fit = [rival for rival in rivals if is_as_good(rival, reference, draws)]
-    if not fit:
-        return None
-    best = min(fit, key=lambda rival: float(rival.tokens.mean()))
-    ratio = float(ours.tokens.sum() / best.tokens.sum())
-    return Rival(best.system, Band(ratio, *draws.unbounded_ratio(ours.tokens, best.tokens, (0.0, 1.0))))
+def cheapest(ours: Spent, rivals: Sequence[Spent], reference: Spent, draws: Resampler) -> Cheapest:
+    """The rivals with the fewest tokens; None where no rival is as good as the reference, or may be."""
+    known = Band(0.0, 0.0, 0.0)
+    gains = [(one, known if one is reference else difference(one, reference, draws)) for one in rivals]
+    shown = [rival for rival, gain in gains if gain.low > -MARGIN]
+    possible = [rival for rival, gain in gains if gain.high >= -MARGIN]
+    return Cheapest(_least(ours, shown, draws), _least(ours, possible, draws))
+
+
+def _least(ours: Spent, rivals: Sequence[Spent], draws: Resampler) -> Rival | None:
+    best = min(rivals, key=lambda rival: float(rival.tokens.mean()), default=None)
+    return None if best is None else Rival(best.system, ratio(ours, best, draws))
 
 
 def intervals(systems: Sequence[Spent], draws: Resampler) -> list[tuple[Band, Band]]:
