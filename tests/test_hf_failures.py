@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from trueup.core.errors import BadForm
+from trueup.core.errors import BadForm, BadInput
 from trueup.core.ledger import Ledger
 from trueup.core.stratum import Stratum
 from trueup.core.types import Message, Sampling
@@ -206,3 +206,24 @@ def test_attempts_that_meet_no_dead_end_come_beside_those_that_do(home: Path) ->
     (reply,) = run(HuggingFace(home / "whole"), (HELLO, 40, 0, sampling))
     assert {(a.text, a.finish) for a in reply.attempts} == {("b", "eos"), ("c", "eos")}
     assert reply.waste and len(reply.attempts) + len(reply.waste) == 40
+
+
+def test_a_model_that_does_not_fit_its_device_is_told_in_one_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise ON_A_GPU
+
+    monkeypatch.setattr(LlamaForCausalLM, "to", full)
+    with pytest.raises(
+        BadInput, match=r"^'.*whole' cannot be put on cpu \(CUDA out of memory.* take a smaller"
+    ) as told:
+        HuggingFace(home / "whole").load()
+    assert "\n" not in str(told.value)
+
+
+def test_weights_of_another_size_than_their_config_says_are_told_in_one_line(home: Path, tmp_path: Path) -> None:
+    copy = save_tiny(tmp_path / "bent", 1, extra=("<think>",))
+    config = copy / "config.json"
+    config.write_text(config.read_text().replace('"intermediate_size": ', '"intermediate_size": 1'))
+    with pytest.raises(BadInput, match=r"bent' cannot be loaded \(.*save model and tokenizer there again$") as told:
+        HuggingFace(copy).load()
+    assert "\n" not in str(told.value)

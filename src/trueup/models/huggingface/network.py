@@ -220,9 +220,14 @@ def _load(folder: Path, device: Any, dtype: str) -> tuple[Any, Any]:
                 base or folder, dtype=torch.float32 if base else kind, use_safetensors=True, local_files_only=True
             )
             model = model if base is None else _merged(model, folder).to(kind)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise unreadable(folder, error) from error
-    return model.to(device).eval().requires_grad_(False), tokenizer
+    try:
+        return model.to(device).eval().requires_grad_(False), tokenizer
+    except RuntimeError as error:
+        told = " ".join(str(error).split())[:160]
+        mend = "a smaller model, dtype=bfloat16 or device=cpu"
+        raise BadInput(f"{str(folder)!r} cannot be put on {device} ({told}); take {mend}") from error
 
 
 def _merged(model: Any, adapter: Path) -> Any:
