@@ -148,6 +148,13 @@ def test_unanimous_items_accept_every_threshold_and_save_attempts():
     assert found.trials[-1].attempts < found.trials[0].attempts < 8
 
 
+@pytest.mark.parametrize("steps", [(0.99, 0.6), (0.6, 0.99), (0.9, 0.6, 0.99)])
+def test_of_the_accepted_the_one_of_fewest_attempts_is_chosen_wherever_it_stands(steps):
+    found = calibrate(pools(*([["right"] * 16] * 80)), WHOLE, ladder(*steps), margin=0.05, delta=0.05)
+    assert [trial.accepted for trial in found.trials] == [True] * len(steps)
+    assert found.chosen == "adaptive_vote confidence=0.6"
+
+
 def test_an_item_with_a_failed_attempt_is_calibrated_on_as_it_would_have_been_answered():
     rows = [*[["right"] * 16] * 80, ["right"] * 15 + [FAILED]]
     found = calibrate(pools(*rows), WHOLE, ladder(0.9), margin=0.05, delta=0.05)

@@ -171,6 +171,26 @@ def test_the_table_names_the_best_affordable_method_of_each_bin():
             best_per_bin(logs, pilot, budget=budget, bins=2)
 
 
+def test_a_pilot_whose_attempts_are_a_methods_own_is_charged_for_what_it_adds():
+    """Alone one attempt costs 1, four 4, six by twos 9; behind a pilot of four they cost 4, 4 and 3, which is least."""
+    names, items = ("once", "vote n=4", "steps"), 40
+    right, cost = np.array([[0.0], [1.0], [1.0]]), np.array([[1.0], [4.0], [9.0]])
+    logs = Logged(names, np.repeat(right, items, 1), np.repeat(cost, items, 1), tuple(map(str, range(items))))
+    pilot = Pilot(np.linspace(0, 1, items), np.repeat([[3.0], [0.0], [-6.0]], items, 1))
+    best = best_per_bin(logs, pilot, budget=4.0, bins=2)
+    assert (best.methods, best.cost) == (("steps", "steps"), 3.0)
+    with pytest.raises(BadInput, match=r"pilot and cheapest take 3$"):
+        best_per_bin(logs, pilot, budget=2.0, bins=2)
+    found = compare_bins(logs, pilot, truth=pilot.ease, bins=2, budgets=(2.0, 3.0, 4.0))
+    charged = found.curves["predicted bins, pilot charged"]
+    assert [(point.accuracy, point.cost) for point in charged] == [(None, None), (1.0, 3.0), (1.0, 3.0)]
+    assert [(point.accuracy, point.cost) for point in found.curves["predicted bins"]] == [
+        (0.0, 1.0),
+        (0.0, 1.0),
+        (1.0, 4.0),
+    ]
+
+
 # The method that acts on it
 
 
@@ -186,6 +206,13 @@ def test_a_pilot_that_agrees_takes_the_method_of_the_easy_bin(tmp_path):
     asks, answer = finish(flow, [attempts("4", "4", "4", "5"), attempts("4")])
     assert asks == [Sample(problem().prompt, 4), Sample(problem().prompt, 1)]
     assert (answer.value, answer.note) == ("4", "once (bin 2 of 2): ")
+
+
+def test_a_pilot_at_an_edge_takes_the_method_of_the_bin_above_it_as_its_items_did(tmp_path):
+    pilot = attempts("4", "4", "5", "6")
+    _, answer = finish(compute_optimal(problem(), table=table(tmp_path, edges=[0.5])), [pilot, attempts("4")])
+    assert (agreement(pilot), answer.note) == (0.5, "once (bin 2 of 2): ")
+    assert bin_of(np.array([agreement(pilot)]), (0.5,)).tolist() == [1]
 
 
 def test_a_pilot_that_disagrees_takes_the_method_of_the_hard_bin(tmp_path):
@@ -350,7 +377,7 @@ def test_the_ratings_of_more_attempts_tell_those_of_the_pilot_at_their_part_of_t
         for size in (3, 6)
     ]
     assert len(rated(tmp_path)) == 40, "nothing is rated for a table"
-    assert 0 < tables[0]["budget"] < tables[1]["budget"], "a budget is the method's cost and the pilot's"
+    assert 0 < tables[1]["budget"] == pytest.approx(tables[0]["budget"] / 1.5, rel=1e-9, abs=0), "six are its own"
 
 
 def test_ratings_that_the_study_has_not_paid_for_are_not_made_up(run):

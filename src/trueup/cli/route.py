@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,29 +13,25 @@ import numpy as np
 import typer
 
 from trueup.cli.half import choosing, of_its_own
-from trueup.cli.pipeline import LEDGER_FILE, Findings, gather
+from trueup.cli.pilots import ask_pilots, ledger_clerk, piloted
+from trueup.cli.pipeline import Findings, gather
 from trueup.cli.request import Request, split_models
-from trueup.cli.screen import screen, table, warn
-from trueup.cli.snapshot import snapshot
-from trueup.core.errors import BadInput, UnknownName
+from trueup.cli.screen import screen, table
+from trueup.core.errors import UnknownName
 from trueup.core.files import write_whole
-from trueup.core.outcome import Measured, Pool
+from trueup.core.outcome import Measured
 from trueup.core.settings import join_words, one_word, split_words
-from trueup.core.types import Json, Problem
-from trueup.methods.appraise import appraise
-from trueup.methods.compute_optimal import AGREEMENT, RATING, SIGNALS, agreement
+from trueup.core.types import Json
+from trueup.methods.compute_optimal import AGREEMENT, SIGNALS
 from trueup.methods.prompt_features import LENGTH, features
 from trueup.methods.start import CHOOSERS, starter
-from trueup.models import Sealed
-from trueup.plan.compute_optimal import Comparison, Pilot, best_per_bin, compare_bins
+from trueup.plan.compute_optimal import Comparison, Pilot, best_per_bin, compare_bins, prices_of
 from trueup.plan.engines import mixtures, noted
-from trueup.plan.logged import Logged, in_unit, logged, pilot_cost, with_attempts
+from trueup.plan.logged import Logged, logged
 from trueup.plan.router import fit_chance
 from trueup.plan.router_trial import Operating, Trial, operate, try_router
 from trueup.plan.sheet import lay_out
 from trueup.plan.words import percent
-from trueup.run import Clerk, Tab, answer
-from trueup.run.watch import billing_of
 
 HALFWAY = 5
 """The place in a curve of shares that is shown: half of the prompts go to the dear method."""
@@ -115,23 +110,24 @@ def bins(
     """
     if signal not in SIGNALS:
         raise UnknownName("signal", signal, SIGNALS)
-    findings = gather(Request.load(folder), folder, sealed=True, quiet=True)
+    request = Request.load(folder)
+    findings = gather(request, folder, sealed=True, quiet=True)
     found: dict[str, Json] = {}
-    for whole in _strata(findings, stratum):
-        measured = _piloted(whole, pilot)
-        logs, told = _pilot(measured, findings, pilot)
-        if signal == RATING:
-            told = _rated_pilot(measured, findings, folder, told, pilot, logs.unit)
-        truth = np.nan_to_num(lay_out(measured, seed=findings.task["seed"]).pass_at_1)
-        compared = compare_bins(logs, told, truth=truth, bins=bins, seed=findings.task["seed"])
-        spend = _usual_budget(logs, told) if budget is None else budget
-        best = best_per_bin(logs, told, budget=spend, bins=bins)
-        rows = {"pilot": pilot, "signal": signal, **asdict(best), "budget": spend, "unit": logs.unit}
-        rows |= noted(mixtures(measured.engines))
-        path = _write(folder, f"bins-{one_word(measured.stratum.name)}.json", rows)
-        found[measured.stratum.name] = {"comparison": asdict(compared), "table": rows, "file": str(path)}
-        if not as_json:
-            _print_bins(measured.stratum.name, compared, rows, path)
+    with ledger_clerk(request, findings, folder) as clerk:
+        for whole in _strata(findings, stratum):
+            measured = piloted(whole, pilot)
+            logs = _deployable(measured)
+            told = ask_pilots(measured, logs, clerk, size=pilot, signal=signal)
+            truth = np.nan_to_num(lay_out(measured, seed=findings.task["seed"]).pass_at_1)
+            compared = compare_bins(logs, told, truth=truth, bins=bins, seed=findings.task["seed"])
+            spend = _usual_budget(logs, told) if budget is None else budget
+            best = best_per_bin(logs, told, budget=spend, bins=bins)
+            rows = {"pilot": pilot, "signal": signal, **asdict(best), "budget": spend, "unit": logs.unit}
+            rows |= noted(mixtures(measured.engines))
+            path = _write(folder, f"bins-{one_word(measured.stratum.name)}.json", rows)
+            found[measured.stratum.name] = {"comparison": asdict(compared), "table": rows, "file": str(path)}
+            if not as_json:
+                _print_bins(measured.stratum.name, compared, rows, path)
     if as_json:
         print(json.dumps(found, indent=1))
 
@@ -152,90 +148,15 @@ def _strata(findings: Findings, only: str | None) -> Sequence[Measured]:
     return choosing(wanted)
 
 
-def _piloted(whole: Measured, size: int) -> Measured:
-    """What is known of the items that a pilot can be made of; a warning of those that it cannot.
-
-    Raises BadInput where that is all of them.
-    """
-    measured = with_attempts(whole, size)
-    items, left = len(whole.stratum.items), len(whole.stratum.items) - len(measured.stratum.items)
-    why = next((f": {pool.failure}" for pool in whole.pools if len(pool.attempts) < size and pool.failure), "")
-    told = f"{whole.stratum.name}: {left} of {items} items left out, which have fewer than {size} attempts{why}"
-    warn([told] * (left > 0))
-    return measured
-
-
-def _pilot(measured: Measured, findings: Findings, size: int) -> tuple[Logged, Pilot]:
-    logs = logged(replace(measured, arms=tuple(arm for arm in measured.arms if arm.method not in CHOOSERS)))
-    cost = pilot_cost(measured, size, findings.card, findings.prices, logs.unit)
-    by_id = {pool.item.problem.id: pool.attempts[:size] for pool in measured.pools}
-    ease = [agreement(by_id[item.problem.id]) for item in measured.stratum.items]
-    return logs, Pilot(np.array(ease), cost)
-
-
-def _rated_pilot(measured: Measured, findings: Findings, folder: Path, pilot: Pilot, size: int, unit: str) -> Pilot:
-    """The pilot told by the mean rating of its attempts, which is charged too.
-
-    Raises BadInput for a stratum without a rater, or ratings that are not in the ledger.
-    """
-    stratum, by_id = measured.stratum, {pool.item.problem.id: pool for pool in measured.pools}
-    if stratum.rater is None:
-        raise BadInput(
-            f"stratum {stratum.name!r} has no rater for --signal {RATING}; "
-            f"take --signal {AGREEMENT}, or another --stratum"
-        )
-    shut = replace(stratum, rater=_Ledgered(stratum.rater.fingerprint, billing_of(stratum.rater)))
-    pools = [by_id[item.problem.id] for item in stratum.items]
-
-    async def read() -> list[tuple[float, float]]:
-        return [await _rated(pool, Tab(shut, pool.item), clerk, size, unit) for pool in pools]
-
-    with snapshot(folder / LEDGER_FILE) as ledger:
-        clerk = Clerk(Sealed(findings.card), ledger, findings.prices)
-        ease, cost = zip(*asyncio.run(read()), strict=True)
-    return Pilot(np.array(ease), pilot.cost + np.array(cost))
-
-
-async def _rated(pool: Pool, tab: Tab, clerk: Clerk, size: int, unit: str) -> tuple[float, float]:
-    """The mean rating of a pool's first attempts, and their part of what their ask cost.
-
-    They are read out of the shortest beginning of the pool that was rated in one ask.
-    """
-    for end in range(size, len(pool.attempts) + 1):
-        try:
-            ratings = await answer(appraise(pool.item.problem, pool.attempts[:end]), tab, clerk)
-        except _Unrated:
-            continue
-        return sum(ratings[:size]) / size, (in_unit(tab.cost, unit) or 0.0) * size / end
-    raise BadInput(
-        f"the ledger has no ratings of the first {size} attempts at {pool.item.problem.id!r}; "
-        f"run `trueup study` again with `weighted_best_of_n n={size}` among its --methods"
-    )
-
-
-class _Unrated(BadInput):
-    """Texts that the ledger has no ratings of."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ledgered:
-    """Implements Rater with another's fingerprint and billing, and rates nothing: the ledger has to have it."""
-
-    fingerprint: str
-    billing: str
-
-    async def rate(self, problem: Problem, texts: Sequence[str]) -> Sequence[float]:
-        """No ratings; raises `_Unrated`."""
-        raise _Unrated(f"no ratings of {len(texts)} texts at {problem.id!r}")
-
-    async def close(self) -> None:
-        """Nothing to close."""
+def _deployable(measured: Measured) -> Logged:
+    """What can answer one request, but for what chooses by a file."""
+    return logged(replace(measured, arms=tuple(arm for arm in measured.arms if arm.method not in CHOOSERS)))
 
 
 def _usual_budget(logs: Logged, pilot: Pilot) -> float:
-    """What the most accurate method costs, and the pilot on top."""
-    accuracy, cost = logs.right.mean(axis=1), logs.cost.mean(axis=1)
-    return float(cost[accuracy >= accuracy.max()].min() + pilot.cost.mean())
+    """What the most accurate method costs, with the pilot."""
+    accuracy = logs.right.mean(axis=1)
+    return float(prices_of(logs, pilot.cost)[accuracy >= accuracy.max()].min())
 
 
 def _write(folder: Path, name: str, content: Mapping[str, Json]) -> Path:

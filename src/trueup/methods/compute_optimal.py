@@ -3,7 +3,7 @@
 Snell et al. 2024, arXiv:2408.03314, section 3: the best way to spend a budget depends on difficulty, which is estimated
 before it is spent. Their estimate, the mean verifier score of 2,048 samples, is not part of their budget; ours is: the
 agreement, or mean rating, of `pilot` attempts. The table is fitted by `trueup route bins` on a study's outcomes.
-Cost: the pilot's samples (and 1 rating of them), then that of the method chosen.
+Cost: the pilot's samples (and 1 rating of them), then what the method chosen asks for besides.
 """
 
 from __future__ import annotations

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trueup.core.errors import BadInput
 from trueup.plan.estimate import Codes, Column
-from trueup.plan.logged import Logged
+from trueup.plan.logged import Grid, Logged
 
 Sums = NDArray[np.float64]
 """Sums over the items of bin, half, bootstrap draw (and method)."""
@@ -17,7 +18,7 @@ Sums = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Per bin, half and draw: how many items, what is paid besides; and per method right ones and cost."""
+    """Per bin, half and draw: how many items; per method what is paid besides (or once for all), right ones, cost."""
 
     n: Sums
     extra: Sums
@@ -68,13 +69,13 @@ def random_bins(bins: Codes, times: int, seed: int) -> list[Codes]:
     return [rng.permutation(bins) for _ in range(times)]
 
 
-def lay_cells(logs: Logged, bins: Codes, halves: Codes, clusters: Codes, weights: Sums, extra: Column) -> Cells:
+def lay_cells(logs: Logged, bins: Codes, halves: Codes, clusters: Codes, weights: Sums, extra: Column | Grid) -> Cells:
     """The sums in every draw; `weights` says how often each cluster comes up in it."""
     draws, number = weights.shape
     parts = 2 * (int(bins.max()) + 1)
-    methods = len(logs.names)
-    columns = np.stack([np.ones(len(bins)), extra, *logs.right, *logs.cost])
+    groups = np.atleast_2d(extra), logs.right, logs.cost
+    columns = np.stack([np.ones(len(bins)), *chain(*groups)])
     by_cell = np.zeros((number, parts, len(columns)))
     np.add.at(by_cell, (clusters, 2 * bins + halves), columns.T)
     sums = (weights @ by_cell.reshape(number, -1)).reshape(draws, parts // 2, 2, len(columns)).transpose(1, 2, 0, 3)
-    return Cells(sums[..., 0], sums[..., 1], sums[..., 2 : 2 + methods], sums[..., 2 + methods :])
+    return Cells(sums[..., 0], *np.split(sums[..., 1:], np.cumsum([len(group) for group in groups[:-1]]), axis=-1))

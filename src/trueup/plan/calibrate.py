@@ -2,9 +2,10 @@
 
 Learn-then-Test (Angelopoulos et al. 2021, arXiv:2110.01052) with fixed-sequence testing: the thresholds are tried
 from the safest to the cheapest, each against the hypothesis that stopping turns more than `margin` of the requests
-from right (had all n attempts been taken) to wrong; the first that is not rejected ends the sequence, and the last
-rejected one is chosen. So the chosen one does such harm with probability delta at most. p-values are those of
-Hoeffding and Bentkus (Bates et al. 2021, arXiv:2101.02703, eq. 9), for losses in [0, 1].
+from right (had all n attempts been taken) to wrong; the first that is not rejected ends the sequence. That any of those
+before it does such harm has probability delta at most, in whatever order they were named beforehand, so that the one of
+the fewest attempts is chosen. p-values are those of Hoeffding and Bentkus (Bates et al. 2021, arXiv:2101.02703, eq. 9),
+for losses in [0, 1].
 A method is replayed on a pool in many orders; the loss of an item is the mean over them. What is independent are
 clusters, what is promised is about requests in clusters of the sizes on file: a cluster's loss is the sum of its items'
 over the size of the largest cluster, which is in [0, 1], and the harm is `margin` where the mean of these losses is
@@ -21,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import ceil, exp, log
+from operator import attrgetter
 from statistics import fmean as mean
 
 from trueup.core.errors import BadInput
@@ -47,9 +49,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was tried, safest first; `chosen` is the label of the cheapest accepted, None where none is.
+    """What was tried, safest first, and what is chosen.
 
-    `n` counts independent clusters. `needs` is how many of them, of sizes like these, would accept the safest if it did
+    `chosen` is the label of the accepted one of fewest attempts, of equals the last; None where none is accepted. `n`
+    counts independent clusters. `needs` is how many of them, of sizes like these, would accept the safest if it did
     no harm at all; None where no number would, because the attempts are of several `engines`.
     """
 
@@ -85,9 +88,10 @@ def calibrate(
         trial, _ = _replay_all(arm, logs, spread, margin, rights)
         is_accepted = not mixed and trial.p <= delta and all(earlier.accepted for earlier in trials)
         trials.append(replace(trial, accepted=is_accepted))
-    accepted = [trial.label for trial in trials if trial.accepted]
+    accepted = [trial for trial in trials if trial.accepted]
+    chosen = min(reversed(accepted), key=attrgetter("attempts")).label if accepted else None
     needs = None if mixed else ceil(log(delta) / log(1 - margin * spread.evenness))
-    return Calibration(full, tuple(trials), accepted[-1] if accepted else None, spread.clusters, needs, mixed)
+    return Calibration(full, tuple(trials), chosen, spread.clusters, needs, mixed)
 
 
 def hoeffding_bentkus(loss: float, n: int, margin: float) -> float:

@@ -2,11 +2,10 @@
 
 Snell et al. 2024, arXiv:2408.03314, section 3: problems fall into bins of difficulty, and in each bin and for each
 budget the best method is chosen by two-fold cross-validation inside the bin. As there, oracle bins use the truth and
-predicted bins a pilot. Beyond the paper the pilot is charged in full, and the controls say what the gain is made of:
-random bins (it must vanish), and a choice on the items that it is judged on (the optimism that cross-validation takes
-away). Every bootstrap draw of clusters chooses anew, so that intervals are those of the procedure, not of one choice;
-those of accuracies count one cluster more than any draw holds, and those of factors, which have no limit, are
-percentiles.
+predicted bins a pilot. Beyond the paper the pilot is charged, and the controls say what the gain is made of: random
+bins (it must vanish), and a choice on the items that it is judged on (the optimism that cross-validation takes away).
+Every bootstrap draw of clusters chooses anew, so that intervals are those of the procedure, not of one choice; those of
+accuracies count one cluster more than any draw holds, and those of factors, which have no limit, are percentiles.
 A method is affordable, in every bin alike, where its mean cost over all items lies within the budget: N samples are, as
 there, however long the texts of a bin. What a policy really spends is told beside it, and may be more than the budget
 where it takes dear methods for long texts and cheap ones for short.
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from trueup.core.errors import BadInput
 from trueup.plan.bins import Cells, bin_edges, bin_of, halves_of, lay_cells, random_bins
 from trueup.plan.estimate import Codes, Column, accuracy_interval
-from trueup.plan.logged import Logged
+from trueup.plan.logged import Grid, Logged
 from trueup.plan.resample import DIFFERENCE, SHARE, TAIL, Doubt, Interval, Resampler
 
 FIXED, BASELINE, ORACLE = "fixed", "baseline", "oracle bins"
@@ -90,10 +89,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What an estimate of each item's ease says, and what it cost there."""
+    """What an estimate of each item's ease says, and what it adds there to the cost of a method.
+
+    That is the same for all methods where its attempts are none of theirs; else `cost` has a row per method.
+    """
 
     ease: Column
-    cost: Column
+    cost: Column | Grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,12 @@ def compare_bins(
     edges = bin_edges(pilot.ease, bins)
     predicted = bin_of(pilot.ease, edges)
     alone = np.zeros_like(predicted)
-    free, charged = np.zeros_like(pilot.cost), pilot.cost
+    free = np.zeros(len(predicted))
     runs = {
         FIXED: trial.run(alone, free),
         ORACLE: trial.run(bin_of(truth, bin_edges(truth, bins)), free),
         PREDICTED: trial.run(predicted, free),
-        CHARGED: trial.run(predicted, charged),
+        CHARGED: trial.run(predicted, pilot.cost),
         RANDOM: _mean([trial.run(codes, free) for codes in random_bins(predicted, SHUFFLES, seed)]),
         IN_SAMPLE: trial.run(predicted, free, in_sample=True),
     }
@@ -144,24 +146,26 @@ def compare_bins(
 
 
 def best_per_bin(logs: Logged, pilot: Pilot, *, budget: float, bins: int = 5) -> BestPerBin:
-    """The method for each bin that was right most often of those within the budget less the pilot, by all items.
+    """The method for each bin that was right most often of those within the budget with the pilot, by all items.
 
     Raises BadInput where the budget affords no method or is no finite number.
     """
     if not np.isfinite(budget):
         raise BadInput(f"the budget is {budget}; give a finite number of {logs.unit}")
-    order = np.argsort(logs.cost.mean(axis=1), kind="stable")
-    prices = _prices(logs, pilot.cost)[order]
-    fits = prices <= budget * (1 + SLACK)
+    prices = prices_of(logs, pilot.cost)
+    order = np.argsort(prices, kind="stable")
+    fits = prices[order] <= budget * (1 + SLACK)
     if not fits.any():
-        raise BadInput(f"a budget of {budget:g} {logs.unit} affords nothing; pilot and cheapest take {prices[0]:.3g}")
+        raise BadInput(
+            f"a budget of {budget:g} {logs.unit} affords nothing; pilot and cheapest take {prices.min():.3g}"
+        )
     edges = bin_edges(pilot.ease, bins)
     codes = bin_of(pilot.ease, edges)
     chosen = []
     for place in range(len(edges) + 1):
         accuracy = np.where(fits, logs.right[order][:, codes == place].mean(axis=1), -1.0)
         chosen.append(int(order[int(accuracy.argmax())]))
-    spent = logs.cost[np.array(chosen)[codes], np.arange(len(codes))] + pilot.cost
+    spent = (logs.cost + pilot.cost)[np.array(chosen)[codes], np.arange(len(codes))]
     return BestPerBin(edges, tuple(logs.names[method] for method in chosen), float(spent.mean()))
 
 
@@ -175,7 +179,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """Methods in the order of their cost, the budgets, and the draws with the items as they are before them."""
+    """Methods, the budgets, and the draws with the items as they are before them."""
 
     logs: Logged
     budgets: tuple[float, ...]
@@ -186,29 +190,30 @@ class _Trial:
 
     @classmethod
     def of(cls, logs: Logged, budgets: Sequence[float], seed: int) -> _Trial:
-        ordered = logs.only(sorted(logs.names, key=lambda name: float(logs.cost[logs.of(name)].mean())))
         draws = Resampler.of(logs.clusters, seed=seed, name="compute-optimal")
         clusters = draws.weights.shape[1]
         if clusters < 4:
             raise BadInput(f"bins are judged on at least 4 independent items, here are {clusters}")
-        means = np.unique(ordered.cost.mean(axis=1))
+        means = np.unique(logs.cost.mean(axis=1))
         usual = means if len(means) <= BUDGETS else np.quantile(means, np.linspace(0, 1, BUDGETS))
         kept = tuple(sorted(budgets)) or tuple(usual.tolist())
         weights = np.concatenate([np.ones((1, clusters)), draws.weights.astype(float)])
-        return cls(ordered, kept, draws.codes, weights, draws.doubt(), seed)
+        return cls(logs, kept, draws.codes, weights, draws.doubt(), seed)
 
-    def run(self, bins: Codes, extra: Column, *, only: Sequence[str] = (), in_sample: bool = False) -> _Run:
-        """The policy of these bins, where every item costs so much extra."""
-        logs = self.logs.only([name for name in self.logs.names if name in only]) if only else self.logs
+    def run(self, bins: Codes, extra: Column | Grid, *, only: Sequence[str] = (), in_sample: bool = False) -> _Run:
+        """The policy of these bins, where every item costs so much extra; of equally good methods the cheapest."""
+        names, prices = self.logs.names, prices_of(self.logs, extra)
+        kept = [method for method in np.argsort(prices, kind="stable") if not only or names[method] in only]
+        logs, extra = self.logs.only([names[method] for method in kept]), extra[kept] if extra.ndim > 1 else extra
         cells = lay_cells(logs, bins, halves_of(bins, self.codes, self.seed), self.codes, self.weights, extra)
-        prices = _prices(logs, extra)
-        columns = [_spend(cells, prices <= budget * (1 + SLACK), in_sample=in_sample) for budget in self.budgets]
+        fits = [prices[kept] <= budget * (1 + SLACK) for budget in self.budgets]
+        columns = [_spend(cells, fit, in_sample=in_sample) for fit in fits]
         return _Run(np.stack([c[0] for c in columns], axis=1), np.stack([c[1] for c in columns], axis=1))
 
 
-def _prices(logs: Logged, extra: Column) -> Column:
-    """What each method costs an item on average, and what every item costs besides."""
-    prices: Column = logs.cost.mean(axis=1) + extra.mean()
+def prices_of(logs: Logged, extra: Column | Grid) -> Column:
+    """What each method costs an item on average, with what is paid besides."""
+    prices: Column = logs.cost.mean(axis=1) + extra.mean(axis=-1)
     return prices
 
 
@@ -220,7 +225,7 @@ def _spend(cells: Cells, fits: NDArray[np.bool_], *, in_sample: bool) -> tuple[C
     train = cells.pooled() if in_sample else cells.swapped()
     chosen = np.where(fits, train, -1.0).argmax(axis=-1)[..., None]
     right = np.take_along_axis(cells.right, chosen, -1)[..., 0].sum(axis=(0, 1))
-    cost = (np.take_along_axis(cells.cost, chosen, -1)[..., 0] + cells.extra).sum(axis=(0, 1))
+    cost = np.take_along_axis(cells.cost + cells.extra, chosen, -1)[..., 0].sum(axis=(0, 1))
     n = cells.n.sum(axis=(0, 1))
     return right / n, cost / n
 
