@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from trueup.core.errors import BadForm, BadInput
+from trueup.core.errors import AskFailed, BadForm, BadInput
 from trueup.core.ledger import Ledger
 from trueup.core.stratum import Stratum
 from trueup.core.types import Message, Sampling
@@ -180,7 +180,7 @@ def test_a_study_goes_on_from_an_item_that_torch_gave_up_on(
 
 @pytest.mark.parametrize("grammar", ['start: start "a"', 'root ::= root "a"', "start: A\nA: /a+/ & ~/a+/"])
 def test_a_grammar_that_no_text_can_begin_by_is_refused_at_once(home: Path, grammar: str) -> None:
-    with pytest.raises(BadForm, match=r"does not compile: no text can begin by it.*; mend it") as caught:
+    with pytest.raises(BadForm, match=r"can begin no text: not even an empty text is of it; mend it") as caught:
         run(HuggingFace(home / "whole"), (HELLO, 1, 0, Sampling(grammar=grammar)))
     assert "\n" not in str(caught.value)
 
@@ -208,16 +208,25 @@ def test_attempts_that_meet_no_dead_end_come_beside_those_that_do(home: Path) ->
     assert reply.waste and len(reply.attempts) + len(reply.waste) == 40
 
 
-def test_a_model_that_does_not_fit_its_device_is_told_in_one_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+SMALLER = r"take a smaller model, another dtype or another device"
+
+
+@pytest.mark.parametrize("place", ["to", "forward", "from_pretrained"])
+def test_a_model_that_does_not_fit_is_told_in_one_line(home: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise ON_A_GPU
 
-    monkeypatch.setattr(LlamaForCausalLM, "to", full)
-    with pytest.raises(
-        BadInput, match=r"^'.*whole' cannot be put on cpu \(CUDA out of memory.* take a smaller"
-    ) as told:
+    full.__signature__ = inspect.signature(getattr(LlamaForCausalLM, place))  # type: ignore[attr-defined]
+    monkeypatch.setattr(LlamaForCausalLM, place, full)
+    with pytest.raises(BadInput, match=rf"^'whole' does not run on cpu \(CUDA out of memory.*\); {SMALLER}$") as told:
         HuggingFace(home / "whole").load()
     assert "\n" not in str(told.value)
+
+
+def test_a_next_token_that_torch_gives_up_on_is_a_failed_ask(home: Path, failing: Any) -> None:
+    failing(OTHER, lambda number, tokens: number >= 2)
+    with pytest.raises(AskFailed, match=r"^torch gave up \(CUDA error: an illegal memory access.*\); run it again"):
+        asyncio.run(HuggingFace(home / "whole").next_token(HELLO))
 
 
 def test_weights_of_another_size_than_their_config_says_are_told_in_one_line(home: Path, tmp_path: Path) -> None:

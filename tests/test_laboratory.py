@@ -71,7 +71,6 @@ from trueup.train.laboratory.tasks import (  # noqa: E402
 )  # fmt: skip
 from trueup.train.laboratory.vocabulary import ANSWER, END, PAD, decode, encode, encode_rows  # noqa: E402
 from trueup.train.losses import binary_loss, kl_loss, sft_loss, token_logp  # noqa: E402
-from trueup.train.meter import metered  # noqa: E402
 from trueup.verifiers.exact import exact  # noqa: E402
 
 TINY = Shape(width=8, layers=2, heads=2, context=48)
@@ -496,18 +495,6 @@ def test_a_rating_ends_where_the_text_does():
     prompts = encode_rows(["3+4=", "3+4="])
     a = rate(verifier, prompts, encode_rows(["1;", "1;#2$"]))
     assert np.allclose(a[0], rate(verifier, prompts[:1], encode_rows(["1;"]))[0], atol=1e-6)
-
-
-def test_equal_rows_are_rated_once_and_told_once():
-    verifier, kept = Verifier(TINY, seed=0), {}
-    torch.nn.init.normal_(verifier.head.weight, generator=torch.Generator().manual_seed(0))
-    prompts, texts = encode_rows(["3+4=", "1+1="]), encode_rows(["1;#2$", "2"])
-    apart = [rate(verifier, prompts[i : i + 1], texts[j : j + 1])[0] for i in (0, 1) for j in (0, 1)]
-    with metered(kept.update):
-        ratings = rate(verifier, prompts[[1, 0, 1, 1, 0]], texts[[0, 1, 0, 1, 1]])
-    assert np.allclose(ratings, [apart[2], apart[1], apart[2], apart[3], apart[1]], atol=1e-6)
-    assert kept["judge"].prompt_tokens == (4 + 5) + (4 + 1) + (4 + 1)
-    assert rate(verifier, prompts[:0], texts[:0]).shape == (0,)
 
 
 def test_process_labels_are_the_shares_of_right_rollouts():

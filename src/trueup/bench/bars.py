@@ -1,7 +1,7 @@
 """What the bars say of systems on one population or task.
 
-Tokens are met where they are against every peer that is not shown to be less accurate, missed where they are not
-against one that is shown to be as accurate, else open.
+Tokens are met where they are against the cheapest peer that may be as accurate, not being shown to lose more than the
+margin; missed where they are not against the cheapest that is shown to lose less; else open.
 """
 
 from __future__ import annotations

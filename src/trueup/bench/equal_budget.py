@@ -3,7 +3,8 @@
 Tokens are those a provider bills: the prompt of every call begun, and what was generated, cancelled calls included.
 The bar: the default adaptive method is as accurate as a peer's vote of the whole budget, the first peer's that ran (it
 loses less than half a point), for at most half the tokens of the cheapest fixed-budget peer that is as accurate, and
-80 % of those of the cheapest adaptive one; and nowhere does a peer lie above its curve. The best of several votes of
+80 % of those of the cheapest adaptive one (`bars` says which these are where that is in doubt); and nowhere does a
+peer lie above its curve. The best of several votes of
 the same attempts is no reference: they differ by how their ties fall, and the best would be the luckiest.
 Log-probabilities cost no tokens: where they are on record (they are of no simulated problem, which has no texts to
 speak of) every method gets them, a peer's too. Rows of the families `bound` and `learned` are no methods: they say how

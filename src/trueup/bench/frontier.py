@@ -1,8 +1,8 @@
 """Accuracy against tokens: curves compared on the same cases.
 
 Equal accuracy is a non-inferiority test and an interval of the ratio of tokens, both by paired cluster bootstrap.
-Doubt is in our favour where it keeps a cheap rival from being shown as accurate: the cheapest that is not shown to be
-less accurate is told too.
+Doubt is in our favour where it keeps a cheap rival from being shown as accurate: the cheapest that is not shown to
+lose more than the margin is told too.
 A curve is met anywhere between two of its points, by taking each of both settings with the chance that makes the
 tokens come out; bands over many points at once are max-t (decide by them whether one curve lies above another).
 """

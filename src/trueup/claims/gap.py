@@ -16,6 +16,8 @@ from trueup.plan import Resampler
 from trueup.plan.estimate import Column
 from trueup.plan.resample import Interval
 
+STEPS = "steps"
+"""The name of the model that reasons."""
 FLAT, SURELY_FLAT = 0.005, 0.015
 """A last doubling that adds less than the one, and surely less than the other, has stopped gaining."""
 

@@ -10,7 +10,7 @@ from math import ceil, log
 
 import numpy as np
 
-from trueup.claims.gap import Difference, Gap, Measured
+from trueup.claims.gap import STEPS, Difference, Gap, Measured
 from trueup.core.types import Json
 from trueup.plan import Resampler
 from trueup.plan.estimate import Column
@@ -30,9 +30,9 @@ def statement(gaps: Sequence[Sequence[Gap]], doublings: Sequence[Difference]) ->
     )
 
 
-def note_of(name: str, modulus: int, direct: Measured, steps: Measured, found: Gap) -> str:
+def note_of(name: str, modulus: int, direct: Measured, found: Gap) -> str:
     """One comparison: both levers, what limits the direct model, against a blind guesser."""
-    sizes, once = direct.curves.sizes, float(steps.curves.pass1_M.mean())
+    sizes, once = direct.curves.sizes, found.steps_once
     return (
         f"{name}: pass@1 {float(direct.curves.pass1_M.mean()):.1%} against {once:.1%} with steps; minus that, "
         f"majority@{sizes[-1]} {_said(found.majority[-1])}, the verifier's choice {_said(found.weighted[-1])}, "
@@ -76,14 +76,14 @@ def cut_note(seed: int, steps: Measured, direct: Measured, first: int) -> str:
 
 def arms_of(models: Sequence[Mapping[str, Measured]], seed: int) -> list[dict[str, Json]]:
     """An arm per model and number of samples, and per cut; an item's seeds are one cluster."""
-    items = len(models[0]["steps"].curves.pass1_M)
+    items = len(models[0][STEPS].curves.pass1_M)
     draws = Resampler.of([str(i) for i in range(items)] * len(models), seed=seed, name="arms")
     arms = []
     for name in models[0]:
         of = [model[name] for model in models]
-        label = name if name == "steps" else f"direct, matched on {name}"
+        label = name if name == STEPS else f"direct, matched on {name}"
         arms += [_arm(f"{label}, N = {n}", draws, of, k) for k, n in enumerate(of[0].curves.sizes)]
-    cuts = [model["steps"].cut_KM for model in models]
+    cuts = [model[STEPS].cut_KM for model in models]
     for k in range(len(cuts[0]) if cuts[0] is not None else 0):
         shares = np.concatenate([cut[k] for cut in cuts if cut is not None])
         arms.append({"name": f"steps, cut behind {k}", "n": len(shares), **_share("cut", draws, shares)})

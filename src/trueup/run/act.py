@@ -38,7 +38,7 @@ class Act:
 
     def end(self, ask: Sample, attempts: Sequence[Attempt]) -> None:
         """Take the act back where nothing could be read out of what came back."""
-        if ask.kind != "judge" and all(attempt.answer is None for attempt in attempts):
+        if not _judges(ask) and all(attempt.answer is None for attempt in attempts):
             self.is_done = False
 
 
@@ -48,4 +48,8 @@ def turn_to_act(busy: dict[bytes, asyncio.Event], ask: Sample, problem: Problem)
 
 
 def _acts(ask: Sample, problem: Problem) -> bool:
-    return problem.side_effects and ask.kind != "judge"
+    return problem.side_effects and not _judges(ask)
+
+
+def _judges(ask: Sample) -> bool:
+    return ask.kind == "judge"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trueup.core.errors import BadForm, BadInput, Unavailable
 from trueup.core.types import Sampling
+from trueup.models.huggingface.trouble import line_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +33,9 @@ def make_tokenizer(tokenizer: Any, ends: frozenset[int], width: int) -> Any:
     try:
         return from_tokenizer(tokenizer, n_vocab=width, eos_token=sorted(ends))
     except ValueError as error:
-        raise BadInput(f"no constrained decoding with this tokenizer ({_line(error)}); leave the grammar out") from None
+        raise BadInput(
+            f"no constrained decoding with this tokenizer ({line_of(error)}); leave the grammar out"
+        ) from None
 
 
 def make_matcher(tokenizer: Any, sampling: Sampling) -> Any:
@@ -51,7 +54,7 @@ def make_matcher(tokenizer: Any, sampling: Sampling) -> Any:
     if matcher.is_error():
         raise BadForm(_fault(sampling, matcher.get_error()))
     if _is_dead(matcher):
-        raise BadForm(_fault(sampling, "no text can begin by it, not even an empty one"))
+        raise BadForm(_fault(sampling, "not even an empty text is of it", "can begin no text"))
     return matcher
 
 
@@ -84,10 +87,6 @@ def _compiled(sampling: Sampling) -> str:
     return rules
 
 
-def _fault(sampling: Sampling, error: object) -> str:
+def _fault(sampling: Sampling, error: object, fails: str = "does not compile") -> str:
     what = "grammar" if sampling.schema is None else "schema"
-    return f"the {what} {(sampling.schema or sampling.grammar or '')[:60]!r} does not compile: {_line(error)}; mend it"
-
-
-def _line(error: object) -> str:
-    return " ".join(str(error).split())[:200]
+    return f"the {what} {(sampling.schema or sampling.grammar or '')[:60]!r} {fails}: {line_of(error)}; mend it"

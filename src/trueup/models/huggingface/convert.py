@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trueup.core.errors import Unavailable
 from trueup.models.huggingface.network import quiet
+from trueup.models.huggingface.trouble import line_of
 from trueup.models.weights import Weights
 
 
@@ -29,7 +30,7 @@ def converted(weights: Weights) -> Path:
         try:
             _convert(source, made)
         except (ImportError, ValueError) as error:
-            told = " ".join(str(error).split())[:150]
+            told = line_of(error)
             raise Unavailable(f"cannot convert {source.name}: {told}; pip install 'trueup[hf]'") from error
         try:
             made.rename(target)

@@ -18,6 +18,7 @@ from trueup.core.types import Attempt, Prompt, Sampling, Usage
 from trueup.models.completion import first_seed
 from trueup.models.huggingface.choose import choose, log_probability
 from trueup.models.huggingface.constrain import allowed
+from trueup.models.huggingface.trouble import gave_up
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 UNREADABLE = "\ufffd"
 """What bytes that are no character in UTF-8 are shown as; a text may also have it as a character."""
 DEAD_END = "the text ended where its schema or grammar allows no end; mend the rule that nothing can complete"
-FULL = "set rows lower, or give shorter prompts"
 NO_NUMBERS = "the model's logits are no numbers; set dtype=float32, and a smaller alpha where models are mixed"
 
 
@@ -110,7 +110,7 @@ def sample_from(source: Source, ask: Ask, pace: Pace) -> Sampled:
     try:
         stream = source.begin(ask.prompt)
     except RuntimeError as error:
-        lost = Waste("failed", _gave_up(error), seconds=(time.perf_counter() - began) * pace.cores)
+        lost = Waste("failed", gave_up(error), seconds=(time.perf_counter() - began) * pace.cores)
         return Sampled((), (lost,))
     prefill = time.perf_counter() - began
     drafts = [_draft(ask, index, matcher, pace.rows) for index in range(ask.start, ask.start + ask.n)]
@@ -119,7 +119,7 @@ def sample_from(source: Source, ask: Ask, pace: Pace) -> Sampled:
     except RuntimeError as error:
         for draft in drafts:
             if not draft.finish:
-                draft.finish, draft.fault = "failed", _gave_up(error)
+                draft.finish, draft.fault = "failed", gave_up(error)
     decode = time.perf_counter() - began - prefill
     return _sampled(drafts, stream, source.vocabulary, ask.sampling, (prefill * pace.cores, decode * pace.cores))
 
@@ -127,13 +127,6 @@ def sample_from(source: Source, ask: Ask, pace: Pace) -> Sampled:
 def _draft(ask: Ask, index: int, matcher: Any, rows: int) -> Draft:
     dice = Random(f"{first_seed(ask.prompt, ask.sampling.seed)} {index}")
     return Draft(index, index % rows, dice, matcher and matcher.deep_copy())
-
-
-def _gave_up(error: RuntimeError) -> str:
-    """What torch says, on one line, and what helps."""
-    told = " ".join(str(error).split())[:200] or type(error).__name__
-    is_full = "out of memory" in told or "allocate memory" in told
-    return f"torch gave up ({told}); {FULL if is_full else 'run it again, on device=cpu if it stays'}"
 
 
 def _write_all(source: Source, stream: Stream, drafts: Sequence[Draft], sampling: Sampling, pace: Pace) -> None:

@@ -24,6 +24,7 @@ from trueup.models.huggingface.decode import NO_NUMBERS, Ask, Draft, Pace, Sourc
 from trueup.models.huggingface.folder import digest, find_folder, read_shape
 from trueup.models.huggingface.memory import Memory
 from trueup.models.huggingface.network import Network, Text, require_packages
+from trueup.models.huggingface.trouble import gave_up
 from trueup.models.huggingface.vocabulary import PLAIN, Refused, Vocabulary, read_template
 from trueup.models.tokens import by_likelihood
 from trueup.models.weights import Weights
@@ -179,9 +180,12 @@ def answer(load: Callable[[], Source], ask: Ask, pace: Pace) -> Sampled:
 def likeliest(source: Source, prompt: Prompt, k: int) -> Mapping[str, float]:
     """The k likeliest next tokens with their log-probabilities; of tokens that look alike, the likelier.
 
-    Raises AskFailed where the model's logits are no numbers.
+    Raises AskFailed where torch gives up, or the model's logits are no numbers.
     """
-    stream = source.begin(prompt)
+    try:
+        stream = source.begin(prompt)
+    except RuntimeError as error:
+        raise AskFailed(gave_up(error)) from error
     if not are_numbers(stream.logits_BV):
         raise AskFailed(NO_NUMBERS)
     top = stream.logits_BV[0].double().log_softmax(-1).topk(min(k, stream.logits_BV.shape[-1]))

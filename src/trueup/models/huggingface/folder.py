@@ -16,6 +16,7 @@ from typing import Any
 from trueup.core.cache import cache_folder, sha256
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.training import CARD, MADE
+from trueup.models.huggingface.trouble import line_of
 from trueup.models.weights import stamp
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -190,7 +191,7 @@ def _snapshot(name: str) -> Path:
         parts = [] if (folder / WHOLE).is_file() else _parts(folder)
         return Path(snapshot_download(name, revision=folder.name, allow_patterns=parts)) if parts else folder
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = line_of(error)
         raise Unavailable(f"there is no folder {name!r}, and the hub does not bring it: {reason}") from error
 
 

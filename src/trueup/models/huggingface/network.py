@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from trueup.core.errors import BadInput, Unavailable
 from trueup.core.types import Prompt
 from trueup.models.huggingface.folder import base_of
+from trueup.models.huggingface.trouble import SMALLER, is_full, line_of
 from trueup.models.huggingface.vocabulary import Refused, Vocabulary
 
 if TYPE_CHECKING:
@@ -92,12 +93,15 @@ class Network:
     def _warm_up(self) -> None:
         """Read and step, so that what happens only once does not count as the first prompt's seconds.
 
-        Raises BadInput where the cache has not all of it then: what is written would not hang on the prompt.
+        Raises BadInput where torch gives up on it, or the cache has not all of it then: what is written would not hang
+        on the prompt.
         """
         try:
             cache = self.fresh_cache()
             self.read([[0, 0]], cache)
             self.read([[0]], cache)
+        except RuntimeError as error:
+            raise unfit(self.name, self.device, error) from error
         except (AttributeError, IndexError, TypeError, ValueError) as error:
             raise self._uncached() from error
         if not _has_read(cache, 3):
@@ -168,8 +172,12 @@ def require_packages() -> None:
 
 def unreadable(folder: Path, error: Exception) -> BadInput:
     """What to say of a folder whose model or tokenizer cannot be loaded."""
-    told = " ".join(str(error).split())[:200]
-    return BadInput(f"{str(folder)!r} cannot be loaded ({told}); save model and tokenizer there again")
+    return BadInput(f"{str(folder)!r} cannot be loaded ({line_of(error)}); save model and tokenizer there again")
+
+
+def unfit(name: str, device: Any, error: Exception) -> BadInput:
+    """What to say of a model that does not go onto its device, or does not run there."""
+    return BadInput(f"{name!r} does not run on {device} ({line_of(error)}); {SMALLER}")
 
 
 def context_of(config: Any) -> int:
@@ -221,13 +229,11 @@ def _load(folder: Path, device: Any, dtype: str) -> tuple[Any, Any]:
             )
             model = model if base is None else _merged(model, folder).to(kind)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise unreadable(folder, error) from error
+        raise (unfit(folder.name, "cpu", error) if is_full(error) else unreadable(folder, error)) from error
     try:
         return model.to(device).eval().requires_grad_(False), tokenizer
     except RuntimeError as error:
-        told = " ".join(str(error).split())[:160]
-        mend = "a smaller model, dtype=bfloat16 or device=cpu"
-        raise BadInput(f"{str(folder)!r} cannot be put on {device} ({told}); take {mend}") from error
+        raise unfit(folder.name, device, error) from error
 
 
 def _merged(model: Any, adapter: Path) -> Any:
@@ -240,7 +246,7 @@ def _merged(model: Any, adapter: Path) -> Any:
         with without_peft_news():
             return PeftModel.from_pretrained(model, adapter).merge_and_unload()
     except RuntimeError as error:
-        told = " ".join(str(error).split())[:160]
+        told = line_of(error)
         raise BadInput(f"the adapter {str(adapter)!r} does not fit its base ({told}); put back its own") from error
 
 

@@ -162,11 +162,10 @@ def train_verifier(verifier: Verifier, rows: Labelled, recipe: Recipe, *, lm: fl
 
 @torch.inference_mode()
 def rate(verifier: Verifier, prompts_BP: Tokens, completions_BT: Tokens) -> Ratings:
-    """The rating in [0, 1] behind the last token of each completion, whole or begun; equal rows are read once."""
-    every_BT = np.concatenate([prompts_BP, completions_BT], 1)
-    tokens_BT, place_B = np.unique(every_BT, axis=0, return_inverse=True)
+    """The rating in [0, 1] behind the last token of each completion, whole or begun."""
+    tokens_BT = np.concatenate([prompts_BP, completions_BT], 1)
     last_B = tokens_BT.shape[1] - 1 - (tokens_BT[:, ::-1] != PAD).argmax(1)
-    parts = [np.zeros(0, np.float32)]
+    parts = []
     with at_work("judge", verifier.device) as told:
         for begin in range(0, len(tokens_BT), BLOCK_ROWS):
             block_BT, at_B = (
@@ -175,4 +174,4 @@ def rate(verifier: Verifier, prompts_BP: Tokens, completions_BT: Tokens) -> Rati
             logit_BT = verifier(block_BT)
             parts.append(logit_BT.gather(1, at_B[:, None])[:, 0].sigmoid().cpu().numpy())
         told(lambda: rated(verifier, tokens_BT))
-    return np.concatenate(parts)[place_B.reshape(-1)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
