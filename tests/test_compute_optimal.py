@@ -377,7 +377,9 @@ def test_the_ratings_of_more_attempts_tell_those_of_the_pilot_at_their_part_of_t
         for size in (3, 6)
     ]
     assert len(rated(tmp_path)) == 40, "nothing is rated for a table"
-    assert 0 < tables[1]["budget"] == pytest.approx(tables[0]["budget"] / 1.5, rel=1e-9, abs=0), "six are its own"
+    assert 0 < tables[1]["budget"] == pytest.approx(tables[0]["budget"] / 1.5, rel=1e-9, abs=0), (
+        "a pilot of six adds nothing to the rating that the method pays for, one of three adds half of it"
+    )
 
 
 def test_ratings_that_the_study_has_not_paid_for_are_not_made_up(run):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from terminal import at_problems
 
 from trueup.cli.half import open_half
 from trueup.cli.pilots import ask_pilots, ledger_clerk
+from trueup.core.errors import BadInput
 from trueup.plan.logged import logged
 
 PILOT = 4
@@ -40,7 +43,7 @@ def added(folder, signal):
     """The columns of a study's methods, and what a pilot adds to them."""
     half = open_half(folder, None)
     logs = logged(half.measured)
-    with ledger_clerk(half.request, half.findings, folder) as clerk:
+    with ledger_clerk(half.findings, folder) as clerk:
         return logs, ask_pilots(half.measured, logs, clerk, size=PILOT, signal=signal)
 
 
@@ -94,4 +97,30 @@ def test_a_pilot_is_charged_in_full_where_the_ledger_lacks_what_a_method_was_tol
     once, four, _ = added(tmp_path / "o", "rating")[1].cost
     assert four == pytest.approx(once, rel=1e-9, abs=0) and min(once) > 0
     told = " ".join(run("route", "bins", "o", "--signal", "rating").err.split())
-    assert "w: the ledger lacks some ratings or solutions that `weighted_best_of_n n=4` asked for; the pilot" in told
+    assert "w: the ledger lacks some ratings, solutions or token counts of `weighted_best_of_n n=4`; the pilot" in told
+
+
+def test_a_pilot_is_charged_in_full_where_both_cost_what_nobody_counted(run, tmp_path):
+    """Behind four attempts a vote of six asks in a second call, of whose prompt no length was told."""
+    study_of(run, "w.jsonl", "once", "vote n=6")
+    with closing(sqlite3.connect(tmp_path / "o" / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("UPDATE charges SET prompt_tokens = NULL WHERE NOT leads")
+    alone, pilot = added(tmp_path / "o", "agreement")
+    assert alone.unit == "tokens"
+    assert np.unique(pilot.cost, axis=1).tolist() == [[24], [40]]
+
+
+def test_ratings_of_unknown_cost_are_not_free(run, tmp_path):
+    """A GPU has rated, whose hour has no price; all that is left in the study is priced."""
+    study_of(run, "rated.toml", "once", "weighted_best_of_n n=4")
+    study_of(run, "rated.toml", "once")
+    half = open_half(tmp_path / "o", None)
+    stratum, prices = half.measured.stratum, replace(half.findings.prices, gpu_hour=None)
+    on_gpu = SimpleNamespace(fingerprint=stratum.rater.fingerprint, billing="gpu")
+    measured = replace(half.measured, stratum=replace(stratum, rater=on_gpu))
+    logs = replace(logged(measured), unit="usd")
+    with (
+        ledger_clerk(replace(half.findings, prices=prices), tmp_path / "o") as clerk,
+        pytest.raises(BadInput, match=r"the cost of the ratings at 'w\d+' is unknown in usd; run .* gpu_hour"),
+    ):
+        ask_pilots(measured, logs, clerk, size=PILOT, signal="rating")

@@ -15,9 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trueup.catalog import open_model
-from trueup.cli.pipeline import LEDGER_FILE, Findings, split_sets
-from trueup.cli.request import Request
+from trueup.cli.pipeline import LEDGER_FILE, Findings
 from trueup.cli.screen import warn
 from trueup.cli.snapshot import snapshot
 from trueup.core.asks import sample
@@ -50,35 +48,32 @@ def piloted(whole: Measured, size: int) -> Measured:
 
 
 @contextmanager
-def ledger_clerk(request: Request, findings: Findings, folder: Path) -> Iterator[Clerk]:
+def ledger_clerk(findings: Findings, folder: Path) -> Iterator[Clerk]:
     """A clerk for all that a study has asked its models, who asks none."""
-    sets, specs = split_sets(request.sets), request.specs()
-    cards = {name: open_model(spec, sets.get(name, {})).card for name, spec in specs.items() if name}
-    models = {name: Sealed(card, all_was_asked=True) for name, card in cards.items()}
+    models = {name: Sealed(card, all_was_asked=True) for name, card in findings.cards.items()}
     with snapshot(folder / LEDGER_FILE) as ledger:
-        yield Clerk(Sealed(findings.card, all_was_asked=True), ledger, findings.prices, models)
+        yield Clerk(models.pop(""), ledger, findings.prices, models)
 
 
 def ask_pilots(measured: Measured, logs: Logged, clerk: Clerk, *, size: int, signal: str) -> Pilot:
     """A pilot of so many attempts at every item, and what it adds to each logged method there.
 
-    In full, and a warning says so, where the ledger lacks what a method was told. Raises BadInput for a stratum without
-    the rater that the signal needs, or ratings that are not in the ledger.
+    In full, and a warning says so, where the ledger lacks what a method was told, or what both cost. Raises BadInput
+    for a stratum without the rater that the signal needs, or ratings that are not in the ledger or of unknown cost.
     """
     if signal == RATING and measured.stratum.rater is None:
         raise BadInput(
             f"stratum {measured.stratum.name!r} has no rater for --signal {RATING}; "
             f"take --signal {AGREEMENT}, or another --stratum"
         )
-    full = pilot_cost(measured, size, clerk.model.card, clerk.prices, logs.unit)
-    pilots = _Pilots(_shut(measured.stratum), clerk, size, signal, logs.unit)
-    asked, rows = asyncio.run(pilots.beneath(measured, logs.names))
-    full += [one.rating for one in asked]
-    added = np.array(rows)
+    attempts_cost = pilot_cost(measured, size, clerk.model.card, clerk.prices, logs.unit)
+    told = asyncio.run(_Pilots(_shut(measured.stratum), clerk, size, signal, logs.unit).at_items(measured, logs.names))
+    added = np.array([one.added for one in told]).T
+    in_full = attempts_cost + [one.rating_cost for one in told]
     lacking = [f"`{name}`" for name, row in zip(logs.names, added, strict=True) if np.isnan(row).any()]
-    told = f"{measured.stratum.name}: the ledger lacks some ratings or solutions that {', '.join(lacking)} asked for"
-    warn([f"{told}; the pilot is charged in full there, which is the most that it adds"] * bool(lacking))
-    return Pilot(np.array([one.ease for one in asked]), np.where(np.isnan(added), full, added))
+    lack = f"{measured.stratum.name}: the ledger lacks some ratings, solutions or token counts of {', '.join(lacking)}"
+    warn([f"{lack}; the pilot is charged in full there, which is the most that it adds"] * bool(lacking))
+    return Pilot(np.array([one.ease for one in told]), np.where(np.isnan(added), in_full, added))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +82,17 @@ class _Asked:
 
     ease: float
     tab: Tab
-    rating: float = 0.0
-    beside: float = 0.0
+    rating_cost: float = 0.0
+    off_tab: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a pilot says of an item, what its rating cost, and what it adds to each method there."""
+
+    ease: float
+    rating_cost: float
+    added: list[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +105,20 @@ class _Pilots:
     signal: str
     unit: str
 
-    async def beneath(self, measured: Measured, names: Sequence[str]) -> tuple[list[_Asked], list[list[float]]]:
-        """The pilot at every item, and per method what it adds at each."""
+    async def at_items(self, measured: Measured, names: Sequence[str]) -> list[_Told]:
+        """The pilot at every item, before each of these methods."""
         pools = {pool.item.problem.id: pool for pool in measured.pools}
         arms = {arm.label: arm for arm in measured.arms}
-        alone = {(outcome.arm, outcome.item.problem.id): outcome.cost for outcome in measured.outcomes}
-        ids = [item.problem.id for item in measured.stratum.items]
-        asked = [await self._ask(pools[one]) for one in ids]
-        rows = [
-            [await self._added(pilot, arms[name], alone[name, one]) for pilot, one in zip(asked, ids, strict=True)]
-            for name in names
+        costs = {(outcome.item.problem.id, outcome.arm): outcome.cost for outcome in measured.outcomes}
+        return [
+            await self._at(pools[one], [(arms[name], costs[one, name]) for name in names])
+            for one in (item.problem.id for item in measured.stratum.items)
         ]
-        return asked, rows
+
+    async def _at(self, pool: Pool, arms: Sequence[tuple[Arm, Cost]]) -> _Told:
+        """The pilot at an item, before arms that cost so much there without it."""
+        asked = await self._ask(pool)
+        return _Told(asked.ease, asked.rating_cost, [await self._added(asked, arm, cost) for arm, cost in arms])
 
     async def _ask(self, pool: Pool) -> _Asked:
         tab = Tab(self.stratum, pool.item)
@@ -133,7 +139,13 @@ class _Pilots:
                 ratings = await answer(appraise(pool.item.problem, pool.attempts[:end]), its, self.clerk)
             except _Unbooked:
                 continue
-            ease, cost = sum(ratings[: self.size]) / self.size, self._amount(its.cost) * self.size / end
+            whole = in_unit(its.cost, self.unit)
+            if whole is None:
+                raise BadInput(
+                    f"the cost of the ratings at {pool.item.problem.id!r} is unknown in {self.unit}; "
+                    "run `trueup study` again with a gpu_hour in its --prices"
+                )
+            ease, cost = sum(ratings[: self.size]) / self.size, whole * self.size / end
             if end > self.size:
                 return _Asked(ease, tab, cost, cost)
             tab.pay(its.paid, its.cost)
@@ -143,8 +155,8 @@ class _Pilots:
             f"run `trueup study` again with `weighted_best_of_n n={self.size}` among its --methods"
         )
 
-    async def _added(self, pilot: _Asked, arm: Arm, alone: Cost) -> float:
-        """What a pilot and an arm behind it cost together, less the arm alone; NaN where the ledger does not tell."""
+    async def _added(self, pilot: _Asked, arm: Arm, without: Cost) -> float:
+        """What a pilot and an arm cost together, less the arm without it; NaN where the ledger does not tell."""
         tab = replace(pilot.tab, paid=set(pilot.tab.paid), act=replace(pilot.tab.act))
         problem = tab.item.problem
         try:
@@ -152,10 +164,9 @@ class _Pilots:
                 await answer(arm.start(problem), tab, self.clerk)
         except _Unbooked:
             return nan
-        return self._amount(tab.cost) + pilot.beside - self._amount(alone)
-
-    def _amount(self, cost: Cost) -> float:
-        return in_unit(cost, self.unit) or 0.0
+        both, own = in_unit(tab.cost, self.unit), in_unit(without, self.unit)
+        assert own is not None, f"{arm.label!r} was logged in {self.unit}, and cost {without} at {problem.id!r}"
+        return nan if both is None else both + pilot.off_tab - own
 
 
 class _Unbooked(BadInput):

@@ -39,17 +39,22 @@ REMOTE_LANES = 64
 class Findings:
     """All that a study has measured, and what it took.
 
-    `pasts` are the trainings behind its models, "" that of the study's own.
+    `cards` are those of its models, `pasts` the trainings behind them; "" is the study's own.
     """
 
     task: Mapping[str, Any]
-    card: ModelCard
+    cards: Mapping[str, ModelCard]
     prices: Prices
     measured: tuple[Measured, ...]
     ledger: Mapping[str, Any]
     fresh_calls: int
     seconds: float
     pasts: Mapping[str, Past] = field(default_factory=dict)
+
+    @property
+    def card(self) -> ModelCard:
+        """That of the study's own model."""
+        return self.cards[""]
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -109,7 +114,7 @@ def gather(
         replace(request, is_gathered=True, asked=asked | {"ledger": table["charges"]}).save(folder)
     about = {"name": task.name, "seed": task.seed, "path": request.task}
     seconds = time.monotonic() - started
-    return Findings(about, model.card, prices, measured, table, clerk.fresh_calls, seconds, pasts)
+    return Findings(about, cards, prices, measured, table, clerk.fresh_calls, seconds, pasts)
 
 
 def what_is_asked(

@@ -25,7 +25,7 @@ from trueup.core.types import Json
 from trueup.methods.compute_optimal import AGREEMENT, SIGNALS
 from trueup.methods.prompt_features import LENGTH, features
 from trueup.methods.start import CHOOSERS, starter
-from trueup.plan.compute_optimal import Comparison, Pilot, best_per_bin, compare_bins, prices_of
+from trueup.plan.compute_optimal import Comparison, Pilot, best_per_bin, compare_bins
 from trueup.plan.engines import mixtures, noted
 from trueup.plan.logged import Logged, logged
 from trueup.plan.router import fit_chance
@@ -113,7 +113,7 @@ def bins(
     request = Request.load(folder)
     findings = gather(request, folder, sealed=True, quiet=True)
     found: dict[str, Json] = {}
-    with ledger_clerk(request, findings, folder) as clerk:
+    with ledger_clerk(findings, folder) as clerk:
         for whole in _strata(findings, stratum):
             measured = piloted(whole, pilot)
             logs = _deployable(measured)
@@ -156,7 +156,7 @@ def _deployable(measured: Measured) -> Logged:
 def _usual_budget(logs: Logged, pilot: Pilot) -> float:
     """What the most accurate method costs, with the pilot."""
     accuracy = logs.right.mean(axis=1)
-    return float(prices_of(logs, pilot.cost)[accuracy >= accuracy.max()].min())
+    return float((logs.cost + pilot.cost).mean(axis=1)[accuracy >= accuracy.max()].min())
 
 
 def _write(folder: Path, name: str, content: Mapping[str, Json]) -> Path:

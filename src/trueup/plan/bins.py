@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trueup.core.errors import BadInput
 from trueup.plan.estimate import Codes, Column
-from trueup.plan.logged import Grid, Logged
+from trueup.plan.logged import Logged
 
 Sums = NDArray[np.float64]
 """Sums over the items of bin, half, bootstrap draw (and method)."""
@@ -18,10 +17,9 @@ Sums = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Per bin, half and draw: how many items; per method what is paid besides (or once for all), right ones, cost."""
+    """Per bin, half and draw: how many items; and per method right ones and cost."""
 
     n: Sums
-    extra: Sums
     right: Sums
     cost: Sums
 
@@ -69,13 +67,13 @@ def random_bins(bins: Codes, times: int, seed: int) -> list[Codes]:
     return [rng.permutation(bins) for _ in range(times)]
 
 
-def lay_cells(logs: Logged, bins: Codes, halves: Codes, clusters: Codes, weights: Sums, extra: Column | Grid) -> Cells:
+def lay_cells(logs: Logged, bins: Codes, halves: Codes, clusters: Codes, weights: Sums) -> Cells:
     """The sums in every draw; `weights` says how often each cluster comes up in it."""
     draws, number = weights.shape
     parts = 2 * (int(bins.max()) + 1)
-    groups = np.atleast_2d(extra), logs.right, logs.cost
-    columns = np.stack([np.ones(len(bins)), *chain(*groups)])
+    methods = len(logs.names)
+    columns = np.stack([np.ones(len(bins)), *logs.right, *logs.cost])
     by_cell = np.zeros((number, parts, len(columns)))
     np.add.at(by_cell, (clusters, 2 * bins + halves), columns.T)
     sums = (weights @ by_cell.reshape(number, -1)).reshape(draws, parts // 2, 2, len(columns)).transpose(1, 2, 0, 3)
-    return Cells(sums[..., 0], *np.split(sums[..., 1:], np.cumsum([len(group) for group in groups[:-1]]), axis=-1))
+    return Cells(sums[..., 0], sums[..., 1 : 1 + methods], sums[..., 1 + methods :])

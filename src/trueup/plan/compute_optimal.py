@@ -14,7 +14,7 @@ where it takes dear methods for long texts and cheap ones for short.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,10 +119,10 @@ def compare_bins(
     trial = _Trial.of(logs, budgets, seed)
     edges = bin_edges(pilot.ease, bins)
     predicted = bin_of(pilot.ease, edges)
-    alone = np.zeros_like(predicted)
+    one_bin = np.zeros_like(predicted)
     free = np.zeros(len(predicted))
     runs = {
-        FIXED: trial.run(alone, free),
+        FIXED: trial.run(one_bin, free),
         ORACLE: trial.run(bin_of(truth, bin_edges(truth, bins)), free),
         PREDICTED: trial.run(predicted, free),
         CHARGED: trial.run(predicted, pilot.cost),
@@ -130,7 +130,7 @@ def compare_bins(
         IN_SAMPLE: trial.run(predicted, free, in_sample=True),
     }
     if baseline:
-        runs[BASELINE] = trial.run(alone, free, only=baseline)
+        runs[BASELINE] = trial.run(one_bin, free, only=baseline)
     pairs = [
         (name, reference) for reference in (FIXED, BASELINE) if reference in runs for name in runs if name != reference
     ]
@@ -152,7 +152,8 @@ def best_per_bin(logs: Logged, pilot: Pilot, *, budget: float, bins: int = 5) ->
     """
     if not np.isfinite(budget):
         raise BadInput(f"the budget is {budget}; give a finite number of {logs.unit}")
-    prices = prices_of(logs, pilot.cost)
+    paid = logs.cost + pilot.cost
+    prices = paid.mean(axis=1)
     order = np.argsort(prices, kind="stable")
     fits = prices[order] <= budget * (1 + SLACK)
     if not fits.any():
@@ -165,7 +166,7 @@ def best_per_bin(logs: Logged, pilot: Pilot, *, budget: float, bins: int = 5) ->
     for place in range(len(edges) + 1):
         accuracy = np.where(fits, logs.right[order][:, codes == place].mean(axis=1), -1.0)
         chosen.append(int(order[int(accuracy.argmax())]))
-    spent = (logs.cost + pilot.cost)[np.array(chosen)[codes], np.arange(len(codes))]
+    spent = paid[np.array(chosen)[codes], np.arange(len(codes))]
     return BestPerBin(edges, tuple(logs.names[method] for method in chosen), float(spent.mean()))
 
 
@@ -202,19 +203,13 @@ class _Trial:
 
     def run(self, bins: Codes, extra: Column | Grid, *, only: Sequence[str] = (), in_sample: bool = False) -> _Run:
         """The policy of these bins, where every item costs so much extra; of equally good methods the cheapest."""
-        names, prices = self.logs.names, prices_of(self.logs, extra)
-        kept = [method for method in np.argsort(prices, kind="stable") if not only or names[method] in only]
-        logs, extra = self.logs.only([names[method] for method in kept]), extra[kept] if extra.ndim > 1 else extra
-        cells = lay_cells(logs, bins, halves_of(bins, self.codes, self.seed), self.codes, self.weights, extra)
-        fits = [prices[kept] <= budget * (1 + SLACK) for budget in self.budgets]
-        columns = [_spend(cells, fit, in_sample=in_sample) for fit in fits]
+        paid = replace(self.logs, cost=self.logs.cost + extra)
+        by_price = [paid.names[method] for method in np.argsort(paid.cost.mean(axis=1), kind="stable")]
+        logs = paid.only([name for name in by_price if not only or name in only])
+        cells = lay_cells(logs, bins, halves_of(bins, self.codes, self.seed), self.codes, self.weights)
+        prices = logs.cost.mean(axis=1)
+        columns = [_spend(cells, prices <= budget * (1 + SLACK), in_sample=in_sample) for budget in self.budgets]
         return _Run(np.stack([c[0] for c in columns], axis=1), np.stack([c[1] for c in columns], axis=1))
-
-
-def prices_of(logs: Logged, extra: Column | Grid) -> Column:
-    """What each method costs an item on average, with what is paid besides."""
-    prices: Column = logs.cost.mean(axis=1) + extra.mean(axis=-1)
-    return prices
 
 
 def _spend(cells: Cells, fits: NDArray[np.bool_], *, in_sample: bool) -> tuple[Column, Column]:
@@ -225,7 +220,7 @@ def _spend(cells: Cells, fits: NDArray[np.bool_], *, in_sample: bool) -> tuple[C
     train = cells.pooled() if in_sample else cells.swapped()
     chosen = np.where(fits, train, -1.0).argmax(axis=-1)[..., None]
     right = np.take_along_axis(cells.right, chosen, -1)[..., 0].sum(axis=(0, 1))
-    cost = np.take_along_axis(cells.cost + cells.extra, chosen, -1)[..., 0].sum(axis=(0, 1))
+    cost = np.take_along_axis(cells.cost, chosen, -1)[..., 0].sum(axis=(0, 1))
     n = cells.n.sum(axis=(0, 1))
     return right / n, cost / n
 
