@@ -6,6 +6,7 @@ import asyncio
 import inspect
 
 import pytest
+from scripted import Rates, Solves
 from toys import PRICES, Ending, item
 
 from trueup import arms, catalog
@@ -67,6 +68,21 @@ def test_usual_arms_are_those_that_apply():
         arms.arms_of(bare, 8, ["solve"])
     with pytest.raises(BadInput, match="it has no solver"):
         arms.arms_of(Stratum("s", (item(),), Whole(), recipe={"methods": ["solve"]}), 8)
+
+
+@pytest.mark.parametrize(
+    ("given", "more"),
+    [
+        ({"rater": Rates({})}, ["best_of_majority"]),
+        ({"check": Ending()}, ["best_of_n", "reset_and_discard", "best_of_majority"]),
+        ({"solver": Solves({})}, ["solve"]),
+    ],
+    ids=["a rater", "a check", "a solver"],
+)
+def test_usual_arms_take_up_what_the_stratum_has(given, more):
+    bare, has = (Stratum("s", (item(),), Whole(), **extra) for extra in ({}, given))
+    usual, wider = ([arm.method for arm in arms.arms_of(one, 8)] for one in (bare, has))
+    assert sorted(wider) == sorted([*usual, *more])
 
 
 def test_where_an_arm_goes_by_log_probabilities_all_attempts_tell_them():
