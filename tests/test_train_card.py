@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import replace
 
 import pytest
+import torch
 from terminal import in_folder
 from tiny_trained import ITEMS, save_half, write_words
 from tiny_trl import job, stratum
@@ -267,6 +269,25 @@ def test_the_first_token_of_an_attempt_is_drawn_again_as_it_was(half, tmp_path):
     (one,) = booked
     assert (one.kind, one.completion_tokens) == ("evaluation", 0)
     assert one.prompt_tokens == sum(item[0][0].attempt.usage.prompt_tokens for item in found) and one.flops > 0
+
+
+def test_an_attempt_whose_first_token_torch_gives_up_on_has_no_mode(half, tmp_path, monkeypatch):
+    with Ledger(tmp_path / "l") as ledger:
+        asker = Asker(ledger, PRICES, Engine(), lambda words: None)
+        taken = sit(asker, half, Stratum("s", problems(2), number()), 4, turns=1, what="before")
+        engine = asker.engine.open(half)
+        network, passes = type(engine.load().network._model), iter([True, False])
+        forward = network.forward
+
+        def first_fails(self, **given):
+            if next(passes, False):
+                raise torch.OutOfMemoryError("out of memory")
+            return forward(self, **given)
+
+        first_fails.__signature__ = inspect.signature(forward)
+        monkeypatch.setattr(network, "forward", first_fails)
+        found = moded(engine, taken, lambda passes: None, -1)
+    assert [len(item) for item in found] == [0, len(taken.attempts[1])] and taken.attempts[1]
 
 
 def test_modes_are_told_by_rate_accuracy_and_length_and_by_how_easy_items_were():

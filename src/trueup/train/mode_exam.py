@@ -75,14 +75,18 @@ def control_tokens(
 
 
 def moded(engine: HuggingFace, sitting: Sitting, charge: Callable[[Passes], None], step: int) -> list[list[Moded]]:
-    """A sitting's first attempts with their first tokens, for each item; `step` tells the charge from others."""
+    """A sitting's first attempts with their first tokens, for each item; `step` tells the charge from others.
+
+    Those whose first token could not be drawn are left out.
+    """
     found: list[list[Moded]] = []
     lengths, seconds = [0], 0.0
     for item, attempts in zip(sitting.stratum.items, sitting.attempts, strict=True):
         sampling = replace(item.problem.sampling, max_tokens=1, stop=(), logprobs=False)
         ask = Ask(item.problem.prompt, max((one.attempt.index + 1 for one in attempts), default=0), 0, sampling)
         drawn = sample_from(Numbered(engine.load()), ask, Pace(engine.rows, engine.cores)).attempts if ask.n else ()
-        found.append([(one, int(drawn[one.attempt.index].text)) for one in attempts])
+        first = {attempt.index: int(attempt.text) for attempt in drawn}
+        found.append([(one, first[one.attempt.index]) for one in attempts if one.attempt.index in first])
         lengths += [one.usage.prompt_tokens or 0 for one in drawn[:1]]
         seconds += sum(one.usage.prefill_seconds for one in drawn[:1])
     flops = sum(sample_flops(engine.card, Usage(length, 0), with_prompt=True) or 0 for length in lengths)
