@@ -50,7 +50,7 @@ SIZES = {
     ),
     "cpu": Size(
         LabSize(
-            modulus=7, most=6, width=64, direct=(), worked=(Stage(6, 600),), items=800, attempts=64,
+            modulus=7, most=6, width=64, direct=(), worked=(Stage(6, 600),), items=2000, attempts=64,
             verifier_items=1000, verifier_samples=8, verifier_steps=2000, lr=4e-3,
         ),
         beams=(4, 16), width=4, rollouts=8, pilot=4, truth=64, ease=0.45,
