@@ -27,7 +27,7 @@ from scripted import models_of, solution, stratum_of
 from toys import PRICES
 
 from trueup.arms import make_arm
-from trueup.core.asks import All, Ask, Check, Rate, Read, Sample, Solve
+from trueup.core.asks import All, Ask, Check, Rate, Read, Sample, Solve, resumed
 from trueup.core.charge import Charge
 from trueup.core.errors import AskFailed
 from trueup.core.ledger import Ledger, read_charges
@@ -224,7 +224,7 @@ def _tapped(flow: Generator[Any, Any, Any], turns: list[tuple[Any, Any]]) -> Gen
     reply = None
     while True:
         try:
-            ask = flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply)
+            ask = resumed(flow, reply)
         except StopIteration as end:
             return end.value
         try:

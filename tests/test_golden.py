@@ -8,7 +8,7 @@ import pytest
 from golden import FOLDER, Take, Texts, answered, asked, read, record
 
 from trueup import catalog
-from trueup.core.asks import Sample
+from trueup.core.asks import Sample, resumed
 from trueup.core.errors import AskFailed
 
 NEEDS = {"ab_mcts": ("treequest",), "propose_and_assign": ("wordfreq", "symspellpy")}
@@ -22,11 +22,6 @@ def titles():
         marks = pytest.mark.skipif(bool(lacking), reason=f"without {', '.join(lacking)}")
         for title in read(method)["takes"]:
             yield pytest.param(method, title, id=f"{method}: {title}", marks=marks)
-
-
-def resumed(flow, reply):
-    """The next ask of a flow behind a reply, or a failure."""
-    return flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply)
 
 
 def ended(end, *, is_batch):

@@ -8,7 +8,7 @@ import pytest
 from toys import attempts, problem, singly
 
 from trueup import methods
-from trueup.core.asks import Sample, Solve
+from trueup.core.asks import Sample, Solve, resumed
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.types import Attempt, Grade, Solution, Usage
 from trueup.methods.elsewhere import elsewhere
@@ -29,8 +29,7 @@ def told(flow, *replies):
     asks = [next(flow)]
     try:
         while True:
-            reply = next(replies)
-            asks.append(flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply))
+            asks.append(resumed(flow, next(replies)))
     except StopIteration as end:
         assert next(replies, None) is None
         return asks, end.value

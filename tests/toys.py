@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from trueup.bench.toy import Whole
-from trueup.core.asks import All
+from trueup.core.asks import All, resumed
 from trueup.core.cost import Prices
 from trueup.core.errors import AskFailed
 from trueup.core.types import Attempt, Item, Message, Problem, Sampling, Usage
@@ -58,7 +58,7 @@ def singly(flow: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
     reply = None
     while True:
         try:
-            ask = flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply)
+            ask = resumed(flow, reply)
         except StopIteration as end:
             return end.value
         reply = yield from replied(ask)

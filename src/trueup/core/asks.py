@@ -142,6 +142,11 @@ def ask_all(asks: Sequence[Ask]) -> Flow[tuple[Any, ...]]:
     return (reply,)
 
 
+def resumed(flow: Generator[Any, Any, Any], reply: Any) -> Any:
+    """What a flow asks behind a reply, or a failure in its place; None begins it."""
+    return flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply)
+
+
 def relayed(
     flow: Flow[T], change: Callable[[Ask], Ask] = lambda ask: ask, heard: Callable[[Ask, Any], None] = lambda *_: None
 ) -> Flow[T]:

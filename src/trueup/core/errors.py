@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SHOWN = 200
+"""Characters of another package's error that are told."""
+
 LISTED = 80
 """Of what there is, so many are named where nothing is near."""
 
@@ -48,3 +51,8 @@ class AskFailed(TrueupError):
 
 class LedgerError(TrueupError):
     """A ledger that cannot be written, or whose totals do not follow from its rows."""
+
+
+def one_line(error: object) -> str:
+    """The words of another package's error on one line, or its name where it has none."""
+    return " ".join(str(error).split())[:SHOWN] or type(error).__name__

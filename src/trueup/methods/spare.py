@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
-from trueup.core.asks import Ask, Flow, ask_all
+from trueup.core.asks import Ask, Flow, ask_all, resumed
 from trueup.core.errors import AskFailed
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ def each(flows: Iterable[Flow[T]], held: Collection[object] = ()) -> Flow[list[T
         asks: dict[int, Ask] = {}
         for place, reply in replies.items():
             try:
-                asks[place] = _next_ask(begun[place], reply)
+                asks[place] = resumed(begun[place], reply)
             except StopIteration as end:
                 found[place] = end.value
             except AskFailed as failure:
@@ -37,11 +37,6 @@ def each(flows: Iterable[Flow[T]], held: Collection[object] = ()) -> Flow[list[T
     if failures and not held and all(one is None for one in found):
         raise failures[max(failures)]
     return found
-
-
-def _next_ask(flow: Flow[T], reply: Any) -> Ask:
-    """What a flow asks behind a reply, or a failure in its place; None begins it."""
-    return flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply)
 
 
 def spared(flow: Flow[T], held: Collection[object]) -> Flow[T | None]:

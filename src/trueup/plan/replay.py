@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from trueup.core.asks import All, Ask, Flow, Sample, Until
+from trueup.core.asks import All, Ask, Flow, Sample, Until, resumed
 from trueup.core.errors import AskFailed, BadInput
 from trueup.core.types import Attempt, Problem
 
@@ -35,8 +35,7 @@ def replay(flow: Flow[T], attempts: Sequence[Attempt | None], problem: Problem) 
     try:
         ask = next(flow)
         while True:
-            reply = record.reply(ask)
-            ask = flow.throw(reply) if isinstance(reply, AskFailed) else flow.send(reply)
+            ask = resumed(flow, record.reply(ask))
     except StopIteration as end:
         value = end.value
     except AskFailed:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from trueup.core.cache import sha256
 from trueup.core.cost import CPU, billing_on
-from trueup.core.errors import BadInput, Unavailable
+from trueup.core.errors import BadInput, Unavailable, one_line
 from trueup.core.types import Message, Problem
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class Pretrained:
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
             network = load(folder, use_safetensors=True, dtype="auto").to(self.device).eval()
         except (OSError, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)
             raise BadInput(f"rater {self.rater} cannot load {self.name!r} as {self.kind}: {reason}") from error
         return tokenizer, network
 
@@ -112,7 +112,7 @@ class Pretrained:
         try:
             return Path(snapshot_download(self.name, allow_patterns=list(LOADED)))
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)
             raise Unavailable(f"rater {self.rater}: no folder {self.name!r}, and the hub says: {reason}") from error
 
 

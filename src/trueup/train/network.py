@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 
 from trueup.core.cost import sample_flops
-from trueup.core.errors import BadInput, Unavailable
+from trueup.core.errors import BadInput, Unavailable, one_line
 from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
 from trueup.models.huggingface.folder import Shape, base_of, read_shape
@@ -187,7 +187,7 @@ def _adapted(network: Any, folder: Path) -> Any:
     except SafetensorError as error:
         raise unreadable(folder, error) from error
     except (RuntimeError, ValueError, KeyError) as error:
-        told = " ".join(str(error).split())[:160]
+        told = one_line(error)[:160]
         raise BadInput(
             f"the adapter {str(folder)!r} does not fit its base {str(base_of(folder))!r} ({told}); put back the one "
             "that it was trained on"

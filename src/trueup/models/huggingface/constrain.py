@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from trueup.core.errors import BadForm, BadInput, Unavailable
+from trueup.core.errors import BadForm, BadInput, Unavailable, one_line
 from trueup.core.types import Sampling
-from trueup.models.huggingface.trouble import line_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +33,7 @@ def make_tokenizer(tokenizer: Any, ends: frozenset[int], width: int) -> Any:
         return from_tokenizer(tokenizer, n_vocab=width, eos_token=sorted(ends))
     except ValueError as error:
         raise BadInput(
-            f"no constrained decoding with this tokenizer ({line_of(error)}); leave the grammar out"
+            f"no constrained decoding with this tokenizer ({one_line(error)}); leave the grammar out"
         ) from None
 
 
@@ -89,4 +88,4 @@ def _compiled(sampling: Sampling) -> str:
 
 def _fault(sampling: Sampling, error: object, fails: str = "does not compile") -> str:
     what = "grammar" if sampling.schema is None else "schema"
-    return f"the {what} {(sampling.schema or sampling.grammar or '')[:60]!r} {fails}: {line_of(error)}; mend it"
+    return f"the {what} {(sampling.schema or sampling.grammar or '')[:60]!r} {fails}: {one_line(error)}; mend it"

@@ -10,9 +10,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from trueup.core.errors import Unavailable
+from trueup.core.errors import Unavailable, one_line
 from trueup.models.huggingface.network import quiet
-from trueup.models.huggingface.trouble import line_of
 from trueup.models.weights import Weights
 
 
@@ -30,7 +29,7 @@ def converted(weights: Weights) -> Path:
         try:
             _convert(source, made)
         except (ImportError, ValueError) as error:
-            told = line_of(error)
+            told = one_line(error)
             raise Unavailable(f"cannot convert {source.name}: {told}; pip install 'trueup[hf]'") from error
         try:
             made.rename(target)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trueup.core.errors import one_line
 from trueup.core.roles import Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Sampling, Usage
 from trueup.models.completion import first_seed
@@ -176,7 +177,7 @@ def _finish(draft: Draft, last: int, vocabulary: Vocabulary, sampling: Sampling,
     """How the draft has ended with the token that was added, empty where it goes on."""
     token, matcher = draft.tokens[-1], draft.matcher
     if matcher is not None and not matcher.consume_token(token):
-        draft.fault = f"the grammar's matcher gave up: {' '.join(matcher.get_error().split())[:200]}"
+        draft.fault = f"the grammar's matcher gave up: {one_line(matcher.get_error())}"
         return "failed"
     if token in vocabulary.ends:
         return _end(draft)

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from trueup.core.cache import cache_folder, sha256
-from trueup.core.errors import BadInput, Unavailable
+from trueup.core.errors import BadInput, Unavailable, one_line
 from trueup.core.training import CARD, MADE
-from trueup.models.huggingface.trouble import line_of
 from trueup.models.weights import stamp
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -191,7 +190,7 @@ def _snapshot(name: str) -> Path:
         parts = [] if (folder / WHOLE).is_file() else _parts(folder)
         return Path(snapshot_download(name, revision=folder.name, allow_patterns=parts)) if parts else folder
     except Exception as error:
-        reason = line_of(error)
+        reason = one_line(error)
         raise Unavailable(f"there is no folder {name!r}, and the hub does not bring it: {reason}") from error
 
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueup.core.errors import BadInput, Unavailable
+from trueup.core.errors import BadInput, Unavailable, one_line
 from trueup.core.types import Prompt
 from trueup.models.huggingface.folder import base_of
-from trueup.models.huggingface.trouble import SMALLER, is_full, line_of
+from trueup.models.huggingface.trouble import SMALLER, is_full
 from trueup.models.huggingface.vocabulary import Refused, Vocabulary
 
 if TYPE_CHECKING:
@@ -172,12 +172,12 @@ def require_packages() -> None:
 
 def unreadable(folder: Path, error: Exception) -> BadInput:
     """What to say of a folder whose model or tokenizer cannot be loaded."""
-    return BadInput(f"{str(folder)!r} cannot be loaded ({line_of(error)}); save model and tokenizer there again")
+    return BadInput(f"{str(folder)!r} cannot be loaded ({one_line(error)}); save model and tokenizer there again")
 
 
 def unfit(name: str, device: Any, error: Exception) -> BadInput:
     """What to say of a model that does not go onto its device, or does not run there."""
-    return BadInput(f"{name!r} does not run on {device} ({line_of(error)}); {SMALLER}")
+    return BadInput(f"{name!r} does not run on {device} ({one_line(error)}); {SMALLER}")
 
 
 def context_of(config: Any) -> int:
@@ -246,7 +246,7 @@ def _merged(model: Any, adapter: Path) -> Any:
         with without_peft_news():
             return PeftModel.from_pretrained(model, adapter).merge_and_unload()
     except RuntimeError as error:
-        told = line_of(error)
+        told = one_line(error)
         raise BadInput(f"the adapter {str(adapter)!r} does not fit its base ({told}); put back its own") from error
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trueup.core.errors import BadInput
+from trueup.core.errors import BadInput, one_line
 from trueup.models.huggingface import converted
 from trueup.models.huggingface.folder import find_folder, read_config
 from trueup.models.weights import SMOLLM2
@@ -53,7 +53,7 @@ def pretrained(name: str, *, context: int = 64, device: str = "cpu", half: bool 
         model = Transformer(shape)
         model.load_state_dict(_weights(folder, shape.layers, alphabet(folder)))
     except (KeyError, TypeError, RuntimeError) as error:
-        told = " ".join(str(error).split())[:150]
+        told = one_line(error)[:150]
         raise BadInput(f"{str(folder)!r} holds no whole Llama ({told}); save the model again") from error
     return model.to(device).eval()
 
