@@ -146,13 +146,13 @@ def test_logits_that_are_no_numbers_are_a_failure_on_record(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("logits", "can_go_on"),
     [
-        ([[0.0, -1.0], [-math.inf, 2.0]], True),
-        ([[0.0, -1.0], [math.nan, 2.0]], False),
-        ([[0.0, math.inf], [0.0, 1.0]], False),
-        ([[0.0, 1.0], [-math.inf, -math.inf]], False),
+        ([[0.0, -1.0], [-math.inf, 2.0]], [True, True]),
+        ([[0.0, -1.0], [math.nan, 2.0]], [True, False]),
+        ([[0.0, math.inf], [0.0, 1.0]], [False, True]),
+        ([[0.0, 1.0], [-math.inf, -math.inf]], [True, False]),
     ],
 )
-def test_logits_need_a_likeliest_token_in_every_row(logits: list[list[float]], can_go_on: bool) -> None:
+def test_logits_need_a_likeliest_token_in_their_row(logits: list[list[float]], can_go_on: list[bool]) -> None:
     assert are_numbers(torch.tensor(logits)) == can_go_on
 
 

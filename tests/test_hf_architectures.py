@@ -161,7 +161,7 @@ def test_no_row_of_padding_is_drawn(padded: Path) -> None:
 
     model = HuggingFace(padded)
     loaded = model.load()
-    stream = Watched(loaded.network, loaded.network.fitting(PROMPT), loaded.network.fresh_cache(), 0)
+    stream = Watched(loaded.network, [loaded.network.fitting(PROMPT)], loaded.network.fresh_cache())
     loaded.begin = lambda prompt: stream  # type: ignore[method-assign]
     reply = asyncio.run(model.sample(PROMPT, 4, 0, Sampling(temperature=1, max_tokens=60)))
     assert len(reply.attempts) == 4 and len(drawn) > 200 and max(drawn) < TOKENS

@@ -103,7 +103,7 @@ def changed(folder: Path, target: Path, **settings) -> str:
 def test_its_logits_are_transformers_own_at_the_characters_of_the_laboratory(folder, model):
     from transformers import AutoModelForCausalLM
 
-    from trueup.models.huggingface.network import quiet
+    from trueup.models.huggingface.load import quiet
 
     with quiet():
         whole = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()

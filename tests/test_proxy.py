@@ -176,7 +176,7 @@ def test_a_prompt_that_one_model_cannot_take_is_read_by_none(home: Path, tmp_pat
     read: list[int] = []
     network = model._load()._networks[0]
     as_before = network.read
-    network.read = lambda ids_BT, cache: (read.append(len(ids_BT[0])), as_before(ids_BT, cache))[1]
+    network.read = lambda ids_BT, *rest: (read.append(len(ids_BT[0])), as_before(ids_BT, *rest))[1]
     reply = asyncio.run(model.sample((Message("user", "x" * 100),), 1, 0, SAMPLING))
     assert reply.attempts == () and [(waste.kind, waste.prompt_tokens) for waste in reply.waste] == [("refused", 0)]
     assert "does not fit short's context of 64" in reply.waste[0].reason and read == []

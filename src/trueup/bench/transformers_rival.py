@@ -20,7 +20,7 @@ def start_transformers(threads: int) -> Callable[[Sequence[Problem], int], int]:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         from trueup.models.huggingface import converted
-        from trueup.models.huggingface.network import quiet
+        from trueup.models.huggingface.load import quiet
     except ImportError as error:
         raise Unavailable(f"transformers cannot be raced: {error}; pip install 'trueup[hf]'") from error
     folder = converted(SMOLLM2)

@@ -6,8 +6,8 @@ after the arithmetic. A text ends where the model that it equals would end it, w
 expert and antiexpert are alike, the expert at alpha 1 where base and antiexpert are; any other at the base's ends and
 the expert's. Each model reads the prompt in its own template and has a KV cache of its own. The three share a
 tokenizer, token by token; rows of an embedding beyond its tokens are padding, of which each may have as much as it
-likes. Attempts at one prompt go through each model together, `rows` at a time, behind one reading of the prompt;
-problems wait for each other and never share a pass, so that no text is padded to another's length.
+likes. Attempts at one prompt go through each model together, `rows` at a time, behind one reading of the prompt, and so
+do those at up to `prompts` others: each model pads their left to the longest of its own readings.
 
 Cost: three passes a token, all of them charged. The card adds up parameters and layers x width, in both of which the
 FLOP formula is linear, and a prompt counts by the longest of its three readings: exact where the templates agree in
@@ -25,11 +25,13 @@ from typing import TYPE_CHECKING, TypeVar
 from trueup.core.errors import BadInput
 from trueup.core.roles import ModelCard, Sampled
 from trueup.core.types import Prompt, Sampling
-from trueup.models.huggingface.decode import Ask, Draft, Pace, Stream
-from trueup.models.huggingface.engine import HuggingFace, Worker, answer, likeliest
+from trueup.models.huggingface.decode import Pace, Stream, Tokens, sample_from
+from trueup.models.huggingface.draft import Draft, Head
+from trueup.models.huggingface.engine import HuggingFace, likeliest
 from trueup.models.huggingface.folder import read_ends
 from trueup.models.huggingface.network import Network, Text
 from trueup.models.huggingface.vocabulary import PLAIN, NoTemplate, Vocabulary
+from trueup.models.huggingface.worker import Worker
 from trueup.models.weights import Weights
 
 if TYPE_CHECKING:
@@ -46,7 +48,9 @@ class ProxyTuned:
         if not math.isfinite(alpha):
             raise BadInput(f"proxy alpha is {alpha}; give a finite number, 1 as in the paper")
         self._models, self._alpha = (base, expert, antiexpert), alpha
-        self._worker = Worker()
+        pace = Pace(base.rows, base.cores)
+        prompts = min(model.prompts for model in self._models)
+        self._worker = Worker(lambda asks: sample_from(self._load(), asks, pace), prompts)
         self._source: _Trio | None = None
         card = _card(base.card, expert.card, antiexpert.card, alpha)
         self._enders = _enders(base.card, expert.card, antiexpert.card, alpha)
@@ -59,14 +63,11 @@ class ProxyTuned:
 
         Raises BadInput where the three do not share a vocabulary.
         """
-        ask, base = Ask(prompt, n, start, sampling), self._models[0]
-        return await self._worker.run(
-            lambda has_left: answer(self._load, ask, Pace(base.rows, base.cores, has_left)), unbegun=Sampled(())
-        )
+        return await self._worker.sample(prompt, n, start, sampling)
 
     async def next_token(self, prompt: Prompt, k: int = 20) -> Mapping[str, float]:
         """The k likeliest tokens behind a prompt, as text, with their natural log-probabilities."""
-        return await self._worker.run(lambda _: likeliest(self._load(), prompt, k))
+        return await self._worker.run(lambda: likeliest(self._load(), prompt, k))
 
     async def close(self) -> None:
         """Free the memory of all three."""
@@ -93,6 +94,7 @@ def proxy(
     device: str = "cpu",
     dtype: str = "float32",
     rows: int = 8,
+    prompts: int = 1,
     threads: int = 1,
     template: str = "",
     expert_template: str = "",
@@ -106,7 +108,9 @@ def proxy(
     """
     templates = (template, expert_template, antiexpert_template or expert_template)
     models = [
-        HuggingFace(name, device=device, dtype=dtype, rows=rows, threads=threads, template=own, billing=billing)
+        HuggingFace(
+            name, device=device, dtype=dtype, rows=rows, prompts=prompts, threads=threads, template=own, billing=billing
+        )
         for name, own in zip((base, expert, antiexpert), templates, strict=True)
     ]
     return ProxyTuned(*models, alpha=alpha)
@@ -125,10 +129,14 @@ class _Trio:
         ends = _union([own.ends, expert.vocabulary.ends], enders)
         self.vocabulary = Vocabulary(own.tokenizer, ends, own.width, template=PLAIN, name=base.name)  # reads no prompt
 
-    def begin(self, prompt: Prompt) -> _Chord:
-        """The prompt, read by all three, or by none where it does not fit one of them."""
-        fitting = [(network, network.fitting(prompt)) for network in self._networks]
-        base, expert, antiexpert = (Text(network, ids, network.fresh_cache(), 0) for network, ids in fitting)
+    def fitting(self, prompt: Prompt) -> Tokens:
+        """The prompt as each of the three reads it; raises Refused where it does not fit one of them."""
+        return [network.fitting(prompt) for network in self._networks]
+
+    def begin(self, prompts: Sequence[Tokens]) -> _Chord:
+        """The prompts, read by all three."""
+        texts = zip(self._networks, zip(*prompts, strict=True), strict=True)
+        base, expert, antiexpert = (network.begin(own) for network, own in texts)
         return _Chord((base, expert, antiexpert), self._alpha)
 
     def keep(self, stream: Stream, drafts: Sequence[Draft]) -> None:
@@ -136,20 +144,24 @@ class _Trio:
 
 
 class _Chord:
-    """Implements Stream: the same text read by three networks, their logits combined."""
-
-    cached_tokens = 0
+    """Implements Stream: the same texts read by three networks, their logits combined."""
 
     def __init__(self, texts: tuple[Text, Text, Text], alpha: float) -> None:
         self._texts, self._alpha = texts, alpha
-        self.prompt_tokens = max(text.prompt_tokens for text in texts)
-        self.room = min(text.room for text in texts)
-        self.last = texts[0].last
         self._combine()
 
-    def spread(self, rows: int) -> _Chord:
+    @property
+    def heads(self) -> list[Head]:
+        """What stands in each row: the longest reading, the base's last token, and the room that all have."""
+        rows = zip(*(text.heads for text in self._texts), strict=True)
+        return [
+            Head(max(head.prompt_tokens for head in row), 0, row[0].last, min(head.room for head in row))
+            for row in rows
+        ]
+
+    def spread(self, places: Sequence[int]) -> _Chord:
         twin = copy.copy(self)
-        base, expert, antiexpert = (text.spread(rows) for text in self._texts)
+        base, expert, antiexpert = (text.spread(places) for text in self._texts)
         twin._texts = (base, expert, antiexpert)
         twin._combine()
         return twin

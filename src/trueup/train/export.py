@@ -61,7 +61,7 @@ def gguf_of(model: str) -> Path | None:
 
 def write_base(folder: Path, target: Path) -> Path:
     """An adapter's model in full weights, made once."""
-    from trueup.models.huggingface.network import quiet
+    from trueup.models.huggingface.load import quiet
     from trueup.train.network import merged
 
     if not target.exists():

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueup.core.stratum import Stratum
-from trueup.models.huggingface.network import quiet
+from trueup.models.huggingface.load import quiet
 
 if TYPE_CHECKING:
     from trueup.train.ask import Asker

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueup.core.cost import sample_flops
+from trueup.core.roles import Sampled
 from trueup.core.types import Json, Prompt, Sampling, Usage
-from trueup.models.huggingface.decode import Ask, Draft, Pace, Stream, sample_from
+from trueup.models.huggingface.decode import Pace, Stream, Tokens, sample_from
+from trueup.models.huggingface.draft import Ask, Draft
 from trueup.plan.bins import bin_edges, bin_of
 from trueup.train.ask import Graded
 from trueup.train.books import EVALUATION
@@ -54,9 +56,13 @@ class Numbered:
     model: Loaded
     vocabulary: Any = Numbers()
 
-    def begin(self, prompt: Prompt) -> Stream:
-        """The prompt, read in one row."""
-        return self.model.begin(prompt)
+    def fitting(self, prompt: Prompt) -> Tokens:
+        """The prompt's tokens; raises Refused where it cannot be read."""
+        return self.model.fitting(prompt)
+
+    def begin(self, prompts: Sequence[Tokens]) -> Stream:
+        """Prompts, read in a row each."""
+        return self.model.begin(prompts)
 
     def keep(self, stream: Stream, drafts: Sequence[Draft]) -> None:
         """Take no notice."""
@@ -84,7 +90,8 @@ def moded(engine: HuggingFace, sitting: Sitting, charge: Callable[[Passes], None
     for item, attempts in zip(sitting.stratum.items, sitting.attempts, strict=True):
         sampling = replace(item.problem.sampling, max_tokens=1, stop=(), logprobs=False)
         ask = Ask(item.problem.prompt, max((one.attempt.index + 1 for one in attempts), default=0), 0, sampling)
-        drawn = sample_from(Numbered(engine.load()), ask, Pace(engine.rows, engine.cores)).attempts if ask.n else ()
+        (reply,) = sample_from(Numbered(engine.load()), [ask], Pace(engine.rows, engine.cores)) if ask.n else (None,)
+        drawn = reply.attempts if isinstance(reply, Sampled) else ()
         first = {attempt.index: int(attempt.text) for attempt in drawn}
         found.append([(one, first[one.attempt.index]) for one in attempts if one.attempt.index in first])
         lengths += [one.usage.prompt_tokens or 0 for one in drawn[:1]]

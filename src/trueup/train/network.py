@@ -17,7 +17,8 @@ from trueup.core.errors import BadInput, Unavailable, one_line
 from trueup.core.roles import ModelCard
 from trueup.core.types import Usage
 from trueup.models.huggingface.folder import Shape, base_of, read_shape
-from trueup.models.huggingface.network import ends_of, quiet, unreadable, without_peft_news
+from trueup.models.huggingface.load import quiet, unreadable, without_peft_news
+from trueup.models.huggingface.network import ends_of
 from trueup.models.huggingface.vocabulary import PLAIN, Vocabulary, read_template
 
 ALPHA = 2

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from trueup.core.errors import Unavailable, one_line
-from trueup.models.huggingface.network import quiet
+from trueup.models.huggingface.load import quiet
 from trueup.models.weights import Weights
 
 

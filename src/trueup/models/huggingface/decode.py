@@ -1,49 +1,51 @@
-"""Sampling rows of one prompt, in batches of a fixed shape.
+"""Sampling rows of one prompt or several, in batches of a fixed shape.
 
-A matrix product rounds by the number of its rows, so attempt i always runs in row i mod `rows` of a batch of that
-many; rows that nobody asked for, or that have ended, run along. Then an attempt is the same bytes alone and in a
-batch, on one machine with one number of threads. That is what a sample alone pays for; `rows=1` does not pay it.
+A matrix product rounds by the number of its rows, so attempt i at a prompt that is read alone always runs in row
+i mod `rows` of a batch of that many; rows that nobody asked for, or that have ended, run along. Then an attempt is the
+same bytes alone and in a batch, on one machine with one number of threads. That is what a sample alone pays for;
+`rows=1` does not pay it. Prompts that are read together fill the rows one after the other, and each of their attempts
+is the same up to rounding.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from random import Random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trueup.core.errors import one_line
+from trueup.core.errors import TrueupError
 from trueup.core.roles import Sampled, Waste
-from trueup.core.types import Attempt, Prompt, Sampling, Usage
-from trueup.models.completion import first_seed
-from trueup.models.huggingface.choose import choose, log_probability
-from trueup.models.huggingface.constrain import allowed
+from trueup.core.types import Attempt, Prompt, Usage
+from trueup.models.huggingface.draft import Ask, Draft, Head, attempt_of, grow, new_draft
 from trueup.models.huggingface.trouble import gave_up
+from trueup.models.huggingface.vocabulary import Refused
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from trueup.models.huggingface.vocabulary import Vocabulary
 
-
-UNREADABLE = "\ufffd"
-"""What bytes that are no character in UTF-8 are shown as; a text may also have it as a character."""
-DEAD_END = "the text ended where its schema or grammar allows no end; mend the rule that nothing can complete"
 NO_NUMBERS = "the model's logits are no numbers; set dtype=float32, and a smaller alpha where models are mixed"
+Tokens = Sequence[Sequence[int]]
+"""A prompt, as each network of a source reads it."""
+Reply = Sampled | TrueupError
+"""What an ask comes to; the error of a form that does not compile, or that cannot be kept to."""
 
 
 class Stream(Protocol):
-    """A text that has been read so far, in one row or in several alike."""
+    """Texts that have been read so far, one in each row."""
 
-    prompt_tokens: int
-    cached_tokens: int
-    room: int
-    last: int
     logits_BV: Tensor
 
-    def spread(self, rows: int) -> Stream:
-        """The same text in so many rows; this one stays as it is."""
+    @property
+    def heads(self) -> Sequence[Head]:
+        """What stands in each row."""
+        ...
+
+    def spread(self, places: Sequence[int]) -> Stream:
+        """A row for each of these places, a copy of the text there; this one stays as it is."""
         ...
 
     def step(self, tokens: Sequence[int]) -> None:
@@ -57,8 +59,12 @@ class Source(Protocol):
     @property
     def vocabulary(self) -> Vocabulary: ...
 
-    def begin(self, prompt: Prompt) -> Stream:
-        """The prompt, read in one row; raises Refused where it cannot be."""
+    def fitting(self, prompt: Prompt) -> Tokens:
+        """The prompt's tokens; raises Refused where it cannot be read."""
+        ...
+
+    def begin(self, prompts: Sequence[Tokens]) -> Stream:
+        """Prompts that fit, read in a row each."""
         ...
 
     def keep(self, stream: Stream, drafts: Sequence[Draft]) -> None:
@@ -67,170 +73,154 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """n attempts at a prompt, numbered from `start`."""
-
-    prompt: Prompt
-    n: int
-    start: int
-    sampling: Sampling
-
-
-@dataclass(frozen=True, slots=True)
 class Pace:
-    """So many rows at a time on so many cores, until somebody has left."""
+    """So many rows at a time on so many cores."""
 
     rows: int
     cores: int
-    has_left: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An ask whose prompt can be read, and what holds its texts to a form."""
+
+    ask: Ask
+    tokens: Tokens
+    matcher: Any
 
 
 @dataclass(slots=True)
-class Draft:
-    """An attempt that is being written, in its row."""
+class Clock:
+    """Core-seconds of reading and of writing."""
 
-    index: int
-    row: int
-    dice: Random
-    matcher: Any = None
-    tokens: list[int] = field(default_factory=list)
-    logprob: float = 0.0
-    drawn_logprob: float = 0.0
-    finish: str = ""
-    fault: str = ""
+    prefill: float
+    decode: float = 0.0
 
 
-def sample_from(source: Source, ask: Ask, pace: Pace) -> Sampled:
-    """The attempts that are asked for, all behind one reading of the prompt.
+def sample_from(source: Source, asks: Sequence[Ask], pace: Pace) -> list[Reply]:
+    """What each ask comes to, all of them behind one reading of their prompts.
 
-    Seconds are core-seconds: those of the prompt on every attempt, the rest shared by tokens sampled. Where torch gives
-    up, what it had not written is a failure on record.
+    Seconds are core-seconds: those of a prompt on every attempt at it, shared by the prompts' tokens, the rest shared
+    by tokens sampled. Where torch gives up, what it had not written is a failure on record.
     """
-    matcher = source.vocabulary.matcher(ask.sampling)
+    found = [_take(source, ask) for ask in asks]
+    taken = [one for one in found if isinstance(one, Taken)]
+    sampled = iter(_sample(source, taken, pace) if taken else ())
+    return [next(sampled) if isinstance(one, Taken) else one for one in found]
+
+
+def _take(source: Source, ask: Ask) -> Taken | Reply:
+    try:
+        matcher = source.vocabulary.matcher(ask.sampling)
+        return Taken(ask, source.fitting(ask.prompt), matcher)
+    except Refused as error:
+        return Sampled((), (Waste("refused", str(error), 0, 0),))
+    except TrueupError as error:
+        return error
+
+
+def _sample(source: Source, taken: Sequence[Taken], pace: Pace) -> list[Sampled]:
     began = time.perf_counter()
     try:
-        stream = source.begin(ask.prompt)
+        stream = source.begin([one.tokens for one in taken])
     except RuntimeError as error:
-        lost = Waste("failed", gave_up(error), seconds=(time.perf_counter() - began) * pace.cores)
-        return Sampled((), (lost,))
-    prefill = time.perf_counter() - began
-    drafts = [_draft(ask, index, matcher, pace.rows) for index in range(ask.start, ask.start + ask.n)]
+        lost = Waste("failed", gave_up(error), seconds=(time.perf_counter() - began) * pace.cores / len(taken))
+        return [Sampled((), (lost,)) for _ in taken]
+    clock = Clock(prefill=(time.perf_counter() - began) * pace.cores)
+    drafts = _drafts(taken, pace.rows)
     try:
-        _write_all(source, stream, drafts, ask.sampling, pace)
+        _write_all(source, stream, drafts, pace.rows)
     except RuntimeError as error:
         for draft in drafts:
-            if not draft.finish:
-                draft.finish, draft.fault = "failed", gave_up(error)
-    decode = time.perf_counter() - began - prefill
-    return _sampled(drafts, stream, source.vocabulary, ask.sampling, (prefill * pace.cores, decode * pace.cores))
+            draft.fail(gave_up(error))
+    clock.decode = (time.perf_counter() - began) * pace.cores - clock.prefill
+    return _shared_out(drafts, stream.heads, source.vocabulary, clock)
 
 
-def _draft(ask: Ask, index: int, matcher: Any, rows: int) -> Draft:
-    dice = Random(f"{first_seed(ask.prompt, ask.sampling.seed)} {index}")
-    return Draft(index, index % rows, dice, matcher and matcher.deep_copy())
+def _drafts(taken: Sequence[Taken], rows: int) -> list[Draft]:
+    """An attempt for each that is asked for, its row by its index where one prompt is read, else by its turn."""
+    numbered = [(place, index) for place, one in enumerate(taken) for index in _indices(one.ask)]
+    is_alone = len(taken) == 1
+    return [
+        new_draft(taken[place].ask, index, place, (index if is_alone else turn) % rows, taken[place].matcher)
+        for turn, (place, index) in enumerate(numbered)
+    ]
 
 
-def _write_all(source: Source, stream: Stream, drafts: Sequence[Draft], sampling: Sampling, pace: Pace) -> None:
+def _indices(ask: Ask) -> range:
+    return range(ask.start, ask.start + ask.n)
+
+
+def _write_all(source: Source, stream: Stream, drafts: Sequence[Draft], rows: int) -> None:
     """Write all drafts, a batch at a time."""
-    for block in sorted({draft.index // pace.rows for draft in drafts}):
-        batch = [draft for draft in drafts if draft.index // pace.rows == block]
-        rows = stream.spread(pace.rows)
-        _write(rows, batch, source.vocabulary, sampling, pace)
-        source.keep(rows, batch)
+    for batch in _batches(drafts):
+        places = {draft.row: draft.place for draft in batch}
+        running = stream.spread([places.get(row, 0) for row in range(rows)])
+        _write(running, batch, source.vocabulary)
+        source.keep(running, batch)
 
 
-def _write(stream: Stream, drafts: Sequence[Draft], vocabulary: Vocabulary, sampling: Sampling, pace: Pace) -> None:
+def _batches(drafts: Sequence[Draft]) -> list[list[Draft]]:
+    """The drafts in their order; a row that comes again begins another batch."""
+    batches: list[list[Draft]] = []
+    for draft in drafts:
+        if not batches or draft.row <= batches[-1][-1].row:
+            batches.append([])
+        batches[-1].append(draft)
+    return batches
+
+
+def _write(stream: Stream, drafts: Sequence[Draft], vocabulary: Vocabulary) -> None:
     """Write all drafts of a batch to their ends."""
-    limit = min(sampling.max_tokens, stream.room)
-    while not pace.has_left():
-        tokens = [stream.last] * pace.rows
-        can_go_on = are_numbers(stream.logits_BV)
+    heads = stream.heads
+    while True:
+        tokens = [head.last for head in heads]
+        can_go_on_B = are_numbers(stream.logits_BV)
         for draft in drafts:
-            if not can_go_on and not draft.finish:
-                draft.finish, draft.fault = "failed", NO_NUMBERS
-            elif not draft.finish:
-                tokens[draft.row] = _add(draft, stream.logits_BV[draft.row], sampling)
-                draft.finish = _finish(draft, stream.last, vocabulary, sampling, limit)
-        if all(draft.finish for draft in drafts):
+            if draft.is_over:
+                continue
+            if can_go_on_B[draft.row]:
+                tokens[draft.row] = grow(draft, stream.logits_BV[draft.row], heads[draft.row], vocabulary)
+            else:
+                draft.fail(NO_NUMBERS)
+        if all(draft.is_over for draft in drafts):
             return
         stream.step(tokens)
 
 
-def are_numbers(logits_BV: Tensor) -> bool:
-    """Whether every row has a likeliest token: none that is no number or +inf, and not all of them at -inf."""
-    return bool(logits_BV.amax(-1).isfinite().all())
+def are_numbers(logits_BV: Tensor) -> list[bool]:
+    """Whether each row has a likeliest token: none that is no number or +inf, and not all of them at -inf."""
+    told: list[bool] = logits_BV.amax(-1).isfinite().tolist()
+    return told
 
 
-def _add(draft: Draft, logits_V: Tensor, sampling: Sampling) -> int:
-    """Choose the draft's next token."""
-    choosable_V = logits_V if draft.matcher is None else allowed(draft.matcher, logits_V)
-    drawn = draft.dice.random()
-    token = choose(choosable_V, temperature=sampling.temperature, top_p=sampling.top_p, drawn=drawn)
-    draft.tokens.append(token)
-    if sampling.logprobs:
-        draft.logprob += log_probability(logits_V, token)
-        draft.drawn_logprob += log_probability(choosable_V, token, sampling.temperature)
-    return token
+def _shared_out(drafts: Sequence[Draft], heads: Sequence[Head], vocabulary: Vocabulary, clock: Clock) -> list[Sampled]:
+    """The drafts by their prompts, each with its share of the seconds."""
+    by_place: defaultdict[int, list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        by_place[draft.place].append(draft)
+    read = sum(head.prompt_tokens for head in heads)
+    written = max(1, sum(len(draft.tokens) for draft in drafts))
+    return [
+        _sampled(
+            by_place[place], head, vocabulary, Clock(clock.prefill * head.prompt_tokens / read, clock.decode / written)
+        )
+        for place, head in enumerate(heads)
+    ]
 
 
-def _finish(draft: Draft, last: int, vocabulary: Vocabulary, sampling: Sampling, limit: int) -> str:
-    """How the draft has ended with the token that was added, empty where it goes on."""
-    token, matcher = draft.tokens[-1], draft.matcher
-    if matcher is not None and not matcher.consume_token(token):
-        draft.fault = f"the grammar's matcher gave up: {one_line(matcher.get_error())}"
-        return "failed"
-    if token in vocabulary.ends:
-        return _end(draft)
-    met = _first_stop(vocabulary.text(draft.tokens, last), sampling.stop) if sampling.stop else None
-    if met is not None:
-        return f"stop:{met}"
-    if matcher is not None and matcher.is_stopped():
-        return _end(draft)
-    return "length" if len(draft.tokens) >= limit else ""
-
-
-def _end(draft: Draft) -> str:
-    """The end that a draft has come to; none that its schema or grammar, if it has one, does not accept."""
-    if draft.matcher is None or draft.matcher.is_accepting():
-        return "eos"
-    draft.fault = DEAD_END
-    return "failed"
-
-
-def _first_stop(text: str, stops: Sequence[str]) -> str | None:
-    """The stop string that comes first in a text, None where there is none."""
-    places = [(place, stop) for stop in stops if stop and (place := text.find(stop)) >= 0]
-    return min(places)[1] if places else None
-
-
-def _sampled(
-    drafts: Sequence[Draft], stream: Stream, vocabulary: Vocabulary, sampling: Sampling, seconds: tuple[float, float]
-) -> Sampled:
-    prefill, decode = seconds
-    total = max(1, sum(len(draft.tokens) for draft in drafts))
+def _sampled(drafts: Sequence[Draft], head: Head, vocabulary: Vocabulary, clock: Clock) -> Sampled:
+    """What became of the drafts of a prompt; the clock tells the seconds of the prompt, and of a token."""
     attempts: list[Attempt] = []
     waste: list[Waste] = []
     for draft in drafts:
         leads = not attempts and not waste
-        share = decode * len(draft.tokens) / total
+        share = clock.decode * len(draft.tokens)
         if draft.finish not in ("", "failed"):
-            usage = Usage(stream.prompt_tokens, len(draft.tokens), stream.cached_tokens, prefill, share, leads)
-            attempts.append(_attempt(draft, usage, vocabulary, stream.last, sampling))
+            usage = Usage(head.prompt_tokens, len(draft.tokens), head.cached_tokens, clock.prefill, share, leads)
+            attempts.append(attempt_of(draft, usage, head.last, vocabulary))
         elif draft.tokens or leads or (draft.fault and not waste):
             kind, reason = ("failed", draft.fault) if draft.fault else ("cancelled", "the caller left before the reply")
-            prompt_tokens, seconds_spent = (stream.prompt_tokens, prefill + share) if leads else (0, share)
-            waste.append(Waste(kind, reason, prompt_tokens, len(draft.tokens), seconds_spent))
+            prompt_tokens, seconds = (head.prompt_tokens, clock.prefill + share) if leads else (0, share)
+            waste.append(Waste(kind, reason, prompt_tokens, len(draft.tokens), seconds))
     return Sampled(tuple(attempts), tuple(waste))
-
-
-def _attempt(draft: Draft, usage: Usage, vocabulary: Vocabulary, last: int, sampling: Sampling) -> Attempt:
-    """The draft as an attempt; a character that the limit has cut in two is left out, for a step behind to draw."""
-    has_end = draft.tokens[-1] in vocabulary.ends
-    text = vocabulary.text(draft.tokens[:-1] if has_end else draft.tokens, last)
-    if draft.finish == "length" and text.endswith(UNREADABLE):
-        text = vocabulary.text(vocabulary.whole(draft.tokens), last)
-    kind, _, met = draft.finish.partition(":")
-    text = text[: text.find(met)] if kind == "stop" else text
-    told = draft.logprob, draft.drawn_logprob
-    logprob, drawn = (one / len(draft.tokens) if sampling.logprobs else None for one in told)
-    return Attempt(draft.index, text, draft.finish, usage, None, logprob, drawn_logprob=drawn)

@@ -12,8 +12,8 @@ from itertools import takewhile
 from typing import Any
 
 from trueup.core.errors import BadInput
-from trueup.models.huggingface.decode import Draft
-from trueup.models.huggingface.network import Network, Text
+from trueup.models.huggingface.draft import Draft
+from trueup.models.huggingface.network import Network, Text, keeps_all
 
 
 class Memory:
@@ -23,7 +23,7 @@ class Memory:
         """Raises BadInput for a network whose cache cannot be cropped."""
         self._network = network
         self._kept: deque[tuple[tuple[int, ...], Any]] = deque(maxlen=conversations)
-        if any(type(layer).__name__ != "DynamicLayer" for layer in network.fresh_cache().layers):
+        if not keeps_all(network.fresh_cache()):
             raise BadInput(
                 f"{network.name} is of type {network.kind!r}, whose layers do not all keep the whole text; "
                 "leave keep_cache out"
@@ -35,16 +35,16 @@ class Memory:
             ((_shared(known, ids), place) for place, (known, _) in enumerate(self._kept)), default=(0, 0)
         )
         if not shared:
-            return Text(self._network, ids, self._network.fresh_cache(), 0)
+            return self._network.begin([ids])
         known, cache = self._kept[place]
         del self._kept[place]
         cache.crop(shared - len(known))
-        return Text(self._network, ids, cache, shared)
+        return Text(self._network, [ids], cache, shared)
 
     def keep(self, text: Text, drafts: Sequence[Draft]) -> None:
         """Keep the rows that drafts were written in, each to its own end; the last token was never read."""
         for draft in drafts:
-            ids = (*text.ids, *draft.tokens[:-1])
+            ids = (*text.texts[draft.row], *draft.tokens[:-1])
             row = _row(text.cache, draft.row)
             row.crop(len(ids) - row.get_seq_length())
             self._kept.append((ids, row))

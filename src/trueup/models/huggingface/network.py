@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueup.core.errors import BadInput, Unavailable, one_line
+from trueup.core.errors import BadInput
 from trueup.core.types import Prompt
-from trueup.models.huggingface.folder import base_of
-from trueup.models.huggingface.trouble import SMALLER, is_full
+from trueup.models.huggingface.draft import Head
+from trueup.models.huggingface.load import find_device, load, unfit
 from trueup.models.huggingface.vocabulary import Refused, Vocabulary
 
 if TYPE_CHECKING:
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
 
 UNBOUNDED = 1 << 30
 """The context of a model whose configuration tells of no end."""
+ALIKE = 0.05
+"""Total variation between the next tokens of a text alone and behind padding: far above rounding in bfloat16."""
 PASTS = ("past_key_values", "cache_params")
 """What forward passes call a cache: the second is Mamba's."""
 
@@ -37,10 +37,11 @@ class Network:
         Raises BadInput for a device that is not here, a folder that cannot be loaded or lacks a chat template, and a
         model that does not read into a cache.
         """
-        self.device = _device(device)
+        self.device = find_device(device)
         self.name = name
-        self._model, tokenizer = _load(folder, self.device, dtype)
+        self._model, tokenizer = load(folder, self.device, dtype)
         self.kind = self._model.config.model_type
+        self._taken = frozenset(inspect.signature(self._model.forward).parameters)
         self._past = self._past_name()
         config = self._model.config.get_text_config()
         self.context_tokens = context_of(config)
@@ -49,12 +50,9 @@ class Network:
         self.vocabulary = Vocabulary(tokenizer, ends_of(self._model, tokenizer), width, template=template, name=name)
         self._warm_up()
 
-    def begin(self, prompt: Prompt) -> Text:
-        """The prompt, read in one row.
-
-        Raises Refused where it does not fit.
-        """
-        return Text(self, self.fitting(prompt), self.fresh_cache(), 0)
+    def begin(self, texts: Sequence[Sequence[int]]) -> Text:
+        """Texts that fit, read in a row each; several only where `require_padding` has nothing against it."""
+        return Text(self, texts, self.fresh_cache())
 
     def fitting(self, prompt: Prompt) -> list[int]:
         """The prompt's tokens.
@@ -77,18 +75,29 @@ class Network:
 
         return DynamicCache(config=self._model.config)
 
-    def read(self, ids_BT: Sequence[Sequence[int]], cache: Any) -> Tensor:
+    def read(self, ids_BT: Sequence[Sequence[int]], cache: Any, padding_B: Sequence[int] = ()) -> Tensor:
         """The logits behind the last token of every row, in float32 on the CPU; the tokens go into the cache.
 
-        Their V is the vocabulary's width.
+        Their V is the vocabulary's width. Of each row's whole text the first `padding_B` tokens are none of it.
         """
         import torch
 
         with torch.inference_mode():
             tokens_BT = torch.tensor(ids_BT, device=self.device)
-            reply = self._model(input_ids=tokens_BT, **{self._past: cache}, use_cache=True, logits_to_keep=1)
+            places = self._places(tokens_BT, cache, padding_B) if any(padding_B) else {}
+            reply = self._model(input_ids=tokens_BT, **{self._past: cache}, **places, use_cache=True, logits_to_keep=1)
             logits_BV: Tensor = reply.logits[:, -1, : self.vocabulary.width].float().cpu()
         return logits_BV
+
+    def _places(self, tokens_BT: Tensor, cache: Any, padding_B: Sequence[int]) -> dict[str, Tensor]:
+        """Which tokens of every row are its text, those in the cache too, and where in it the new ones stand."""
+        import torch
+
+        new = tokens_BT.shape[1]
+        reach_T = torch.arange(cache.get_seq_length() + new, device=self.device)
+        place_BT = reach_T[None] - torch.tensor(padding_B, device=self.device)[:, None]
+        told = {"attention_mask": (place_BT >= 0).long(), "position_ids": place_BT.clamp(min=0)[:, -new:]}
+        return {name: told[name] for name in told if name in self._taken}
 
     def _warm_up(self) -> None:
         """Read and step, so that what happens only once does not count as the first prompt's seconds.
@@ -109,8 +118,7 @@ class Network:
 
     def _past_name(self) -> str:
         """What the model calls its cache; raises BadInput where it takes none."""
-        taken = inspect.signature(self._model.forward).parameters
-        found = next((past for past in PASTS if past in taken), None)
+        found = next((past for past in PASTS if past in self._taken), None)
         if found is None:
             raise self._uncached()
         return found
@@ -121,87 +129,67 @@ class Network:
 
 
 class Text:
-    """Implements Stream: a text in a network's cache, in one row or in several alike."""
+    """Implements Stream: texts in a network's cache, one in each row, shorter ones padded on their left."""
 
-    def __init__(self, network: Network, ids: Sequence[int], cache: Any, cached_tokens: int) -> None:
-        """Read the tokens behind the first `cached_tokens`, which are in the cache."""
-        self._network = network
-        self.ids, self.cache, self.cached_tokens = tuple(ids), cache, cached_tokens
-        self.prompt_tokens, self.last = len(ids), ids[-1]
-        self.room = network.context_tokens - len(ids)
-        self.logits_BV = network.read([ids[cached_tokens:]], cache)
+    def __init__(self, network: Network, texts: Sequence[Sequence[int]], cache: Any, cached_tokens: int = 0) -> None:
+        """Read the tokens behind the first `cached_tokens`, which are in the cache; of several texts all."""
+        self._network, self._cached_tokens = network, cached_tokens
+        self.texts, self.cache = list(texts), cache
+        longest = max(map(len, texts))
+        self._padding_B = [longest - len(ids) for ids in texts]
+        ids_BT = [[*[0] * padding, *ids[cached_tokens:]] for padding, ids in zip(self._padding_B, texts, strict=True)]
+        self.logits_BV = network.read(ids_BT, cache, self._padding_B)
 
-    def spread(self, rows: int) -> Text:
-        """The same text in so many rows, each a copy of the first; layers of every kind can be put in an order."""
+    @property
+    def heads(self) -> list[Head]:
+        """What stands in each row."""
+        context = self._network.context_tokens
+        return [Head(len(ids), self._cached_tokens, ids[-1], context - len(ids)) for ids in self.texts]
+
+    def spread(self, places: Sequence[int]) -> Text:
+        """A row for each of these places, a copy of the text there; layers of every kind can be put in an order."""
         import torch
 
         twin = copy.copy(self)
         twin.cache = copy.deepcopy(self.cache)
-        twin.cache.reorder_cache(torch.zeros(rows, dtype=torch.long, device=self._network.device))
-        twin.logits_BV = self.logits_BV.expand(rows, -1)
+        twin.cache.reorder_cache(torch.tensor(places, device=self._network.device))
+        twin.texts = [self.texts[place] for place in places]
+        twin._padding_B = [self._padding_B[place] for place in places]
+        twin.logits_BV = self.logits_BV[list(places)]
         return twin
 
     def step(self, tokens: Sequence[int]) -> None:
         """Read one more token in each row."""
-        self.logits_BV = self._network.read([[token] for token in tokens], self.cache)
+        self.logits_BV = self._network.read([[token] for token in tokens], self.cache, self._padding_B)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars of transformers' for a while."""
-    from transformers.utils import logging as untyped
-
-    logging: Any = untyped
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+def require_padding(network: Network) -> None:
+    """Raise BadInput unless a text behind padding is read as it is alone, by a trial on a few tokens."""
     try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+        if keeps_all(network.fresh_cache()) and _shift(network) < ALIKE:
+            return
+    except (RuntimeError, AttributeError, IndexError, TypeError, ValueError):
+        pass
+    told = f"{network.name} is of type {network.kind!r}, which does not read a text behind padding as it does alone"
+    raise BadInput(f"{told}; set prompts=1")
 
 
-def require_packages() -> None:
-    """Raise Unavailable unless torch and transformers are installed."""
-    from importlib.util import find_spec
-
-    for package in ("torch", "transformers"):
-        if find_spec(package) is None:
-            raise Unavailable(f"{package} is not installed; pip install 'trueup[hf]'")
+def _shift(network: Network) -> float:
+    """The total variation between what follows a text alone and behind padding."""
+    short, long = [1, 2, 3], [4, *range(20)]
+    alone, beside = (network.begin(texts).logits_BV[0].softmax(-1) for texts in ([short], [short, long]))
+    return float((alone - beside).abs().sum() / 2)
 
 
-def unreadable(folder: Path, error: Exception) -> BadInput:
-    """What to say of a folder whose model or tokenizer cannot be loaded."""
-    return BadInput(f"{str(folder)!r} cannot be loaded ({one_line(error)}); save model and tokenizer there again")
-
-
-def unfit(name: str, device: Any, error: Exception) -> BadInput:
-    """What to say of a model that does not go onto its device, or does not run there."""
-    return BadInput(f"{name!r} does not run on {device} ({one_line(error)}); {SMALLER}")
+def keeps_all(cache: Any) -> bool:
+    """Whether every layer of a cache keeps all that was read, token by token."""
+    return all(type(layer).__name__ == "DynamicLayer" for layer in cache.layers)
 
 
 def context_of(config: Any) -> int:
     """The tokens of the longest text that a model of this configuration reads."""
     longest: int = getattr(config, "max_position_embeddings", None) or UNBOUNDED
     return longest
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise BadInput(f"there is no device {name!r}; write cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise BadInput(f"device {name!r} is not on this machine, which has {torch.cuda.device_count()}; set device=cpu")
-    if device.type == "meta":
-        raise BadInput(f"device {name!r} keeps no numbers; set device=cpu")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, ImportError):
-        raise BadInput(f"device {name!r} is not on this machine; set device=cpu") from None
-    return device
 
 
 def _has_read(cache: Any, tokens: int) -> bool:
@@ -213,49 +201,6 @@ def _has_read(cache: Any, tokens: int) -> bool:
     others = [layer for layer in cache.layers if hasattr(layer, "has_previous_state")]
     states = [any(layer.has_previous_state.values()) for layer in others if not hasattr(layer, "get_seq_length")]
     return (tokens in attending or not attending) and all(states) and bool(attending or states)
-
-
-def _load(folder: Path, device: Any, dtype: str) -> tuple[Any, Any]:
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    base, kind = base_of(folder), getattr(torch, dtype)
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model = AutoModelForCausalLM.from_pretrained(
-                base or folder, dtype=torch.float32 if base else kind, use_safetensors=True, local_files_only=True
-            )
-            model = model if base is None else _merged(model, folder).to(kind)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise (unfit(folder.name, "cpu", error) if is_full(error) else unreadable(folder, error)) from error
-    try:
-        return model.to(device).eval().requires_grad_(False), tokenizer
-    except RuntimeError as error:
-        raise unfit(folder.name, device, error) from error
-
-
-def _merged(model: Any, adapter: Path) -> Any:
-    """The base with an adapter added to its weights, in float32: half precision would round the difference away."""
-    try:
-        from peft import PeftModel
-    except ImportError:
-        raise Unavailable("an adapter needs peft; pip install 'trueup[train]'") from None
-    try:
-        with without_peft_news():
-            return PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    except RuntimeError as error:
-        told = one_line(error)
-        raise BadInput(f"the adapter {str(adapter)!r} does not fit its base ({told}); put back its own") from error
-
-
-@contextmanager
-def without_peft_news() -> Iterator[None]:
-    """Without the warning that peft asks transformers for an attribute by its old name."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        yield
 
 
 def ends_of(model: Any, tokenizer: Any) -> frozenset[int]:
