@@ -8,7 +8,7 @@ from importlib import import_module
 from trueup.core.errors import UnknownName
 from trueup.core.types import Json
 
-BENCHMARKS = ("driver", "engine", "ledger", "ledger-truth", "equal-budget", "retraction", "solve", "train")
+BENCHMARKS = ("driver", "engine", "prompts", "ledger", "ledger-truth", "equal-budget", "retraction", "solve", "train")
 """Each is the function of its name, with `_` for `-`, in the module of that name."""
 
 
