@@ -98,7 +98,7 @@ def test_a_token_with_a_row_of_its_own_is_read(home: Path) -> None:
 
 @pytest.mark.parametrize(
     ("error", "mend"),
-    [(ON_A_GPU, "set rows and prompts lower"), (ON_A_CPU, "set rows and prompts lower"), (OTHER, "run it again")],
+    [(ON_A_GPU, "set rows lower"), (ON_A_CPU, "set rows lower"), (OTHER, "run it again")],
 )
 @pytest.mark.parametrize("made", [lambda home: HuggingFace(home / "whole"), steered], ids=["hf", "proxy"])
 def test_a_prompt_that_torch_gives_up_on_is_a_failure_on_record(
@@ -175,7 +175,7 @@ def test_a_study_goes_on_from_an_item_that_torch_gave_up_on(
 
     outcomes, totals = asyncio.run(go())
     (failure,) = [outcome.failure for outcome in outcomes if outcome.failure is not None]
-    assert "out of memory" in str(failure) and "set rows and prompts lower" in str(failure)
+    assert "out of memory" in str(failure) and "set rows lower" in str(failure)
     assert (totals["sampled"].charges, totals["failed"].charges) == (4, 1)
 
 

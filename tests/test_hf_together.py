@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import math
+import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from trueup.cli.pipeline import lanes_for
 from trueup.core.errors import BadForm, BadInput
 from trueup.core.ledger import Ledger
 from trueup.core.roles import Sampled
@@ -29,6 +33,8 @@ from toys import PRICES, item
 from transformers import LlamaForCausalLM
 
 from trueup.models.huggingface import HuggingFace
+from trueup.models.huggingface.decode import Pace, sample_from
+from trueup.models.huggingface.draft import Ask
 from trueup.models.huggingface.network import Network
 from trueup.models.proxy import ProxyTuned, proxy
 
@@ -42,6 +48,18 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "GPT2": ("GPT2LMHeadModel", SHAPE | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256}),
     "Bloom": ("BloomForCausalLM", SHAPE | {"hidden_size": 32, "n_layer": 2, "n_head": 4}),
     "OPT": ("OPTForCausalLM", OF_LLAMA | {"ffn_dim": 64, "word_embed_proj_dim": 32}),
+    "Llama": ("LlamaForCausalLM", OF_LLAMA),
+    "GPTNeo": (
+        "GPTNeoForCausalLM",
+        SHAPE
+        | {
+            "hidden_size": 32,
+            "num_layers": 2,
+            "num_heads": 4,
+            "attention_types": [[["global"], 2]],
+            "max_position_embeddings": 256,
+        },
+    ),
     "Qwen2": ("Qwen2ForCausalLM", OF_LLAMA | {"vocab_size": 260}),
     "Gemma2": ("Gemma2ForCausalLM", OF_LLAMA | {"head_dim": 8, "sliding_window": 8}),
     "Mamba": ("MambaForCausalLM", SHAPE | {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}),
@@ -107,6 +125,14 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
     return seen
 
 
+def loaded(folder: Path, passes: list[tuple[int, int, int]], **settings: int) -> HuggingFace:
+    """A model whose trials are behind it."""
+    model = HuggingFace(folder, **settings)
+    model.load()
+    passes.clear()
+    return model
+
+
 def assert_alike(ours: Sequence[Any], theirs: Sequence[Any]) -> None:
     """The same texts at the same use, log-probabilities up to rounding."""
     for own, other in zip(ours, theirs, strict=True):
@@ -162,6 +188,46 @@ def test_a_trial_tells_whether_padding_is_hidden(
     assert all(isinstance(one, BadInput) and "set prompts=1" in str(one) for one in told)
 
 
+def test_a_trial_reads_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that heeds places in prompts only is refused too."""
+    forward = transformers.GPT2LMHeadModel.forward
+
+    def careless(self: Any, **given: Any) -> Any:
+        told = {key: value for key, value in given.items() if key != "position_ids"}
+        return forward(self, **(told if given["input_ids"].shape[1] == 1 else given))
+
+    careless.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
+    monkeypatch.setattr(transformers.GPT2LMHeadModel, "forward", careless)
+    with pytest.raises(BadInput, match="set prompts=1"):
+        HuggingFace(save_family(tmp_path, "GPT2"), prompts=2).load()
+
+
+@pytest.mark.parametrize("kind", ["longrope", "dynamic"])
+def test_places_that_follow_the_longest_text_of_a_pass_are_refused(tmp_path: Path, kind: str) -> None:
+    told = {"rope_type": kind, "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 64}
+    told |= {"short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 4.0, 8.0]} if kind == "longrope" else {}
+    folder = save_tiny(tmp_path, 1, rope_parameters=told)
+    with pytest.raises(BadInput, match="set prompts=1"):
+        HuggingFace(folder, prompts=2).load()
+
+
+def test_a_trial_fits_a_small_context(tmp_path: Path) -> None:
+    assert HuggingFace(save_tiny(tmp_path, 1, max_position_embeddings=16), prompts=2).load()
+
+
+def test_a_trial_without_memory_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Network.read
+
+    def full(self: Any, ids_BT: Any, cache: Any, padding_B: Any = ()) -> Any:
+        if any(padding_B):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return read(self, ids_BT, cache, padding_B)
+
+    monkeypatch.setattr(Network, "read", full)
+    with pytest.raises(BadInput, match=r"'whole' does not run on cpu \(CUDA out of memory\)"):
+        HuggingFace(home / "whole", prompts=2).load()
+
+
 def test_a_model_that_breaks_on_padding_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forward = LlamaForCausalLM.forward
 
@@ -192,7 +258,7 @@ def save_family(folder: Path, name: str) -> Path:
 
 def test_more_attempts_than_rows_go_batch_by_batch(home: Path, passes: list[tuple[int, int, int]]) -> None:
     asks = [(say("ab"), 5, 0, LETTERS), (say("a question"), 2, 1, LETTERS)]
-    ours = together(HuggingFace(home / "whole", prompts=2, rows=3), asks)
+    ours = together(loaded(home / "whole", passes, prompts=2, rows=3), asks)
     assert_alike(ours, alone(HuggingFace(home / "whole", rows=3), asks))
     assert {rows for rows, tokens, _ in passes if tokens == 1} == {1, 3}
 
@@ -200,7 +266,7 @@ def test_more_attempts_than_rows_go_batch_by_batch(home: Path, passes: list[tupl
 def test_attempts_at_several_prompts_share_the_rows_of_a_pass(home: Path, passes: list[tuple[int, int, int]]) -> None:
     """Six letters of each of eight need no more steps than six of one."""
     asks = [(say("q" * length), 1, 0, LETTERS) for length in range(8)]
-    together(HuggingFace(home / "whole", prompts=8), asks)
+    together(loaded(home / "whole", passes, prompts=8), asks)
     assert sum(tokens == 1 and padded > 0 for _, tokens, padded in passes) == 5
 
 
@@ -210,20 +276,53 @@ def test_no_more_prompts_are_read_together_than_are_allowed(home: Path, passes: 
     assert max(rows for rows, tokens, _ in passes if tokens > 25) == 2
 
 
-def test_a_text_ends_where_its_own_context_does(home: Path) -> None:
-    """Padding takes no room from it."""
-    endless = Sampling(max_tokens=250, grammar="start: /a{999,}/")
-    asks = [(say("x" * 230), 1, 0, endless), (say("x"), 1, 0, endless)]
-    for reply in together(HuggingFace(home / "whole", prompts=2), asks):
-        usage = reply.attempts[0].usage
-        assert reply.attempts[0].finish == "length" and usage.prompt_tokens + usage.completion_tokens == 256
+@pytest.mark.parametrize("name", ["Llama", "GPT2", "GPTNeo"])
+def test_a_text_ends_where_its_own_context_does(tmp_path: Path, name: str) -> None:
+    """Whatever it was asked beside; and a row that has ended runs out of none while another goes on."""
+    folder = save_family(tmp_path, name)
+    endless = Sampling(max_tokens=250, grammar="start: /[a-z]{999,}/")
+    letters = Sampling(max_tokens=150, grammar="start: /[a-z]{150}/")
+    asks = [(say("x" * 230), 1, 0, endless), (say("x" * 190), 1, 0, LETTERS), (say("x"), 1, 0, letters)]
+    ours = together(HuggingFace(folder, prompts=3, rows=3), asks)
+    assert_alike(ours, alone(HuggingFace(folder, rows=3), asks))
+    usage = ours[0].attempts[0].usage
+    assert usage.prompt_tokens + usage.completion_tokens == 256 and len(ours[2].attempts[0].text) == 150
 
 
-def test_the_seconds_of_a_pass_are_shared_by_tokens(home: Path) -> None:
-    ours = [reply.attempts for reply in together(HuggingFace(home / "whole", prompts=4), ASKS)]
-    read = {attempts[0].usage.prefill_seconds / attempts[0].usage.prompt_tokens for attempts in ours}
-    written = [a.usage.decode_seconds / a.usage.completion_tokens for attempts in ours for a in attempts]
-    assert max(read) == pytest.approx(min(read)) and max(written) == pytest.approx(min(written)) and min(written) > 0
+def test_prompts_that_fit_no_context_together_are_read_apart(home: Path, passes: list[tuple[int, int, int]]) -> None:
+    """Each with those that it fits with."""
+    lengths, endless = (230, 5, 200, 9), Sampling(max_tokens=60, grammar="start: /a{60}/")
+    asks = [(say("x" * length), 1, 0, LETTERS if length > 100 else endless) for length in lengths]
+    ours = together(loaded(home / "whole", passes, prompts=4), asks)
+    assert_alike(ours, alone(HuggingFace(home / "whole"), asks))
+    read = [reply.attempts[0].usage.prompt_tokens for reply in ours]
+    assert {(2, read[0], 1), (2, read[3], 1)} <= set(passes)
+
+
+def test_seconds_are_shared_by_tokens_but_for_those_of_finding_the_tokens(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that moves a second with every look: one to find each prompt's tokens, to read all, to write all."""
+    model = HuggingFace(home / "whole", prompts=4)
+    model.load()
+    looks = itertools.count()
+    monkeypatch.setattr("trueup.models.huggingface.decode.time.perf_counter", lambda: float(next(looks)))
+    replies = sample_from(model.load(), [Ask(*ask) for ask in ASKS], Pace(8, 3))
+    attempts = [reply.attempts for reply in replies if isinstance(reply, Sampled)]
+    lengths = [own[0].usage.prompt_tokens for own in attempts]
+    prefill = [3 * (1 + length / sum(lengths)) for length in lengths]
+    assert [own[0].usage.prefill_seconds for own in attempts] == pytest.approx(prefill)
+    tokens = sum(a.usage.completion_tokens for own in attempts for a in own)
+    told = [a.usage.decode_seconds / a.usage.completion_tokens for own in attempts for a in own]
+    assert told == pytest.approx([3 / tokens] * len(told))
+    monkeypatch.setattr(Network, "read", out_of_memory)
+    lost = sample_from(model.load(), [Ask(*ask) for ask in ASKS], Pace(8, 3))
+    assert [reply.waste[0].seconds for reply in lost if isinstance(reply, Sampled)] == pytest.approx(prefill)
+
+
+def out_of_memory(*_: Any) -> None:
+    """What torch does where there is none left."""
+    raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 def test_one_that_cannot_be_read_or_kept_to_its_form_leaves_the_others_alone(home: Path) -> None:
@@ -232,6 +331,14 @@ def test_one_that_cannot_be_read_or_kept_to_its_form_leaves_the_others_alone(hom
     assert_alike([whole, other], alone(HuggingFace(home / "whole"), [ASKS[0], ASKS[2]]))
     assert refused.attempts == () and [(w.kind, w.prompt_tokens) for w in refused.waste] == [("refused", 0)]
     assert isinstance(error, BadForm) and "does not compile" in str(error)
+
+
+def test_what_breaks_a_tokenizer_is_the_error_of_its_own_ask(home: Path) -> None:
+    whole, error, other = together(
+        HuggingFace(home / "whole", prompts=4), [ASKS[0], (say("\ud800"), 1, 0, LETTERS), ASKS[2]]
+    )
+    assert_alike([whole, other], alone(HuggingFace(home / "whole"), [ASKS[0], ASKS[2]]))
+    assert isinstance(error, TypeError)
 
 
 def test_logits_that_are_no_numbers_fail_their_own_row(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +373,7 @@ def test_a_pass_that_torch_gives_up_on_fails_all_that_are_in_it(
     model = HuggingFace(home / "whole", prompts=4)
     for lost in together(model, ASKS):
         assert lost.attempts == () and {waste.kind for waste in lost.waste} == {"failed"}
-        assert "set rows and prompts lower" in lost.waste[0].reason and lost.waste[0].seconds > 0
+        assert "set rows lower (and prompts, where it is set)" in lost.waste[0].reason and lost.waste[0].seconds > 0
     armed[0] = False
     assert_alike(together(model, ASKS), alone(HuggingFace(home / "whole"), ASKS))
 
@@ -287,6 +394,8 @@ def test_whoever_leaves_takes_nobody_along(home: Path, passes: list[tuple[int, i
         await asyncio.sleep(0.05)
         late.cancel()
         leaver.cancel()
+        await asyncio.sleep(0)
+        leaver.cancel()
         told = await gone(leaver), await gone(late), await stayer
         assert (await model.sample(say("after"), 1, 0, brief)).attempts
         return told
@@ -297,6 +406,46 @@ def test_whoever_leaves_takes_nobody_along(home: Path, passes: list[tuple[int, i
     assert waste.completion_tokens > 0
     assert unbegun.args == (Sampled(()),) and max(tokens for _, tokens, _ in passes) == 24
     assert len(reply.attempts[0].text) == 300
+
+
+def test_whoever_has_left_did_so_whatever_becomes_of_the_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    has_left, read = threading.Event(), Network.read
+
+    def failing(self: Any, ids_BT: Any, cache: Any, padding_B: Any = ()) -> Any:
+        if has_left.is_set():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return read(self, ids_BT, cache, padding_B)
+
+    monkeypatch.setattr(Network, "read", failing)
+    long = Sampling(max_tokens=200, grammar="start: /b{200}/")
+    asks = [Ask(say("a"), 1, 0, long, has_left.is_set), Ask(say("bb"), 1, 0, long)]
+    model = HuggingFace(home / "whole", prompts=2)
+    model.load()
+    timer = threading.Timer(0.05, has_left.set)
+    timer.start()
+    kinds = [[w.kind for w in reply.waste] for reply in sample_from(model.load(), asks, Pace(2, 1))]  # type: ignore[union-attr]
+    assert kinds == [["cancelled"], ["failed"]]
+
+
+def test_a_cancelled_look_at_what_follows_waits_for_what_has_begun(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nothing is loaded into an engine that has been closed."""
+    model, load = HuggingFace(home / "whole"), HuggingFace.load
+
+    def slow(self: HuggingFace) -> Any:
+        time.sleep(0.2)
+        return load(self)
+
+    monkeypatch.setattr(HuggingFace, "load", slow)
+
+    async def go() -> None:
+        look = asyncio.create_task(model.next_token(say("hi")))
+        await asyncio.sleep(0.05)
+        look.cancel()
+        await gone(look)
+        await model.close()
+
+    asyncio.run(go())
+    assert model._source is None
 
 
 async def gone(task: asyncio.Task[Any]) -> asyncio.CancelledError:
@@ -313,9 +462,10 @@ def trio(home: Path, names: Sequence[str], alpha: float, prompts: int) -> ProxyT
 def test_three_models_pad_each_to_its_own_readings(home: Path, passes: list[tuple[int, int, int]]) -> None:
     """Of which two are longer; what they say together is what they say prompt by prompt."""
     names = ("whole", "chatty", "plain")
-    theirs = alone(trio(home, names, 0.7, 1), ASKS)
+    theirs, model = alone(trio(home, names, 0.7, 1), ASKS), trio(home, names, 0.7, 4)
+    asyncio.run(model.next_token(say("hi")))
     passes.clear()
-    assert_alike(together(trio(home, names, 0.7, 4), ASKS), theirs)
+    assert_alike(together(model, ASKS), theirs)
     longest = theirs[2].attempts[0].usage.prompt_tokens
     word = len("a word before ")
     assert [tokens for rows, tokens, _ in passes if rows == 4] == [longest - word, longest, longest - word]
@@ -361,6 +511,14 @@ def test_a_study_of_prompts_read_together_has_the_rows_of_one_that_reads_them_al
             return [*sorted(told), *sorted(totals)]
 
     assert asyncio.run(go(8)) == asyncio.run(go(1))
+
+
+def test_a_study_has_twice_as_many_problems_in_hand_as_are_read_together(home: Path) -> None:
+    """So that a full pass waits while one is under way, also where the machine's own cores are paid."""
+    names = ("whole", "chatty", "plain")
+    assert [lanes_for(HuggingFace(home / "whole", prompts=prompts).card) for prompts in (1, 2, 8)] == [1, 4, 16]
+    assert [lanes_for(trio(home, names, 1.0, prompts).card) for prompts in (1, 8)] == [1, 16]
+    assert lanes_for(HuggingFace(home / "whole", prompts=2, billing="gpu").card) == 64
 
 
 def test_prompts_are_a_setting_that_the_fingerprint_tells(home: Path) -> None:

@@ -282,8 +282,12 @@ async def _collect(
 
 
 def lanes_for(card: ModelCard) -> int:
-    """Problems to have in hand at a time: what runs on this machine's cores runs one by one."""
-    return 1 if card.billing == CPU else REMOTE_LANES
+    """Problems to have in hand at a time: what runs on this machine's cores runs one by one.
+
+    Where it answers several together, as many wait while it does.
+    """
+    together = 2 * card.prompts if card.prompts > 1 else 1
+    return together if card.billing == CPU else max(together, REMOTE_LANES)
 
 
 def ledger_table(totals: Sequence[Total]) -> dict[str, Any]:

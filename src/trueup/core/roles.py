@@ -18,7 +18,8 @@ class ModelCard:
     GPU's seconds are.
     `parameters`, `layers` and `width` (heads x head size) feed the FLOP formula; None is unknown.
     `per_call` is how many attempts one call takes at most, None where it takes any number: each call has a prompt to
-    pay. It does not tell one model from another.
+    pay. `prompts` is how many asks are answered together at most, which wants as many that wait. Neither tells one
+    model from another.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ModelCard:
     layers: int | None = None
     width: int | None = None
     per_call: int | None = field(default=None, compare=False)
+    prompts: int = field(default=1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,10 +49,9 @@ class ProxyTuned:
             raise BadInput(f"proxy alpha is {alpha}; give a finite number, 1 as in the paper")
         self._models, self._alpha = (base, expert, antiexpert), alpha
         pace = Pace(base.rows, base.cores)
-        prompts = min(model.prompts for model in self._models)
-        self._worker = Worker(lambda asks: sample_from(self._load(), asks, pace), prompts)
-        self._source: _Trio | None = None
         card = _card(base.card, expert.card, antiexpert.card, alpha)
+        self._worker = Worker(lambda asks: sample_from(self._load(), asks, pace), card.prompts)
+        self._source: _Trio | None = None
         self._enders = _enders(base.card, expert.card, antiexpert.card, alpha)
         told = [read_ends(model.folder) for model in (base, expert)]
         has_other_ends = _union(told, self._enders) != told[0]
@@ -128,6 +127,11 @@ class _Trio:
         own = base.vocabulary
         ends = _union([own.ends, expert.vocabulary.ends], enders)
         self.vocabulary = Vocabulary(own.tokenizer, ends, own.width, template=PLAIN, name=base.name)  # reads no prompt
+
+    @property
+    def contexts(self) -> Sequence[int]:
+        """The context of each."""
+        return [network.context_tokens for network in self._networks]
 
     def fitting(self, prompt: Prompt) -> Tokens:
         """The prompt as each of the three reads it; raises Refused where it does not fit one of them."""
@@ -226,4 +230,5 @@ def _card(base: ModelCard, expert: ModelCard, antiexpert: ModelCard, alpha: floa
         parameters=sum(parameters) if len(parameters) == 3 else None,
         layers=1 if len(reaches) == 3 else None,
         width=sum(reaches) if len(reaches) == 3 else None,
+        prompts=min(card.prompts for card in cards),
     )

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueup.core.cost import sample_flops
-from trueup.core.roles import Sampled
-from trueup.core.types import Json, Prompt, Sampling, Usage
+from trueup.core.types import Attempt, Json, Prompt, Sampling, Usage
 from trueup.models.huggingface.decode import Pace, Stream, Tokens, sample_from
 from trueup.models.huggingface.draft import Ask, Draft
 from trueup.plan.bins import bin_edges, bin_of
@@ -56,6 +55,11 @@ class Numbered:
     model: Loaded
     vocabulary: Any = Numbers()
 
+    @property
+    def contexts(self) -> Sequence[int]:
+        """The model's."""
+        return self.model.contexts
+
     def fitting(self, prompt: Prompt) -> Tokens:
         """The prompt's tokens; raises Refused where it cannot be read."""
         return self.model.fitting(prompt)
@@ -90,8 +94,7 @@ def moded(engine: HuggingFace, sitting: Sitting, charge: Callable[[Passes], None
     for item, attempts in zip(sitting.stratum.items, sitting.attempts, strict=True):
         sampling = replace(item.problem.sampling, max_tokens=1, stop=(), logprobs=False)
         ask = Ask(item.problem.prompt, max((one.attempt.index + 1 for one in attempts), default=0), 0, sampling)
-        (reply,) = sample_from(Numbered(engine.load()), [ask], Pace(engine.rows, engine.cores)) if ask.n else (None,)
-        drawn = reply.attempts if isinstance(reply, Sampled) else ()
+        drawn = _drawn(engine, ask) if ask.n else ()
         first = {attempt.index: int(attempt.text) for attempt in drawn}
         found.append([(one, first[one.attempt.index]) for one in attempts if one.attempt.index in first])
         lengths += [one.usage.prompt_tokens or 0 for one in drawn[:1]]
@@ -99,6 +102,13 @@ def moded(engine: HuggingFace, sitting: Sitting, charge: Callable[[Passes], None
     flops = sum(sample_flops(engine.card, Usage(length, 0), with_prompt=True) or 0 for length in lengths)
     charge(Passes(EVALUATION, step, sum(lengths), 0, flops, seconds))
     return found
+
+
+def _drawn(engine: HuggingFace, ask: Ask) -> tuple[Attempt, ...]:
+    (reply,) = sample_from(Numbered(engine.load()), [ask], Pace(engine.rows, engine.cores))
+    if isinstance(reply, Exception):
+        raise reply
+    return reply.attempts
 
 
 def mode_table(

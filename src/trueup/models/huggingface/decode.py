@@ -4,18 +4,17 @@ A matrix product rounds by the number of its rows, so attempt i at a prompt that
 i mod `rows` of a batch of that many; rows that nobody asked for, or that have ended, run along. Then an attempt is the
 same bytes alone and in a batch, on one machine with one number of threads. That is what a sample alone pays for;
 `rows=1` does not pay it. Prompts that are read together fill the rows one after the other, and each of their attempts
-is the same up to rounding.
+is the same up to rounding. They are only as far as the longest of them and the longest answer that one may have fit the
+context: a row that has ended runs along, and would run out of it.
 """
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trueup.core.errors import TrueupError
 from trueup.core.roles import Sampled, Waste
 from trueup.core.types import Attempt, Prompt, Usage
 from trueup.models.huggingface.draft import Ask, Draft, Head, attempt_of, grow, new_draft
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 NO_NUMBERS = "the model's logits are no numbers; set dtype=float32, and a smaller alpha where models are mixed"
 Tokens = Sequence[Sequence[int]]
 """A prompt, as each network of a source reads it."""
-Reply = Sampled | TrueupError
-"""What an ask comes to; the error of a form that does not compile, or that cannot be kept to."""
+Reply = Sampled | Exception
+"""What an ask comes to; an error where it cannot even be begun, as by a form that does not compile."""
 
 
 class Stream(Protocol):
@@ -59,6 +58,11 @@ class Source(Protocol):
     @property
     def vocabulary(self) -> Vocabulary: ...
 
+    @property
+    def contexts(self) -> Sequence[int]:
+        """The tokens of the longest text that each of its networks reads."""
+        ...
+
     def fitting(self, prompt: Prompt) -> Tokens:
         """The prompt's tokens; raises Refused where it cannot be read."""
         ...
@@ -82,41 +86,74 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An ask whose prompt can be read, and what holds its texts to a form."""
+    """An ask whose prompt can be read, what holds its texts to a form, and the seconds that it took to find out."""
 
     ask: Ask
     tokens: Tokens
     matcher: Any
+    seconds: float
+
+    @property
+    def length(self) -> int:
+        """The tokens of its prompt's longest reading."""
+        return max(map(len, self.tokens))
 
 
-@dataclass(slots=True)
-class Clock:
-    """Core-seconds of reading and of writing."""
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Core-seconds of a prompt, and of each token written."""
 
-    prefill: float
-    decode: float = 0.0
+    prompt: float
+    token: float
 
 
 def sample_from(source: Source, asks: Sequence[Ask], pace: Pace) -> list[Reply]:
-    """What each ask comes to, all of them behind one reading of their prompts.
+    """What each ask comes to, as many as can be behind one reading of their prompts.
 
     Seconds are core-seconds: those of a prompt on every attempt at it, shared by the prompts' tokens, the rest shared
     by tokens sampled. Where torch gives up, what it had not written is a failure on record.
     """
-    found = [_take(source, ask) for ask in asks]
-    taken = [one for one in found if isinstance(one, Taken)]
-    sampled = iter(_sample(source, taken, pace) if taken else ())
-    return [next(sampled) if isinstance(one, Taken) else one for one in found]
+    replies = [_take(source, ask) for ask in asks]
+    taken = {place: one for place, one in enumerate(replies) if isinstance(one, Taken)}
+    for group in _groups(taken, source.contexts):
+        sampled = _sample(source, [taken[place] for place in group], pace)
+        for place, reply in zip(group, sampled, strict=True):
+            replies[place] = reply
+    return [reply for reply in replies if not isinstance(reply, Taken)]
 
 
 def _take(source: Source, ask: Ask) -> Taken | Reply:
+    """The ask, begun; whatever stands in its way is its own error, and no other's."""
     try:
         matcher = source.vocabulary.matcher(ask.sampling)
-        return Taken(ask, source.fitting(ask.prompt), matcher)
+        began = time.perf_counter()
+        tokens = source.fitting(ask.prompt)
+        return Taken(ask, tokens, matcher, time.perf_counter() - began)
     except Refused as error:
         return Sampled((), (Waste("refused", str(error), 0, 0),))
-    except TrueupError as error:
+    except Exception as error:
         return error
+
+
+def _groups(taken: Mapping[int, Taken], contexts: Sequence[int]) -> list[list[int]]:
+    """The places of asks to be read together, each in the first group that it fits into."""
+    groups: list[list[int]] = []
+    for place, one in taken.items():
+        fitting = (group for group in groups if _fit([*(taken[other] for other in group), one], contexts))
+        group = next(fitting, None)
+        if group is None:
+            groups.append([place])
+        else:
+            group.append(place)
+    return groups
+
+
+def _fit(group: Sequence[Taken], contexts: Sequence[int]) -> bool:
+    """Whether every context holds the longest prompt of a group and the longest answer that one of it may have."""
+    steps = max(one.ask.sampling.max_tokens for one in group)
+    return all(
+        max(len(one.tokens[network]) for one in group) + steps <= context for network, context in enumerate(contexts)
+    )
 
 
 def _sample(source: Source, taken: Sequence[Taken], pace: Pace) -> list[Sampled]:
@@ -124,17 +161,28 @@ def _sample(source: Source, taken: Sequence[Taken], pace: Pace) -> list[Sampled]
     try:
         stream = source.begin([one.tokens for one in taken])
     except RuntimeError as error:
-        lost = Waste("failed", gave_up(error), seconds=(time.perf_counter() - began) * pace.cores / len(taken))
-        return [Sampled((), (lost,)) for _ in taken]
-    clock = Clock(prefill=(time.perf_counter() - began) * pace.cores)
+        lost = _prefills(taken, time.perf_counter() - began, pace.cores)
+        return [Sampled((), (Waste("failed", gave_up(error), seconds=seconds),)) for seconds in lost]
+    read = time.perf_counter()
     drafts = _drafts(taken, pace.rows)
     try:
         _write_all(source, stream, drafts, pace.rows)
     except RuntimeError as error:
         for draft in drafts:
             draft.fail(gave_up(error))
-    clock.decode = (time.perf_counter() - began) * pace.cores - clock.prefill
-    return _shared_out(drafts, stream.heads, source.vocabulary, clock)
+    written = max(1, sum(len(draft.tokens) for draft in drafts))
+    token = (time.perf_counter() - read) * pace.cores / written
+    shares = [Share(prefill, token) for prefill in _prefills(taken, read - began, pace.cores)]
+    return [
+        _sampled([draft for draft in drafts if draft.place == place], head, source.vocabulary, share)
+        for place, (head, share) in enumerate(zip(stream.heads, shares, strict=True))
+    ]
+
+
+def _prefills(taken: Sequence[Taken], seconds: float, cores: int) -> list[float]:
+    """The core-seconds of each prompt: its share by tokens of a pass over all, and what finding them out took."""
+    total = sum(one.length for one in taken)
+    return [cores * (one.seconds + seconds * one.length / total) for one in taken]
 
 
 def _drafts(taken: Sequence[Taken], rows: int) -> list[Draft]:
@@ -172,18 +220,18 @@ def _batches(drafts: Sequence[Draft]) -> list[list[Draft]]:
 
 def _write(stream: Stream, drafts: Sequence[Draft], vocabulary: Vocabulary) -> None:
     """Write all drafts of a batch to their ends."""
-    heads = stream.heads
+    heads, asks = stream.heads, {draft.place: draft.ask for draft in drafts}
     while True:
+        awaited = {place for place, ask in asks.items() if not ask.has_left()}
+        going = [draft for draft in drafts if not draft.finish and draft.place in awaited]
         tokens = [head.last for head in heads]
         can_go_on_B = are_numbers(stream.logits_BV)
-        for draft in drafts:
-            if draft.is_over:
-                continue
+        for draft in going:
             if can_go_on_B[draft.row]:
                 tokens[draft.row] = grow(draft, stream.logits_BV[draft.row], heads[draft.row], vocabulary)
             else:
                 draft.fail(NO_NUMBERS)
-        if all(draft.is_over for draft in drafts):
+        if all(draft.finish for draft in going):
             return
         stream.step(tokens)
 
@@ -194,33 +242,18 @@ def are_numbers(logits_BV: Tensor) -> list[bool]:
     return told
 
 
-def _shared_out(drafts: Sequence[Draft], heads: Sequence[Head], vocabulary: Vocabulary, clock: Clock) -> list[Sampled]:
-    """The drafts by their prompts, each with its share of the seconds."""
-    by_place: defaultdict[int, list[Draft]] = defaultdict(list)
-    for draft in drafts:
-        by_place[draft.place].append(draft)
-    read = sum(head.prompt_tokens for head in heads)
-    written = max(1, sum(len(draft.tokens) for draft in drafts))
-    return [
-        _sampled(
-            by_place[place], head, vocabulary, Clock(clock.prefill * head.prompt_tokens / read, clock.decode / written)
-        )
-        for place, head in enumerate(heads)
-    ]
-
-
-def _sampled(drafts: Sequence[Draft], head: Head, vocabulary: Vocabulary, clock: Clock) -> Sampled:
-    """What became of the drafts of a prompt; the clock tells the seconds of the prompt, and of a token."""
+def _sampled(drafts: Sequence[Draft], head: Head, vocabulary: Vocabulary, share: Share) -> Sampled:
+    """What became of the drafts of a prompt."""
     attempts: list[Attempt] = []
     waste: list[Waste] = []
     for draft in drafts:
         leads = not attempts and not waste
-        share = clock.decode * len(draft.tokens)
+        own = share.token * len(draft.tokens)
         if draft.finish not in ("", "failed"):
-            usage = Usage(head.prompt_tokens, len(draft.tokens), head.cached_tokens, clock.prefill, share, leads)
+            usage = Usage(head.prompt_tokens, len(draft.tokens), head.cached_tokens, share.prompt, own, leads)
             attempts.append(attempt_of(draft, usage, head.last, vocabulary))
         elif draft.tokens or leads or (draft.fault and not waste):
             kind, reason = ("failed", draft.fault) if draft.fault else ("cancelled", "the caller left before the reply")
-            prompt_tokens, seconds = (head.prompt_tokens, clock.prefill + share) if leads else (0, share)
+            prompt_tokens, seconds = (head.prompt_tokens, share.prompt + own) if leads else (0, own)
             waste.append(Waste(kind, reason, prompt_tokens, len(draft.tokens), seconds))
     return Sampled(tuple(attempts), tuple(waste))

@@ -60,14 +60,9 @@ class Draft:
     finish: str = ""
     fault: str = ""
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended, or nobody waits for it any more."""
-        return bool(self.finish) or self.ask.has_left()
-
     def fail(self, fault: str) -> None:
-        """End it unless it has ended; what it has written is no answer."""
-        if not self.finish:
+        """End it, unless it has ended or nobody waits for it any more; what it has written is no answer."""
+        if not self.finish and not self.ask.has_left():
             self.finish, self.fault = "failed", fault
 
 

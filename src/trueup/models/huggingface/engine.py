@@ -50,12 +50,12 @@ class HuggingFace:
         """Prepare for a model: the embedded one's weights, a folder, or a name on the hub.
 
         `rows` attempts are sampled at a time on so many `threads`; both are part of the fingerprint, since rounding
-        follows them, and a second thread on a core that is busy makes it several times slower. Up to `prompts` of them
-        that wait are read together, padded on their left, and their attempts share the rows; an attempt may then
-        depend, by rounding, on what it was read beside. `template` is `plain`, a Jinja file, or the model's own. With
-        `keep_cache` a prompt that begins like one of the last conversations is read only from where it differs; an
-        attempt may then depend, by rounding, on what was asked before. Raises BadInput for a folder or a setting that
-        cannot be used, Unavailable where a package or the hub is missing.
+        follows them, and a second thread on a core that is busy makes it several times slower. Up to `prompts` prompts
+        that wait are read together, padded on their left, and their attempts share the rows, of which there should be
+        as many at least; an attempt may then depend, by rounding, on what it was read beside. `template` is `plain`,
+        a Jinja file, or the model's own. With `keep_cache` a prompt that begins like one of the last conversations is
+        read only from where it differs; an attempt may then depend, by rounding, on what was asked before. Raises
+        BadInput for a folder or a setting that cannot be used, Unavailable where a package or the hub is missing.
         """
         require_packages()
         _check(dtype, rows, prompts, threads, keep_cache=keep_cache)
@@ -71,9 +71,9 @@ class HuggingFace:
     async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
         """n attempts, behind one reading of the prompt; one call at a time, or up to `prompts` of them.
 
-        A cancellation stops after the token that is being sampled, and carries a Sampled: what had come by then, and
-        what was wasted, which is nothing where its turn had not come. Raises BadForm for a schema or grammar that does
-        not compile.
+        Those that are read together all reply when the last of them has ended. A cancellation stops after the token
+        that is being sampled, and carries a Sampled: what had come by then, and what was wasted, which is nothing where
+        its turn had not come. Raises BadForm for a schema or grammar that does not compile.
         """
         return await self._worker.sample(prompt, n, start, sampling)
 
@@ -114,6 +114,7 @@ class HuggingFace:
             parameters=shape.parameters,
             layers=shape.layers,
             width=shape.width,
+            prompts=self.prompts,
         )
 
 
@@ -126,6 +127,10 @@ class Loaded:
     @property
     def vocabulary(self) -> Vocabulary:
         return self.network.vocabulary
+
+    @property
+    def contexts(self) -> Sequence[int]:
+        return [self.network.context_tokens]
 
     def fitting(self, prompt: Prompt) -> Tokens:
         return [self.network.fitting(prompt)]

@@ -15,6 +15,7 @@ from trueup.core.errors import BadInput
 from trueup.core.types import Prompt
 from trueup.models.huggingface.draft import Head
 from trueup.models.huggingface.load import find_device, load, unfit
+from trueup.models.huggingface.trouble import is_full
 from trueup.models.huggingface.vocabulary import Refused, Vocabulary
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ UNBOUNDED = 1 << 30
 """The context of a model whose configuration tells of no end."""
 ALIKE = 0.05
 """Total variation between the next tokens of a text alone and behind padding: far above rounding in bfloat16."""
+TRIED, STEPS = 24, (1, 0)
+"""Tokens of the longer text of a trial, and those that both texts go on by."""
+STRETCHED = ("dynamic", "longrope")
+"""Kinds of rotary embeddings that follow the longest text of a pass."""
 PASTS = ("past_key_values", "cache_params")
 """What forward passes call a cache: the second is Mamba's."""
 
@@ -46,9 +51,15 @@ class Network:
         config = self._model.config.get_text_config()
         self.context_tokens = context_of(config)
         width = self._model.get_output_embeddings().weight.shape[0]
-        self._embedded = self._model.get_input_embeddings().weight.shape[0]
+        self.tokens_embedded = self._model.get_input_embeddings().weight.shape[0]
         self.vocabulary = Vocabulary(tokenizer, ends_of(self._model, tokenizer), width, template=template, name=name)
         self._warm_up()
+
+    @property
+    def stretches(self) -> bool:
+        """Whether places are told apart by how long the longest text is, of which all of a pass have one."""
+        told = [getattr(module, "rope_type", "") for module in self._model.modules()]
+        return any(kind in str(one) for one in told for kind in STRETCHED)
 
     def begin(self, texts: Sequence[Sequence[int]]) -> Text:
         """Texts that fit, read in a row each; several only where `require_padding` has nothing against it."""
@@ -63,9 +74,10 @@ class Network:
         if not 0 < len(ids) < self.context_tokens:
             told = f"a prompt of {len(ids):,} tokens does not fit {self.name}'s context of {self.context_tokens:,}"
             raise Refused(told if ids else f"the prompt is empty to {self.name}")
-        if (highest := max(ids)) >= self._embedded:
+        if (highest := max(ids)) >= self.tokens_embedded:
             token = self.vocabulary.tokenizer.convert_ids_to_tokens(highest)
-            told = f"the prompt's token {token!r} ({highest}) has no row in {self.name}'s embedding of {self._embedded}"
+            place = f"{self.name}'s embedding of {self.tokens_embedded}"
+            told = f"the prompt's token {token!r} ({highest}) has no row in {place}"
             raise Refused(f"{told}; call resize_token_embeddings and save the model again, or leave the token out")
         return ids
 
@@ -165,20 +177,32 @@ class Text:
 
 def require_padding(network: Network) -> None:
     """Raise BadInput unless a text behind padding is read as it is alone, by a trial on a few tokens."""
-    try:
-        if keeps_all(network.fresh_cache()) and _shift(network) < ALIKE:
-            return
-    except (RuntimeError, AttributeError, IndexError, TypeError, ValueError):
-        pass
     told = f"{network.name} is of type {network.kind!r}, which does not read a text behind padding as it does alone"
-    raise BadInput(f"{told}; set prompts=1")
+    hidden = BadInput(f"{told}; set prompts=1")
+    try:
+        if keeps_all(network.fresh_cache()) and not network.stretches and _shift(network) < ALIKE:
+            return
+    except (RuntimeError, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise (unfit(network.name, network.device, error) if is_full(error) else hidden) from error
+    raise hidden
 
 
 def _shift(network: Network) -> float:
-    """The total variation between what follows a text alone and behind padding."""
-    short, long = [1, 2, 3], [4, *range(20)]
-    alone, beside = (network.begin(texts).logits_BV[0].softmax(-1) for texts in ([short], [short, long]))
-    return float((alone - beside).abs().sum() / 2)
+    """The largest total variation between what follows a text alone and behind padding, read and written on."""
+    longest = min(TRIED, network.context_tokens - len(STEPS))
+    long = [token % network.tokens_embedded for token in range(longest)]
+    alone, beside = network.begin([long[:3]]), network.begin([long[:3], long])
+    shifts = [_apart(alone, beside)]
+    for token in STEPS:
+        alone.step([token])
+        beside.step([token, token])
+        shifts.append(_apart(alone, beside))
+    return max(shifts)
+
+
+def _apart(one: Text, other: Text) -> float:
+    p_V, q_V = (text.logits_BV[0].softmax(-1) for text in (one, other))
+    return float((p_V - q_V).abs().sum() / 2)
 
 
 def keeps_all(cache: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trueup.core.errors import one_line
 
 SMALLER = "take a smaller model, another dtype or another device"
-FEWER = "set rows and prompts lower, or give shorter prompts"
+FEWER = "set rows lower (and prompts, where it is set), or give shorter prompts"
 AGAIN = "run it again, with another dtype or device if it stays"
 
 

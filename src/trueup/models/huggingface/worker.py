@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from trueup.core.roles import Sampled
@@ -29,8 +30,8 @@ class Worker:
     async def sample(self, prompt: Prompt, n: int, start: int, sampling: Sampling) -> Sampled:
         """What an ask comes to; raises its error.
 
-        A cancellation waits for an ask whose turn has come, and carries what had come by then; of another it carries a
-        Sampled of nothing.
+        A cancellation waits for an ask whose turn has come, and for those that are answered with it; it carries what
+        had come by then, of an ask whose turn had not come a Sampled of nothing.
         """
         left, job = threading.Event(), Future[Sampled]()
         self._waiting.append((Ask(prompt, n, start, sampling, left.is_set), job))
@@ -40,14 +41,19 @@ class Worker:
             return reply
         except asyncio.CancelledError:
             left.set()
-            if job.cancel():
-                raise asyncio.CancelledError(Sampled(())) from None
-            told: Sampled = await asyncio.wrap_future(job)
+            told: Sampled = Sampled(()) if job.cancel() else await _outcome(job)
             raise asyncio.CancelledError(told) from None
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What a piece of work returns; its turn is behind the asks that wait."""
-        return await asyncio.wrap_future(self._submit(work))
+        """What a piece of work returns, in the same thread; a cancellation waits for work that has begun."""
+        job = self._submit(work)
+        try:
+            result: T = await asyncio.wrap_future(job)
+            return result
+        except asyncio.CancelledError:
+            if not job.cancel():
+                await _outcome(job)
+            raise
 
     def close(self) -> None:
         """Let the thread go; the next work starts another."""
@@ -62,8 +68,11 @@ class Worker:
     def _serve(self) -> None:
         """Answer asks that wait; none where those before took them along, or who asked has left."""
         taken: list[tuple[Ask, Future[Sampled]]] = []
-        while self._waiting and len(taken) < self._at_once:
-            ask, job = self._waiting.popleft()
+        while len(taken) < self._at_once:
+            try:
+                ask, job = self._waiting.popleft()
+            except IndexError:
+                break
             if job.set_running_or_notify_cancel():
                 taken.append((ask, job))
         if not taken:
@@ -75,7 +84,15 @@ class Worker:
                 job.set_exception(error)
             return
         for (_, job), reply in zip(taken, replies, strict=True):
-            if isinstance(reply, Sampled):
-                job.set_result(reply)
-            else:
+            if isinstance(reply, Exception):
                 job.set_exception(reply)
+            else:
+                job.set_result(reply)
+
+
+async def _outcome(job: Future[T]) -> T:
+    """What work that cannot be stopped comes to, however often its caller is told to leave."""
+    while not job.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([asyncio.wrap_future(job)])
+    return job.result()
