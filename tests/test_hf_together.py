@@ -60,6 +60,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
             "max_position_embeddings": 256,
         },
     ),
+    "Mpt": ("MptForCausalLM", SHAPE | {"d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 256}),
     "Qwen2": ("Qwen2ForCausalLM", OF_LLAMA | {"vocab_size": 260}),
     "Gemma2": ("Gemma2ForCausalLM", OF_LLAMA | {"head_dim": 8, "sliding_window": 8}),
     "Mamba": ("MambaForCausalLM", SHAPE | {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}),
@@ -276,7 +277,7 @@ def test_no_more_prompts_are_read_together_than_are_allowed(home: Path, passes: 
     assert max(rows for rows, tokens, _ in passes if tokens > 25) == 2
 
 
-@pytest.mark.parametrize("name", ["Llama", "GPT2", "GPTNeo"])
+@pytest.mark.parametrize("name", ["Llama", "GPT2", "GPTNeo", "Mpt"])
 def test_a_text_ends_where_its_own_context_does(tmp_path: Path, name: str) -> None:
     """Whatever it was asked beside; and a row that has ended runs out of none while another goes on."""
     folder = save_family(tmp_path, name)

@@ -21,6 +21,8 @@ from trueup.models.huggingface.vocabulary import Refused, Vocabulary
 if TYPE_CHECKING:
     from torch import Tensor
 
+CONTEXTS = ("max_position_embeddings", "max_seq_len")
+"""What configurations call the longest text: most say the first, MPT the second."""
 UNBOUNDED = 1 << 30
 """The context of a model whose configuration tells of no end."""
 ALIKE = 0.05
@@ -212,7 +214,8 @@ def keeps_all(cache: Any) -> bool:
 
 def context_of(config: Any) -> int:
     """The tokens of the longest text that a model of this configuration reads."""
-    longest: int = getattr(config, "max_position_embeddings", None) or UNBOUNDED
+    told = (getattr(config, name, None) for name in CONTEXTS)
+    longest: int = next(filter(None, told), UNBOUNDED)
     return longest
 
 
