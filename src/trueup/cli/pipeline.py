@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from trueup.catalog import open_model, open_task
 from trueup.cli.progress import Meter
 from trueup.cli.request import Request, make_folder
 from trueup.cli.screen import warn
+from trueup.cli.seal import charges_of, mend, sealing, what_is_asked
 from trueup.cli.snapshot import snapshot
 from trueup.core.asks import Check
 from trueup.core.charge import MICRO, PICO, Total
@@ -25,10 +25,9 @@ from trueup.core.ledger import Ledger
 from trueup.core.outcome import Measured
 from trueup.core.roles import ModelCard
 from trueup.core.stratum import Arm, Stratum
-from trueup.models import Recorder, Sealed
+from trueup.models import Recorder
 from trueup.plan.past import Past, read_past
 from trueup.run import Clerk, collect, rehearse
-from trueup.run.keys import digest, prompt_text
 from trueup.tasks.strata import lacks_reference
 
 LEDGER_FILE = "ledger.sqlite"
@@ -98,11 +97,11 @@ def gather(
         _look_at_models([arm for s in strata for arm in arms[s.name]], cards)
         make_folder(folder)
     elif not (folder / LEDGER_FILE).exists():
-        raise BadInput(f"no ledger in {str(folder)!r}; {_mend(request, folder)}")
+        raise BadInput(f"no ledger in {str(folder)!r}; {mend(request, folder)}")
     read = snapshot if sealed and not booked else Ledger
     with read(folder / LEDGER_FILE) as ledger:
         if sealed:
-            shut = _sealing(request, folder, asked | {"ledger": _charges(ledger)})
+            shut = sealing(request, folder, asked | {"ledger": charges_of(ledger)})
             model, others = shut(model.card), {name: shut(other.card) for name, other in others.items()}
         else:
             request.save(folder)
@@ -115,55 +114,6 @@ def gather(
     about = {"name": task.name, "seed": task.seed, "path": request.task}
     seconds = time.monotonic() - started
     return Findings(about, cards, prices, measured, table, clerk.fresh_calls, seconds, pasts)
-
-
-def what_is_asked(
-    request: Request, strata: Sequence[Stratum], arms: Mapping[str, Sequence[Arm]], cards: Mapping[str, ModelCard]
-) -> dict[str, str | int]:
-    """All that decides which samples a study asks for, by its parts; a part of any length as a digest of it.
-
-    What others follow from comes first: how many samples there are decides the usual methods, and these what is asked.
-    """
-    return {
-        "number of samples": request.samples,
-        "methods": _digest(f"{s.name}: {arm.label}" for s in strata for arm in arms[s.name]),
-        "model": _digest(f"{name}: {card.fingerprint}" for name, card in cards.items()),
-        "task": _digest(line for stratum in strata for line in _task_lines(stratum)),
-    }
-
-
-def _task_lines(stratum: Stratum) -> Iterator[str]:
-    """What a stratum's samples, and what follows from their grades, depend on."""
-    graders = stratum.verifier.name, stratum.check and stratum.check.name
-    workers = stratum.solver and stratum.solver.fingerprint, stratum.rater and stratum.rater.fingerprint
-    yield repr((stratum.name, *graders, *workers))
-    for item in stratum.items:
-        problem = item.problem
-        form = problem.schema, problem.grammar, item.reference
-        yield repr((problem.id, prompt_text(problem.prompt), problem.sampling, *form))
-
-
-def _digest(lines: Iterable[str]) -> str:
-    return digest(*lines).hex()
-
-
-def _sealing(request: Request, folder: Path, asked: Mapping[str, str | int]) -> Callable[[ModelCard], Sealed]:
-    """What stands in for a model: only while nothing has changed did that fail which the ledger lacks."""
-    changed = [part for part in asked if part != "ledger" and request.asked.get(part, asked[part]) != asked[part]]
-    if int(request.asked.get("ledger", 0)) > int(asked["ledger"]):
-        changed.append("ledger")
-    if not changed:
-        return partial(Sealed, all_was_asked=request.is_gathered)
-    lack = f"the {changed[0]} of this study changed since it was sampled, and the ledger lacks some samples"
-    return partial(Sealed, lack=f"{lack}; {_mend(request, folder)}")
-
-
-def _mend(request: Request, folder: Path) -> str:
-    return f"run `trueup study {request.task} ... --out {folder}` again"
-
-
-def _charges(ledger: Ledger) -> int:
-    return sum(total.charges for total in ledger.totals())
 
 
 def gradable(stratum: Stratum) -> Stratum:
