@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import json
 import math
 import threading
 import time
@@ -26,6 +27,7 @@ from trueup.verifiers import exact
 pytest.importorskip("torch", reason="the hf engine: pip install 'trueup[hf]'")
 pytest.importorskip("transformers", reason="the hf engine: pip install 'trueup[hf]'")
 
+import terminal
 import torch
 import transformers
 from tiny import CHAT, byte_tokenizer, save_tiny
@@ -520,6 +522,35 @@ def test_a_study_has_twice_as_many_problems_in_hand_as_are_read_together(home: P
     assert [lanes_for(HuggingFace(home / "whole", prompts=prompts).card) for prompts in (1, 2, 8)] == [1, 4, 16]
     assert [lanes_for(trio(home, names, 1.0, prompts).card) for prompts in (1, 8)] == [1, 16]
     assert lanes_for(HuggingFace(home / "whole", prompts=2, billing="gpu").card) == 64
+    assert [lanes_for(HuggingFace(home / "whole", prompts=prompts).card, 10) for prompts in (1, 8)] == [1, 160]
+
+
+def test_a_study_on_this_machines_cores_reads_full_passes(
+    home: Path, tmp_path: Path, passes: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although each problem has several methods; but for the first, behind which none waits yet."""
+    read = Network.read
+
+    def as_slow_as_larger_ones(self: Any, ids_BT: Any, *rest: Any) -> Any:
+        time.sleep(0.2 if len(ids_BT[0]) > 3 else 0)
+        return read(self, ids_BT, *rest)
+
+    monkeypatch.setattr(Network, "read", as_slow_as_larger_ones)
+    rows = [{"id": str(n), "prompt": "q" * n, "reference": "1"} for n in range(1, 34)]
+    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    words = (
+        "--samples",
+        2,
+        "--methods",
+        "once,vote n=2,vote n=1",
+        "--set",
+        "model.prompts=8",
+        "--set",
+        "q.max_tokens=8",
+    )
+    terminal.in_folder(tmp_path, "study", "q.jsonl", "--model", f"hf:{home / 'whole'}", "--quiet", *words)
+    trial, first, *read = [rows for rows, tokens, _ in passes if tokens > 3]
+    assert (trial, first, sum(read)) == (2, 1, 32) and max(read) == 8 and len(read) <= 6
 
 
 def test_prompts_are_a_setting_that_the_fingerprint_tells(home: Path) -> None:

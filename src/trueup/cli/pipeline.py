@@ -222,7 +222,7 @@ def split_sets(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
 async def _collect(
     strata: Sequence[Stratum], arms: Mapping[str, Sequence[Arm]], samples: int, clerk: Clerk, meter: Meter
 ) -> tuple[Measured, ...]:
-    lanes = lanes_for(clerk.model.card)
+    lanes = lanes_for(clerk.model.card, 1 + max(map(len, arms.values())))
     try:
         return await collect(strata, arms, samples, clerk, lanes=lanes, watch=meter.watch)
     finally:
@@ -231,12 +231,12 @@ async def _collect(
             await stratum.close()
 
 
-def lanes_for(card: ModelCard) -> int:
-    """Problems to have in hand at a time: what runs on this machine's cores runs one by one.
+def lanes_for(card: ModelCard, jobs: int = 1) -> int:
+    """Jobs to have in hand at a time, of which each problem has so many: this machine's cores run one by one.
 
-    Where it answers several together, as many wait while it does.
+    Where an engine answers several problems together, as many wait while it does.
     """
-    together = 2 * card.prompts if card.prompts > 1 else 1
+    together = 2 * card.prompts * jobs if card.prompts > 1 else 1
     return together if card.billing == CPU else max(together, REMOTE_LANES)
 
 
