@@ -47,7 +47,7 @@ SIZES = {
         modulus=7, most=4, facts=400, small=32, large=64, pace=Pace(500, 200), tuning_steps=400, held=1500,
         items=2000,
     ),
-    # Small enough for a CPU that has the time: some seven core-hours. The small models are wide enough and learn long
+    # Small enough for a CPU that has the time: under seven core-hours. The small models are wide enough and learn long
     # enough for an expert that has something to give: of width 24 it is right 20 % of the time, behind 500 steps 68 %.
     "gpu": Size(
         modulus=7, most=6, facts=400, small=64, large=0, pace=Pace(800, 200), tuning_steps=240, held=500, items=1500,
