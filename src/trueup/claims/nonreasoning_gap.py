@@ -61,12 +61,12 @@ SIZES = {
         items=1500, attempts=256, verifier_items=3000, verifier_samples=8, verifier_steps=1000, rows=128, lr=3e-3,
         round_steps=25,
     ),
-    # Reckoned at some eight core-hours on a CPU. Chains are too long to be learnt by heart: direct answers to 4
-    # operations modulo 7 are right 98 % of the time.
+    # Chains are too long to be learnt by heart: direct answers to 4 operations modulo 7 are right 98 % of the time.
+    # No size for a CPU: with 64 rows instead of 256 a pilot was right on 10 % after 275 updates, on 16 % after 300.
     "gpu": Size(
         modulus=11, most=6, width=0, direct=(Stage(1, 80), Stage(2, 120), Stage(4, 150), Stage(6, 150)),
         worked=(Stage(6, 500),), items=600, attempts=64, verifier_items=1500, verifier_samples=8, verifier_steps=160,
-        rows=64, lr=3e-4, round_steps=25, start=Start("smollm2", "cuda"),
+        rows=256, lr=3e-4, round_steps=25, start=Start("smollm2", "cuda"),
     ),
 }  # fmt: skip
 
