@@ -17,7 +17,7 @@ pytest.importorskip("transformers", reason="the hf engine: pip install 'trueup[h
 
 import torch
 import transformers
-from tiny import byte_tokenizer, save_tiny
+from tiny import byte_tokenizer, save_scaled, save_tiny
 
 from trueup.models.huggingface import HuggingFace
 from trueup.models.huggingface.network import Text
@@ -55,15 +55,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def make(name: str) -> Path:
         folder = home / name
         if not folder.exists():
-            torch.manual_seed(0)
             shape = XLNET if name == "XLNet" else SHAPES[name]
             head = "LMHeadModel" if name == "XLNet" else "ForCausalLM"
-            model = getattr(transformers, name + head)(getattr(transformers, f"{name}Config")(**shape))
-            with torch.no_grad():
-                for weight in model.parameters():
-                    weight.mul_(2)
-            model.save_pretrained(folder)
-            byte_tokenizer().save_pretrained(folder)
+            save_scaled(folder, name + head, f"{name}Config", shape, 2)
         return folder
 
     return make

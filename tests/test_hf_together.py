@@ -30,7 +30,7 @@ pytest.importorskip("transformers", reason="the hf engine: pip install 'trueup[h
 import terminal
 import torch
 import transformers
-from tiny import CHAT, byte_tokenizer, save_tiny
+from tiny import CHAT, save_scaled, save_tiny
 from toys import PRICES, item
 from transformers import LlamaForCausalLM
 
@@ -54,13 +54,8 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "GPTNeo": (
         "GPTNeoForCausalLM",
         SHAPE
-        | {
-            "hidden_size": 32,
-            "num_layers": 2,
-            "num_heads": 4,
-            "attention_types": [[["global"], 2]],
-            "max_position_embeddings": 256,
-        },
+        | {"hidden_size": 32, "num_layers": 2, "num_heads": 4, "max_position_embeddings": 256}
+        | {"attention_types": [[["global"], 2]]},
     ),
     "Mpt": ("MptForCausalLM", SHAPE | {"d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 256}),
     "Qwen2": ("Qwen2ForCausalLM", OF_LLAMA | {"vocab_size": 260}),
@@ -247,16 +242,9 @@ def test_a_model_that_breaks_on_padding_is_refused(home: Path, monkeypatch: pyte
 
 
 def save_family(folder: Path, name: str) -> Path:
-    """A tiny model of a type, its weights large enough for what it says to hang on what it reads."""
-    torch.manual_seed(0)
+    """A tiny model of a type."""
     kind, shape = FAMILIES[name]
-    model = getattr(transformers, kind)(getattr(transformers, f"{name}Config")(**shape))
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.mul_(4)
-    model.save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
-    return folder
+    return save_scaled(folder, kind, f"{name}Config", shape, 4)
 
 
 def test_more_attempts_than_rows_go_batch_by_batch(home: Path, passes: list[tuple[int, int, int]]) -> None:
@@ -538,16 +526,8 @@ def test_a_study_on_this_machines_cores_reads_full_passes(
     monkeypatch.setattr(Network, "read", as_slow_as_larger_ones)
     rows = [{"id": str(n), "prompt": "q" * n, "reference": "1"} for n in range(1, 34)]
     (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    words = (
-        "--samples",
-        2,
-        "--methods",
-        "once,vote n=2,vote n=1",
-        "--set",
-        "model.prompts=8",
-        "--set",
-        "q.max_tokens=8",
-    )
+    settings = ["--set", "model.prompts=8", "--set", "q.max_tokens=8"]
+    words = [*settings, "--samples", 2, "--methods", "once,vote n=2,vote n=1"]
     terminal.in_folder(tmp_path, "study", "q.jsonl", "--model", f"hf:{home / 'whole'}", "--quiet", *words)
     trial, first, *read = [rows for rows, tokens, _ in passes if tokens > 3]
     assert (trial, first, sum(read)) == (2, 1, 32) and max(read) == 8 and len(read) <= 6

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -57,4 +58,16 @@ def save_tiny(
         model.lm_head.weight.mul_(50 * sharpness)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_scaled(folder: Path, kind: str, config: str, shape: dict[str, Any], scale: float) -> Path:
+    """A tiny model of another type; its random weights are stretched, for what it says to hang on what it reads."""
+    torch.manual_seed(0)
+    model = getattr(transformers, kind)(getattr(transformers, config)(**shape))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(scale)
+    model.save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
     return folder

@@ -17,6 +17,7 @@ import httpx
 from trueup.bench.machine import Limits, limits
 from trueup.bench.toy import Whole
 from trueup.bench.transformers_rival import start_transformers
+from trueup.bench.turns import in_turn
 from trueup.core.cost import Prices
 from trueup.core.errors import Unavailable
 from trueup.core.ledger import Ledger
@@ -116,8 +117,8 @@ async def _rounds(runs: dict[str, Run], rounds: int) -> tuple[dict[str, list[flo
     seconds: dict[str, list[float]] = {name: [] for name in names}
     tokens: dict[str, list[int]] = {name: [] for name in names}
     for number in range(-1, rounds):
-        problems, first = _problems(number), number % len(names)
-        for name in names[first:] + names[:first]:
+        problems = _problems(number)
+        for name in in_turn(names, number):
             started = time.perf_counter()
             tokens[name].append(await runs[name](problems))
             seconds[name].append(time.perf_counter() - started)

@@ -9,6 +9,7 @@ from functools import partial
 from statistics import median
 
 from trueup.bench.transformers_rival import PADDED, start_padded
+from trueup.bench.turns import in_turn
 from trueup.core.roles import Model, Sampled
 from trueup.core.types import Json, Message, Problem, Sampling
 from trueup.models import SMOLLM2, HuggingFace, proxy
@@ -69,8 +70,8 @@ def _race(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
     names = list(runs)
     speeds: dict[str, list[float]] = {name: [] for name in names}
     for number in range(-1, rounds):
-        problems, first = _problems(number), number % len(names)
-        for name in names[first:] + names[:first]:
+        problems = _problems(number)
+        for name in in_turn(names, number):
             started = time.perf_counter()
             tokens = runs[name](problems)
             speeds[name].append(tokens / (time.perf_counter() - started))

@@ -13,6 +13,7 @@ from trueup.bench.machine import Limits, limits
 from trueup.bench.tiny_llama import save_tiny_llama
 from trueup.bench.train_laboratory import laboratory_rows
 from trueup.bench.train_memory import memory_row
+from trueup.bench.turns import in_turn
 from trueup.core.types import Json
 from trueup.train.profiles import require_packages
 
@@ -61,8 +62,7 @@ def _race(model: Path, rounds: int, steps: int) -> dict[str, list[Lap]]:
     for run in runs.values():
         run(model, 1)
     for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        for name in in_turn(names, number):
             laps[name].append(runs[name](model, steps))
     return laps
 

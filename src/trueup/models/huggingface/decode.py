@@ -187,16 +187,12 @@ def _prefills(taken: Sequence[Taken], seconds: float, cores: int) -> list[float]
 
 def _drafts(taken: Sequence[Taken], rows: int) -> list[Draft]:
     """An attempt for each that is asked for, its row by its index where one prompt is read, else by its turn."""
-    numbered = [(place, index) for place, one in enumerate(taken) for index in _indices(one.ask)]
+    numbered = [(place, index) for place, one in enumerate(taken) for index in one.ask.indices]
     is_alone = len(taken) == 1
     return [
         new_draft(taken[place].ask, index, place, (index if is_alone else turn) % rows, taken[place].matcher)
         for turn, (place, index) in enumerate(numbered)
     ]
-
-
-def _indices(ask: Ask) -> range:
-    return range(ask.start, ask.start + ask.n)
 
 
 def _write_all(source: Source, stream: Stream, drafts: Sequence[Draft], rows: int) -> None:

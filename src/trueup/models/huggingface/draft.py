@@ -33,6 +33,11 @@ class Ask:
     sampling: Sampling
     has_left: Callable[[], bool] = lambda: False
 
+    @property
+    def indices(self) -> range:
+        """The numbers of its attempts."""
+        return range(self.start, self.start + self.n)
+
 
 @dataclass(frozen=True, slots=True)
 class Head:

@@ -180,13 +180,13 @@ class Text:
 def require_padding(network: Network) -> None:
     """Raise BadInput unless a text behind padding is read as it is alone, by a trial on a few tokens."""
     told = f"{network.name} is of type {network.kind!r}, which does not read a text behind padding as it does alone"
-    hidden = BadInput(f"{told}; set prompts=1")
+    refusal = BadInput(f"{told}; set prompts=1")
     try:
         if keeps_all(network.fresh_cache()) and not network.stretches and _shift(network) < ALIKE:
             return
     except (RuntimeError, AttributeError, IndexError, TypeError, ValueError) as error:
-        raise (unfit(network.name, network.device, error) if is_full(error) else hidden) from error
-    raise hidden
+        raise (unfit(network.name, network.device, error) if is_full(error) else refusal) from error
+    raise refusal
 
 
 def _shift(network: Network) -> float:
