@@ -130,6 +130,22 @@ def test_the_means_that_training_is_matched_by_are_those_of_the_task():
         assert (drawn.tokens_BT != 0).sum() / 4000 == pytest.approx(read_per_row(MINI, stage, worked=worked), rel=0.01)
 
 
+def test_worked_steps_may_have_a_rate_of_their_own(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from tiny_chain import MINI
+
+    from trueup.claims import chains
+
+    rates = []
+    monkeypatch.setattr(chains, "_train", lambda size, task, model, stage, recipe, *_: rates.append(recipe.lr) or 0.0)
+    size = replace(MINI, worked_lr=0.25)
+    begin = size.start.model(width=size.width, context=size.context, seed=0)
+    chains.train_until(size, begin, 0.0, seed=0, files=tmp_path / "steps")
+    chains.train_stages(size, size.direct[:1], worked=False, seed=0, files=tmp_path / "direct")
+    chains.train_until(MINI, begin, 0.0, seed=0, files=tmp_path / "plain")
+    assert rates == [0.25, MINI.lr, MINI.lr]
+
+
 def test_a_tiny_run_gives_the_same_figures_again_and_from_its_parts(tmp_path):
     pytest.importorskip("torch")
     from tiny_chain import MINI

@@ -49,8 +49,8 @@ class Size:
     `verifier_samples` samples of each of `verifier_items` problems, and the claim is tried on `items` more with up to
     `attempts` samples of each. They are drawn apart, but of short chains there are few: at `cpu` all or most of one
     operation and up to a quarter of two are among the verifier's, next to none of longer ones. Training up to a goal
-    looks every `round_steps`; `direct_goal` is that of plain answers, where they have one. `width` is that of models
-    from scratch.
+    looks every `round_steps`; `direct_goal` is that of plain answers, where they have one. `worked_lr` is the rate for
+    worked steps, where it is not that of all else. `width` is that of models from scratch.
     """
 
     modulus: int
@@ -67,12 +67,17 @@ class Size:
     lr: float = 5e-3
     round_steps: int = 50
     direct_goal: float | None = None
+    worked_lr: float | None = None
     start: Start = SCRATCH
 
     @property
     def context(self) -> int:
         """The longest row in tokens."""
         return 4 * self.most + 8
+
+    def rate(self, *, worked: bool) -> float:
+        """The learning rate."""
+        return self.worked_lr if worked and self.worked_lr else self.lr
 
 
 def task_of(size: Size, *, worked: bool) -> Chain:
@@ -101,7 +106,7 @@ def train_stages(size: Size, stages: Sequence[Stage], *, worked: bool, seed: int
         model = size.start.model(width=size.width, context=size.context, seed=seed)
         flops = learned = 0.0
         for number, stage in enumerate(stages):
-            recipe = room.Recipe(stage.steps, size.rows, size.lr, seed=seed + 1000 * number)
+            recipe = room.Recipe(stage.steps, size.rows, size.rate(worked=worked), seed=seed + 1000 * number)
             flops += _train(size, task, model, stage, recipe, files, number)
             learned += stage.steps * size.rows * learned_per_row(stage, worked=worked)
         return Trained(model, flops, learned)
@@ -119,10 +124,10 @@ def train_until(size: Size, begin: Transformer, goal: float, *, seed: int, files
         room, task, model = laboratory(), task_of(size, worked=worked), deepcopy(begin)
         pilot_BP = _problems(size, PILOT_ITEMS, np.random.default_rng(3 * HELD_OUT + seed))
         flops = learned = 0.0
-        stages, steps = size.worked if worked else size.direct, size.round_steps
+        stages, steps, lr = size.worked if worked else size.direct, size.round_steps, size.rate(worked=worked)
         rounds = [stage for stage in stages for _ in range(0, stage.steps, steps)]
         for number, stage in enumerate(rounds):
-            recipe = room.Recipe(steps, size.rows, size.lr, "constant", 10, seed=seed + 1000 * number)
+            recipe = room.Recipe(steps, size.rows, lr, "constant", 10, seed=seed + 1000 * number)
             flops += _train(size, task, model, stage, recipe, files, number)
             learned += steps * size.rows * learned_per_row(stage, worked=worked)
             out = room.generate(model, pilot_BP, most=task.longest(size.most), temperature=TEMPERATURE, seed=seed)
