@@ -16,10 +16,11 @@ import pytest
 from trueup.arms import make_arm
 from trueup.bench import record as recorder
 from trueup.bench.bars import needed
-from trueup.bench.bounds import Lesson, follow, informed_stop, learn, lesson_from, lesson_of, oracles, paths, states_of
-from trueup.bench.equal_budget import LEARNT, curve_of, equal_budget, field, judge, together
+from trueup.bench.bounds import oracles
+from trueup.bench.equal_budget import OPTIMA, curve_of, equal_budget, field, judge, together
 from trueup.bench.field import METHOD, Field, pooled
 from trueup.bench.frontier import MARGIN, Band, cheapest, difference, intervals, lead
+from trueup.bench.optimum import Least
 from trueup.bench.peers import Truth, ask_optillm, install
 from trueup.bench.peers.install import ITS_HUB, OPTILLM, peers_folder
 from trueup.bench.peers.optillm import optillm_serving
@@ -386,49 +387,26 @@ def test_an_oracle_takes_what_the_final_leader_needs_and_answers_as_the_whole_vo
         assert (list(bound.calls), list(bound.prompt_tokens), bound.family) == ([1, 1], [100, 100], "bound")
 
 
-def test_paths_count_the_two_leaders_and_share_ties():
-    met = paths(np.array([[0, 1, 1, -1, 0], [2, 2, 0, 0, 0]]))
-    assert met.first.T.tolist() == [[0, 1, 1, 2, 2, 2], [0, 1, 2, 2, 2, 3]]
-    assert met.second.T.tolist() == [[0, 0, 1, 1, 1, 2], [0, 0, 0, 1, 2, 2]]
-    assert met.right.T.tolist() == [[0, 1, 0.5, 0, 0, 0.5], [0, 0, 0, 0, 0.5, 1]]
-
-
-def test_the_informed_rule_asks_for_one_attempt_where_all_agree_and_for_more_where_that_pays():
-    same = Lesson(np.zeros((50, 8), int), 10.0, 10.0)
-    met = paths(same.answers)
-    taken, calls = follow(met, learn(met, states_of(met), 1e-4, same))
-    assert (set(taken), set(calls)) == ({1}, {1})
-    rng = np.random.default_rng(0)
-    mixed = Lesson((rng.random((2000, 8)) > 0.7).astype(int), 10.0, 10.0)
-    known = paths(mixed.answers)
-    cheap, dear = (follow(known, learn(known, states_of(known), price, mixed))[0] for price in (1e-6, 2e-2))
-    assert set(dear) == {1}
-    assert np.take_along_axis(known.right, cheap[None], 0).mean() > known.right[1].mean() + 0.05
-
-
-def test_the_informed_rule_loses_about_the_margin_and_takes_fewer_tokens_than_the_whole_vote():
-    cases = record_population(MIDDLING, 400, 0, attempts=24).cases
-    found = informed_stop(cases, lesson_of(MIDDLING, 3000, 1, 24), 24, margin=0.03)
-    whole = spend(make_arm("vote n=24"), "ours", cases)
-    assert found.right.mean() == pytest.approx(whole.right.mean() - 0.03, abs=0.03)
-    assert found.tokens.mean() < 0.6 * whole.tokens.mean()
-
-
-def test_a_learned_rule_is_no_bound_and_is_learnt_anew_of_other_problems(tmp_path):
+def test_simulated_problems_tell_what_no_rule_goes_below(tmp_path):
     rows = equal_budget(items=10, peers=(), recorded=tmp_path / "none", workers=1)
-    known = [(row["system"], row["family"]) for row in rows if row.get("family") in ("bound", "learned")]
-    bounds = [(f"oracle {name}", "bound") for name in ("stop", "first", "seen")]
-    assert known == [*bounds, *((f"informed stop {number}", "learned") for number in range(1, LEARNT + 1))] * 3
-    takes = [row["tokens"] for row in rows if row.get("family") == "learned" and row["population"] == "hard"]
-    assert len(set(takes)) > 1
+    known = [row["system"] for row in rows if row.get("family") == "bound"]
+    optima = [f"optimal stop of {n}" for n in OPTIMA]
+    assert known == [*(f"oracle {name}" for name in ("stop", "first", "seen")), *optima] * 3
+    hard = {row["system"]: row for row in rows if row.get("population") == "hard"}
+    assert hard[optima[0]]["tokens"] > hard[optima[1]]["tokens"] > hard["oracle first"]["tokens"]
 
 
-def test_a_recording_is_its_own_lesson():
-    lesson = lesson_from(
-        [case("b", "a", "b", "c", lengths=(4, 6, 8, 2)), case("a", "a", "d", "a", lengths=(5, 5, 5, 5))]
-    )
-    assert lesson.answers.tolist() == [[1, 0, 1, 3], [0, 0, 2, 0]]
-    assert (lesson.tokens, lesson.prompt) == (5.0, 100.0)
+def test_bounds_are_held_against_the_same_rivals_as_ours():
+    ours = [spent(f"trueup {arm}", WHOLE, 30, "ours") for arm in curve_of(40)]
+    whole, maybe = spent("hub 40", WHOLE, 100), spent("may be 8", but_for(lost=30, won=20), 50)
+    bounds = [spent("oracle first", WHOLE, 10, "bound")]
+    known = Field("f", "m", [str(i) for i in range(2000)], [*ours, whole, maybe, *bounds], {})
+    summary, rows = judge(replace(known, least={"optimal stop of 40": Least(0.9, 2.0, 25.0)}))
+    assert (summary["best_fixed"], summary["possible_fixed"]) == ("hub 40", "may be 8")
+    assert summary["ratio_fixed_optimal_stop_of_40"] == pytest.approx(0.25)
+    assert summary["ratio_possible_fixed_optimal_stop_of_40"] == pytest.approx(0.5)
+    assert summary["ratio_possible_fixed_oracle_first"] == pytest.approx(0.2)
+    assert rows[-1] | {"family": "bound", "attempts": 2.0, "tokens": 25.0} == rows[-1]
 
 
 def test_items_needed_are_those_at_which_the_interval_would_just_be_above_the_margin():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import ceil
 
-from trueup.bench.bounds import BOUND, LEARNED
+from trueup.bench.bounds import BOUND
 from trueup.bench.field import Field
 from trueup.bench.frontier import MARGIN, Band, Cheapest, Rival, cheapest, difference
 from trueup.bench.peers.recorded import ADAPTIVE, FIXED
@@ -26,7 +26,7 @@ MET, MISSED, OPEN = "met", "missed", "open"
 
 def verdicts(field: Field, rivals: Sequence[Spent], leads: Mapping[str, Band], draws: Resampler) -> dict[str, Json]:
     """A verdict per bar and one of all, with the figures that they come from."""
-    ours, bounds = field.curve[-1], [system for system in field.systems if system.family in (BOUND, LEARNED)]
+    ours, bounds = field.curve[-1], _bounds(field)
     told: dict[str, Json] = {"system": ours.system, "family": "summary"}
     greedy = next((one for one in field.beside if one.system == f"trueup {GREEDY}"), None)
     if greedy is not None:
@@ -43,10 +43,11 @@ def verdicts(field: Field, rivals: Sequence[Spent], leads: Mapping[str, Band], d
         calls[family] = _call(found, bar)
         if found.shown is not None:
             told |= {f"best_{family}": found.shown.system, **figures(f"ratio_{family}", found.shown.ratio)}
-            told |= _reachable(family, found.shown, ours, bounds)
+            told |= _reachable(f"ratio_{family}", found.shown, ours, bounds)
         if found.possible is not None:
             told |= {f"possible_{family}": found.possible.system}
             told |= figures(f"ratio_possible_{family}", found.possible.ratio)
+            told |= _reachable(f"ratio_possible_{family}", found.possible, ours, bounds)
     calls["curve"] = _curve_call(list(leads.values()))
     above = [{"system": name, **figures("lead", band)} for name, band in leads.items() if band.value < 0]
     verdict = next((call for call in (MISSED, OPEN) if call in calls.values()), MET)
@@ -61,10 +62,16 @@ def needed(loss: Band, draws: Resampler) -> int | None:
     return ceil(items * ((loss.value - loss.low) / (loss.value + MARGIN)) ** 2)
 
 
-def _reachable(family: str, rival: Rival, ours: Spent, bounds: Sequence[Spent]) -> dict[str, float]:
-    """What the bounds and learned rules take of the tokens of the rival that ours was held against."""
+def _bounds(field: Field) -> dict[str, float]:
+    """The mean tokens that no rule goes below, by the bounds' names."""
+    known = {system.system: float(system.tokens.mean()) for system in field.systems if system.family == BOUND}
+    return known | {name: least.tokens for name, least in field.least.items()}
+
+
+def _reachable(name: str, rival: Rival, ours: Spent, bounds: Mapping[str, float]) -> dict[str, float]:
+    """What the bounds take of the tokens of the rival that ours was held against."""
     tokens = ours.tokens.mean() / rival.ratio.value
-    return {f"ratio_{family}_{bound.system.replace(' ', '_')}": float(bound.tokens.mean() / tokens) for bound in bounds}
+    return {f"{name}_{bound.replace(' ', '_')}": float(least / tokens) for bound, least in bounds.items()}
 
 
 def _call(found: Cheapest, bar: float) -> str:

@@ -7,8 +7,9 @@ loses less than half a point), for at most half the tokens of the cheapest fixed
 peer lie above its curve. The best of several votes of
 the same attempts is no reference: they differ by how their ties fall, and the best would be the luckiest.
 Log-probabilities cost no tokens: where they are on record (they are of no simulated problem, which has no texts to
-speak of) every method gets them, a peer's too. Rows of the families `bound` and `learned` are no methods: they say how
-few tokens no rule for stopping could do with, and how few some do that were learnt on such problems (`bounds`).
+speak of) every method gets them, a peer's too. Rows of the family `bound` are no methods: they say how few tokens no
+rule for stopping could do with, whatever it knows (`bounds`), and on simulated problems how few none does with that
+must find out the answer, knowing all about the population (`optimum`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,9 +25,10 @@ from statistics import fmean
 
 from trueup.arms import make_arm
 from trueup.bench.bars import BARS, figures, verdicts
-from trueup.bench.bounds import informed_stop, lesson_from, lesson_of, oracles
+from trueup.bench.bounds import BOUND, oracles
 from trueup.bench.field import METHOD, Field, pooled
 from trueup.bench.frontier import Band, difference, intervals, lead, ratio
+from trueup.bench.optimum import Optimum
 from trueup.bench.peers.install import Peer
 from trueup.bench.peers.recorded import RUNS, run_peer
 from trueup.bench.population import POPULATIONS, SIMULATED, Population, record_population
@@ -47,11 +49,8 @@ SEED = 101
 """None of those that the methods' defaults were chosen on."""
 ORDERS = 20
 """In how many orders the attempts on record are drawn; those of one item are one cluster."""
-LESSONS = 8
-"""Problems to learn a rule from, for each that it is tested on."""
-LESSON_ORDERS = 200
-LEARNT = 3
-"""So many rules, each from problems or orders of its own: what one takes hangs on them."""
+OPTIMA = (SAMPLES, 48)
+"""The most attempts of the best rules for simulated problems; more than peers have, as ours may take more."""
 RECORDED = Path("results/equal-budget/recorded.json.gz")
 MAKE = f"python -m trueup.bench.record examples/votes {RECORDED}"
 MOST = 128
@@ -145,7 +144,8 @@ def judge(field: Field, seed: int = SEED) -> tuple[dict[str, Json], list[dict[st
         _row(system, *bands) | pairs.get(system.system, {})
         for system, bands in zip(field.systems, intervals(field.systems, draws), strict=True)
     ]
-    return summary, [about | row for row in [*skipped, *rows]] + _rows_beside(field, about, seed)
+    known = [{"system": name, "family": BOUND, **asdict(least)} for name, least in field.least.items()]
+    return summary, [about | row for row in [*skipped, *rows, *known]] + _rows_beside(field, about, seed)
 
 
 def _pair(ours: Spent, rival: Spent, ahead: Band, draws: Resampler) -> dict[str, float]:
@@ -168,18 +168,14 @@ def _strata(recorded: Path) -> list[str]:
 
 
 def _field_of(source: Population | str, *, items: int, peers: Sequence[Peer], recorded: Path, seed: int) -> Field:
-    """A population, or a stratum of the recordings by its name: in as many orders, and rules learnt in others."""
+    """A population, or a stratum of the recordings by its name, in as many orders."""
     if isinstance(source, Population):
         recording = record_population(source, items, seed, MOST)
-        lessons = (lesson_of(source, LESSONS * items, seed + place, MOST) for place in range(LEARNT))
+        least = {f"optimal stop of {n}": Optimum(source, n).least_of_vote(SAMPLES) for n in OPTIMA}
     else:
         plain = next(one for one in read_recordings(recorded) if one.name == source)
-        recording = plain.reordered(ORDERS, seed)
-        orders = (plain.reordered(LESSON_ORDERS, seed + 1 + place) for place in range(LEARNT))
-        lessons = (lesson_from(order.cases) for order in orders)
-    cases = recording.cases
-    learnt = [informed_stop(cases, lesson, SAMPLES, number=place) for place, lesson in enumerate(lessons, start=1)]
-    return field(recording, peers, [*oracles(cases, SAMPLES), *learnt])
+        recording, least = plain.reordered(ORDERS, seed), {}
+    return replace(field(recording, peers, oracles(recording.cases, SAMPLES)), least=least)
 
 
 def _overhead(recording: Recording) -> float:

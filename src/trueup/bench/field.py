@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from trueup.bench.optimum import Least
 from trueup.bench.spent import Spent, joined
 
 METHOD = "probability_vote"
@@ -15,7 +16,7 @@ class Field:
     """All systems on one population or task; `clusters` says which cases hang together, `skipped` who stayed out.
 
     `beside` are systems that the bar is not about, on the first of the cases, `left_out` says which of ours cannot be
-    replayed, and why.
+    replayed, and why. `least` is what no rule for stopping goes below, where the truth is known.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Field:
     skipped: Mapping[str, str]
     beside: Sequence[Spent] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    least: Mapping[str, Least] = field(default_factory=dict)
 
     @property
     def curve(self) -> list[Spent]:
