@@ -62,8 +62,8 @@ SIZES = {
         round_steps=25,
     ),
     # Chains are too long to be learnt by heart: direct answers to 4 operations modulo 7 are right 98 % of the time.
-    # The rates are those of pilots with another seed: steps at 3e-4 were right on 16 % after 300 updates, at 1e-3 on 46 %
-    # and after 350 on 76 %; direct answers to one operation at 3e-4 on 59 % after 200, at 1e-3 on 13 %.
+    # The rates are those of pilots with another seed: steps at 3e-4 were right on 16 % after 300 updates, at 1e-3 on
+    # 46 %, after 350 on 76 %; direct answers to one operation were right on 59 % after 200 at 3e-4, on 13 % at 1e-3.
     "gpu": Size(
         modulus=11, most=6, width=0, direct=(Stage(1, 80), Stage(2, 120), Stage(4, 150), Stage(6, 150)),
         worked=(Stage(6, 500),), items=600, attempts=64, verifier_items=1500, verifier_samples=8, verifier_steps=160,
