@@ -23,7 +23,7 @@ from trueup.core.errors import Unavailable
 from trueup.core.ledger import Ledger
 from trueup.core.outcome import Pool
 from trueup.core.stratum import Stratum
-from trueup.core.types import Item, Json, Message, Problem, Prompt, Sampling
+from trueup.core.types import Item, Json, Message, Problem, Prompt, Sampling, chat_of
 from trueup.models import SMOLLM2, LlamaCpp
 from trueup.models.llamacpp import SLOTS, idle_cores, request_body, start_server
 from trueup.run import Clerk, Job, run_job
@@ -139,8 +139,8 @@ async def _through_server(server: Any, problems: Sequence[Problem], *, cache: bo
     tokens = 0
     async with httpx.AsyncClient(base_url=server.listening_address, timeout=None, trust_env=False) as http:
         for problem in problems:
-            messages = [{"role": m.role, "content": m.content} for m in problem.prompt]
-            text = (await http.post("/apply-template", json={"messages": messages})).json()["prompt"]
+            asked = {"messages": chat_of(problem.prompt)}
+            text = (await http.post("/apply-template", json=asked)).json()["prompt"]
             body = request_body(text, SLOTS, 0, problem.sampling) | {"cache_prompt": cache}
             choices = (await http.post("/completion", json=body)).json()
             tokens += sum(choice["tokens_predicted"] for choice in choices)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trueup.core.types import Prompt
+from trueup.core.types import Prompt, chat_of
 
 CONTROLS = ("<think>", "<short>")
 CHAT = (
@@ -37,8 +37,9 @@ def save_tiny_llama(folder: Path, prompt: Prompt, *, seed: int = 0, width: int =
             eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id,
         )
     )  # fmt: skip
-    chat = [{"role": message.role, "content": message.content} for message in prompt]
-    given = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    given = tokenizer.apply_chat_template(
+        chat_of(prompt), add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
     with torch.no_grad():
         last_C = model.model(input_ids=given["input_ids"]).last_hidden_state[0, -1]
         for token in tokenizer.convert_tokens_to_ids(CONTROLS):

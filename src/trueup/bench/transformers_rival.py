@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from trueup.core.errors import Unavailable
-from trueup.core.types import Problem, Prompt
+from trueup.core.types import Problem, chat_of
 from trueup.models import SMOLLM2
 
 PADDED = "transformers.generate, prompts padded"
@@ -56,7 +56,7 @@ def _load(threads: int) -> tuple[Any, Any]:
 def _generate(tokenizer: Any, model: Any, problems: Sequence[Problem], samples: int) -> int:
     """Sample all problems in one call; the tokens up to each text's end."""
     given = tokenizer.apply_chat_template(
-        [_chat(problem.prompt) for problem in problems],
+        [chat_of(problem.prompt) for problem in problems],
         add_generation_prompt=True,
         padding=len(problems) > 1,
         return_tensors="pt",
@@ -76,7 +76,3 @@ def _generate(tokenizer: Any, model: Any, problems: Sequence[Problem], samples: 
     written = made[:, given["input_ids"].shape[1] :]
     ended = (written == tokenizer.eos_token_id).int().cumsum(1) > 0
     return int((~ended).sum()) + int(ended.any(1).sum())
-
-
-def _chat(prompt: Prompt) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in prompt]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,11 @@ class Message:
 
 
 Prompt = tuple[Message, ...]
+
+
+def chat_of(turns: Iterable[Message]) -> list[dict[str, str]]:
+    """As OpenAI's endpoints and chat templates take them."""
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def last_asked(prompt: Prompt) -> str:

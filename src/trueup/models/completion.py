@@ -10,7 +10,7 @@ from math import inf
 from typing import Any
 
 from trueup.core.roles import Waste
-from trueup.core.types import Attempt, Prompt, Sampling, Usage, begun_turn
+from trueup.core.types import Attempt, Prompt, Sampling, Usage, begun_turn, chat_of
 from trueup.models.manner import LOGPROBS, TOP_LOGPROBS, Manner
 from trueup.models.response_format import response_format
 from trueup.models.servers import Server, ending, failure, own_fields, says_again, temperature_behind
@@ -41,7 +41,7 @@ def request_body(name: str, prompt: Prompt, n: int, start: int, sampling: Sampli
     """
     body: dict[str, Any] = {
         "model": name,
-        "messages": [{"role": message.role, "content": message.content} for message in prompt],
+        "messages": chat_of(prompt),
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         manner.limit: sampling.max_tokens,

@@ -24,7 +24,7 @@ import httpx
 
 from trueup.core.errors import AskFailed, BadInput, Unavailable
 from trueup.core.roles import ModelCard, Sampled, Waste
-from trueup.core.types import Attempt, Prompt, Sampling, Usage
+from trueup.core.types import Attempt, Prompt, Sampling, Usage, chat_of
 from trueup.models.gguf_file import GgufFile
 from trueup.models.llamacpp_grammar import require_compiles, rules
 from trueup.models.tokens import Tally, Told, by_likelihood
@@ -200,8 +200,7 @@ def _cpu_ticks() -> tuple[int, int]:
 
 async def _render(http: httpx.AsyncClient, prompt: Prompt) -> str | Waste:
     """The prompt in the model's own chat template, or the refusal of one that it does not take."""
-    messages = [{"role": message.role, "content": message.content} for message in prompt]
-    response = await http.post("/apply-template", json={"messages": messages})
+    response = await http.post("/apply-template", json={"messages": chat_of(prompt)})
     if response.status_code != httpx.codes.OK:
         return _waste(response)
     text: str = response.json()["prompt"]

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from trueup.core.cache import sha256
 from trueup.core.cost import CPU, billing_on
 from trueup.core.errors import BadInput, Unavailable, one_line
-from trueup.core.types import Message, Problem
+from trueup.core.types import Message, Problem, chat_of
 
 T = TypeVar("T")
 LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
@@ -140,8 +140,7 @@ def as_read(tokenizer: Any, problem: Problem, text: str) -> str:
     chat = [*before, *([] if begun else [last]), Message("assistant", begun + text)]
     if not tokenizer.chat_template:
         return "\n".join(message.content for message in chat)
-    turns = [{"role": message.role, "content": message.content} for message in chat]
-    rendered: str = tokenizer.apply_chat_template(turns, tokenize=False)
+    rendered: str = tokenizer.apply_chat_template(chat_of(chat), tokenize=False)
     return rendered
 
 

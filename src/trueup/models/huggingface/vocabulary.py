@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trueup.core.errors import BadInput, TrueupError
-from trueup.core.types import Prompt, Sampling, begun_turn
+from trueup.core.types import Prompt, Sampling, begun_turn, chat_of
 from trueup.models.huggingface.constrain import make_matcher, make_tokenizer
 
 PLAIN = "plain"
@@ -114,7 +114,7 @@ class Vocabulary:
 
         try:
             (text,) = self.tokenizer.apply_chat_template(
-                [[{"role": message.role, "content": message.content} for message in turns]],
+                [chat_of(turns)],
                 chat_template=self._template,
                 tokenize=False,
                 add_generation_prompt=True,
