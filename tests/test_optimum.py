@@ -7,7 +7,8 @@ import pytest
 from scipy.special import betaln, gammaln
 
 from trueup.bench.optimum import Optimum, Tree
-from trueup.bench.population import POPULATIONS, PROMPT_TOKENS, Population, draw_answers
+from trueup.bench.population import POPULATIONS, PROMPT_TOKENS, Population, draw_answers, record_population
+from trueup.core.errors import BadInput
 
 HARD = POPULATIONS[-1]
 TINY = Population("tiny", 0.7, 1.3, 2, 0.4, 100.0)
@@ -39,7 +40,7 @@ def test_the_chances_of_what_an_attempt_brings_sum_to_one(population):
         assert np.bincount(step.before, chance) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("population", POPULATIONS)
+@pytest.mark.parametrize("population", [*POPULATIONS, TINY])
 def test_votes_are_right_as_often_as_those_of_problems_that_were_drawn(population):
     items = 20_000
     drawn, known = answers(population, items, 12), Optimum(population, 12)
@@ -47,6 +48,11 @@ def test_votes_are_right_as_often_as_those_of_problems_that_were_drawn(populatio
     for n in (3, 7, 12):
         seen = leaders(drawn[:, :n])[0]
         assert known.votes[n] == pytest.approx(seen.mean(), abs=4 * seen.std() / items**0.5)
+
+
+def test_the_vote_is_not_what_is_likeliest_where_wrong_answers_agree_most():
+    known = Optimum(Population("misled", 1.0, 9.0, 2, 0.3, 100.0), 12)
+    assert known.votes[12] < 0.05 < 0.4 < known.worth(0.0)
 
 
 @pytest.mark.parametrize("price", [0.001, 0.02, 0.08])
@@ -72,10 +78,11 @@ def test_the_best_rule_is_that_of_a_search_through_all_orders_of_answers(price):
         stop = max((weights(order)[label] for label in order), default=0.0)
         if len(order) == depth:
             return stop
-        return max(stop, sum(worth((*order, label)) for label in labels) - price * sum(weights(order)))
+        prompt = 0 if order else price * PROMPT_TOKENS / TINY.mean_tokens
+        return max(stop, sum(worth((*order, label)) for label in labels) - price * sum(weights(order)) - prompt)
 
     assert sum(sum(weights(order)) for order in product(labels, repeat=depth)) == pytest.approx(1.0)
-    assert Optimum(TINY, depth).worth(price) == pytest.approx(worth(()))
+    assert Optimum(TINY, depth).worth(price / TINY.mean_tokens) == pytest.approx(worth(()))
 
 
 def test_no_rule_that_stops_at_a_lead_takes_less_than_the_bound():
@@ -86,20 +93,58 @@ def test_no_rule_that_stops_at_a_lead_takes_less_than_the_bound():
         taken = ends.argmax(0) + 1
         right = np.stack([row[0] for row in met])[taken - 1, np.arange(items)]
         low = right.mean() - 3 * right.std() / items**0.5
-        assert taken.mean() + 3 * taken.std() / items**0.5 > known.least(low).attempts
+        high = taken.mean() + 3 * taken.std() / items**0.5
+        assert PROMPT_TOKENS + high * HARD.mean_tokens > known.least(low).tokens
 
 
-def test_the_least_is_nothing_for_nothing_one_attempt_for_its_own_accuracy_and_grows():
+@pytest.mark.parametrize("population", POPULATIONS)
+def test_the_bound_is_what_the_best_rule_takes(population):
+    """Followed from the start: how often it is right, and how many attempts it takes."""
+    known, price = Optimum(population, 14), 0.004
+    worth, goes = known.best[-1], []
+    for step, chance, best in list(zip(known.tree.steps, known.follows, known.best[:-1], strict=True))[:0:-1]:
+        asked = np.bincount(step.before, weights=chance * worth[step.behind]) - price
+        goes.insert(0, asked > best)
+        worth = np.maximum(best, asked)
+    met, right, taken = np.ones(1), 0.0, 1.0
+    for go, best, step, chance in zip(goes, known.best[1:-1], known.tree.steps[1:], known.follows[1:], strict=True):
+        right += met[~go] @ best[~go]
+        met = np.where(go, met, 0.0)
+        taken += met.sum()
+        met = np.bincount(step.behind, weights=met[step.before] * chance)
+    right += met @ known.best[-1]
+    assert 2 < taken < 13
+    assert known.least(right).tokens == pytest.approx(PROMPT_TOKENS + taken * population.mean_tokens, rel=1e-4)
+
+
+def test_a_rule_may_leave_problems_alone_and_then_pays_no_prompt():
+    """A part of the accuracy is worth no more than that part of the tokens, right down to nothing."""
     known = Optimum(HARD, 12)
-    assert known.least(0.0).attempts == pytest.approx(0.0, abs=1e-3)
-    assert known.least(known.votes[1]).attempts == pytest.approx(1.0, abs=1e-3)
-    takes = [known.least_of_vote(12, margin).attempts for margin in (0.05, 0.02, 0.005, 0.0)]
+    once = PROMPT_TOKENS + HARD.mean_tokens
+    assert known.least(0.0).tokens == pytest.approx(0.0, abs=1e-3)
+    assert known.least(known.votes[1] / 2).tokens == pytest.approx(once / 2, rel=1e-3)
+    assert known.least(known.votes[1]).tokens == pytest.approx(once, rel=1e-3)
+
+
+def test_less_may_be_lost_for_more_tokens_and_more_attempts_help():
+    known = Optimum(HARD, 12)
+    takes = [known.least_of_vote(12, margin).tokens for margin in (0.05, 0.02, 0.005, 0.0)]
     assert takes == sorted(takes)
-    assert takes[-1] < 12
-    assert Optimum(HARD, 14).least_of_vote(12).attempts < takes[2]
+    assert known.least_of_vote(12).accuracy == pytest.approx(known.votes[12] - 0.005)
+    assert Optimum(HARD, 14).least_of_vote(12).tokens < takes[2]
 
 
-def test_tokens_are_those_of_one_prompt_and_of_lengths_with_their_spread():
-    found = Optimum(HARD, 8).least_of_vote(8)
-    assert found.tokens == pytest.approx(PROMPT_TOKENS + found.attempts * HARD.tokens * exp(0.4**2 / 2))
-    assert found.accuracy == pytest.approx(Optimum(HARD, 8).votes[8] - 0.005)
+def test_attempts_are_as_long_as_those_that_are_drawn():
+    for population in POPULATIONS:
+        cases = record_population(population, 1000, 4).cases
+        lengths = np.array([attempt.usage.completion_tokens for case in cases for attempt in case.attempts], float)
+        assert lengths.mean() == pytest.approx(population.mean_tokens, abs=4 * lengths.std() / len(lengths) ** 0.5)
+
+
+def test_what_cannot_be_is_refused():
+    known = Optimum(HARD, 8)
+    with pytest.raises(BadInput, match=r"out of reach: with all 8 attempts 0\.38"):
+        known.least(0.5)
+    for population, attempts in ((HARD, 0), (HARD, 128), (Population("alone", 1.0, 1.0, 0, 0.3, 100.0), 3)):
+        with pytest.raises(BadInput, match="give 1 to 127, and 1 or more"):
+            Optimum(population, attempts)

@@ -2,9 +2,9 @@
 
 `oracle stop` knows the vote of the whole budget and makes one call of the fewest attempts from which on the leader
 stays what it is in the end; `oracle first` makes one of the fewest after which it leads at all, so that no rule that
-goes by counts and answers as the whole vote does can take less. `oracle seen` makes one of the fewest in which that
-answer is given at all: nothing that answers so can take less, whatever it knows of texts. What a rule can do that must
-find out the answer is told by `optimum`, where the truth is known.
+goes by counts, breaks ties as the vote does and answers as the whole one can take less. `oracle seen` makes one of the
+fewest in which that answer is given at all: nothing that answers so can take less, whatever it knows of texts. What a
+rule can do that must find out the answer is told by `optimum`, where the truth is known.
 """
 
 from __future__ import annotations

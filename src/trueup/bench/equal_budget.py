@@ -49,7 +49,7 @@ SEED = 101
 """None of those that the methods' defaults were chosen on."""
 ORDERS = 20
 """In how many orders the attempts on record are drawn; those of one item are one cluster."""
-OPTIMA = (SAMPLES, 48)
+OPTIMA = (SAMPLES, 48, 56)
 """The most attempts of the best rules for simulated problems; more than peers have, as ours may take more."""
 RECORDED = Path("results/equal-budget/recorded.json.gz")
 MAKE = f"python -m trueup.bench.record examples/votes {RECORDED}"

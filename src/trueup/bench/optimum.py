@@ -1,16 +1,16 @@
-"""How few attempts a rule for stopping can do with on a population of known truth: exact, no simulation.
+"""How few tokens a rule for stopping can do with on a population of known truth: exact, no simulation.
 
 Whatever counts answers sees which attempts agree, and nothing else: the sizes of the groups of equal answers, a
 partition. The chance of each partition, and that of each of its groups to be the right answer, have a closed form
 (beta-binomial for the right one, Dirichlet-multinomial for the rivals), and so have those of the partitions that an
 attempt more leads to. So backward induction over all partitions (215,308 of up to 40 attempts) finds the rule that
-brings the most right answers less the price of its attempts. It knows the population, takes attempts one by one, pays
-its prompt once and answers with the group that is likeliest to be right: no rule that goes by answers can do better
-with as many attempts at most.
+brings the most right answers less the price of its tokens. It knows the population, may leave a problem alone, takes
+attempts one by one, pays its prompt once and answers with the group that is likeliest to be right: no rule that goes
+by answers can do better with as many attempts at most, nor one that shares its tokens out over many problems.
 
-At any price c of an attempt let V(c) be what that rule brings. One that is right with a chance of A takes T attempts
-on average with A - c T <= V(c), hence T >= (A - V(c)) / c: Lagrangian duality (Everett 1963); the bound is that of the
-price at which it is largest.
+At any price c of a token let V(c) be what that rule brings. One that is right with a chance of A takes T tokens on
+average with A - c T <= V(c), hence T >= (A - V(c)) / c: Lagrangian duality (Everett 1963). The bound is that of the
+price at which it is largest, which the best rule, or a lot between two, comes to.
 Shapes: P partitions of a level, G groups, largest first and then zeros; E steps between two levels.
 """
 
@@ -27,12 +27,17 @@ from scipy.optimize import minimize_scalar
 from scipy.special import betaln, gammaln, poch
 
 from trueup.bench.frontier import MARGIN
-from trueup.bench.population import PROMPT_TOKENS, SPREAD, Population
+from trueup.bench.population import PROMPT_TOKENS, Population
 from trueup.bench.recorded import SAMPLES
+from trueup.core.errors import BadInput
 from trueup.plan.estimate import Column
 
-PRICES = (1e-6, 1e-1)
-"""Of an attempt, in right answers: those between which the bound is largest."""
+PRICES = (1e-9, 1.0)
+"""Of an attempt, in right answers: none is worth more than one, nor is the bound at a lower price much larger."""
+MOST = 127
+"""The largest group that a byte holds."""
+
+ROUNDING = 1e-9
 
 Groups = NDArray[np.int8]
 Places = NDArray[np.int64]
@@ -49,10 +54,9 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Least:
-    """What no rule that goes by answers goes below: the accuracy asked for, and mean attempts and tokens."""
+    """What no rule that goes by answers goes below: the accuracy asked for, and mean tokens."""
 
     accuracy: float
-    attempts: float
     tokens: float
 
 
@@ -75,21 +79,26 @@ class Tree:
 
 
 class Optimum:
-    """The best rules for a population, of at most so many attempts."""
+    """The best rules for a population, of at most so many attempts.
+
+    Raises BadInput for fewer than 1 or more than 127 attempts, and without rivals.
+    """
 
     def __init__(self, population: Population, attempts: int = SAMPLES) -> None:
-        self.population = population
+        if not 1 <= attempts <= MOST or population.rivals < 1:
+            raise BadInput(f"{attempts} attempts, {population.rivals} rivals; give 1 to {MOST}, and 1 or more")
+        self.length = population.mean_tokens
         self.tree = Tree.of(attempts, population.rivals + 1)
         self.best: list[Column] = []
         """P: the chance that the likeliest group is right."""
         self.elected: list[Column] = []
-        """P: the chance that the largest one is."""
+        """P: the chance that the largest one is, and so each that is as large."""
         chances = []
         for level in self.tree.levels:
             chance, right = _beliefs(population, level)
             chances.append(chance)
             self.best.append(right.max(1))
-            self.elected.append(_elected(level, right))
+            self.elected.append(right[:, 0])
         self.follows = [
             step.ways * chances[k + 1][step.behind] / chances[k][step.before] for k, step in enumerate(self.tree.steps)
         ]
@@ -106,22 +115,29 @@ class Optimum:
         return found
 
     def worth(self, price: float) -> float:
-        """Right answers less the price of the attempts, of the best rule at this price."""
-        worth = self.best[-1]
-        for step, chance, best in reversed(list(zip(self.tree.steps, self.follows, self.best[:-1], strict=True))):
-            worth = np.maximum(best, np.bincount(step.before, weights=chance * worth[step.behind]) - price)
-        return float(worth[0])
+        """Right answers less the price of the tokens, of the best rule at this price of a token."""
+        worth, attempt = self.best[-1], price * self.length
+        later = zip(self.tree.steps[1:], self.follows[1:], self.best[1:-1], strict=True)
+        for step, chance, best in reversed(list(later)):
+            worth = np.maximum(best, np.bincount(step.before, weights=chance * worth[step.behind]) - attempt)
+        return max(0.0, float(worth[0]) - attempt - price * PROMPT_TOKENS)
 
     def least(self, accuracy: float) -> Least:
-        """What being right so often takes."""
+        """What being right so often takes.
+
+        Raises BadInput where no rule with as many attempts is.
+        """
+        reach = self.worth(0.0)
+        if accuracy > reach + ROUNDING:
+            raise BadInput(f"accuracy {accuracy} is out of reach: with all {len(self.tree.steps)} attempts {reach:.6f}")
 
         def bound(log_price: float) -> float:
-            return (accuracy - self.worth(exp(log_price))) / exp(log_price)
+            price = exp(log_price) / self.length
+            return (accuracy - self.worth(price)) / price
 
         low, high = np.log(PRICES)
         found = minimize_scalar(lambda at: -bound(at), bounds=(low, high), method="bounded")
-        attempts = max(0.0, float(-found.fun))
-        return Least(accuracy, attempts, PROMPT_TOKENS + attempts * self.population.tokens * exp(SPREAD**2 / 2))
+        return Least(accuracy, max(0.0, float(-found.fun)))
 
     def least_of_vote(self, attempts: int, margin: float = MARGIN) -> Least:
         """What losing no more than the margin to the vote of so many attempts takes."""
@@ -139,12 +155,6 @@ def _grown(level: Groups) -> tuple[Groups, Steps]:
     # As texts, zeros behind the last group cut off: sorting rows takes ten times as long.
     _, first, behind = np.unique(grown.view(f"S{grown.shape[1]}")[:, 0], return_index=True, return_inverse=True)
     return grown[first], Steps(before, behind, ways)
-
-
-def _elected(level: Groups, right: Column) -> Column:
-    leads = level == level[:, :1]
-    shares: Column = np.where(leads, right, 0.0).sum(1) / leads.sum(1)
-    return shares
 
 
 def _beliefs(population: Population, level: Groups) -> tuple[Column, Column]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import lognorm
 
 from trueup.bench.recorded import SAMPLES, Case, Recording
 from trueup.core.types import Attempt, Message, Problem, Usage
@@ -26,7 +27,7 @@ BOXED = r"\\boxed\{([^}]+)\}"
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Beta(a, b) for the right answer, Dirichlet over `rivals` wrong ones, and how long an attempt is in tokens."""
+    """Beta(a, b) for the right answer, Dirichlet over `rivals` wrong ones; `tokens` is the median of an attempt's."""
 
     name: str
     a: float
@@ -34,6 +35,11 @@ class Population:
     rivals: int
     concentration: float
     tokens: float
+
+    @property
+    def mean_tokens(self) -> float:
+        """Of an attempt: lengths are whole, cut off, 1 at least; a hundred times the median is too rare to count."""
+        return 1.0 + float(lognorm(SPREAD, scale=self.tokens).sf(np.arange(2, 100 * self.tokens)).sum())
 
 
 POPULATIONS = (
