@@ -41,7 +41,7 @@ def _in_one_call(
 ) -> Spent:
     finals = [_is_right(case, row[-1]) for case, row in zip(cases, leaders, strict=True)]
     return Spent.of(
-        name, BOUND, [_row(case, size, right, 1) for case, size, right in zip(cases, sizes, finals, strict=True)]
+        name, BOUND, [_row(case, size, right) for case, size, right in zip(cases, sizes, finals, strict=True)]
     )
 
 
@@ -50,6 +50,6 @@ def _is_right(case: Case, answer: str | None) -> float:
     return float(answer is not None and any(right for attempt, right in rights if attempt.answer == answer))
 
 
-def _row(case: Case, taken: int, right: float, calls: int) -> tuple[float, ...]:
+def _row(case: Case, taken: int, right: float) -> tuple[float, ...]:
     written = sum(attempt.usage.completion_tokens or 0 for attempt in case.attempts[:taken])
-    return right, calls, calls * case.prompt_tokens, written
+    return right, 1, case.prompt_tokens, written

@@ -36,7 +36,6 @@ PRICES = (1e-9, 1.0)
 """Of an attempt, in right answers: none is worth more than one, nor is the bound at a lower price much larger."""
 MOST = 127
 """The largest group that a byte holds."""
-
 ROUNDING = 1e-9
 
 Groups = NDArray[np.int8]
